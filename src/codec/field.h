@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * field.h - tables of fields: one row is a member of a struct and of a JSON object.
+ *
+ * Parsing, checking, printing, OpenAPI, `-o` names and man page checks all come
+ * from these rows. JSON is parsed by jansson (duplicates refused, depth and
+ * size bounded by the caller) and written straight to a buffer.
+ */
+#ifndef CODEC_FIELD_H
+#define CODEC_FIELD_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include <vdi/types.h>
+
+enum field_type {
+    FIELD_END, /* ends a table */
+    FIELD_STRING,   /* char *: owned, never NULL; max = bytes */
+    FIELD_TEXT,     /* the same, newlines allowed */
+    FIELD_FIXED,    /* char[size] */
+    FIELD_BOOL,     /* bool */
+    FIELD_U32,
+    FIELD_I32,
+    FIELD_U64,
+    FIELD_I64,
+    FIELD_TIME,     /* int64 usec <-> RFC 3339 string; 0 <-> null */
+    FIELD_ENUM,     /* uint32 or enum <-> one of names[] */
+};
+
+enum field_flags {
+    FIELD_SUBMIT = 1 << 0, /* taken at POST */
+    FIELD_UPDATE = 1 << 1, /* taken at PATCH from the owner */
+    FIELD_ADMIN = 1 << 2,  /* taken at PATCH from an operator */
+    FIELD_SHOW = 1 << 3,   /* in documents of the API */
+    FIELD_KEEP = 1 << 4,   /* in events and snapshots */
+    FIELD_LIST = 1 << 5,   /* in a listing that names no fields= */
+    FIELD_REQUIRED = 1 << 6, /* must be there at POST */
+    FIELD_SKIP_EMPTY = 1 << 7, /* not written when "" / 0 / false */
+};
+
+struct field {
+    const char *name;
+    enum field_type type;
+    uint16_t offset;
+    uint16_t size;
+    uint32_t flags;
+    int64_t min, max;         /* numbers: range; strings: max bytes */
+    const char *const *names; /* FIELD_ENUM; NULL-terminated */
+    const char *help;         /* one line */
+};
+
+/* Writes the fields that have all of `flags` as `"a":1,"b":"x"` (no braces, no
+ * leading comma; *io_first says whether one is needed, and is updated). */
+void fields_write(const struct field *fields, const void *base, uint32_t flags, struct buf *out,
+                  bool *io_first);
+void field_write_value(const struct field *f, const void *base, struct buf *out);
+const struct field *field_find(const struct field *fields, const char *name);
+
+/*
+ * Reads a JSON object into base. Only fields with one of `accept` are taken:
+ * any other name is -EINVAL naming it (a known one says that it is read-only).
+ * *ret_seen (may be NULL) gets a bit per row. Unknown names are ignored when
+ * accept has FIELD_KEEP alone (a newer minor version wrote the record).
+ */
+int fields_read(const struct field *fields, void *base, const char *json, size_t len,
+                uint32_t accept, uint64_t *ret_seen, struct vdi_error *err);
+
+void json_write_string(struct buf *out, const char *s);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.h - vdi.conf as the daemons use it: plain structs, filled by codec/config.c.
+ *
+ * Everything is owned by struct config; a reconfigure makes a new one. Arrays
+ * are in the order of the file. Strings are never NULL.
+ */
+#ifndef MODEL_CONFIG_H
+#define MODEL_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vdi/plugin.h>
+
+struct config_place { /* where an object was written, for messages */
+    char *file;
+    int line;
+};
+
+struct config_names { /* a list of words */
+    char **names;
+    size_t n;
+};
+
+struct config_plugin { /* site "libvirt" { key = value ... }, auth "munge" { ... } */
+    char *name;
+    struct vdi_setting_value *settings;
+    size_t n_settings;
+    struct config_place place;
+};
+
+struct config_node { /* one per name: hostlists are spread out */
+    char *name;
+    uint32_t cpus;
+    uint32_t memory_mib;
+    uint32_t disk_gib;
+    char *features; /* comma separated */
+    uint32_t gpus;
+    char *gpu_type;
+    char *gpu_law;
+    struct config_names gpu_profiles;
+    struct config_place place;
+};
+
+struct config_partition {
+    char *name;
+    struct config_names nodes; /* spread out; sorted by strcmp */
+    bool is_default;
+    bool up;                /* false: submit is accepted, nothing starts */
+    int64_t max_time_sec;   /* 0: unlimited */
+    int64_t default_time_sec;
+    int32_t priority_tier;
+    char *batch_template;   /* "": batch jobs must name one */
+    struct config_names groups; /* empty: everyone */
+    struct config_place place;
+};
+
+struct config_qos {
+    char *name;
+    int32_t priority;
+    struct config_names groups;
+    struct config_place place;
+};
+
+struct config_template {
+    char *name;
+    char *image;
+    uint32_t vcpus;
+    uint32_t memory_mib;
+    uint32_t gpus;
+    struct config_names profiles;
+    char *resolution, *keyboard, *timezone;
+    char *os, *firmware, *at_limit;
+    bool tpm;
+    int64_t boot_timeout_sec;
+    struct config_names groups; /* who may use it; empty: everyone */
+    struct config_place place;
+};
+
+struct config_role {
+    char *name;
+    struct config_names groups;
+    struct config_names users;
+    struct config_names may; /* names of requests, or "operator", "admin" */
+    struct config_place place;
+};
+
+struct config {
+    char *cluster;
+    char *store;          /* "sqlite:/var/lib/vdi/vdi.db" */
+    struct config_names listen; /* "unix:/run/vdi/vdictld.sock", "https:0.0.0.0:6820", "http:127.0.0.1:..." */
+    char *node_listen;    /* "0.0.0.0:6819"; "" none */
+    char *tls_cert, *tls_key;
+    char *pki_dir;
+    char *plugin_dir;
+    char *log_level;
+    struct config_plugin site;
+    struct config_plugin *auth;
+    size_t n_auth;
+    struct config_node *nodes;
+    size_t n_nodes;
+    struct config_partition *partitions;
+    size_t n_partitions;
+    struct config_qos *qos;
+    size_t n_qos;
+    struct config_template *templates;
+    size_t n_templates;
+    struct config_role *roles;
+    size_t n_roles;
+
+    /* limits, each with its default in codec/config.c */
+    uint32_t max_jobs;             /* live jobs in all */
+    uint32_t max_jobs_user;        /* pending and running, one principal */
+    uint32_t max_body_kib;
+    uint32_t max_script_kib;
+    uint32_t max_connections;
+    uint32_t max_connections_client; /* one address; unix sockets count as one uid */
+    uint32_t idle_timeout_sec;
+    uint32_t requests_per_sec;     /* one principal */
+    uint32_t requests_burst;
+    int64_t keep_done_sec;
+    int64_t keep_events_sec;
+    int64_t node_down_after_sec;
+    int64_t node_fail_after_sec;
+    int64_t boot_timeout_sec;
+    int64_t kill_wait_sec;
+    uint32_t max_requeue;
+    bool visible_all; /* jobs of others are listed (names of others: no details) */
+    char *digest;     /* SHA-256 of the file as read */
+};
+
+void config_free(struct config *config);
+const struct config_partition *config_partition(const struct config *c, const char *name);
+const struct config_partition *config_default_partition(const struct config *c);
+const struct config_template *config_template(const struct config *c, const char *name);
+const struct config_qos *config_qos(const struct config *c, const char *name);
+const struct config_node *config_node(const struct config *c, const char *name);
+bool config_names_has(const struct config_names *names, const char *name);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * job.h - a job: what was asked for (spec, immutable and shared) and where it stands.
+ *
+ * Both are reference counted and never change once made: an event makes a new
+ * struct job from the old one (job_apply), so readers and a failed commit keep
+ * what they had. Counts are not atomic: jobs live on the loop's thread.
+ */
+#ifndef MODEL_JOB_H
+#define MODEL_JOB_H
+
+#include <stdint.h>
+
+#include <vdi/types.h>
+
+#include "model/job_state.h"
+
+enum job_kind { JOB_INTERACTIVE, JOB_BATCH, JOB_N_KINDS };
+extern const char *const job_kind_names[]; /* NULL-terminated */
+
+#define JOB_TIME_UNLIMITED INT64_C(0)
+#define JOB_PRIORITY_MAX 1000000000
+
+/* Strings are owned by the spec; never NULL ("" for none). */
+struct job_spec {
+    unsigned refs;
+    char *name;
+    char *owner; /* "realm:name" of the principal that submitted */
+    uint32_t uid, gid; /* UINT32_MAX: none */
+    uint32_t kind;     /* enum job_kind */
+    char *template_name;
+    char *partition;
+    char *qos;
+    char *account;
+    char *comment;
+    char *constraint; /* features that a node must have, joined by '&' */
+    char *nodelist;   /* hostlist it must run in; "" any */
+    char *exclude;    /* hostlist it must not run in */
+    char *profile;    /* GPU profile wished; "" any */
+    char *work_dir;
+    char *output; /* -o pattern; "" the spool only */
+    char *error;
+    int64_t time_limit_sec; /* 0: unlimited */
+    int64_t begin_usec;     /* 0: now */
+    int64_t deadline_usec;  /* 0: none */
+    uint32_t cpus;
+    uint32_t memory_mib;
+    uint32_t gpus;
+    int32_t nice;
+    uint32_t signal;     /* sent before the limit; 0: none */
+    uint32_t signal_sec; /* so long before it */
+    bool requeue;
+    char *idempotency_key;      /* "" none */
+    char *request_digest;       /* SHA-256 (hex) of the body that came with it */
+    uint32_t script_bytes;      /* the script itself stays in the submit event */
+};
+
+struct job {
+    unsigned refs;
+    uint64_t id;
+    uint64_t seq; /* the last event in it */
+    struct job_spec *spec;
+    enum job_state state;
+    enum job_state final; /* while COMPLETING: what it will be */
+    int32_t priority;
+    bool held_by_user, held_by_admin;
+    bool unreachable;
+    bool unknown; /* JOB_EVENT_UNKNOWN */
+    uint32_t restarts;
+    int32_t exit_code;   /* of the batch script */
+    int32_t exit_signal; /* 0: none */
+    uint64_t instance;   /* 0: none */
+    uint32_t generation;
+    int64_t submit_usec;
+    int64_t alloc_usec;
+    int64_t start_usec; /* of this run; 0: not started */
+    int64_t end_usec;   /* of the job; 0: not ended */
+    int64_t suspended_usec;       /* since when; 0: not suspended */
+    int64_t suspended_total_usec; /* earlier suspensions of this run */
+    char node[64];
+    char reason[96]; /* why it ended, is held or unreachable; for people */
+};
+
+struct job_event {
+    enum job_event_type type;
+    int64_t time_usec;
+    char by[VDI_REALM_MAX + VDI_NAME_MAX + 2]; /* principal, or "vdictld" */
+    struct job_spec *spec;                     /* SUBMIT, UPDATE; owned */
+    char *payload; /* SUBMIT: JSON with script, args, env; owned, may be NULL */
+    int32_t priority;
+    bool admin; /* HOLD: by an administrator */
+    uint64_t instance;
+    uint32_t generation;
+    char node[64];
+    enum job_state final;
+    int32_t exit_code, exit_signal;
+    char reason[96];
+};
+
+struct job_spec *job_spec_new(void); /* all strings "", numbers 0 */
+struct job_spec *job_spec_copy(const struct job_spec *spec);
+struct job_spec *job_spec_ref(struct job_spec *spec);
+void job_spec_unref(struct job_spec *spec); /* takes NULL */
+struct job *job_ref(struct job *job);
+void job_unref(struct job *job); /* takes NULL */
+void job_event_done(struct job_event *event);
+
+/*
+ * The job after the event; `old` is NULL for SUBMIT and stays untouched.
+ * -EPROTO: not allowed in this state (err says which), -ENOMEM.
+ */
+int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
+              struct job **ret, struct vdi_error *err);
+/* When its time limit ends; 0: never, or not running. */
+int64_t job_limit_usec(const struct job *job);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * planner.h - who starts where and when. Deterministic, no I/O, no clock of its own.
+ *
+ * The caller tells every change (planner_put_*, planner_remove_*), asks for
+ * actions in bounded slices (planner_step), and does them; the planner counts
+ * an action as done only when the caller puts the changed job back. Ties are
+ * broken by id, so equal inputs in any order give the same plan.
+ */
+#ifndef PLAN_PLANNER_H
+#define PLAN_PLANNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/config.h"
+#include "model/job.h"
+#include "model/node.h"
+
+struct planner;
+
+enum plan_action_type { PLAN_START, PLAN_PREEMPT, PLAN_DEADLINE };
+
+struct plan_action {
+    enum plan_action_type type;
+    uint64_t job;
+    char node[64]; /* PLAN_START */
+};
+
+/* What keeps a job from starting. Several may hold at once; the binding one first. */
+enum plan_blocker_type {
+    PLAN_BLOCK_HELD_USER,
+    PLAN_BLOCK_HELD_ADMIN,
+    PLAN_BLOCK_UNKNOWN,       /* its record was damaged: waits for the nodes */
+    PLAN_BLOCK_BEGIN,         /* begin time not reached: until */
+    PLAN_BLOCK_PARTITION,     /* partition down or gone */
+    PLAN_BLOCK_NO_NODE,       /* no node of the partition could ever hold it */
+    PLAN_BLOCK_NODES_OUT,     /* the nodes that could are down or drained */
+    PLAN_BLOCK_PRIORITY,      /* `count` jobs before it in line */
+    PLAN_BLOCK_CPUS,          /* need, free (most free on one node), until */
+    PLAN_BLOCK_MEMORY,
+    PLAN_BLOCK_GPUS,
+    PLAN_N_BLOCKERS
+};
+const char *plan_blocker_name(enum plan_blocker_type type); /* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime", "JobHeldUser"... */
+
+struct plan_blocker {
+    enum plan_blocker_type type;
+    uint64_t need, free; /* in the resource's own unit */
+    uint64_t count;
+    uint64_t job;        /* one that holds what is missing; 0: none */
+    int64_t until_usec;  /* when this blocker is expected to end; 0: unknown */
+    char subject[64];    /* partition, node, feature ... */
+};
+
+struct plan_why {
+    uint64_t place;       /* 1 = next in line; 0: not in line */
+    int64_t start_usec;   /* estimate; 0: none can be given */
+    char node[64];        /* where, by the estimate; "" */
+    struct plan_blocker blockers[16];
+    size_t n_blockers;
+};
+
+struct planner *planner_new(uint64_t seed);
+void planner_free(struct planner *p);
+/* Partitions, qos, tiers. The planner keeps a copy of what it needs. */
+int planner_configure(struct planner *p, const struct config *config);
+/* Takes the job or node as it now is (new or changed). Ended jobs are removed. */
+int planner_put_job(struct planner *p, const struct job *job);
+void planner_remove_job(struct planner *p, uint64_t id);
+int planner_put_node(struct planner *p, const struct node *node);
+void planner_remove_node(struct planner *p, const char *name);
+/*
+ * Plans for at most budget_usec of CLOCK_THREAD_CPUTIME (0: to the end) and writes up to `max`
+ * actions. Returns their number; *ret_more says that work is left: call again soon.
+ * An action is not repeated until its job or node is put again or PLAN_RETRY passed.
+ */
+size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
+                    struct plan_action *ret, size_t max, bool *ret_more);
+/* When planner_step should be called next although nothing changed; 0: no need. */
+int64_t planner_next_usec(const struct planner *p);
+/* All blockers, place and estimate. -ENOENT: not a pending job. */
+int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_why *ret);
+/* Forgets everything derived and plans anew: the oracle of the tests. */
+void planner_full(struct planner *p, int64_t now_usec);
+/* Free for seats: nodes that could start this now, and how many of it. */
+struct plan_usage {
+    uint32_t cpus, memory_mib, gpus, jobs;
+};
+bool planner_node_usage(const struct planner *p, const char *node, struct plan_usage *ret);
+
+#endif
