@@ -169,6 +169,9 @@ static void texts(void **state)
     assert_false(text("a\rb", true));
     assert_false(str_is_text("a\0b", 3, true));
     static const char *const bad[] = {
+        "\xc1\x81",
+        "\xe0\x81\x81",
+        "\xf0\x80\x81\x81",
         "\x1b[0m",
         "\x7f",
         "\xc2\x85",

@@ -226,6 +226,16 @@ static void summer_time(void **state)
     assert_int_equal(usec, at("2026-03-29T09:59:00Z"));
 }
 
+/* Where clocks go forward at midnight there is no 00:30 in that night. */
+static void a_night_without_midnight(void **state)
+{
+    set_zone("BRT3BRST,M10.3.0/0,M2.3.0/0");
+    int64_t usec, now = at("2026-10-17T00:30:00");
+    assert_int_equal(time_from_slurm("tomorrow noon", now, &usec), 0);
+    assert_int_equal(usec, at("2026-10-18T14:00:00Z"));
+    set_zone(BERLIN);
+}
+
 static void clocks_run(void **state)
 {
     int64_t a = time_monotonic_usec(), b = time_monotonic_usec();
@@ -238,7 +248,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc3339),     cmocka_unit_test(rfc3339_refused),
         cmocka_unit_test(slurm_forms), cmocka_unit_test(slurm_refused),
-        cmocka_unit_test(summer_time), cmocka_unit_test(clocks_run),
+        cmocka_unit_test(summer_time), cmocka_unit_test(a_night_without_midnight),
+        cmocka_unit_test(clocks_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -510,6 +510,27 @@ static void wakeups_are_coalesced(void **state)
     loop_free(loop);
 }
 
+static void trigger_again(void *arg)
+{
+    struct seen *seen = arg;
+    if (++seen->n < 3)
+        source_trigger(seen->source);
+}
+
+/* A trigger that comes while the callback runs is a call of its own. */
+static void trigger_during_callback_counts(void **state)
+{
+    struct loop *loop = loop_new_virtual(0);
+    struct seen seen = {.loop = loop};
+    seen.source = loop_wakeup(loop, trigger_again, &seen);
+    source_trigger(seen.source);
+    for (int i = 0; i < 6; i++)
+        loop_run_once(loop, false);
+    assert_int_equal(seen.n, 3);
+    source_free(seen.source);
+    loop_free(loop);
+}
+
 static void wakeup_frees_itself(void **state)
 {
     struct loop *loop = loop_new_virtual(0);
@@ -609,6 +630,7 @@ int main(void)
         cmocka_unit_test(a_grandchild_is_told_with_minus_one),
         cmocka_unit_test(no_wakeup_is_lost),
         cmocka_unit_test(wakeups_are_coalesced),
+        cmocka_unit_test(trigger_during_callback_counts),
         cmocka_unit_test(wakeup_frees_itself),
         cmocka_unit_test(stall_is_measured),
         cmocka_unit_test(waiting_is_no_stall),
