@@ -40,7 +40,7 @@ vdi_api() {
 
 vdi_running() { [ -n "$VDI_PID" ] && kill -0 "$VDI_PID" 2>/dev/null; }
 
-vdi_log() { tail -n "${1:-40}" "$VDI_DIR/vdictld.log"; }
+vdi_log() { tail -n 40 "$VDI_DIR/vdictld.log"; }
 
 # Writes vdi.conf for N nodes of 4 cpus; further lines are taken as they are.
 vdi_write_conf() {
