@@ -26,6 +26,9 @@ def sources(tree):
         if not any(path in w for w in words.values()):
             yield f"{path}: in no room.mk"
     for path in tree.match("src/*.h", "plugins/*.h", "include/*.h"):
+        folder = path.rsplit("/", 1)[0]
+        if not tree.match(folder + "/*.c") and folder != "include/vdi":
+            continue  # a seam that nothing is built on yet
         if not any(path in w for w in words.values()):
             yield f"{path}: in no room.mk, so not in the release either"
 
