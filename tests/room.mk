@@ -12,12 +12,17 @@ LINT_TESTS = \
     tests/lint/text.t \
     tests/lint/unsafe.t
 
+HARNESS_TESTS = \
+    tests/t0000-harness.t \
+    tests/t0001-run-tests.t \
+    tests/t1000-readme.t
+
 EXTRA_DIST += $(LINT_TESTS) tests/lint/lint.py \
     tests/lib/packages.sh tests/lib/tap.sh tests/lib/vdi.sh \
     tests/skips.list \
-    tests/t0000-harness.t tests/t0001-run-tests.t
+    $(HARNESS_TESTS)
 
 if HAVE_PYTHON3
 TESTS += $(LINT_TESTS)
 endif
-TESTS += tests/t0000-harness.t tests/t0001-run-tests.t
+TESTS += $(HARNESS_TESTS)

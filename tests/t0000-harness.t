@@ -69,9 +69,9 @@ under() {
 }
 
 under 0 "a controller starts, stops, is killed and comes back" <<'END'
-test_under_vdi 3 'max_jobs = 7'
+test_under_vdi 3 'max_script_kib = 64'
 like "$(cat "$VDI_DIR/vdi.conf")" '^node "n\[1-3\]"' "three nodes"
-like "$(cat "$VDI_DIR/vdi.conf")" '^max_jobs = 7$' "the extra line"
+like "$(cat "$VDI_DIR/vdi.conf")" '^max_script_kib = 64$' "the extra line"
 is "$VDI_URL" "unix:$VDI_DIR/vdictld.sock" "the commands know where"
 first=$(vdi_api GET /v1/ping)
 is "$first" "$VDI_PID" "it is ours"

@@ -51,6 +51,7 @@ vdi_write_conf() {
         echo "store = \"sqlite:$VDI_DIR/vdi.db\""
         echo "listen = {\"unix:$VDI_DIR/vdictld.sock\"}"
         echo "plugin_dir = \"$top_builddir/plugins.d\""
+        echo 'auth "token" { }'
         echo 'site "fake" { boot = "0" }'
         echo "node \"n[1-$nodes]\" { cpus = 4  memory = \"8G\" }"
         echo "partition \"main\" { nodes = \"n[1-$nodes]\"  default = true  batch_template = \"batch\" }"
