@@ -16,7 +16,7 @@ cd "$top_builddir" || bail "no build folder"
 {
     echo 'set -e'
     sed -n '/^## Try it/,/^## Read on/s/^    //p' "$top_srcdir/README.md" |
-        sed "s!^export VDI_URL.*!&; echo \$! >$scratch/pid!"
+        sed "s#^export VDI_URL.*#&; echo \$! >$scratch/pid#"
 } >"$scratch/example"
 like "$(cat "$scratch/example")" 'vdisubmit' "README.md has an example"
 exits 0 "the example runs to its end" bash "$scratch/example"

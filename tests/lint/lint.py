@@ -37,13 +37,19 @@ class Tree:
             return []
         names = {os.fsdecode(p) for p in out.split(b"\0") if p}
         return [p for p in names if os.path.isfile(os.path.join(self.root, p))
-                and not p.startswith("shared/")]
+                and not p.startswith("shared/") and not self._built(p)]
+
+    def _built(self, path):
+        """In a folder that was configured, whatever its name."""
+        top = path.split("/")[0]
+        return top != path and os.path.exists(os.path.join(self.root, top, "config.status"))
 
     def _walked(self):
         for folder, dirs, names in os.walk(self.root):
             dirs[:] = [d for d in dirs if d not in SKIPPED_DIRS and d[0] != "_"
                        and not d.startswith("build") and not d.startswith("osvdi-")
-                       and not (folder == self.root and d == "shared")]
+                       and not (folder == self.root and d == "shared")
+                       and not os.path.exists(os.path.join(folder, d, "config.status"))]
             for name in names:
                 path = os.path.relpath(os.path.join(folder, name), self.root)
                 if path not in GENERATED and not os.path.islink(os.path.join(folder, name)):
