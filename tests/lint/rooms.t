@@ -25,6 +25,9 @@ def sources(tree):
     for path in tree.match("plugins/*.c", "fuzz/*.c", "bench/*.c", "tests/*.c"):
         if not any(path in w for w in words.values()):
             yield f"{path}: in no room.mk"
+    for path in tree.match("doc/man/*.[1-8]", "plugins/*.[1-8]"):
+        if not any(path in w for w in words.values()):
+            yield f"{path}: in no dist_man_MANS"
     for path in tree.match("src/*.h", "plugins/*.h", "include/*.h"):
         folder = path.rsplit("/", 1)[0]
         if not tree.match(folder + "/*.c") and folder != "include/vdi":

@@ -11,7 +11,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 C = "/* SPDX-License-Identifier: Apache-2.0 */\n"
 HASH = "# SPDX-License-Identifier: Apache-2.0\n"
-ROOM = HASH + "noinst_LIBRARIES += src/base/libbase.a\nsrc_base_libbase_a_SOURCES = src/base/word.c\n"
+ROOM = HASH + "noinst_LIBRARIES += src/base/libbase.a\nsrc_base_libbase_a_SOURCES = src/base/word.c\n" \
+    "dist_man_MANS += doc/man/prog.1\n"
 MAN = """.\\" SPDX-License-Identifier: Apache-2.0
 .TH PROG 1 2026-01-02 "OSVDI" "User Commands"
 .SH NAME
@@ -61,6 +62,7 @@ BAD = [
     ("rooms", 1, "src/base/new.c", C, "not in src/base/room.mk"),
     ("rooms", 1, "plugins/site/x/a.c", C, "in no room.mk"),
     ("rooms", 1, "src/base/new.h", C, "in no room.mk"),
+    ("rooms", 1, "doc/man/other.5", MAN, "in no dist_man_MANS"),
     ("rooms", 2, "tests/t0001-x.t", "#!/bin/sh\n", "in no list of tests"),
     ("rooms", 2, "tests/unit/nowhere/test_a.c", C, "there is no src/nowhere"),
     ("rooms", 3, "src/base/word.c", None, "names src/base/word.c, which is not there"),
