@@ -174,6 +174,16 @@ DEFINE_ACCESS(instance)
 DEFINE_ACCESS(node)
 DEFINE_ACCESS(token)
 
+static uint64_t job_id(const void *object)
+{
+    return ((const struct job *)object)->id;
+}
+
+static uint64_t instance_id(const void *object)
+{
+    return ((const struct instance *)object)->id;
+}
+
 /* Audit events make no object: they are appended and queried, nothing more. */
 static const char *audit_event_name(const void *event)
 {
@@ -190,9 +200,9 @@ static void audit_event_encode_(const void *event, struct buf *out)
     audit_event_encode(event, out);
 }
 
-#define ROW(n, NUMERIC, VERSION)                                                                   \
+#define ROW(n, ID, VERSION)                                                                   \
     {                                                                                              \
-        .name = #n, .version = VERSION, .numeric = NUMERIC, .apply = n##_apply_,                   \
+        .name = #n, .version = VERSION, .numeric = ID != NULL, .id = ID, .apply = n##_apply_,                   \
         .unref = n##_unref_, .ref = n##_ref_, .set_seq = n##_set_seq, .seq = n##_seq,              \
         .event_name = n##_name_of, .event_time = n##_time_of,                                      \
         .event_encode = n##_event_encode_, .replay = n##_replay, .encode = n##_encode,             \
@@ -200,10 +210,10 @@ static void audit_event_encode_(const void *event, struct buf *out)
     }
 
 const struct noun nouns[NOUN_N] = {
-    [NOUN_JOB] = ROW(job, true, JOB_EVENT_VERSION),
-    [NOUN_INSTANCE] = ROW(instance, true, INSTANCE_EVENT_VERSION),
-    [NOUN_NODE] = ROW(node, false, NODE_EVENT_VERSION),
-    [NOUN_TOKEN] = ROW(token, false, TOKEN_EVENT_VERSION),
+    [NOUN_JOB] = ROW(job, job_id, JOB_EVENT_VERSION),
+    [NOUN_INSTANCE] = ROW(instance, instance_id, INSTANCE_EVENT_VERSION),
+    [NOUN_NODE] = ROW(node, NULL, NODE_EVENT_VERSION),
+    [NOUN_TOKEN] = ROW(token, NULL, TOKEN_EVENT_VERSION),
     [NOUN_AUDIT] = {.name = "audit",
                     .version = AUDIT_EVENT_VERSION,
                     .event_name = audit_event_name,

@@ -33,6 +33,7 @@ struct noun {
     void *(*ref)(void *object);
     void (*set_seq)(void *object, uint64_t seq);
     uint64_t (*seq)(const void *object);
+    uint64_t (*id)(const void *object); /* numeric nouns */
     const char *(*event_name)(const void *event);
     int64_t (*event_time)(const void *event);
     void (*event_encode)(const void *event, struct buf *out);
