@@ -149,12 +149,17 @@ static int check_abi(const struct subject *s, struct vdi_error *err)
 /* A member beyond the plugin's own size was not there when it was compiled: it reads as NULL. */
 static int check_required(const struct subject *s, struct vdi_error *err)
 {
+    if (!s->info->ops) {
+        error_set(err, EINVAL, "plugin", "%.200s has no ops", s->path);
+        error_hint(err, NULL, "tell those who made it; see vdi-plugin(3)");
+        return -EINVAL;
+    }
     for (size_t i = 0; i < ELEMENTS(required); i++) {
         const struct required *r = &required[i];
         const void *value = NULL;
         if (r->kind != s->kind)
             continue;
-        if (s->info->ops && r->offset + sizeof(value) <= s->info->ops_size)
+        if (r->offset + sizeof(value) <= s->info->ops_size)
             memcpy(&value, (const char *)s->info->ops + r->offset, sizeof(value));
         if (!value) {
             error_set(err, EINVAL, "plugin", "%.180s has no member %s, which %s plugins must have",

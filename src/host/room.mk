@@ -10,7 +10,7 @@ HOST_LIBS = src/host/libhost.a -ldl
 UNIT_TESTS += tests/unit/host/test_host
 tests_unit_host_test_host_SOURCES = tests/unit/host/test_host.c
 tests_unit_host_test_host_LDADD = $(HOST_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
-EXTRA_DIST += tests/unit/host/plugin.c
+EXTRA_DIST += tests/unit/host/plugin.c doc/example-plugin/Makefile doc/example-plugin/hosts.c
 
 # Loads plugins of any kind by hand; the test of the example plugin does.
 check_PROGRAMS += tests/load_plugin
