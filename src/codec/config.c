@@ -58,8 +58,8 @@ static void tell_later(struct reader *r, int line, cfg_t *block, const char *key
     tell(r, line, block, key, &err);
 }
 
-static void read_value(struct reader *r, cfg_t *block, const struct config_key *key,
-                       cfg_opt_t *opt, void *base)
+static void read_value(struct reader *r, cfg_t *block, const struct config_key *key, cfg_opt_t *opt,
+                       void *base)
 {
     struct vdi_error err = {0};
     unsigned n = cfg_opt_size(opt);
@@ -255,8 +255,9 @@ static void read_node(struct reader *r, cfg_t *block)
     }
     r->f->mute = mute;
     if (code < 0 || hosts.n == 0 || !room) {
-        error_set(&err, EINVAL, NULL, code == -E2BIG || !room ? "there are too many nodes"
-                                                              : "the title is not a hostlist");
+        error_set(&err, EINVAL, NULL,
+                  code == -E2BIG || !room ? "there are too many nodes"
+                                          : "the title is not a hostlist");
         error_hint(&err, "65536 nodes, 63 bytes a name",
                    "write names and ranges, as in \"gpu[01-16,20],login\"");
         tell(r, config_tree_block_line(block), block, "", &err);
@@ -305,8 +306,8 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         const char *name;
         void (*read)(struct reader *r, cfg_t *block);
     } blocks[] = {
-        {"site", read_site},           {"auth", read_auth}, {"node", read_node},
-        {"partition", read_partition}, {"qos", read_qos},   {"template", read_template},
+        {"site", read_site},           {"auth", read_auth},   {"node", read_node},
+        {"partition", read_partition}, {"qos", read_qos},     {"template", read_template},
         {"role", read_role},           {"class", read_later},
     };
     for (size_t i = 0; i < ELEMENTS(blocks); i++) {

@@ -15,8 +15,7 @@
 static void check_listen(const struct config *c, struct config_findings *f)
 {
     for (size_t i = 0; i < c->listen.n; i++) {
-        if (str_starts_with(c->listen.names[i], "https:") &&
-            (!*c->tls_cert || !*c->tls_key)) {
+        if (str_starts_with(c->listen.names[i], "https:") && (!*c->tls_cert || !*c->tls_key)) {
             config_finding_text(f, 0, "listen", "write tls_cert and tls_key",
                                 "\"%s\" needs a certificate", c->listen.names[i]);
             return;
@@ -24,7 +23,8 @@ static void check_listen(const struct config *c, struct config_findings *f)
     }
     if (!*c->tls_cert != !*c->tls_key)
         config_finding_text(f, 0, *c->tls_cert ? "tls_cert" : "tls_key",
-                            "write both tls_cert and tls_key", "the other half of the pair is missing");
+                            "write both tls_cert and tls_key",
+                            "the other half of the pair is missing");
 }
 
 static void check_limits(const struct config *c, struct config_findings *f)
@@ -80,9 +80,9 @@ static void check_partition_nodes(const struct config *c, const struct config_pa
         config_finding_text(f, p->place.line, field, "describe it in a node block or take it out",
                             "there is no node \"%s\"", first);
     else if (unknown > 1)
-        config_finding_text(f, p->place.line, field, "describe them in node blocks or take them out",
-                            "there are no nodes \"%s\" and %zu more of the list", first,
-                            unknown - 1);
+        config_finding_text(
+            f, p->place.line, field, "describe them in node blocks or take them out",
+            "there are no nodes \"%s\" and %zu more of the list", first, unknown - 1);
 }
 
 static void check_partition(const struct config *c, const struct config_partition *p,

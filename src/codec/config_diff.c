@@ -172,12 +172,10 @@ void config_diff(const struct config *old, const struct config *new, struct buf 
 static void print_type(const struct config_key *k, struct buf *out)
 {
     static const char *const types[] = {
-        [CONFIG_TEXT] = "text",         [CONFIG_NAME] = "name",
-        [CONFIG_PATH] = "path",         [CONFIG_U32] = "number",
-        [CONFIG_I32] = "number",        [CONFIG_BOOL] = "yes|no",
-        [CONFIG_DURATION] = "duration", [CONFIG_DURATION32] = "duration",
-        [CONFIG_MIB] = "size",          [CONFIG_GIB] = "size",
-        [CONFIG_LIST] = "list",         [CONFIG_JOINED] = "list",
+        [CONFIG_TEXT] = "text",         [CONFIG_NAME] = "name",           [CONFIG_PATH] = "path",
+        [CONFIG_U32] = "number",        [CONFIG_I32] = "number",          [CONFIG_BOOL] = "yes|no",
+        [CONFIG_DURATION] = "duration", [CONFIG_DURATION32] = "duration", [CONFIG_MIB] = "size",
+        [CONFIG_GIB] = "size",          [CONFIG_LIST] = "list",           [CONFIG_JOINED] = "list",
         [CONFIG_HOSTS] = "hostlist",
     };
     if (k->type != CONFIG_CHOICE) {

@@ -74,7 +74,8 @@ static int check_text(const struct config_key *key, const char *value, struct vd
         return r;
     if (key->type == CONFIG_NAME && *value && !str_is_name(value, (size_t)key->max)) {
         error_set(err, EINVAL, NULL, "\"%s\" is not a name", value);
-        error_hint(err, NULL, "use letters, digits, '.', '_' and '-', not beginning with '.' or '-'");
+        error_hint(err, NULL,
+                   "use letters, digits, '.', '_' and '-', not beginning with '.' or '-'");
         return -EINVAL;
     }
     if (key->type == CONFIG_PATH && *value && *value != '/') {
@@ -106,8 +107,8 @@ static int check_choice(const struct config_key *key, const char *value, struct 
 static int set_text(const struct config_key *key, char **member, const char *value,
                     struct vdi_error *err)
 {
-    int r = key->type == CONFIG_CHOICE ? check_choice(key, value, err)
-                                       : check_text(key, value, err);
+    int r =
+        key->type == CONFIG_CHOICE ? check_choice(key, value, err) : check_text(key, value, err);
     return r < 0 ? r : set_string(member, value);
 }
 
@@ -116,11 +117,10 @@ static int set_text(const struct config_key *key, char **member, const char *val
 static int refuse_number(const struct config_key *key, int code, const char *value,
                          const char *what, const char *example, struct vdi_error *err)
 {
-    const char *unit = key->type == CONFIG_MIB   ? " MiB"
-                       : key->type == CONFIG_GIB ? " GiB"
-                       : key->type == CONFIG_DURATION || key->type == CONFIG_DURATION32
-                           ? " seconds"
-                           : "";
+    const char *unit = key->type == CONFIG_MIB                                          ? " MiB"
+                       : key->type == CONFIG_GIB                                        ? " GiB"
+                       : key->type == CONFIG_DURATION || key->type == CONFIG_DURATION32 ? " seconds"
+                                                                                        : "";
     if (code == -ERANGE)
         error_set(err, EINVAL, NULL, "\"%s\" is out of range", value);
     else
@@ -206,7 +206,8 @@ static int check_item(const struct config_key *key, const char *value, struct vd
     r = check_bytes(key, value, err);
     if (r == 0 && key->type == CONFIG_JOINED && !str_is_name(value, (size_t)key->max)) {
         error_set(err, EINVAL, NULL, "\"%s\" is not a name", value);
-        error_hint(err, NULL, "use letters, digits, '.', '_' and '-', not beginning with '.' or '-'");
+        error_hint(err, NULL,
+                   "use letters, digits, '.', '_' and '-', not beginning with '.' or '-'");
         return -EINVAL;
     }
     return r;
@@ -303,7 +304,8 @@ static int set_hosts(struct config_names *member, const char *value, struct vdi_
     int r = hostlist_parse(value, HOSTLIST_MAX, &hosts);
     if (r < 0 || hosts.n == 0) {
         error_set(err, EINVAL, NULL,
-                  r == -E2BIG ? "\"%.128s\" stands for too many names" : "\"%.128s\" is not a hostlist",
+                  r == -E2BIG ? "\"%.128s\" stands for too many names"
+                              : "\"%.128s\" is not a hostlist",
                   value);
         error_hint(err, r == -E2BIG ? "65536 names" : NULL,
                    "write names and ranges, as in \"gpu[01-16,20],login\"");

@@ -22,12 +22,12 @@ enum config_key_type {
     CONFIG_BOOL,     /* bool */
     CONFIG_DURATION, /* int64_t seconds in [min, max] */
     CONFIG_DURATION32, /* the same in a uint32_t */
-    CONFIG_MIB,      /* uint32_t MiB in [min, max], from "512G" */
-    CONFIG_GIB,      /* uint32_t GiB in [min, max], from "2T" */
-    CONFIG_LIST,     /* struct config_names: texts of at most `max` bytes */
-    CONFIG_JOINED,   /* char *: names joined by commas, at most `max` bytes in all */
-    CONFIG_HOSTS,    /* struct config_names: a hostlist, spread out and sorted */
-    CONFIG_LATER,    /* known to the design, refused by name until it has an effect */
+    CONFIG_MIB,        /* uint32_t MiB in [min, max], from "512G" */
+    CONFIG_GIB,        /* uint32_t GiB in [min, max], from "2T" */
+    CONFIG_LIST,       /* struct config_names: texts of at most `max` bytes */
+    CONFIG_JOINED,     /* char *: names joined by commas, at most `max` bytes in all */
+    CONFIG_HOSTS,      /* struct config_names: a hostlist, spread out and sorted */
+    CONFIG_LATER,      /* known to the design, refused by name until it has an effect */
 };
 
 enum config_key_flags {

@@ -52,8 +52,8 @@ void config_finding(struct config_findings *f, int line, const struct vdi_error 
     buf_putc(f->out, '\n');
 }
 
-void config_finding_text(struct config_findings *f, int line, const char *field,
-                         const char *remedy, const char *format, ...)
+void config_finding_text(struct config_findings *f, int line, const char *field, const char *remedy,
+                         const char *format, ...)
 {
     struct vdi_error err = {.code = EINVAL};
     va_list ap;
@@ -135,7 +135,8 @@ static void scan_string(struct scan *s)
         config_finding_text(s->f, s->line, "syntax", "make it shorter than 16384 bytes",
                             "a string is too long");
     if (s->last == 's')
-        config_finding_text(s->f, s->line, "syntax", "separate them with a comma, or write keys bare",
+        config_finding_text(s->f, s->line, "syntax",
+                            "separate them with a comma, or write keys bare",
                             "two strings follow each other");
     buf_append(s->out, begin, (size_t)(s->p - begin));
     s->last = 's';
@@ -259,8 +260,8 @@ static int find_bad_line(const char *text, size_t len)
 
 int config_scan(const char *text, size_t len, struct config_findings *f, struct buf *out)
 {
-    struct scan s = {.p = text, .end = text + len, .line = 1, .f = f, .out = out,
-                     .before = f->errors};
+    struct scan s = {
+        .p = text, .end = text + len, .line = 1, .f = f, .out = out, .before = f->errors};
     int bad = find_bad_line(text, len);
     if (bad > 0) {
         config_finding_text(f, bad, "syntax", "save it as UTF-8 without control characters",

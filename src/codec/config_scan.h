@@ -25,9 +25,8 @@ struct config_findings {
 
 /* "FILE:LINE: field: detail (limit); remedy". line 0: the file as a whole. */
 void config_finding(struct config_findings *f, int line, const struct vdi_error *err);
-void config_finding_text(struct config_findings *f, int line, const char *field,
-                         const char *remedy, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void config_finding_text(struct config_findings *f, int line, const char *field, const char *remedy,
+                         const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 /*
  * Checks bytes, words, strings, comments and braces; tells of everything found.

@@ -12,12 +12,18 @@
 #define NAME_BYTES 63 /* fits the name members of jobs, nodes and instances */
 #define YEAR INT64_C(31536000)
 
-#define LATER(n) {.name = n, .type = CONFIG_LATER}
-#define END {.name = NULL}
+#define LATER(n)                                                                                   \
+    {                                                                                              \
+        .name = n, .type = CONFIG_LATER                                                            \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
-static const char *const gpu_laws[] = {"whole", "homogeneous", "mixed", "pool",
-                                       "slices", "shared", NULL};
+static const char *const gpu_laws[] = {"whole",  "homogeneous", "mixed", "pool",
+                                       "slices", "shared",      NULL};
 static const char *const os_choices[] = {"linux", "windows", NULL};
 static const char *const firmwares[] = {"bios", "uefi", "uefi-secure", NULL};
 static const char *const at_limits[] = {"save", "shutdown", "kill", NULL};
@@ -46,10 +52,10 @@ const struct config_key config_keys[] = {
          "directory of the authority that signs node certificates")},
     {ROW(config, "plugin_dir", CONFIG_PATH, plugin_dir, 0, 4095, VDI_PLUGINDIR,
          "directory of the plugins")},
-    {ROW(config, "log_level", CONFIG_CHOICE, log_level, 0, 0, "info", "least severe line that is logged"),
+    {ROW(config, "log_level", CONFIG_CHOICE, log_level, 0, 0, "info",
+         "least severe line that is logged"),
      .choices = log_levels},
-    {ROW(config, "max_jobs", CONFIG_U32, max_jobs, 1, 10000000, "200000",
-         "live jobs in all")},
+    {ROW(config, "max_jobs", CONFIG_U32, max_jobs, 1, 10000000, "200000", "live jobs in all")},
     {ROW(config, "max_jobs_user", CONFIG_U32, max_jobs_user, 1, 10000000, "20000",
          "pending and running jobs of one principal")},
     {ROW(config, "max_body_kib", CONFIG_U32, max_body_kib, 16, 65536, "8192",
@@ -132,7 +138,10 @@ const struct config_key config_qos_keys[] = {
          "added to the priority of its jobs")},
     {ROW(config_qos, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
-    LATER("preempts"), LATER("preempt_modes"), LATER("grace"), END,
+    LATER("preempts"),
+    LATER("preempt_modes"),
+    LATER("grace"),
+    END,
 };
 
 const struct config_key config_template_keys[] = {
@@ -155,19 +164,32 @@ const struct config_key config_template_keys[] = {
      .check = config_form_zone},
     {ROW(config_template, "os", CONFIG_CHOICE, os, 0, 0, "linux", "kind of guest"),
      .choices = os_choices},
-    {ROW(config_template, "firmware", CONFIG_CHOICE, firmware, 0, 0, "bios", "firmware of the guest"),
+    {ROW(config_template, "firmware", CONFIG_CHOICE, firmware, 0, 0, "bios",
+         "firmware of the guest"),
      .choices = firmwares},
     {ROW(config_template, "at_limit", CONFIG_CHOICE, at_limit, 0, 0, "save",
          "what happens to the guest at the time limit"),
      .choices = at_limits},
-    {ROW(config_template, "tpm", CONFIG_BOOL, tpm, 0, 0, "no", "the guest gets an emulated TPM 2.0")},
+    {ROW(config_template, "tpm", CONFIG_BOOL, tpm, 0, 0, "no",
+         "the guest gets an emulated TPM 2.0")},
     {ROW(config_template, "boot_timeout", CONFIG_DURATION, boot_timeout_sec, 0, 86400, "0",
          "as the file's boot_timeout, which is taken for 0")},
     {ROW(config_template, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
-    LATER("displays"), LATER("login"), LATER("disk"), LATER("persistence"), LATER("where"),
-    LATER("network"), LATER("clipboard"), LATER("files"), LATER("usb"), LATER("idle"),
-    LATER("licence"), LATER("site"), LATER("hours"), END,
+    LATER("displays"),
+    LATER("login"),
+    LATER("disk"),
+    LATER("persistence"),
+    LATER("where"),
+    LATER("network"),
+    LATER("clipboard"),
+    LATER("files"),
+    LATER("usb"),
+    LATER("idle"),
+    LATER("licence"),
+    LATER("site"),
+    LATER("hours"),
+    END,
 };
 
 const struct config_key config_role_keys[] = {
@@ -177,14 +199,31 @@ const struct config_key config_role_keys[] = {
     {ROW(config_role, "may", CONFIG_LIST, may, 1, NAME_BYTES, NULL,
          "names of requests, operator or admin"),
      .flags = CONFIG_REQUIRED},
-    LATER("templates"), LATER("max_seats"), LATER("max_hours_week"), LATER("horizon"), END,
+    LATER("templates"),
+    LATER("max_seats"),
+    LATER("max_hours_week"),
+    LATER("horizon"),
+    END,
 };
 
 static const struct config_key class_keys[] = {
-    LATER("template"), LATER("seats"), LATER("groups"), LATER("users"), LATER("roster"),
-    LATER("qos"), LATER("partition"), LATER("account"), LATER("starts"), LATER("duration"),
-    LATER("zone"), LATER("repeat"), LATER("except"), LATER("lead"), LATER("grace"),
-    LATER("no_show"), END,
+    LATER("template"),
+    LATER("seats"),
+    LATER("groups"),
+    LATER("users"),
+    LATER("roster"),
+    LATER("qos"),
+    LATER("partition"),
+    LATER("account"),
+    LATER("starts"),
+    LATER("duration"),
+    LATER("zone"),
+    LATER("repeat"),
+    LATER("except"),
+    LATER("lead"),
+    LATER("grace"),
+    LATER("no_show"),
+    END,
 };
 
 static const struct config_key mount_keys[] = {
@@ -194,11 +233,13 @@ static const struct config_key mount_keys[] = {
 static const struct config_key no_keys[] = {END};
 
 static const struct config_block node_blocks[] = {
-    {"gpu", 0, config_gpu_keys, NULL, "the GPUs of a node; the title is their type"}, END,
+    {"gpu", 0, config_gpu_keys, NULL, "the GPUs of a node; the title is their type"},
+    END,
 };
 
 static const struct config_block template_blocks[] = {
-    {"mount", CONFIG_BLOCK_LATER, mount_keys, NULL, NULL}, END,
+    {"mount", CONFIG_BLOCK_LATER, mount_keys, NULL, NULL},
+    END,
 };
 
 const struct config_block config_blocks[] = {

@@ -115,8 +115,7 @@ static cfg_opt_t *make_options(const struct tree *t, const char *name,
             free_options(opts);
             return NULL;
         }
-        opts[n++] = (cfg_opt_t)CFG_SEC(b->name, sub,
-                                       CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+        opts[n++] = (cfg_opt_t)CFG_SEC(b->name, sub, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
     }
     return opts;
 }

@@ -18,3 +18,8 @@ src_codec_libcodec_a_SOURCES = \
 src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS) $(OPENSSL_CFLAGS)
 
 CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_config
+tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
+tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += etc/vdi.conf.example

@@ -39,17 +39,28 @@ struct required {
     const char *member;
 };
 
-#define REQUIRED(KIND, kind, m) {VDI_PLUGIN_##KIND, offsetof(struct vdi_##kind##_ops, m), #m}
+#define REQUIRED(KIND, kind, m)                                                                    \
+    {                                                                                              \
+        VDI_PLUGIN_##KIND, offsetof(struct vdi_##kind##_ops, m), #m                                \
+    }
 
 static const struct required required[] = {
-    REQUIRED(STORE, store, open),         REQUIRED(STORE, store, schema),
-    REQUIRED(STORE, store, lease),        REQUIRED(STORE, store, load),
-    REQUIRED(STORE, store, append),       REQUIRED(STORE, store, snapshot_write),
-    REQUIRED(STORE, store, trim),         REQUIRED(STORE, store, query_events),
-    REQUIRED(STORE, store, query_archive), REQUIRED(STORE, store, close),
-    REQUIRED(AUTH, auth, scheme),         REQUIRED(AUTH, auth, init),
-    REQUIRED(AUTH, auth, verify),         REQUIRED(SITE, site, init),
-    REQUIRED(SITE, site, start),          REQUIRED(SITE, site, stop),
+    REQUIRED(STORE, store, open),
+    REQUIRED(STORE, store, schema),
+    REQUIRED(STORE, store, lease),
+    REQUIRED(STORE, store, load),
+    REQUIRED(STORE, store, append),
+    REQUIRED(STORE, store, snapshot_write),
+    REQUIRED(STORE, store, trim),
+    REQUIRED(STORE, store, query_events),
+    REQUIRED(STORE, store, query_archive),
+    REQUIRED(STORE, store, close),
+    REQUIRED(AUTH, auth, scheme),
+    REQUIRED(AUTH, auth, init),
+    REQUIRED(AUTH, auth, verify),
+    REQUIRED(SITE, site, init),
+    REQUIRED(SITE, site, start),
+    REQUIRED(SITE, site, stop),
     REQUIRED(SITE, site, poll),
 };
 
@@ -78,10 +89,11 @@ static int check_owner(const char *path, const struct stat *st, struct vdi_error
 
 static int refuse_stat(const char *path, int code, struct vdi_error *err)
 {
-    error_set(err, code, "plugin", code == ENOENT ? "there is no %.200s" : "%.200s can't be looked at",
-              path);
-    error_hint(err, NULL, code == ENOENT ? "install the plugin, or correct its name or plugin_dir"
-                                         : strerror(code));
+    error_set(err, code, "plugin",
+              code == ENOENT ? "there is no %.200s" : "%.200s can't be looked at", path);
+    error_hint(err, NULL,
+               code == ENOENT ? "install the plugin, or correct its name or plugin_dir"
+                              : strerror(code));
     return -code;
 }
 
@@ -126,8 +138,9 @@ static int check_abi(const struct subject *s, struct vdi_error *err)
 {
     const struct vdi_plugin *p = s->info;
     if (p->abi != VDI_PLUGIN_ABI) {
-        error_set(err, EPROTO, "plugin", "%.200s is built for plugin ABI %u, and this host has ABI %d",
-                  s->path, p->abi, VDI_PLUGIN_ABI);
+        error_set(err, EPROTO, "plugin",
+                  "%.200s is built for plugin ABI %u, and this host has ABI %d", s->path, p->abi,
+                  VDI_PLUGIN_ABI);
         error_hint(err, NULL, "install the plugin's build for this release");
         return -EPROTO;
     }
@@ -177,8 +190,8 @@ static int check_settings(const struct subject *s, struct vdi_error *err)
         bool ok = str_is_name(t->name, 63) && t->help && t->type >= VDI_SETTING_STRING &&
                   t->type <= VDI_SETTING_BOOL;
         if (!ok || (t->initial && host_setting_check(t, t->initial, NULL) < 0)) {
-            error_set(err, EINVAL, "plugin", "%.180s declares the setting \"%.64s\" wrongly", s->path,
-                      t->name);
+            error_set(err, EINVAL, "plugin", "%.180s declares the setting \"%.64s\" wrongly",
+                      s->path, t->name);
             error_hint(err, NULL, "tell those who made it; see vdi-plugin(3)");
             return -EINVAL;
         }
@@ -197,7 +210,8 @@ static int open_plugin(void *arg, struct vdi_error *err)
     }
     s->info = dlsym(s->handle, "vdi_plugin");
     if (!s->info) {
-        error_set(err, ENOEXEC, "plugin", "%.200s is a library without the symbol vdi_plugin", s->path);
+        error_set(err, ENOEXEC, "plugin", "%.200s is a library without the symbol vdi_plugin",
+                  s->path);
         error_hint(err, NULL, "install a plugin there; see vdi-plugin(3)");
         return -ENOEXEC;
     }
@@ -216,9 +230,9 @@ static int check_place(const char *dir, const char *kind_dir, const char *path,
     return r < 0 ? r : check_file(path, err);
 }
 
-int host_plugin_load_within(const char *dir, enum vdi_plugin_kind kind, const char *name,
-                            void *ops, size_t ops_size, int64_t deadline_usec,
-                            struct host_plugin **ret, struct vdi_error *err)
+int host_plugin_load_within(const char *dir, enum vdi_plugin_kind kind, const char *name, void *ops,
+                            size_t ops_size, int64_t deadline_usec, struct host_plugin **ret,
+                            struct vdi_error *err)
 {
     if (!str_is_name(name, 63)) {
         error_set(err, EINVAL, "plugin", "\"%.64s\" is not the name of a plugin", name);

@@ -31,14 +31,15 @@ struct newer_ops {
 };
 
 static const struct newer_ops newer = {
-    .ops = {
-        .scheme = "Test",
-        .init = init,
+    .ops =
+        {
+            .scheme = "Test",
+            .init = init,
 #ifndef NO_VERIFY
-        .verify = verify,
+            .verify = verify,
 #endif
-        .done = done,
-    },
+            .done = done,
+        },
 };
 
 static const struct vdi_setting settings[] = {

@@ -40,8 +40,7 @@ static int load(enum vdi_plugin_kind kind, const char *name, struct vdi_auth_ops
 {
     *err = (struct vdi_error){0};
     memset(ops, 0xff, sizeof(*ops));
-    return host_plugin_load_within(dir, kind, name, ops, sizeof(*ops), 20 * USEC_PER_SEC, ret,
-                                   err);
+    return host_plugin_load_within(dir, kind, name, ops, sizeof(*ops), 20 * USEC_PER_SEC, ret, err);
 }
 
 /* It must be refused with this errno and a sentence that has these words. */
@@ -230,8 +229,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good),     cmocka_unit_test(older),    cmocka_unit_test(newer),
-        cmocka_unit_test(wrong),    cmocka_unit_test(file),     cmocka_unit_test(link_out),
+        cmocka_unit_test(good),           cmocka_unit_test(older),    cmocka_unit_test(newer),
+        cmocka_unit_test(wrong),          cmocka_unit_test(file),     cmocka_unit_test(link_out),
         cmocka_unit_test(crash_and_hang), cmocka_unit_test(settings),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
