@@ -16,3 +16,11 @@ FUZZ_LDFLAGS = $(AM_LDFLAGS)
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
+
+FUZZ_TARGETS += fuzz/fuzz_config fuzz/fuzz_hostlist
+fuzz_fuzz_config_SOURCES = fuzz/fuzz_config.c $(FUZZ_DRIVER)
+fuzz_fuzz_config_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+fuzz_fuzz_hostlist_SOURCES = fuzz/fuzz_hostlist.c $(FUZZ_DRIVER)
+fuzz_fuzz_hostlist_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_hostlist_LDADD = $(BASE_LIBS)
