@@ -9,6 +9,8 @@
 #ifndef MODEL_JOB_H
 #define MODEL_JOB_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <vdi/types.h>
@@ -92,12 +94,14 @@ struct job_event {
     uint64_t instance;
     uint32_t generation;
     char node[64];
-    enum job_state final;
+    enum job_state final; /* FINISH, END; SUBMIT: JOB_PENDING says held by its user */
     int32_t exit_code, exit_signal;
     char reason[96];
 };
 
 struct job_spec *job_spec_new(void); /* all strings "", numbers 0 */
+/* Gives a string member a new value (copied; NULL or "" for none). -ENOMEM. */
+int job_spec_set(char **member, const char *value);
 struct job_spec *job_spec_copy(const struct job_spec *spec);
 struct job_spec *job_spec_ref(struct job_spec *spec);
 void job_spec_unref(struct job_spec *spec); /* takes NULL */

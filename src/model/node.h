@@ -33,6 +33,7 @@ struct node {
     bool known; /* has been up at least once since defined */
     bool up;
     bool drain;
+    bool removed; /* no longer in vdi.conf; ended once nothing runs there */
     uint32_t cpus;
     uint32_t memory_mib;
     uint32_t disk_gib;

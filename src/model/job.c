@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * job.c - jobs and what each event makes of them.
+ *
+ * job_apply is pure: it looks at nothing but its arguments, so replaying the
+ * same events always gives the same job.
+ */
+#include "model/job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/str.h"
+
+const char *const job_kind_names[] = {"interactive", "batch", NULL};
+
+/* Every string of a spec, once: new, copy and free can't forget one. */
+static const size_t spec_strings[] = {
+    offsetof(struct job_spec, name),          offsetof(struct job_spec, owner),
+    offsetof(struct job_spec, template_name), offsetof(struct job_spec, partition),
+    offsetof(struct job_spec, qos),           offsetof(struct job_spec, account),
+    offsetof(struct job_spec, comment),       offsetof(struct job_spec, constraint),
+    offsetof(struct job_spec, nodelist),      offsetof(struct job_spec, exclude),
+    offsetof(struct job_spec, profile),       offsetof(struct job_spec, work_dir),
+    offsetof(struct job_spec, output),        offsetof(struct job_spec, error),
+    offsetof(struct job_spec, idempotency_key), offsetof(struct job_spec, request_digest),
+};
+
+/* Most strings of most jobs are empty: they share one byte instead of a heap block each. */
+static char empty[1];
+
+static char **spec_string(struct job_spec *spec, size_t i)
+{
+    return (char **)(void *)((char *)spec + spec_strings[i]);
+}
+
+struct job_spec *job_spec_new(void)
+{
+    struct job_spec *spec = calloc(1, sizeof(*spec));
+
+    if (!spec)
+        return NULL;
+    spec->refs = 1;
+    spec->uid = spec->gid = UINT32_MAX;
+    for (size_t i = 0; i < ELEMENTS(spec_strings); i++)
+        *spec_string(spec, i) = empty;
+    return spec;
+}
+
+int job_spec_set(char **member, const char *value)
+{
+    char *copy = empty;
+
+    if (!str_is_empty(value)) {
+        copy = strdup(value);
+        if (!copy)
+            return -ENOMEM;
+    }
+    if (*member != empty)
+        free(*member);
+    *member = copy;
+    return 0;
+}
+
+struct job_spec *job_spec_copy(const struct job_spec *spec)
+{
+    struct job_spec *copy = malloc(sizeof(*copy));
+
+    if (!copy)
+        return NULL;
+    *copy = *spec;
+    copy->refs = 1;
+    for (size_t i = 0; i < ELEMENTS(spec_strings); i++)
+        *spec_string(copy, i) = empty;
+    for (size_t i = 0; i < ELEMENTS(spec_strings); i++) {
+        if (job_spec_set(spec_string(copy, i), *spec_string((struct job_spec *)spec, i)) < 0) {
+            job_spec_unref(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+struct job_spec *job_spec_ref(struct job_spec *spec)
+{
+    spec->refs++;
+    return spec;
+}
+
+void job_spec_unref(struct job_spec *spec)
+{
+    if (!spec || --spec->refs)
+        return;
+    for (size_t i = 0; i < ELEMENTS(spec_strings); i++)
+        if (*spec_string(spec, i) != empty)
+            free(*spec_string(spec, i));
+    free(spec);
+}
+
+struct job *job_ref(struct job *job)
+{
+    job->refs++;
+    return job;
+}
+
+void job_unref(struct job *job)
+{
+    if (!job || --job->refs)
+        return;
+    job_spec_unref(job->spec);
+    free(job);
+}
+
+void job_event_done(struct job_event *event)
+{
+    job_spec_unref(event->spec);
+    free(event->payload);
+    event->spec = NULL;
+    event->payload = NULL;
+}
+
+static struct job *job_copy(const struct job *old)
+{
+    struct job *job = malloc(sizeof(*job));
+
+    if (!job)
+        return NULL;
+    if (old) {
+        *job = *old;
+        if (job->spec)
+            job_spec_ref(job->spec);
+    } else {
+        *job = (struct job){.state = JOB_NONE};
+    }
+    job->refs = 1;
+    return job;
+}
+
+static void stop_suspension(struct job *job, int64_t now_usec)
+{
+    if (job->suspended_usec && now_usec > job->suspended_usec)
+        job->suspended_total_usec += now_usec - job->suspended_usec;
+    job->suspended_usec = 0;
+}
+
+static void forget_run(struct job *job)
+{
+    job->instance = 0;
+    job->generation = 0;
+    job->node[0] = '\0';
+    job->alloc_usec = job->start_usec = 0;
+    job->suspended_usec = job->suspended_total_usec = 0;
+    job->exit_code = job->exit_signal = 0;
+    job->unreachable = false;
+    job->final = JOB_NONE;
+}
+
+static void apply_submit(struct job *job, const struct job_event *event)
+{
+    job->submit_usec = event->time_usec;
+    job->priority = event->priority;
+    if (event->final == JOB_PENDING) /* submitted with --hold */
+        job->held_by_user = true;
+}
+
+static void apply_release(struct job *job, const struct job_event *event)
+{
+    job->held_by_user = job->unknown = false;
+    if (event->admin)
+        job->held_by_admin = false;
+    job->reason[0] = '\0';
+}
+
+static void apply_finish(struct job *job, const struct job_event *event)
+{
+    /* The first word stands, but for a requeue that turns into an end (cancel). */
+    if (!job->final || (job->final == JOB_PENDING && event->final != JOB_PENDING)) {
+        job->final = event->final;
+        job->exit_code = event->exit_code;
+        job->exit_signal = event->exit_signal;
+        str_copy(job->reason, sizeof(job->reason), event->reason);
+    }
+    stop_suspension(job, event->time_usec);
+}
+
+static void apply_end(struct job *job, const struct job_event *event)
+{
+    job->end_usec = event->time_usec;
+    job->final = JOB_NONE;
+    job->unreachable = false;
+    if (event->reason[0])
+        str_copy(job->reason, sizeof(job->reason), event->reason);
+}
+
+static void apply_alloc(struct job *job, const struct job_event *event)
+{
+    job->instance = event->instance;
+    job->generation = event->generation;
+    job->alloc_usec = event->time_usec;
+    job->reason[0] = '\0';
+    str_copy(job->node, sizeof(job->node), event->node);
+}
+
+static void apply_members(struct job *job, const struct job_event *event)
+{
+    switch (event->type) {
+    case JOB_EVENT_SUBMIT:
+        apply_submit(job, event);
+        break;
+    case JOB_EVENT_HOLD:
+        *(event->admin ? &job->held_by_admin : &job->held_by_user) = true;
+        str_copy(job->reason, sizeof(job->reason), event->reason);
+        break;
+    case JOB_EVENT_RELEASE:
+        apply_release(job, event);
+        break;
+    case JOB_EVENT_PRIORITY:
+        job->priority = event->priority;
+        break;
+    case JOB_EVENT_ALLOC:
+        apply_alloc(job, event);
+        break;
+    case JOB_EVENT_START:
+        job->start_usec = event->time_usec;
+        break;
+    case JOB_EVENT_SUSPEND:
+        job->suspended_usec = event->time_usec;
+        break;
+    case JOB_EVENT_RESUME:
+        stop_suspension(job, event->time_usec);
+        break;
+    case JOB_EVENT_FINISH:
+        apply_finish(job, event);
+        break;
+    case JOB_EVENT_END:
+        apply_end(job, event);
+        break;
+    case JOB_EVENT_REQUEUE:
+        forget_run(job);
+        job->restarts++;
+        break;
+    case JOB_EVENT_UNREACHABLE:
+        job->unreachable = true;
+        str_copy(job->reason, sizeof(job->reason), event->reason);
+        break;
+    case JOB_EVENT_REACHABLE:
+        job->unreachable = false;
+        job->reason[0] = '\0';
+        break;
+    case JOB_EVENT_UNKNOWN:
+        job->unknown = true;
+        str_copy(job->reason, sizeof(job->reason), event->reason);
+        break;
+    case JOB_EVENT_UPDATE:
+    case JOB_N_EVENTS:
+        break;
+    }
+}
+
+int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
+              struct job **ret, struct vdi_error *err)
+{
+    enum job_state from = old ? old->state : JOB_NONE;
+    enum job_state final = event->final;
+    enum job_state to;
+    struct job *job;
+
+    if (event->type == JOB_EVENT_END && old && old->state == JOB_COMPLETING)
+        final = old->final; /* FINISH said what it will be */
+    to = job_state_next(from, event->type, final);
+    if (event->type == JOB_EVENT_REQUEUE && old && old->final != JOB_PENDING)
+        to = JOB_NONE;
+    if (to == JOB_NONE)
+        return error_set(err, EPROTO, "state", "job %llu is %s: it cannot take '%s'",
+                         (unsigned long long)id, job_state_name(from),
+                         job_event_name(event->type));
+    if (event->type == JOB_EVENT_SUBMIT && !event->spec)
+        return error_set(err, EINVAL, "spec", "a submit event without a request");
+    job = job_copy(old);
+    if (!job)
+        return error_set(err, ENOMEM, "", "out of memory");
+    job->id = id;
+    if (event->spec) {
+        job_spec_unref(job->spec);
+        job->spec = job_spec_ref(event->spec);
+    }
+    apply_members(job, event);
+    job->state = to;
+    *ret = job;
+    return 0;
+}
+
+int64_t job_limit_usec(const struct job *job)
+{
+    if (job->state != JOB_RUNNING || !job->spec->time_limit_sec || !job->start_usec)
+        return 0;
+    return job->start_usec + job->suspended_total_usec + job->spec->time_limit_sec * 1000000;
+}
