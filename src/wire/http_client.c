@@ -262,7 +262,7 @@ static int read_chunk_size(struct exchange *x, uint64_t *ret)
 static int read_chunks(struct exchange *x)
 {
     for (;;) {
-        uint64_t size;
+        uint64_t size = 0;
         bool ended;
         char *line;
         x->head_len = 0;

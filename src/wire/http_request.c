@@ -4,7 +4,7 @@
  *
  * A request is refused here, with a problem document (RFC 9457), before memory is taken
  * for its body: by its announced length, and a chunked one as soon as it is over the
- * limit (what comes after is thrown away, up to as much again, then the connection is cut:
+ * limit (what comes after is thrown away, up to twice the limit, then the connection is cut:
  * MHD takes no answer in the middle of a body). The handler owns a request from its call
  * until its answer; MHD's connection lives at least as long unless the server is freed.
  */
@@ -179,7 +179,7 @@ static enum MHD_Result on_body(struct http_request *r, const char *data, size_t 
     if (r->drained || r->body.len + *len > r->body_limit) {
         buf_done(&r->body);
         r->drained += *len;
-        if (r->drained > r->body_limit)
+        if (r->drained > 2 * (uint64_t)r->body_limit)
             return MHD_NO;
     } else if (buf_append(&r->body, data, *len) < 0) {
         return MHD_NO;
@@ -248,6 +248,7 @@ void http_request_resume(struct http_request *r)
 {
     list_remove(&r->link);
     MHD_resume_connection(r->connection);
+    http_listener_run(http_conn_of(r->connection)->listener);
 }
 
 /* Without a response (no memory) the connection ends instead. */

@@ -110,7 +110,10 @@ static void on_timeout(void *arg)
 
 void http_listener_run(struct http_listener *listener)
 {
-    listener->run_at_usec = loop_monotonic_usec(listener->server->loop);
+    int64_t now_usec = loop_monotonic_usec(listener->server->loop);
+    if (listener->run_at_usec != 0 && listener->run_at_usec <= now_usec)
+        return;
+    listener->run_at_usec = now_usec;
     source_rearm(listener->run_timer, 0);
 }
 
