@@ -23,3 +23,9 @@ tests_unit_wire_test_http_server_SOURCES = tests/unit/wire/test_http_server.c \
     tests/unit/wire/http_fixture.c tests/unit/wire/http_fixture.h
 tests_unit_wire_test_http_server_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 tests_unit_wire_test_http_server_LDADD = $(WIRE_SERVER_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/wire/test_http_client
+tests_unit_wire_test_http_client_SOURCES = tests/unit/wire/test_http_client.c \
+    tests/unit/wire/http_fixture.c tests/unit/wire/http_fixture.h
+tests_unit_wire_test_http_client_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_wire_test_http_client_LDADD = $(WIRE_SERVER_LIBS) $(WIRE_CLIENT_LIBS) $(CMOCKA_LIBS)

@@ -231,12 +231,13 @@ static void survives_garbage(void **state)
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
         "\x16\x03\x01\x02\x01\x01",
     };
-    struct fixture *f = fixture_new(NULL, false);
+    struct fixture *f = fixture_new(&tight, false); /* arrive_sec ends what MHD waits on */
     for (size_t i = 0; i < ELEMENTS(garbage); i++) {
         int fd = raw_connect(f, i % 2);
         raw_send(fd, garbage[i]);
         shutdown(fd, SHUT_WR);
-        assert_true(raw_is_cut(fd));
+        if (!raw_is_cut(fd))
+            fail_msg("still open after: %s", garbage[i]);
         close(fd);
     }
     int fd = raw_connect(f, false);
