@@ -69,10 +69,25 @@ static int sign(const struct token_key *key, const char *text, size_t len,
                : -ENOMEM;
 }
 
+int token_text_sign(const struct token_key *key, const void *payload, size_t n, char *ret,
+                    size_t size)
+{
+    unsigned char mac[MAC_SIZE];
+    size_t head = strlen(PREFIX) + (4 * n + 2) / 3;
+    size_t len = head + 1 + (4 * MAC_SIZE + 2) / 3;
+    if (len > TOKEN_TEXT_MAX || len >= size)
+        return -ENOBUFS;
+    strcpy(ret, PREFIX);
+    base64_encode(payload, n, ret + strlen(PREFIX));
+    int r = sign(key, ret, head, mac);
+    ret[head] = '.';
+    base64_encode(mac, MAC_SIZE, ret + head + 1);
+    return r;
+}
+
 int token_text_encode(const struct token_key *key, const struct token_claims *claims, char *ret,
                       size_t size)
 {
-    unsigned char mac[MAC_SIZE];
     json_t *json = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "cluster", claims->cluster, "realm",
         claims->realm, "name", claims->name, "uid", (json_int_t)claims->uid, "gid",
@@ -82,16 +97,7 @@ int token_text_encode(const struct token_key *key, const struct token_claims *cl
     json_decref(json);
     if (!payload)
         return -EINVAL; /* not UTF-8 */
-    size_t n = strlen(payload);
-    size_t head = strlen(PREFIX) + (4 * n + 2) / 3;
-    int r = head + 1 + (4 * MAC_SIZE + 2) / 3 + 1 > size || head > TOKEN_TEXT_MAX ? -ENOBUFS : 0;
-    if (r == 0) {
-        strcpy(ret, PREFIX);
-        base64_encode((unsigned char *)payload, n, ret + strlen(PREFIX));
-        r = sign(key, ret, head, mac);
-        ret[head] = '.';
-        base64_encode(mac, MAC_SIZE, ret + head + 1);
-    }
+    int r = token_text_sign(key, payload, strlen(payload), ret, size);
     free(payload);
     return r;
 }

@@ -33,7 +33,10 @@ struct token_key {
     size_t len;
 };
 
-/* -ENOBUFS: size is too small. */
+/* Signs n bytes as payload, whatever they are. -ENOBUFS: size is too small. */
+int token_text_sign(const struct token_key *key, const void *payload, size_t n, char *ret,
+                    size_t size);
+/* -EINVAL: a claim is not UTF-8. */
 int token_text_encode(const struct token_key *key, const struct token_claims *claims, char *ret,
                       size_t size);
 /* Signature first, then form. -EACCES: not ours, or not well-formed. *ret_why: a sentence. */
