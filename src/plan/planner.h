@@ -19,6 +19,9 @@
 
 struct planner;
 
+/* An action whose job was not put again by then is given anew. */
+#define PLAN_RETRY_USEC INT64_C(30000000)
+
 enum plan_action_type { PLAN_START, PLAN_PREEMPT, PLAN_DEADLINE };
 
 struct plan_action {
