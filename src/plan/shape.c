@@ -385,7 +385,7 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
 
 void shape_trim(struct planner *p, struct shape *shape)
 {
-    size_t limit = 65536 + 2 * (size_t)queue_count(&p->queue);
+    size_t limit = 65536 + 6 * (size_t)queue_count(&p->queue);
     if (p->shapes.n_candidates > limit)
         heap_drop(p, shape);
 }
