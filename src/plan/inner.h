@@ -33,8 +33,8 @@ struct plan_node {
     uint32_t index; /* in planner.nodes, by name */
     struct amount used;
     uint32_t n_jobs;
-    struct entry *jobs;   /* tentative and active */
-    uint64_t pass;        /* whose timeline this is */
+    struct entry *jobs; /* tentative and active */
+    uint64_t pass;      /* whose timeline this is */
     struct timeline line;
 };
 
@@ -67,8 +67,8 @@ struct planner {
     bool begun;         /* `last` is set */
     bool was_cut;       /* the pass before did not get to its end */
     bool blocked_open;  /* a job waits although a node has room: jobs before it need that */
-    bool harmed;        /* what was planned may come later than planned: no start before a new pass */
-    bool oracle;        /* estimates only */
+    bool harmed; /* what was planned may come later than planned: no start before a new pass */
+    bool oracle; /* estimates only */
     enum plan_dirt dirt;
     int64_t refresh_usec; /* when STALE is to be mended */
 };

@@ -30,10 +30,12 @@ static int64_t thread_usec(void)
     return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }
 
-/* Every step does at least one unit of work, so that the smallest budget gets to the end. */
-static bool is_over(struct sink *s)
+/* The clock is read every eighth unit, or before one that costs much. Every step does at
+ * least one unit, so that the smallest budget gets to the end. */
+static bool is_over(struct sink *s, bool costly)
 {
-    if (!s->budget_usec || s->units++ % 8 || s->units == 1)
+    unsigned unit = s->units++;
+    if (!s->budget_usec || !unit || (unit % 8 && !costly))
         return false;
     return thread_usec() - s->began_usec >= s->budget_usec;
 }
@@ -110,7 +112,7 @@ static bool run_clock(struct planner *p, struct sink *s)
 {
     struct entry *e;
     while ((e = wake_first(&p->wake)) && e->wake_usec <= p->now_usec)
-        if (is_over(s) || !wake_up(p, e, s))
+        if (is_over(s, false) || !wake_up(p, e, s))
             return false;
     return true;
 }
@@ -196,7 +198,7 @@ static bool run_pass(struct planner *p, struct sink *s)
         if (pass_is_due(p))
             pass_begin(p);
         while (p->next) {
-            if (s->n == s->max || is_over(s))
+            if (s->n == s->max || is_over(s, p->next->shape->pass != p->pass))
                 return false;
             pass_job(p, p->next, s);
         }

@@ -72,8 +72,7 @@ void planner_mark(struct planner *p, enum plan_dirt dirt)
     if (dirt == PLAN_RESHAPED)
         p->layout++;
     if (dirt >= PLAN_STALE && p->dirt == PLAN_CLEAN)
-        p->refresh_usec =
-            p->now_usec + PLAN_REFRESH_JOB_USEC * (int64_t)queue_count(&p->queue);
+        p->refresh_usec = p->now_usec + PLAN_REFRESH_JOB_USEC * (int64_t)queue_count(&p->queue);
     if (dirt > p->dirt)
         p->dirt = dirt;
 }
@@ -333,11 +332,10 @@ static bool is_unchanged(const struct entry *e, const struct job *job, const str
         return false;
     if (job->state != JOB_PENDING)
         return e->place == ENTRY_ACTIVE && e->node == node && e->time_usec == end_of(job);
-    return (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) &&
-           e->priority == job->priority && e->submit_usec == job->submit_usec &&
-           e->begin_usec == job->spec->begin_usec && e->deadline_usec == job->spec->deadline_usec &&
-           e->held_user == job->held_by_user && e->held_admin == job->held_by_admin &&
-           e->unknown == job->unknown;
+    return (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) && e->priority == job->priority &&
+           e->submit_usec == job->submit_usec && e->begin_usec == job->spec->begin_usec &&
+           e->deadline_usec == job->spec->deadline_usec && e->held_user == job->held_by_user &&
+           e->held_admin == job->held_by_admin && e->unknown == job->unknown;
 }
 
 static void detach(struct planner *p, struct entry *e)

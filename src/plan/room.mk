@@ -28,3 +28,10 @@ tests_unit_plan_test_planner_LDADD = $(plan_test_libs)
 tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c tests/unit/plan/world.h
 tests_unit_plan_test_property_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_property_LDADD = $(plan_test_libs)
+
+EXTRA_PROGRAMS += bench/bench_planner
+CLEANFILES += bench/bench_planner
+bench_bench_planner_SOURCES = bench/bench_planner.c
+bench_bench_planner_LDADD = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS)
+
+EXTRA_DIST += doc/design/planner.md

@@ -62,8 +62,7 @@ void pool_configure(const struct planner *p, struct pool *pool)
 static int pool_set_texts(struct pool *pool, const struct job_spec *spec)
 {
     const char *texts[] = {spec->partition, spec->constraint, spec->nodelist, spec->exclude};
-    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist,
-                              &pool->exclude};
+    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist, &pool->exclude};
     size_t size = 0;
     char *end;
 
@@ -134,9 +133,8 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     }
     shape->pool = pool;
     pool->refs++;
-    shape->need = (struct amount){.cpus = (int32_t)spec->cpus,
-                                  .memory_mib = spec->memory_mib,
-                                  .gpus = (int32_t)spec->gpus};
+    shape->need = (struct amount){
+        .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .gpus = (int32_t)spec->gpus};
     shape->span_usec = span_of(spec);
     shape->next = p->shapes.first;
     if (shape->next)

@@ -253,8 +253,7 @@ static void add_of_job(const struct entry *e, int64_t now_usec, struct plan_why 
 }
 
 /* The line holds it up beyond what running jobs do. */
-static bool waits_in_line(const struct entry *e, const struct plan_why *why,
-                          const struct survey *s)
+static bool waits_in_line(const struct entry *e, const struct plan_why *why, const struct survey *s)
 {
     if (e->place != ENTRY_QUEUED || e->late || why->place < 2 || !s->n_serving)
         return false;

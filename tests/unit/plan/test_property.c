@@ -19,7 +19,7 @@ struct world {
     struct job_spec specs[N_JOBS];
     struct job jobs[N_JOBS];
     bool has_job[N_JOBS];
-    int given[N_JOBS];         /* node of a start that was given out; -1: none */
+    int given[N_JOBS]; /* node of a start that was given out; -1: none */
     int64_t given_usec[N_JOBS];
     bool told[N_JOBS];
     struct planner *planner;
@@ -79,8 +79,8 @@ static bool room_at(const struct world *w, const struct plan *plan, int node, in
         memory -= h->spec->memory_mib;
         gpus -= h->spec->gpus;
     }
-    return (!spec->cpus || cpus >= spec->cpus) && (!spec->memory_mib || memory >= spec->memory_mib) &&
-           (!spec->gpus || gpus >= spec->gpus);
+    return (!spec->cpus || cpus >= spec->cpus) &&
+           (!spec->memory_mib || memory >= spec->memory_mib) && (!spec->gpus || gpus >= spec->gpus);
 }
 
 static bool room(const struct world *w, const struct plan *plan, int node, int64_t t,
@@ -144,8 +144,8 @@ static bool in_line(const struct world *w, int j)
     if (!w->has_job[j])
         return false;
     const struct config_partition *part = &w->config.partitions[*w->specs[j].partition == 'l'];
-    return job->state == JOB_PENDING && w->given[j] < 0 && !w->told[j] &&
-           !job->held_by_user && !job->held_by_admin && !job->unknown && part->up;
+    return job->state == JOB_PENDING && w->given[j] < 0 && !w->told[j] && !job->held_by_user &&
+           !job->held_by_admin && !job->unknown && part->up;
 }
 
 static bool comes_before(const struct world *w, int a, int b)
@@ -172,8 +172,8 @@ static void reference(const struct world *w, struct plan *plan)
     for (int j = 0; j < N_JOBS; j++) {
         const struct job *job = &w->jobs[j];
         if (w->has_job[j] && job->state != JOB_PENDING)
-            plan->holds[plan->n++] = (struct hold){
-                node_of(job->node), INT64_MIN, seen_end(w, end_of_job(job)), &w->specs[j]};
+            plan->holds[plan->n++] = (struct hold){node_of(job->node), INT64_MIN,
+                                                   seen_end(w, end_of_job(job)), &w->specs[j]};
         else if (w->has_job[j] && w->given[j] >= 0)
             plan->holds[plan->n++] =
                 (struct hold){w->given[j], INT64_MIN,
@@ -251,7 +251,7 @@ static void advance_job(struct world *w, int j)
         job->state = JOB_RUNNING;
         job->suspended_total_usec += MIN;
         break;
-    default: /* COMPLETING */
+    default:                                                /* COMPLETING */
         job->state = pick(4) ? JOB_COMPLETED : JOB_PENDING; /* requeued */
         break;
     }
@@ -433,8 +433,7 @@ static void assert_usage(const struct world *w)
             sum.jobs++;
         }
         snprintf(name, sizeof(name), "n%02d", i);
-        assert_int_equal(planner_node_usage(w->planner, name, &usage),
-                         w->has_node[i] || sum.jobs);
+        assert_int_equal(planner_node_usage(w->planner, name, &usage), w->has_node[i] || sum.jobs);
         assert_memory_equal(&usage, &sum, sizeof(sum));
     }
 }

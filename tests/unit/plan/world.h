@@ -56,7 +56,7 @@ static inline struct node world_node(const char *name, uint32_t cpus, uint32_t m
 
 /* Partitions "main" (tier 1) and "low" (tier 0) over n nodes n00, n01 ... */
 struct world_config {
-    char names[64][8];
+    char names[64][24];
     char *list[64];
     struct config_partition partitions[2];
     struct config config;
