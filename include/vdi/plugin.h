@@ -292,8 +292,13 @@ struct vdi_site_ops {
     int (*hold)(void *site, const char *window_json, struct vdi_op *op);
     int (*release)(void *site, const char *window_json, struct vdi_op *op);
     int (*capacity)(void *site, struct vdi_op *op);
+    /* Completes every op it still holds, or never speaks of them again. */
     void (*done)(void *site);
+    uint32_t flags; /* VDI_SITE_* */
 };
+
+/* The site's nodes have no vdid: those in vdi.conf are up as soon as the controller is. */
+#define VDI_SITE_NODES_ALWAYS_UP 1u
 
 extern const struct vdi_plugin vdi_plugin;
 

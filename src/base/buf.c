@@ -29,7 +29,7 @@ void buf_clear(struct buf *b)
 
 int buf_reserve(struct buf *b, size_t more)
 {
-    size_t max = b->max ? b->max : SIZE_MAX / 2;
+    size_t max = b->max && b->max < SIZE_MAX / 2 ? b->max : SIZE_MAX / 2;
     if (more > max || b->len > max - more)
         return -ENOBUFS;
     size_t need = b->len + more + 1;

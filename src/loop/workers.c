@@ -108,7 +108,7 @@ static void on_finished(void *arg)
     int64_t begin = time_monotonic_usec();
     struct item *item;
     w->in_done = true;
-    while (!w->is_freed && (item = take_finished(w))) {
+    while ((item = take_finished(w))) {
         finish(w, item, false);
         if (time_monotonic_usec() - begin > DONE_BUDGET_USEC) {
             source_trigger(w->wakeup);
