@@ -271,19 +271,42 @@ void store_damage(const struct vdi_store_loader *loader, const char *reason, con
         loader->damage(loader->arg, &(struct vdi_store_damage){.place = place, .reason = reason});
 }
 
+/* Room for one more element of a growing array. */
+static void *one_more(void *array, size_t n, size_t *size, size_t element)
+{
+    if (n < *size)
+        return array;
+    size_t more = *size ? 2 * *size : 16;
+    void *p = realloc(array, more * element);
+    if (p)
+        *size = more;
+    return p;
+}
+
 static int sequence_reject(struct store_sequence *q, const struct vdi_store_record *r)
 {
-    if (q->n_rejected == q->size) {
-        size_t size = q->size ? 2 * q->size : 16;
-        struct store_reject *p = realloc(q->rejected, size * sizeof(*p));
-        if (!p)
-            return -ENOMEM;
-        q->rejected = p;
-        q->size = size;
-    }
+    void *p = one_more(q->rejected, q->n_rejected, &q->rejected_size, sizeof(*q->rejected));
+
+    if (!p)
+        return -ENOMEM;
+    q->rejected = p;
     q->rejected[q->n_rejected++] = (struct store_reject){.seq = r->seq, .crc = r->crc};
     q->damaged = true;
     return 1;
+}
+
+static int sequence_accept(struct store_sequence *q, uint64_t seq)
+{
+    if (q->n_runs && q->runs[q->n_runs - 1].last + 1 == seq) {
+        q->runs[q->n_runs - 1].last = seq;
+        return 0;
+    }
+    void *p = one_more(q->runs, q->n_runs, &q->runs_size, sizeof(*q->runs));
+    if (!p)
+        return -ENOMEM;
+    q->runs = p;
+    q->runs[q->n_runs++] = (struct store_run){seq, seq};
+    return 0;
 }
 
 int store_sequence_feed(struct store_sequence *q, const struct vdi_store_record *record)
@@ -312,7 +335,7 @@ int store_sequence_feed(struct store_sequence *q, const struct vdi_store_record 
     if (record->seq > q->next)
         q->gap_end = record->seq - 1;
     q->next = record->seq + 1;
-    return 0;
+    return sequence_accept(q, record->seq);
 }
 
 void store_sequence_end(struct store_sequence *q, uint64_t last)
@@ -329,16 +352,21 @@ void store_sequence_end(struct store_sequence *q, uint64_t last)
     q->next = last + 1;
 }
 
-bool store_sequence_rejected(const struct store_sequence *q, uint64_t seq, uint32_t crc)
+bool store_sequence_accepted(const struct store_sequence *q, uint64_t seq, uint32_t crc)
 {
-    for (size_t i = 0; i < q->n_rejected; i++)
-        if (q->rejected[i].seq == seq && q->rejected[i].crc == crc)
-            return true;
-    return false;
+    bool good = false;
+
+    for (size_t i = 0; i < q->n_runs && !good; i++)
+        good = seq >= q->runs[i].first && seq <= q->runs[i].last;
+    for (size_t i = 0; i < q->n_rejected && good; i++)
+        good = q->rejected[i].seq != seq || q->rejected[i].crc != crc;
+    return good;
 }
 
 void store_sequence_done(struct store_sequence *q)
 {
     free(q->rejected);
+    free(q->runs);
     q->rejected = NULL;
+    q->runs = NULL;
 }

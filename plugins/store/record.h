@@ -76,12 +76,18 @@ struct store_reject {
     uint32_t crc;
 };
 
+struct store_run {
+    uint64_t first, last;
+};
+
 struct store_sequence {
     const struct vdi_store_loader *loader;
     uint64_t next;
     uint64_t gap_end;        /* highest missing seq so far */
     struct store_reject *rejected;
-    size_t n_rejected, size;
+    size_t n_rejected, rejected_size;
+    struct store_run *runs; /* of seqs that were good */
+    size_t n_runs, runs_size;
     bool damaged;
 };
 /* 0, 1 when the row is damaged, or what the host stops the load with. */
@@ -89,7 +95,8 @@ int store_sequence_feed(struct store_sequence *q, const struct vdi_store_record 
 /* All came that will: seqs from `next` to last are missing. */
 void store_sequence_end(struct store_sequence *q, uint64_t last);
 void store_sequence_done(struct store_sequence *q);
-bool store_sequence_rejected(const struct store_sequence *q, uint64_t seq, uint32_t crc);
+/* Whether the host took this row. */
+bool store_sequence_accepted(const struct store_sequence *q, uint64_t seq, uint32_t crc);
 
 static inline void store_freep(void *p)
 {

@@ -36,3 +36,9 @@ tests_unit_plugins_test_store_sqlite_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
 tests_unit_plugins_test_store_sqlite_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_plugins_test_store_sqlite_LDADD = \
     $(BASE_LIBS) $(CMOCKA_LIBS) $(SQLITE_LIBS) -ldl
+UNIT_TESTS += tests/unit/plugins/test_store_damage
+tests_unit_plugins_test_store_damage_SOURCES = \
+    tests/unit/plugins/test_store_damage.c $(STORE_SUITE)
+tests_unit_plugins_test_store_damage_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
+tests_unit_plugins_test_store_damage_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_plugins_test_store_damage_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS) -ldl

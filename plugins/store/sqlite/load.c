@@ -84,15 +84,23 @@ static int load_snapshot(struct loading *l, struct vdi_error *err)
                  : 0;
 }
 
+/* A row of quick_check is one or more lines; a heading names the database. */
 static int on_check(void *arg, int n, char **values, char **names)
 {
     struct loading *l = arg;
+    char *rest = NULL;
 
     if (n != 1 || !values[0] || strcmp(values[0], "ok") == 0)
         return 0;
-    store_damage(l->loader, values[0], "%s", l->s->base);
+    for (char *line = strtok_r(values[0], "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        if (strncmp(line, "***", 3) == 0)
+            continue;
+        store_damage(l->loader, line, "%s", l->s->base);
+        if (!l->s->suspect[0])
+            snprintf(l->s->suspect, sizeof(l->s->suspect), "%s", line);
+    }
     if (!l->s->suspect[0])
-        snprintf(l->s->suspect, sizeof(l->s->suspect), "%s", values[0]);
+        snprintf(l->s->suspect, sizeof(l->s->suspect), "does not pass its check");
     return 0;
 }
 
@@ -156,7 +164,7 @@ static int load_events(struct loading *l, uint64_t *ret_last)
     uint64_t last = s->ids.acked;
 
     l->sequence = (struct store_sequence){.loader = l->loader, .next = l->snapshot_seq + 1};
-    int r = walk_table(s->db, &w, (int64_t)l->snapshot_seq, &l->end);
+    int r = walk_table(s->db, &w, (int64_t)l->snapshot_seq, INT64_MAX, &l->end);
     if (r < 0)
         return r;
     lift(&last, l->floor);
@@ -212,8 +220,10 @@ int load(void *store, const struct vdi_store_loader *loader, struct vdi_store_su
         store_fail(err, r, "load", "The load was stopped: %s.", strerror(-r));
     l.damaged |= l.sequence.damaged || s->suspect[0];
     if (r == 0 && is_new_damage(&l)) {
-        struct rebuild_filter filter = {
-            .sequence = &l.sequence, .floor = last, .id_reserve = l.id_reserve};
+        struct rebuild_filter filter = {.sequence = &l.sequence,
+                                        .snapshot_seq = l.snapshot_seq,
+                                        .floor = last,
+                                        .id_reserve = l.id_reserve};
         r = rebuild(s, &filter, err);
     }
     if (r == 0)

@@ -43,7 +43,7 @@ static int copy_event(void *arg, sqlite3_stmt *st)
 
     db_column_record(st, &record);
     if (record.seq <= c->last ||
-        (c->sequence && store_sequence_rejected(c->sequence, record.seq, record.crc)))
+        (c->sequence && !store_sequence_accepted(c->sequence, record.seq, record.crc)))
         return 1;
     db_bind_record(c->insert, &record);
     int r = copy_insert(c);
@@ -62,14 +62,15 @@ static int copy_object(void *arg, sqlite3_stmt *st)
     return copy_insert(c);
 }
 
-static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt insert)
+static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt insert, int64_t after,
+                      int64_t upto)
 {
     enum walk_end end;
 
     c->rc = sqlite3_prepare_v2(c->to, db_sql[insert], -1, &c->insert, NULL);
     w.arg = c;
     if (c->rc == SQLITE_OK)
-        (void)walk_table(from, &w, 0, &end);
+        (void)walk_table(from, &w, after, upto, &end);
     sqlite3_finalize(c->insert);
     c->insert = NULL;
     return c->rc;
@@ -85,13 +86,18 @@ static const struct walk ARCHIVE = {.table = "archive",
 
 static int fill(struct store *s, sqlite3 *to, const struct rebuild_filter *filter)
 {
-    struct copy c = {.to = to, .sequence = filter->sequence};
+    struct copy c = {.to = to};
+    int64_t snapshot = (int64_t)filter->snapshot_seq;
     int rc = sqlite3_exec(to, "BEGIN", NULL, NULL, NULL);
 
     if (rc == SQLITE_OK)
-        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT);
+        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, 0, snapshot);
+    c.sequence = filter->sequence;
+    /* As the load walked, so that it finds the same. */
     if (rc == SQLITE_OK)
-        rc = copy_table(&c, s->db, ARCHIVE, STMT_ARCHIVE);
+        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, snapshot, INT64_MAX);
+    if (rc == SQLITE_OK)
+        rc = copy_table(&c, s->db, ARCHIVE, STMT_ARCHIVE, INT64_MIN, INT64_MAX);
     if (rc == SQLITE_OK)
         rc = meta_put_number(to, "floor", filter->floor);
     if (rc == SQLITE_OK)

@@ -83,7 +83,7 @@ int lease_check(struct store *s, uint64_t epoch, struct vdi_error *err);
 int lease_copy(struct store *s, sqlite3 *to); /* an SQLite code */
 void lease_release(struct store *s);
 
-/* walk.c: reads a table upwards until an error, then downwards from its end, and hands
+/* walk.c: reads the rows after..upto of a table upwards until an error, then downwards from its end, and hands
  * on what is readable upwards. row() says 0, 1 (not to be believed) or a negative errno,
  * which ends it and is returned. */
 struct walk {
@@ -97,11 +97,14 @@ enum walk_end {
     WALK_HOLE,    /* something in between was not readable */
     WALK_NO_TAIL, /* nothing after the damage was, or there is nothing */
 };
-int walk_table(sqlite3 *db, const struct walk *w, int64_t after, enum walk_end *ret_end);
+int walk_table(sqlite3 *db, const struct walk *w, int64_t after, int64_t upto,
+               enum walk_end *ret_end);
 
 /* rebuild.c */
 struct rebuild_filter {
-    const struct store_sequence *sequence; /* drops the rows it rejected; may be NULL */
+    /* After snapshot_seq only the rows that the load accepted; NULL: all. */
+    const struct store_sequence *sequence;
+    uint64_t snapshot_seq;
     uint64_t floor;                        /* seqs up to here are used, readable or not */
     uint64_t id_reserve;
 };
