@@ -26,3 +26,11 @@ fuzz_fuzz_token_SOURCES = fuzz/fuzz_token.c plugins/auth/token/token_text.c $(FU
 fuzz_fuzz_token_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 fuzz_fuzz_token_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_token_LDADD = $(JANSSON_LIBS) $(OPENSSL_LIBS)
+
+FUZZ_TARGETS += fuzz/fuzz_config fuzz/fuzz_hostlist
+fuzz_fuzz_config_SOURCES = fuzz/fuzz_config.c $(FUZZ_DRIVER)
+fuzz_fuzz_config_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+fuzz_fuzz_hostlist_SOURCES = fuzz/fuzz_hostlist.c $(FUZZ_DRIVER)
+fuzz_fuzz_hostlist_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_hostlist_LDADD = $(BASE_LIBS)

@@ -82,8 +82,8 @@ struct http_stream;
 struct http_stream *http_request_stream(struct http_request *r, unsigned status,
                                         const char *content_type, void (*ready)(void *arg),
                                         void (*closed)(void *arg), void *arg);
-int http_stream_send(struct http_stream *s, const void *data,
-                     size_t len); /* copies; -ENOBUFS: over 8 MiB waiting */
+/* Copies. -ENOBUFS: over 8 MiB waiting. */
+int http_stream_send(struct http_stream *s, const void *data, size_t len);
 size_t http_stream_waiting(const struct http_stream *s);
 void http_stream_end(struct http_stream *s);
 
