@@ -8,7 +8,7 @@
  */
 #include "codec/config_tree.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -223,8 +223,11 @@ const char *config_tree_title(cfg_t *block)
 
 int config_tree_block_line(cfg_t *block)
 {
-    const char *line = cfg_getstr(block, CONFIG_LINE_KEY);
-    return line ? atoi(line) : block->line;
+    int64_t line = block->line;
+    const char *text = cfg_getstr(block, CONFIG_LINE_KEY);
+    if (text)
+        str_to_i64(text, 1, INT_MAX, &line);
+    return (int)line;
 }
 
 int config_tree_line(const cfg_opt_t *opt, cfg_t *block)

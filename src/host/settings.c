@@ -94,6 +94,16 @@ static const char *value_of(const struct vdi_setting *s, const struct vdi_settin
     return s->initial;
 }
 
+/* Copies a text to *io_room, which was measured for it, and moves on behind it. */
+static const char *put(char **io_room, const char *text)
+{
+    char *copy = *io_room;
+    size_t size = strlen(text) + 1;
+    memcpy(copy, text, size);
+    *io_room += size;
+    return copy;
+}
+
 /* Entries, then their texts, in one block of memory. */
 static struct vdi_setting_value *pack(const struct vdi_setting *settings,
                                       const struct vdi_setting_value *given, size_t n_given,
@@ -114,10 +124,8 @@ static struct vdi_setting_value *pack(const struct vdi_setting *settings,
         const char *value = value_of(s, given, n_given);
         if (!value)
             continue;
-        v->name = text;
-        text = stpcpy(text, s->name) + 1;
-        v->value = text;
-        text = stpcpy(text, value) + 1;
+        v->name = put(&text, s->name);
+        v->value = put(&text, value);
         v++;
     }
     *ret_n = n;
