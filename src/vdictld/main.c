@@ -5,6 +5,8 @@
  * Stopping touches no instance: open commits are finished, a snapshot is
  * written, and the process ends.
  */
+#include <config.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
