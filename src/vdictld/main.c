@@ -197,7 +197,7 @@ void core_apply_limits(struct core *core)
     struct http_limits limits = limits_of(core->config);
 
     http_server_set_limits(core->http, &limits);
-    log_set_level(config_log_level(core->config));
+    log_set_level(log_level_from(core->config->log_level));
 }
 
 static int open_http(struct core *core, struct vdi_error *err)
@@ -350,7 +350,7 @@ static int run(struct core *core)
 
     if (r < 0)
         return EXIT_FAILURE;
-    log_set_level(config_log_level(core->config));
+    log_set_level(log_level_from(core->config->log_level));
     r = start(core, &err);
     if (r < 0)
         fprintf(stderr, "vdictld: %s\n", error_text(&err, text, sizeof(text)));
