@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_planner.c - one rule at a time: order, backfill, blockers, retry, deadline, cost of a put. */
+/* test_planner.c - one rule at a time: order, backfill, blockers, retry, cost of a put. */
 #include <errno.h>
 
 #include "world.h"
