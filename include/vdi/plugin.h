@@ -279,7 +279,8 @@ struct vdi_site_ops {
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
                 const struct vdi_setting_value *settings, size_t n_settings,
                 struct vdi_error *err); /* [required] */
-    int (*start)(void *site, const struct vdi_instance_spec *spec, struct vdi_op *op); /* [required] */
+    /* [required] */
+    int (*start)(void *site, const struct vdi_instance_spec *spec, struct vdi_op *op);
     int (*stop)(void *site, struct vdi_instance_id id, const char *node, uint32_t grace_sec,
                 struct vdi_op *op); /* [required]; of one that is not there: success */
     int (*poll)(void *site, struct vdi_instance_id id, const char *node,

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../auth_error.h"
+#include "plugins/auth/auth_error.h"
 
 #define TTL_SEC 60
 #define VERSION "vdi-munge-1"

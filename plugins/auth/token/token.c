@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../auth_error.h"
+#include "plugins/auth/auth_error.h"
 #include "token_text.h"
 
 #define SKEW_SEC 30 /* an issuer's clock may be ahead by this (DESIGN 7: then nodes drain) */
