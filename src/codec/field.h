@@ -9,6 +9,8 @@
 #ifndef CODEC_FIELD_H
 #define CODEC_FIELD_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"

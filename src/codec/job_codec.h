@@ -13,7 +13,7 @@ extern const struct field job_event_fields[];
 /* A submit request: the fields plus `script`, `args`, `environment` (kept in
  * *ret_payload as JSON). Owner, ids and digests are the caller's to fill. */
 int job_submit_decode(const char *json, size_t len, size_t max_script, struct job_spec **ret,
-                      char **ret_payload, struct vdi_error *err);
+                      char **ret_payload, bool *ret_hold, struct vdi_error *err);
 /* A PATCH against old; accept is FIELD_UPDATE, plus FIELD_ADMIN for operators. */
 int job_update_decode(const struct job_spec *old, const char *json, size_t len, uint32_t accept,
                       struct job_spec **ret, struct vdi_error *err);
@@ -24,6 +24,8 @@ struct job_columns {
     size_t n;
 };
 int job_columns_parse(const char *list, struct job_columns *ret, struct vdi_error *err);
+/* The same without the closing brace, for a caller that adds members. */
+void job_write_open(const struct job *job, const struct job_columns *columns, struct buf *out);
 void job_write(const struct job *job, const struct job_columns *columns, struct buf *out);
 
 #define JOB_EVENT_VERSION 1

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * field.c - reading and writing structs by their table of fields.
+ *
+ * Reading: jansson parses (duplicates refused), then every member is checked
+ * against its row before anything is stored. Writing goes straight to a buffer:
+ * a list of 100,000 jobs would otherwise build millions of short-lived nodes.
+ */
+#include "codec/field.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "codec/json.h"
+
+#define FIELD_ACCEPT (FIELD_SUBMIT | FIELD_UPDATE | FIELD_ADMIN | FIELD_KEEP)
+
+static void write_escape(struct buf *out, unsigned char c)
+{
+    switch (c) {
+    case '"':
+        buf_puts(out, "\\\"");
+        break;
+    case '\\':
+        buf_puts(out, "\\\\");
+        break;
+    case '\n':
+        buf_puts(out, "\\n");
+        break;
+    case '\t':
+        buf_puts(out, "\\t");
+        break;
+    default:
+        buf_printf(out, "\\u%04x", c);
+    }
+}
+
+void json_write_string(struct buf *out, const char *s)
+{
+    const char *plain = s;
+
+    buf_putc(out, '"');
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        buf_append(out, plain, (size_t)(s - plain));
+        write_escape(out, c);
+        plain = s + 1;
+    }
+    buf_append(out, plain, (size_t)(s - plain));
+    buf_putc(out, '"');
+}
+
+static void write_u64(struct buf *out, uint64_t v)
+{
+    char text[24], *p = text + sizeof(text);
+
+    do
+        *--p = (char)('0' + v % 10);
+    while (v /= 10);
+    buf_append(out, p, (size_t)(text + sizeof(text) - p));
+}
+
+static void write_i64(struct buf *out, int64_t v)
+{
+    if (v < 0)
+        buf_putc(out, '-');
+    write_u64(out, v < 0 ? (uint64_t)0 - (uint64_t)v : (uint64_t)v);
+}
+
+static void write_time(struct buf *out, int64_t usec)
+{
+    char text[40];
+
+    if (!usec) {
+        buf_puts(out, "null");
+        return;
+    }
+    buf_putc(out, '"');
+    buf_puts(out, time_to_rfc3339(usec, text));
+    buf_putc(out, '"');
+}
+
+static uint32_t read_enum(const struct field *f, const void *p)
+{
+    uint32_t v;
+
+    memcpy(&v, p, sizeof(v));
+    for (uint32_t i = 0; i <= v; i++)
+        if (!f->names[i])
+            return 0;
+    return v;
+}
+
+void field_write_value(const struct field *f, const void *base, struct buf *out)
+{
+    const void *p = (const char *)base + f->offset;
+
+    switch (f->type) {
+    case FIELD_STRING:
+    case FIELD_TEXT:
+        json_write_string(out, *(const char *const *)p);
+        break;
+    case FIELD_FIXED:
+        json_write_string(out, p);
+        break;
+    case FIELD_BOOL:
+        buf_puts(out, *(const bool *)p ? "true" : "false");
+        break;
+    case FIELD_U32:
+        write_u64(out, *(const uint32_t *)p);
+        break;
+    case FIELD_I32:
+        write_i64(out, *(const int32_t *)p);
+        break;
+    case FIELD_U64:
+        write_u64(out, *(const uint64_t *)p);
+        break;
+    case FIELD_I64:
+        write_i64(out, *(const int64_t *)p);
+        break;
+    case FIELD_TIME:
+        write_time(out, *(const int64_t *)p);
+        break;
+    case FIELD_ENUM:
+        json_write_string(out, f->names[read_enum(f, p)]);
+        break;
+    case FIELD_END:
+        break;
+    }
+}
+
+static bool field_is_empty(const struct field *f, const void *base)
+{
+    const void *p = (const char *)base + f->offset;
+
+    switch (f->type) {
+    case FIELD_STRING:
+    case FIELD_TEXT:
+        return str_is_empty(*(const char *const *)p);
+    case FIELD_FIXED:
+        return !*(const char *)p;
+    case FIELD_BOOL:
+        return !*(const bool *)p;
+    case FIELD_U32:
+    case FIELD_I32:
+    case FIELD_ENUM:
+        return !*(const uint32_t *)p;
+    case FIELD_U64:
+    case FIELD_I64:
+    case FIELD_TIME:
+        return !*(const uint64_t *)p;
+    case FIELD_END:
+        break;
+    }
+    return true;
+}
+
+void fields_write(const struct field *fields, const void *base, uint32_t flags, struct buf *out,
+                  bool *io_first)
+{
+    for (const struct field *f = fields; f->type != FIELD_END; f++) {
+        if ((f->flags & flags) != flags)
+            continue;
+        if ((flags & FIELD_KEEP) && field_is_empty(f, base))
+            continue;
+        if ((f->flags & FIELD_SKIP_EMPTY) && field_is_empty(f, base))
+            continue;
+        if (!*io_first)
+            buf_putc(out, ',');
+        *io_first = false;
+        buf_putc(out, '"');
+        buf_puts(out, f->name);
+        buf_puts(out, "\":");
+        field_write_value(f, base, out);
+    }
+}
+
+const struct field *field_find(const struct field *fields, const char *name)
+{
+    for (const struct field *f = fields; f->type != FIELD_END; f++)
+        if (!strcmp(f->name, name))
+            return f;
+    return NULL;
+}
+
+static const char *json_kind(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "a list";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+    case JSON_REAL:
+        return "a number";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "true or false";
+    case JSON_NULL:
+        break;
+    }
+    return "null";
+}
+
+static int read_string(const struct field *f, const json_t *value, struct vdi_error *err)
+{
+    size_t len, max;
+    char limit[40];
+
+    if (!json_is_string(value))
+        return error_set(err, EINVAL, f->name, "'%s' must be a string, not %s", f->name,
+                         json_kind(value));
+    len = json_string_length(value);
+    max = f->type == FIELD_FIXED ? f->size - 1u : (size_t)f->max;
+    if (len > max) {
+        error_set(err, EINVAL, f->name, "'%s' has %zu bytes", f->name, len);
+        snprintf(limit, sizeof(limit), "%zu bytes", max);
+        error_hint(err, limit, "shorten it");
+        return -EINVAL;
+    }
+    if (!str_is_text(json_string_value(value), len, f->type == FIELD_TEXT))
+        return error_set(err, EINVAL, f->name,
+                         "'%s' holds a control character or is not valid UTF-8", f->name);
+    return 0;
+}
+
+static int read_number(const struct field *f, const json_t *value, int64_t *ret,
+                       struct vdi_error *err)
+{
+    char limit[64];
+    int64_t n;
+
+    if (!json_is_integer(value))
+        return error_set(err, EINVAL, f->name, "'%s' must be a whole number, not %s", f->name,
+                         json_kind(value));
+    n = json_integer_value(value);
+    if (n < f->min || n > f->max) {
+        error_set(err, ERANGE, f->name, "'%s' is %" PRId64, f->name, n);
+        snprintf(limit, sizeof(limit), "%" PRId64 " to %" PRId64, f->min, f->max);
+        error_hint(err, limit, NULL);
+        return -ERANGE;
+    }
+    *ret = n;
+    return 0;
+}
+
+static int read_time(const struct field *f, const json_t *value, int64_t *ret,
+                     struct vdi_error *err)
+{
+    if (json_is_null(value)) {
+        *ret = 0;
+        return 0;
+    }
+    if (!json_is_string(value) || time_from_rfc3339(json_string_value(value), ret) < 0) {
+        error_set(err, EINVAL, f->name, "'%s' is not a time", f->name);
+        error_hint(err, NULL, "write it as 2026-10-13T10:15:00Z");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int read_name(const struct field *f, const json_t *value, int64_t *ret,
+                     struct vdi_error *err)
+{
+    const char *text = json_string_value(value);
+    struct buf all = BUF_INIT(120);
+
+    for (int64_t i = 0; text && f->names[i]; i++) {
+        if (!strcmp(text, f->names[i])) {
+            *ret = i;
+            return 0;
+        }
+    }
+    error_set(err, EINVAL, f->name, "'%s' cannot be '%.40s'", f->name,
+              text ? text : json_kind(value));
+    for (size_t i = 0; f->names[i]; i++)
+        buf_printf(&all, "%s%s", i ? ", " : "one of: ", f->names[i]);
+    error_hint(err, NULL, all.data);
+    buf_done(&all);
+    return -EINVAL;
+}
+
+static int check_value(const struct field *f, const json_t *value, int64_t *ret_number,
+                       struct vdi_error *err)
+{
+    switch (f->type) {
+    case FIELD_STRING:
+    case FIELD_TEXT:
+    case FIELD_FIXED:
+        return read_string(f, value, err);
+    case FIELD_BOOL:
+        if (!json_is_boolean(value))
+            return error_set(err, EINVAL, f->name, "'%s' must be true or false, not %s", f->name,
+                             json_kind(value));
+        *ret_number = json_is_true(value);
+        return 0;
+    case FIELD_TIME:
+        return read_time(f, value, ret_number, err);
+    case FIELD_ENUM:
+        return read_name(f, value, ret_number, err);
+    default:
+        return read_number(f, value, ret_number, err);
+    }
+}
+
+/* A string member that holds "" need not be heap: it may be the noun's shared empty one. */
+static int store_string(char **member, const char *value)
+{
+    char *copy = NULL;
+
+    if (str_equal(*member, value))
+        return 0;
+    if (*value) {
+        copy = strdup(value);
+        if (!copy)
+            return -ENOMEM;
+    }
+    if (!str_is_empty(*member)) {
+        if (!copy) { /* keep the block: its owner may not free a literal */
+            **member = '\0';
+            return 0;
+        }
+        free(*member);
+    }
+    *member = copy;
+    return 0;
+}
+
+static int store_value(const struct field *f, void *base, const json_t *value, int64_t number)
+{
+    void *p = (char *)base + f->offset;
+
+    switch (f->type) {
+    case FIELD_STRING:
+    case FIELD_TEXT:
+        return store_string(p, json_string_value(value));
+    case FIELD_FIXED:
+        str_copy(p, f->size, json_string_value(value));
+        return 0;
+    case FIELD_BOOL:
+        *(bool *)p = number != 0;
+        return 0;
+    case FIELD_U32:
+    case FIELD_ENUM:
+        *(uint32_t *)p = (uint32_t)number;
+        return 0;
+    case FIELD_I32:
+        *(int32_t *)p = (int32_t)number;
+        return 0;
+    case FIELD_U64:
+    case FIELD_I64:
+    case FIELD_TIME:
+        *(int64_t *)p = number;
+        return 0;
+    case FIELD_END:
+        break;
+    }
+    return 0;
+}
+
+static int refuse_name(const struct field *f, const char *name, struct vdi_error *err)
+{
+    char shown[41];
+
+    snprintf(shown, sizeof(shown), "%.40s", name);
+    if (f)
+        return error_set(err, EINVAL, shown, "'%s' cannot be set here", shown);
+    error_set(err, EINVAL, shown, "there is no field '%s'", shown);
+    error_hint(err, NULL, "see /v1/openapi.json for the fields");
+    return -EINVAL;
+}
+
+int fields_read_value(const struct field *fields, void *base, json_t *object, uint32_t accept,
+                      uint64_t *ret_seen, struct vdi_error *err)
+{
+    bool lenient = accept == FIELD_KEEP;
+    uint64_t seen = 0;
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(object, name, value) {
+        const struct field *f = field_find(fields, name);
+        int64_t number = 0;
+        int r;
+
+        if (!f || !(f->flags & accept & FIELD_ACCEPT)) {
+            if (lenient)
+                continue;
+            return refuse_name(f, name, err);
+        }
+        r = check_value(f, value, &number, err);
+        if (r < 0)
+            return r;
+        if (store_value(f, base, value, number) < 0)
+            return error_set(err, ENOMEM, f->name, "out of memory");
+        seen |= UINT64_C(1) << (f - fields);
+    }
+    for (const struct field *f = fields; f->type != FIELD_END && (accept & FIELD_SUBMIT); f++)
+        if ((f->flags & FIELD_REQUIRED) && !(seen & (UINT64_C(1) << (f - fields))))
+            return error_set(err, EINVAL, f->name, "'%s' is missing", f->name);
+    if (ret_seen)
+        *ret_seen = seen;
+    return 0;
+}
+
+json_t *fields_parse_object(const char *json, size_t len, struct vdi_error *err)
+{
+    json_error_t where;
+    json_t *object = json_loadb(json, len, JSON_REJECT_DUPLICATES, &where);
+
+    if (!object) {
+        error_set(err, EINVAL, "body", "the body is not valid JSON: %s (line %d, column %d)",
+                  where.text, where.line, where.column);
+        return NULL;
+    }
+    if (!json_is_object(object)) {
+        error_set(err, EINVAL, "body", "the body must be a JSON object, not %s",
+                  json_kind(object));
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+int fields_read(const struct field *fields, void *base, const char *json, size_t len,
+                uint32_t accept, uint64_t *ret_seen, struct vdi_error *err)
+{
+    json_t *object = fields_parse_object(json, len, err);
+    int r;
+
+    if (!object)
+        return -EINVAL;
+    r = fields_read_value(fields, base, object, accept, ret_seen, err);
+    json_decref(object);
+    return r;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* noun_codec.c - instances, nodes and tokens in JSON; every struct here is flat. */
+#include "codec/noun_codec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+#define IN(m) offsetof(struct instance, m), sizeof(((struct instance *)0)->m)
+#define INE(m) offsetof(struct instance_event, m), sizeof(((struct instance_event *)0)->m)
+#define NO(m) offsetof(struct node, m), sizeof(((struct node *)0)->m)
+#define NOE(m) offsetof(struct node_event, m), sizeof(((struct node_event *)0)->m)
+#define TO(m) offsetof(struct token, m), sizeof(((struct token *)0)->m)
+#define TOE(m) offsetof(struct token_event, m), sizeof(((struct token_event *)0)->m)
+#define SHOWN (FIELD_SHOW | FIELD_KEEP)
+#define U32 0, UINT32_MAX, NULL
+#define U64 0, INT64_MAX, NULL
+#define NONE 0, 0, NULL
+
+static const char *const instance_states[] = {
+    "NONE", "REQUESTED", "BUILDING", "READY", "BOUND", "SAVED", "STOPPING", "GONE", NULL,
+};
+
+const struct field instance_fields[] = {
+    {"id", FIELD_U64, IN(id), FIELD_SHOW, U64, "instance id"},
+    {"generation", FIELD_U32, IN(generation), SHOWN, U32, "counts its restarts"},
+    {"state", FIELD_ENUM, IN(state), SHOWN, 0, 0, instance_states, "state"},
+    {"job", FIELD_U64, IN(job), SHOWN, U64, "its job"},
+    {"owner", FIELD_FIXED, IN(owner), SHOWN, NONE, "whose it is"},
+    {"node", FIELD_FIXED, IN(node), SHOWN, NONE, "node"},
+    {"template", FIELD_FIXED, IN(template_name), SHOWN, NONE, "template"},
+    {"profile", FIELD_FIXED, IN(profile), SHOWN, NONE, "GPU profile"},
+    {"vcpus", FIELD_U32, IN(vcpus), SHOWN, U32, "virtual CPUs"},
+    {"memory_mib", FIELD_U32, IN(memory_mib), SHOWN, U32, "memory"},
+    {"gpus", FIELD_U32, IN(gpus), SHOWN, U32, "GPUs"},
+    {"reason", FIELD_FIXED, IN(reason), SHOWN, NONE, "why it is so"},
+    {"request_time", FIELD_TIME, IN(request_usec), SHOWN, NONE, "ordered"},
+    {"ready_time", FIELD_TIME, IN(ready_usec), SHOWN, NONE, "ready"},
+    {"state_time", FIELD_TIME, IN(state_usec), SHOWN, NONE, "in this state since"},
+    {"gone_time", FIELD_TIME, IN(gone_usec), SHOWN, NONE, "gone"},
+    {.type = FIELD_END},
+};
+
+const struct field instance_event_fields[] = {
+    {"generation", FIELD_U32, INE(generation), SHOWN, U32, "generation"},
+    {"job", FIELD_U64, INE(job), SHOWN, U64, "job"},
+    {"owner", FIELD_FIXED, INE(owner), SHOWN, NONE, "owner"},
+    {"node", FIELD_FIXED, INE(node), SHOWN, NONE, "node"},
+    {"template", FIELD_FIXED, INE(template_name), SHOWN, NONE, "template"},
+    {"profile", FIELD_FIXED, INE(profile), SHOWN, NONE, "GPU profile"},
+    {"vcpus", FIELD_U32, INE(vcpus), SHOWN, U32, "virtual CPUs"},
+    {"memory_mib", FIELD_U32, INE(memory_mib), SHOWN, U32, "memory"},
+    {"gpus", FIELD_U32, INE(gpus), SHOWN, U32, "GPUs"},
+    {"reason", FIELD_FIXED, INE(reason), SHOWN, NONE, "why"},
+    {.type = FIELD_END},
+};
+
+const struct field node_fields[] = {
+    {"name", FIELD_FIXED, NO(name), FIELD_SHOW, NONE, "name"},
+    {"known", FIELD_BOOL, NO(known), FIELD_KEEP, NONE, ""},
+    {"up", FIELD_BOOL, NO(up), SHOWN, NONE, "its link is up"},
+    {"drain", FIELD_BOOL, NO(drain), SHOWN, NONE, "takes no new jobs"},
+    {"removed", FIELD_BOOL, NO(removed), FIELD_KEEP, NONE, ""},
+    {"cpus", FIELD_U32, NO(cpus), SHOWN, U32, "CPUs to give out"},
+    {"memory_mib", FIELD_U32, NO(memory_mib), SHOWN, U32, "memory to give out"},
+    {"disk_gib", FIELD_U32, NO(disk_gib), SHOWN, U32, "disk to give out"},
+    {"gpus", FIELD_U32, NO(gpus), SHOWN, U32, "GPUs"},
+    {"gpu_type", FIELD_FIXED, NO(gpu_type), SHOWN, NONE, "kind of GPU"},
+    {"features", FIELD_FIXED, NO(features), SHOWN, NONE, "features"},
+    {"boot_id", FIELD_FIXED, NO(boot_id), SHOWN, NONE, "this boot of it"},
+    {"version", FIELD_FIXED, NO(version), SHOWN, NONE, "version of its vdid"},
+    {"reason", FIELD_FIXED, NO(reason), SHOWN, NONE, "why it is out of service"},
+    {"reason_by", FIELD_FIXED, NO(reason_by), SHOWN, NONE, "who said so"},
+    {"reason_time", FIELD_TIME, NO(reason_usec), SHOWN, NONE, "when"},
+    {"state_time", FIELD_TIME, NO(state_usec), SHOWN, NONE, "up or down since"},
+    {"found_cpus", FIELD_U32, NO(found_cpus), SHOWN, U32, "CPUs as the node says"},
+    {"found_memory_mib", FIELD_U32, NO(found_memory_mib), SHOWN, U32, "memory as the node says"},
+    {.type = FIELD_END},
+};
+
+const struct field node_event_fields[] = {
+    {"cpus", FIELD_U32, NOE(cpus), SHOWN, U32, "CPUs"},
+    {"memory_mib", FIELD_U32, NOE(memory_mib), SHOWN, U32, "memory"},
+    {"disk_gib", FIELD_U32, NOE(disk_gib), SHOWN, U32, "disk"},
+    {"gpus", FIELD_U32, NOE(gpus), SHOWN, U32, "GPUs"},
+    {"gpu_type", FIELD_FIXED, NOE(gpu_type), SHOWN, NONE, "kind of GPU"},
+    {"features", FIELD_FIXED, NOE(features), SHOWN, NONE, "features"},
+    {"boot_id", FIELD_FIXED, NOE(boot_id), SHOWN, NONE, "boot id"},
+    {"version", FIELD_FIXED, NOE(version), SHOWN, NONE, "version"},
+    {"reason", FIELD_FIXED, NOE(reason), SHOWN, NONE, "why"},
+    {"by", FIELD_FIXED, NOE(by), SHOWN, NONE, "who"},
+    {.type = FIELD_END},
+};
+
+const struct field token_fields[] = {
+    {"id", FIELD_FIXED, TO(id), FIELD_SHOW, NONE, "token id (jti)"},
+    {"owner", FIELD_FIXED, TO(owner), SHOWN, NONE, "for whom"},
+    {"scope", FIELD_FIXED, TO(scope), SHOWN, NONE, "what it is good for; empty: everything"},
+    {"issue_time", FIELD_TIME, TO(issue_usec), SHOWN, NONE, "issued"},
+    {"expire_time", FIELD_TIME, TO(expire_usec), SHOWN, NONE, "good until"},
+    {"revoked", FIELD_BOOL, TO(revoked), SHOWN, NONE, "revoked"},
+    {"ended", FIELD_BOOL, TO(ended), FIELD_KEEP, NONE, ""},
+    {.type = FIELD_END},
+};
+
+const struct field token_event_fields[] = {
+    {"expire_time", FIELD_TIME, TOE(expire_usec), SHOWN, NONE, "good until"},
+    {"owner", FIELD_FIXED, TOE(owner), SHOWN, NONE, "for whom"},
+    {"scope", FIELD_FIXED, TOE(scope), SHOWN, NONE, "scope"},
+    {"by", FIELD_FIXED, TOE(by), SHOWN, NONE, "who"},
+    {.type = FIELD_END},
+};
+
+static void encode(const struct field *fields, const void *base, struct buf *out)
+{
+    bool first = true;
+
+    buf_putc(out, '{');
+    fields_write(fields, base, FIELD_KEEP, out, &first);
+    buf_putc(out, '}');
+}
+
+/* type: what noun_event_from() made of the name; max: the newest version known. */
+static int check_event(const char *noun, const char *name, int type, uint32_t version,
+                       uint32_t max, struct vdi_error *err)
+{
+    if (type >= 0 && version <= max)
+        return 0;
+    return error_set(err, EPROTO, "type", "%s event '%s' version %u is not known", noun, name,
+                     version);
+}
+
+#define DEFINE_CODEC(noun, NOUN, key_type, set_key)                                                \
+    void noun##_event_encode(const struct noun##_event *event, struct buf *out)                    \
+    {                                                                                              \
+        encode(noun##_event_fields, event, out);                                                   \
+    }                                                                                              \
+                                                                                                   \
+    int noun##_event_decode(const char *type, int64_t time_usec, uint32_t version,                 \
+                            const char *json, size_t len, struct noun##_event *ret,                \
+                            struct vdi_error *err)                                                 \
+    {                                                                                              \
+        int t = noun##_event_from(type);                                                           \
+        struct noun##_event event = {.time_usec = time_usec};                                      \
+        int r = check_event(#noun, type, t, version, NOUN##_EVENT_VERSION, err);                   \
+                                                                                                   \
+        if (r < 0)                                                                                 \
+            return r;                                                                              \
+        event.type = (enum noun##_event_type)t;                                                    \
+        r = fields_read(noun##_event_fields, &event, json, len, FIELD_KEEP, NULL, err);            \
+        if (r >= 0)                                                                                \
+            *ret = event;                                                                          \
+        return r;                                                                                  \
+    }                                                                                              \
+                                                                                                   \
+    void noun##_snapshot_encode(const struct noun *noun, struct buf *out)                          \
+    {                                                                                              \
+        encode(noun##_fields, noun, out);                                                          \
+    }                                                                                              \
+                                                                                                   \
+    int noun##_snapshot_decode(key_type key, uint32_t version, const char *json, size_t len,       \
+                               struct noun **ret, struct vdi_error *err)                           \
+    {                                                                                              \
+        struct noun *noun;                                                                         \
+        int r = check_event(#noun, "snapshot", 0, version, NOUN##_EVENT_VERSION, err);             \
+                                                                                                   \
+        if (r < 0)                                                                                 \
+            return r;                                                                              \
+        noun = calloc(1, sizeof(*noun));                                                           \
+        if (!noun)                                                                                 \
+            return error_set(err, ENOMEM, "", "out of memory");                                    \
+        noun->refs = 1;                                                                            \
+        set_key;                                                                                   \
+        r = fields_read(noun##_fields, noun, json, len, FIELD_KEEP, NULL, err);                    \
+        if (r < 0)                                                                                 \
+            noun##_unref(noun);                                                                    \
+        else                                                                                       \
+            *ret = noun;                                                                           \
+        return r;                                                                                  \
+    }
+
+DEFINE_CODEC(instance, INSTANCE, uint64_t, instance->id = key)
+DEFINE_CODEC(node, NODE, const char *, str_copy(node->name, sizeof(node->name), key))
+DEFINE_CODEC(token, TOKEN, const char *, str_copy(token->id, sizeof(token->id), key))

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* noun_codec.h - instances, nodes and tokens in JSON: documents, events, snapshots. */
+#ifndef CODEC_NOUN_CODEC_H
+#define CODEC_NOUN_CODEC_H
+
+#include "codec/field.h"
+#include "model/instance.h"
+#include "model/node.h"
+#include "model/token.h"
+
+#define INSTANCE_EVENT_VERSION 1
+#define NODE_EVENT_VERSION 1
+#define TOKEN_EVENT_VERSION 1
+
+extern const struct field instance_fields[], instance_event_fields[];
+extern const struct field node_fields[], node_event_fields[];
+extern const struct field token_fields[], token_event_fields[];
+
+void instance_event_encode(const struct instance_event *event, struct buf *out);
+int instance_event_decode(const char *type, int64_t time_usec, uint32_t version,
+                          const char *json, size_t len, struct instance_event *ret,
+                          struct vdi_error *err);
+void instance_snapshot_encode(const struct instance *instance, struct buf *out);
+int instance_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t len,
+                             struct instance **ret, struct vdi_error *err);
+
+void node_event_encode(const struct node_event *event, struct buf *out);
+int node_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
+                      size_t len, struct node_event *ret, struct vdi_error *err);
+void node_snapshot_encode(const struct node *node, struct buf *out);
+int node_snapshot_decode(const char *name, uint32_t version, const char *json, size_t len,
+                         struct node **ret, struct vdi_error *err);
+
+void token_event_encode(const struct token_event *event, struct buf *out);
+int token_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
+                       size_t len, struct token_event *ret, struct vdi_error *err);
+void token_snapshot_encode(const struct token *token, struct buf *out);
+int token_snapshot_decode(const char *id, uint32_t version, const char *json, size_t len,
+                          struct token **ret, struct vdi_error *err);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.c - the one table of requests, and finding the row of a path. */
+#include "codec/request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/job_codec.h"
+#include "codec/noun_codec.h"
+#include "codec/request_input.h"
+
+const char *const request_role_names[] = {"nobody", "user", "operator", "admin", NULL};
+
+#define JOB_QUERY                                                                                  \
+    "fields,state,user,partition,name,node,id,account,qos,kind,me,limit,after,estimates"
+
+const struct request requests[REQUEST_N] = {
+    {REQUEST_PING, "GET", "/v1/ping", ROLE_NOBODY, "ping", NULL, "", NULL, false,
+     "cluster, version and time of the controller"},
+    {REQUEST_OPENAPI, "GET", "/v1/openapi.json", ROLE_NOBODY, "openapi", NULL, "", NULL, false,
+     "this API as an OpenAPI 3.1 document"},
+    {REQUEST_METRICS, "GET", "/metrics", ROLE_OPERATOR, "metrics", NULL, "", NULL, false,
+     "OpenMetrics text"},
+    {REQUEST_JOB_LIST, "GET", "/v1/jobs", ROLE_USER, "job.list", NULL, JOB_QUERY, job_fields,
+     false, "jobs, a page at a time"},
+    {REQUEST_JOB_SUBMIT, "POST", "/v1/jobs", ROLE_USER, "job.submit", job_spec_fields,
+     "test_only", job_fields, true, "submits a job; takes Idempotency-Key"},
+    {REQUEST_JOB_SHOW, "GET", "/v1/jobs/{id}", ROLE_USER, "job.show", NULL, "fields",
+     job_fields, false, "one job"},
+    {REQUEST_JOB_UPDATE, "PATCH", "/v1/jobs/{id}", ROLE_USER, "job.update", job_spec_fields, "",
+     job_fields, true, "changes fields of a job"},
+    {REQUEST_JOB_CANCEL, "DELETE", "/v1/jobs/{id}", ROLE_USER, "job.cancel", NULL, "signal",
+     job_fields, true, "ends a job, or sends it a signal"},
+    {REQUEST_JOB_HOLD, "POST", "/v1/jobs/{id}/hold", ROLE_USER, "job.hold", NULL, "",
+     job_fields, true, "keeps a pending job from starting"},
+    {REQUEST_JOB_RELEASE, "POST", "/v1/jobs/{id}/release", ROLE_USER, "job.release", NULL, "",
+     job_fields, true, "ends a hold"},
+    {REQUEST_JOB_SUSPEND, "POST", "/v1/jobs/{id}/suspend", ROLE_USER, "job.suspend", NULL, "",
+     job_fields, true, "suspends a running job"},
+    {REQUEST_JOB_RESUME, "POST", "/v1/jobs/{id}/resume", ROLE_USER, "job.resume", NULL, "",
+     job_fields, true, "resumes a suspended job"},
+    {REQUEST_JOB_EXTEND, "POST", "/v1/jobs/{id}/extend", ROLE_USER, "job.extend",
+     request_extend_fields, "", job_fields, true, "adds to the time limit"},
+    {REQUEST_JOB_REQUEUE, "POST", "/v1/jobs/{id}/requeue", ROLE_USER, "job.requeue", NULL, "",
+     job_fields, true, "stops a job and queues it again"},
+    {REQUEST_JOB_CONNECTION, "POST", "/v1/jobs/{id}/connection", ROLE_USER, "job.connection",
+     NULL, "", NULL, true, "a ticket to the desktop"},
+    {REQUEST_JOB_OUTPUT, "GET", "/v1/jobs/{id}/output", ROLE_USER, "job.output", NULL,
+     "from,follow", NULL, false, "the output of a batch job"},
+    {REQUEST_JOB_LOG, "GET", "/v1/jobs/{id}/log", ROLE_USER, "job.log", NULL, "", NULL, false,
+     "timed stages of a job, as text"},
+    {REQUEST_JOB_EVENTS, "GET", "/v1/jobs/{id}/events", ROLE_USER, "job.events", NULL,
+     "after,limit", job_event_fields, false, "everything that happened to a job"},
+    {REQUEST_JOB_WHY, "GET", "/v1/jobs/{id}/why", ROLE_USER, "job.why", NULL, "", NULL, false,
+     "place, estimate and all blockers of a pending job"},
+    {REQUEST_INSTANCE_LIST, "GET", "/v1/instances", ROLE_USER, "instance.list", NULL,
+     "limit,after", instance_fields, false, "instances"},
+    {REQUEST_INSTANCE_SHOW, "GET", "/v1/instances/{id}", ROLE_USER, "instance.show", NULL, "",
+     instance_fields, false, "one instance"},
+    {REQUEST_NODE_LIST, "GET", "/v1/nodes", ROLE_USER, "node.list", NULL, "", node_fields,
+     false, "nodes and what is free on them"},
+    {REQUEST_NODE_SHOW, "GET", "/v1/nodes/{name}", ROLE_USER, "node.show", NULL, "",
+     node_fields, false, "one node"},
+    {REQUEST_NODE_UPDATE, "PATCH", "/v1/nodes/{name}", ROLE_OPERATOR, "node.update",
+     request_node_fields, "", node_fields, true, "drains or resumes a node, or takes it down"},
+    {REQUEST_PARTITION_LIST, "GET", "/v1/partitions", ROLE_USER, "partition.list", NULL, "",
+     NULL, false, "partitions and what is free in them"},
+    {REQUEST_QOS_LIST, "GET", "/v1/qos", ROLE_USER, "qos.list", NULL, "", NULL, false,
+     "qualities of service"},
+    {REQUEST_TEMPLATE_LIST, "GET", "/v1/templates", ROLE_USER, "template.list", NULL, "", NULL,
+     false, "templates that the caller may use"},
+    {REQUEST_TOKEN_ISSUE, "POST", "/v1/tokens", ROLE_USER, "token.issue", request_token_fields,
+     "", NULL, true, "a bearer token for oneself (or, for an admin, for a user)"},
+    {REQUEST_TOKEN_LIST, "GET", "/v1/tokens", ROLE_USER, "token.list", NULL, "", token_fields,
+     false, "issued tokens, without their secret"},
+    {REQUEST_TOKEN_REVOKE, "DELETE", "/v1/tokens/{id}", ROLE_USER, "token.revoke", NULL, "",
+     token_fields, true, "revokes a token"},
+    {REQUEST_AUDIT_LIST, "GET", "/v1/audit", ROLE_ADMIN, "audit.list", NULL, "after,limit",
+     NULL, false, "administrative acts and denials"},
+    {REQUEST_EVENTS, "GET", "/v1/events", ROLE_USER, "events", NULL, "job", NULL, false,
+     "server-sent events; resumes after Last-Event-ID"},
+    {REQUEST_DIAG, "GET", "/v1/diag", ROLE_OPERATOR, "diag", NULL, "", NULL, false,
+     "counters, queue depths, loop stalls"},
+    {REQUEST_RECONFIGURE, "POST", "/v1/reconfigure", ROLE_ADMIN, "reconfigure",
+     request_reconfigure_fields, "", NULL, true, "reads vdi.conf again, or says what would change"},
+};
+
+/* Matches one pattern; fills params. */
+static bool path_matches(const char *pattern, const char *path, struct request_match *ret)
+{
+    size_t n_params = 0;
+
+    while (*pattern && *path) {
+        if (*pattern == '{') {
+            size_t n = strcspn(path, "/");
+
+            if (!n || n >= sizeof(ret->params[0]) || n_params == REQUEST_PARAMS_MAX)
+                return false;
+            memcpy(ret->params[n_params], path, n);
+            ret->params[n_params++][n] = '\0';
+            path += n;
+            pattern = strchr(pattern, '}') + 1;
+        } else if (*pattern++ != *path++) {
+            return false;
+        }
+    }
+    return !*pattern && !*path;
+}
+
+int request_find(const char *verb, const char *path, struct request_match *ret, char *ret_allow,
+                 size_t allow_size)
+{
+    struct request_match match = {0};
+    size_t len = 0;
+
+    ret_allow[0] = '\0';
+    for (size_t i = 0; i < REQUEST_N; i++) {
+        if (!path_matches(requests[i].path, path, &match))
+            continue;
+        if (!strcmp(requests[i].verb, verb)) {
+            match.request = &requests[i];
+            *ret = match;
+            return 0;
+        }
+        if (len + 10 < allow_size)
+            len += (size_t)snprintf(ret_allow + len, allow_size - len, "%s%s", len ? ", " : "",
+                                    requests[i].verb);
+    }
+    return ret_allow[0] ? -EOPNOTSUPP : -ENOENT;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request_input.h - the small request bodies: plain structs and their fields. */
+#ifndef CODEC_REQUEST_INPUT_H
+#define CODEC_REQUEST_INPUT_H
+
+#include "codec/field.h"
+
+struct request_extend {
+    int64_t seconds;
+};
+extern const struct field request_extend_fields[];
+
+enum { NODE_ASK_DRAIN, NODE_ASK_RESUME, NODE_ASK_DOWN };
+struct request_node {
+    uint32_t state; /* NODE_ASK_* */
+    char reason[128];
+};
+extern const struct field request_node_fields[];
+
+struct request_token {
+    int64_t lifetime_sec; /* at most an hour */
+    char scope[VDI_NAME_MAX];
+    char user[VDI_NAME_MAX]; /* admins: for whom */
+};
+extern const struct field request_token_fields[];
+
+struct request_reconfigure {
+    bool dry_run;
+};
+extern const struct field request_reconfigure_fields[];
+
+#endif
