@@ -3,8 +3,8 @@
  * hash.h - an open-addressing hash table from string or u64 keys to pointers.
  *
  * The table owns neither keys nor values: a string key must live as long as
- * its entry (usually inside the value). Hashed with SipHash-free FNV-1a mixed
- * with a per-process random seed, so keys from users can't be made to collide.
+ * its entry (usually inside the value). Hashed with SipHash-1-3 under a random
+ * key per table, so keys from users can't be made to collide. A value is never NULL.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
@@ -20,7 +20,7 @@ struct hash *hash_new_u64(void);
 void hash_free(struct hash *h); /* takes NULL; values are the caller's */
 size_t hash_count(const struct hash *h);
 void *hash_get(const struct hash *h, const char *key);
-int hash_put(struct hash *h, const char *key, void *value); /* -EEXIST, -ENOMEM */
+int hash_put(struct hash *h, const char *key, void *value); /* -EEXIST, -ENOMEM, -EINVAL: NULL value */
 void *hash_remove(struct hash *h, const char *key);
 void *hash_get_u64(const struct hash *h, uint64_t key);
 int hash_put_u64(struct hash *h, uint64_t key, void *value);

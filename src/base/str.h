@@ -34,7 +34,9 @@ int str_to_duration_sec(const char *s, int64_t bare_unit_sec, int64_t *ret_sec);
 const char *str_from_duration_sec(int64_t sec, char *buf);
 /* Printable ASCII name: [A-Za-z0-9._-], 1..max bytes, no leading '.' or '-'. */
 bool str_is_name(const char *s, size_t max);
-/* Valid UTF-8 without control characters (newline allowed when `lines`). */
+/* Length of the valid UTF-8 sequence at s and its code point; 0: there is none. */
+unsigned str_utf8(const char *s, size_t len, uint32_t *ret);
+/* Valid UTF-8 without control characters (newline and tab allowed when `lines`). */
 bool str_is_text(const char *s, size_t len, bool lines);
 /* Equal in constant time for equal lengths. */
 bool str_equal_secret(const char *a, size_t a_len, const char *b, size_t b_len);
