@@ -258,8 +258,11 @@ static void say_plain(FILE *to, const char *text)
 enum exit_code client_fail(const char *program, int r, const struct vdi_error *err)
 {
     char text[1024];
+    struct vdi_error plain = *err;
+    if (strstr(plain.detail, plain.field)) /* the sentence names it */
+        plain.field[0] = '\0';
     fprintf(stderr, "%s: ", program);
-    say_plain(stderr, error_text(err, text, sizeof(text)));
+    say_plain(stderr, error_text(&plain, text, sizeof(text)));
     fputc('\n', stderr);
     return client_exit_code(r);
 }

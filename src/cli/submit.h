@@ -65,6 +65,7 @@ struct script {
 /* path NULL or "-": standard input. */
 int script_read(const char *path, struct script *ret, struct vdi_error *err);
 int script_from_command(const char *command, struct script *ret, struct vdi_error *err);
+bool script_is_utf8(const char *text, size_t len);
 int script_check(const struct script *script, struct vdi_error *err);
 /* Appends the options of its #VDI lines (and #SBATCH lines, if asked for) to list. */
 int script_options(struct script *script, bool read_sbatch, struct option_list *list,

@@ -6,9 +6,8 @@
  */
 #include "cli/submit.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -17,6 +16,7 @@
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/signal_name.h"
 
 #define SIGNAL_SEC_DEFAULT 60 /* sbatch(1), --signal */
 #define MEMORY_MIB_MAX (64u << 20)
@@ -91,26 +91,6 @@ static int set_hosts(void *to, const struct option_row *row, const char *value,
     return option_set_string(to, row, value, err);
 }
 
-/* "USR1", "SIGUSR1" or "10". */
-static int signal_from(const char *name, size_t len)
-{
-    char text[16];
-    uint64_t n;
-    if (len >= sizeof(text))
-        return -EINVAL;
-    memcpy(text, name, len);
-    text[len] = '\0';
-    if (str_to_u64(text, 1, NSIG - 1, &n) == 0)
-        return (int)n;
-    const char *word = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
-    for (int i = 1; i < NSIG; i++) {
-        const char *known = sigabbrev_np(i);
-        if (known && strcasecmp(known, word) == 0)
-            return i;
-    }
-    return -EINVAL;
-}
-
 /* [B:]SIG[@SECONDS] */
 static int set_signal(void *to, const struct option_row *row, const char *value,
                       struct vdi_error *err)
@@ -122,7 +102,9 @@ static int set_signal(void *to, const struct option_row *row, const char *value,
     if (strncasecmp(p, "B:", 2) == 0)
         p += 2;
     size_t len = strcspn(p, "@");
-    int signo = signal_from(p, len);
+    char name[16];
+    snprintf(name, sizeof(name), "%.*s", len < sizeof(name) ? (int)len : 0, p);
+    int signo = signal_from_name(name);
     uint64_t sec = SIGNAL_SEC_DEFAULT;
     if (signo < 0)
         return refuse(row, value, "no such signal", "write USR1, TERM@120 or 10@60", err);
@@ -165,7 +147,7 @@ const struct option_row submit_rows[] = {
     {"deadline", 0, "TIME", "give the job up if it has not started by TIME", set_time,
      AT(deadline_usec)},
     {"desktop", 0, "TEMPLATE", "an interactive desktop of TEMPLATE instead of a script",
-     option_set_string, AT(desktop)},
+     option_set_string, AT(desktop), LINE},
     {"error", 'e', "FILE", "file for the script's errors (%j: job id)", option_set_string,
      AT(error)},
     {"exclude", 'x', "NODES", "nodes that must not be used", set_hosts, AT(exclude)},

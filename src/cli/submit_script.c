@@ -22,8 +22,8 @@
 static int read_all(int fd, struct buf *out)
 {
     for (;;) {
-        if (buf_reserve(out, 65536) < 0 && buf_reserve(out, 1) < 0)
-            return -EFBIG;
+        if (buf_reserve(out, 65536) < 0)
+            return -ENOMEM;
         ssize_t n = read(fd, out->data + out->len, out->size - out->len - 1);
         if (n < 0 && errno == EINTR)
             continue;
@@ -100,6 +100,20 @@ static int refuse_script(const struct script *script, struct vdi_error *err, con
     return -EINVAL;
 }
 
+/* JSON carries UTF-8; the control characters that str_is_text refuses may pass. */
+bool script_is_utf8(const char *text, size_t len)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= len; i++) {
+        if (i < len && (unsigned char)text[i] >= 32 && text[i] != 127)
+            continue;
+        if (!str_is_text(text + start, i - start, false))
+            return false;
+        start = i + 1;
+    }
+    return true;
+}
+
 int script_check(const struct script *script, struct vdi_error *err)
 {
     if (script->len > SCRIPT_MAX)
@@ -115,6 +129,8 @@ int script_check(const struct script *script, struct vdi_error *err)
     if (memmem(script->text, script->len, "\r\n", 2))
         return refuse_script(script, err, "has the line ends of DOS",
                              "remove them: sed -i 's/\\r$//' FILE");
+    if (!script_is_utf8(script->text, script->len))
+        return refuse_script(script, err, "is not UTF-8", "convert it: iconv -t UTF-8 FILE");
     return 0;
 }
 
