@@ -70,6 +70,7 @@ struct view {
     struct format_context context;
     struct hash *wanted; /* node names; NULL: all */
     struct hostlist hosts;
+    struct hash *by_key;   /* of the partition being placed: index + 1 in groups */
     struct node_group *groups;
     size_t n, size;
 };
@@ -141,19 +142,28 @@ static struct node_group *group_new(struct view *view, const struct node_group *
     return &view->groups[view->n++];
 }
 
-static int node_place(struct view *view, const struct value *partition, const struct value *node,
-                      size_t first)
+static int node_place(struct view *view, const struct value *partition, const struct value *node)
 {
     struct node_group like = {.partition = partition, .node = node};
     _cleanup_(buf_done) struct buf key = BUF_INIT(1 << 16);
     format_key(&view->format, &like, &view->context, &key);
-    if (view->info->by_node || !key.data)
+    if (view->info->by_node)
         buf_puts(&key, value_get_string(node, "name", ""));
-    for (size_t i = first; i < view->n; i++)
-        if (str_equal(view->groups[i].key, key.data))
-            return group_add_node(&view->groups[i], node);
+    buf_putc(&key, '\n'); /* never empty, even if every column is a sum */
+    uintptr_t index = (uintptr_t)hash_get(view->by_key, key.data);
+    if (index)
+        return group_add_node(&view->groups[index - 1], node);
     struct node_group *g = group_new(view, &like, buf_take(&key, NULL));
-    return g ? group_add_node(g, node) : -ENOMEM;
+    if (!g || !g->key || hash_put(view->by_key, g->key, (void *)(uintptr_t)view->n) < 0)
+        return -ENOMEM;
+    return group_add_node(g, node);
+}
+
+static int keys_begin(struct view *view)
+{
+    hash_free(view->by_key);
+    view->by_key = hash_new_str();
+    return view->by_key ? 0 : -ENOMEM;
 }
 
 /* A node in two partitions has two lines, unless the columns speak of nodes alone. */
@@ -162,13 +172,13 @@ static int partition_place(struct view *view, const struct value *partition,
 {
     const char *name = value_get_string(partition, "name", "");
     size_t first = view->n;
-    int r = 0;
+    int r = keys_begin(view);
     if (view->info->partitions && !words_have(view->info->partitions, name))
         return 0;
     for (size_t i = 0; r == 0 && i < value_count(nodes); i++) {
         const struct value *node = value_item(nodes, i);
         if (node_is_in(node, name) && node_is_wanted(view, node))
-            r = node_place(view, partition, node, first);
+            r = node_place(view, partition, node);
     }
     if (r == 0 && view->n == first && !view->wanted && !view->info->states &&
         !view->info->reasons) {
@@ -188,7 +198,7 @@ static bool speaks_of_partitions(const struct format *format)
 
 static int place_all(struct view *view, const struct value *partitions, const struct value *nodes)
 {
-    int r = 0;
+    int r = keys_begin(view);
     if (speaks_of_partitions(&view->format) || view->info->partitions) {
         for (size_t i = 0; r == 0 && i < value_count(partitions); i++)
             r = partition_place(view, value_item(partitions, i), nodes);
@@ -196,7 +206,7 @@ static int place_all(struct view *view, const struct value *partitions, const st
     }
     for (size_t i = 0; r == 0 && i < value_count(nodes); i++)
         if (node_is_wanted(view, value_item(nodes, i)))
-            r = node_place(view, NULL, value_item(nodes, i), 0);
+            r = node_place(view, NULL, value_item(nodes, i));
     return r;
 }
 
@@ -218,7 +228,8 @@ static int show_json(const struct value *partitions, const struct value *nodes)
     buf_puts(&out, ",\n\"nodes\": ");
     value_write(nodes, 2, &out);
     buf_puts(&out, "}");
-    return puts(out.data ? out.data : "") < 0 ? EXIT_REFUSED : EXIT_OK;
+    puts(out.data ? out.data : "");
+    return 0;
 }
 
 static int show_nodes(struct client *client, struct view *view, struct vdi_error *err)
@@ -314,6 +325,7 @@ static void view_done(struct view *view)
     }
     free(view->groups);
     hash_free(view->wanted);
+    hash_free(view->by_key);
     hostlist_done(&view->hosts);
 }
 
