@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * event.h - the one way anything changes: check, append, commit, publish, answer.
+ *
+ * A transaction holds the events of one request. Each is checked against the
+ * staged state (everything appended so far, committed or not) as it is added.
+ * Transactions that arrive while a commit runs share the next one (group
+ * commit). When a commit fails, every transaction in it and after it is undone
+ * and told so; nothing of it was ever visible.
+ */
+#ifndef VDICTLD_EVENT_H
+#define VDICTLD_EVENT_H
+
+#include "loop/loop.h"
+#include "vdictld/table.h"
+#include <vdi/plugin.h>
+
+struct events;
+struct txn;
+
+/* What happened, told once after its commit, in order. `old` is NULL for a new object. */
+struct published {
+    enum noun_id noun;
+    uint64_t id;
+    const char *key;
+    const void *old, *now;
+    const char *type;
+    int64_t time_usec;
+    uint64_t seq;
+};
+
+struct events_stats {
+    uint64_t commits, transactions, records, failures;
+    int64_t last_commit_usec;    /* duration */
+    int64_t longest_commit_usec; /* since the last look */
+    uint32_t waiting;            /* transactions not durable yet */
+    int last_error;              /* errno of the last commit; 0: it worked */
+};
+
+#define EVENTS_ID_BLOCK 1000 /* ids are reserved durably in blocks of so many */
+
+/* `store_worker` is the one thread on which all store ops run. */
+/* `arg` goes to every callback. */
+struct events *events_new(struct loop *loop, struct workers *store_worker,
+                          const struct vdi_store_ops *ops, void *store,
+                          void (*published)(void *arg, const struct published *p), void *arg);
+void events_free(struct events *ev);
+/* Fills the tables from the store; before the loop runs. Damage is logged with place and
+ * reason; jobs that may be affected are UNKNOWN afterwards. */
+int events_load(struct events *ev, uint64_t epoch, struct vdi_error *err);
+struct table *events_table(struct events *ev, enum noun_id noun);
+uint64_t events_seq(const struct events *ev); /* the last one committed */
+bool events_damaged(const struct events *ev);
+void events_stats(struct events *ev, struct events_stats *ret);
+/* The next id of a numeric noun; never given twice, not even after a failed commit. */
+uint64_t events_next_id(struct events *ev, enum noun_id noun);
+
+struct txn *txn_new(struct events *ev); /* NULL: no memory */
+/* -EPROTO and others: not allowed, the transaction may go on or be aborted. */
+int txn_add(struct txn *txn, enum noun_id noun, uint64_t id, const char *key, const void *event,
+            struct vdi_error *err);
+/* Takes the transaction. `done` is called once, on the loop, after publishing: result 0,
+ * or negative errno when nothing of it was kept. An empty one waits for all before it. */
+void txn_commit(struct txn *txn,
+                void (*done)(void *arg, int result, const struct vdi_error *err), void *arg);
+/* Takes the transaction and undoes it; only before anything else is staged. Takes NULL. */
+void txn_abort(struct txn *txn);
+
+/*
+ * Writes a snapshot of everything committed, then trims events older than
+ * before_usec. One at a time: -EBUSY. Rows that are no objects (idempotency
+ * keys) come from extras_collect and go back to extras_restore at the next load.
+ */
+int events_snapshot(struct events *ev, int64_t before_usec,
+                    void (*done)(void *arg, int result, const struct vdi_error *err), void *arg);
+struct events_extra {
+    char *noun, *key, *body; /* owned by the collector's caller */
+    int64_t time_usec;
+};
+void events_set_extras(struct events *ev,
+                       size_t (*collect)(void *arg, struct events_extra **ret),
+                       void (*restore)(void *arg, const struct vdi_store_object *row));
+uint64_t events_since_snapshot(const struct events *ev);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* noun.c - the table of nouns that change by events. */
+#include "vdictld/noun.h"
+
+#include <string.h>
+
+#include "codec/job_codec.h"
+#include "codec/noun_codec.h"
+
+static int job_apply_(const void *old, uint64_t id, const char *key, const void *event, void **ret,
+                      struct vdi_error *err)
+{
+    return job_apply(old, id, event, (struct job **)ret, err);
+}
+
+static int job_replay(const void *old, uint64_t id, const char *key, const char *type,
+                      int64_t time_usec, uint32_t version, const char *body, size_t len,
+                      void **ret, struct vdi_error *err)
+{
+    struct job_event event;
+    int r = job_event_decode(type, time_usec, version, body, len, &event, err);
+
+    if (r < 0)
+        return r;
+    r = job_apply(old, id, &event, (struct job **)ret, err);
+    job_event_done(&event);
+    return r;
+}
+
+static int job_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                      size_t len, void **ret, struct vdi_error *err)
+{
+    return job_snapshot_decode(id, version, body, len, (struct job **)ret, err);
+}
+
+static void job_meta(const void *object, struct noun_meta *ret)
+{
+    const struct job *job = object;
+
+    *ret = (struct noun_meta){
+        .owner = job->spec->owner,
+        .state = job_state_name(job->state),
+        .begin_usec = job->submit_usec,
+        .end_usec = job->end_usec,
+        .ended = job_state_is_end(job->state),
+    };
+}
+
+static int instance_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                           void **ret, struct vdi_error *err)
+{
+    return instance_apply(old, id, event, (struct instance **)ret, err);
+}
+
+static int instance_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                           size_t len, void **ret, struct vdi_error *err)
+{
+    return instance_snapshot_decode(id, version, body, len, (struct instance **)ret, err);
+}
+
+static void instance_meta(const void *object, struct noun_meta *ret)
+{
+    const struct instance *in = object;
+
+    *ret = (struct noun_meta){
+        .owner = in->owner,
+        .state = instance_state_name(in->state),
+        .begin_usec = in->request_usec,
+        .end_usec = in->gone_usec,
+        .ended = in->state == INSTANCE_GONE,
+    };
+}
+
+static int node_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                       void **ret, struct vdi_error *err)
+{
+    return node_apply(old, key, event, (struct node **)ret, err);
+}
+
+static int node_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                       size_t len, void **ret, struct vdi_error *err)
+{
+    return node_snapshot_decode(key, version, body, len, (struct node **)ret, err);
+}
+
+static void node_meta(const void *object, struct noun_meta *ret)
+{
+    const struct node *node = object;
+
+    *ret = (struct noun_meta){
+        .owner = "",
+        .state = node->removed ? "REMOVED" : node->up ? "UP" : "DOWN",
+        .begin_usec = node->state_usec,
+        .ended = node->removed,
+    };
+}
+
+static int token_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                        void **ret, struct vdi_error *err)
+{
+    return token_apply(old, key, event, (struct token **)ret, err);
+}
+
+static int token_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                        size_t len, void **ret, struct vdi_error *err)
+{
+    return token_snapshot_decode(key, version, body, len, (struct token **)ret, err);
+}
+
+static void token_meta(const void *object, struct noun_meta *ret)
+{
+    const struct token *token = object;
+
+    *ret = (struct noun_meta){
+        .owner = token->owner,
+        .state = token->revoked ? "REVOKED" : token->ended ? "EXPIRED" : "VALID",
+        .begin_usec = token->issue_usec,
+        .end_usec = token->ended ? token->expire_usec : 0,
+        .ended = token->ended,
+    };
+}
+
+/* The parts that are alike for the flat nouns. */
+#define DEFINE_REPLAY(noun)                                                                  \
+    static int noun##_replay(const void *old, uint64_t id, const char *key, const char *type,      \
+                             int64_t time_usec, uint32_t version, const char *body, size_t len,    \
+                             void **ret, struct vdi_error *err)                                    \
+    {                                                                                              \
+        struct noun##_event event;                                                                 \
+        int r = noun##_event_decode(type, time_usec, version, body, len, &event, err);             \
+                                                                                                   \
+        return r < 0 ? r : noun##_apply_(old, id, key, &event, ret, err);                          \
+    }
+
+#define DEFINE_ACCESS(noun)                                                                        \
+    static void noun##_unref_(void *object)                                                        \
+    {                                                                                              \
+        noun##_unref(object);                                                                      \
+    }                                                                                              \
+    static void *noun##_ref_(void *object)                                                         \
+    {                                                                                              \
+        return noun##_ref(object);                                                                 \
+    }                                                                                              \
+    static void noun##_set_seq(void *object, uint64_t seq)                                         \
+    {                                                                                              \
+        ((struct noun *)object)->seq = seq;                                                        \
+    }                                                                                              \
+    static uint64_t noun##_seq(const void *object)                                                 \
+    {                                                                                              \
+        return ((const struct noun *)object)->seq;                                                 \
+    }                                                                                              \
+    static const char *noun##_name_of(const void *event)                                           \
+    {                                                                                              \
+        return noun##_event_name(((const struct noun##_event *)event)->type);                      \
+    }                                                                                              \
+    static int64_t noun##_time_of(const void *event)                                               \
+    {                                                                                              \
+        return ((const struct noun##_event *)event)->time_usec;                                    \
+    }                                                                                              \
+    static void noun##_event_encode_(const void *event, struct buf *out)                           \
+    {                                                                                              \
+        noun##_event_encode(event, out);                                                           \
+    }                                                                                              \
+    static void noun##_encode(const void *object, struct buf *out)                                 \
+    {                                                                                              \
+        noun##_snapshot_encode(object, out);                                                       \
+    }
+
+DEFINE_REPLAY(instance)
+DEFINE_REPLAY(node)
+DEFINE_REPLAY(token)
+DEFINE_ACCESS(job)
+DEFINE_ACCESS(instance)
+DEFINE_ACCESS(node)
+DEFINE_ACCESS(token)
+
+static uint64_t job_id(const void *object)
+{
+    return ((const struct job *)object)->id;
+}
+
+static uint64_t instance_id(const void *object)
+{
+    return ((const struct instance *)object)->id;
+}
+
+/* Audit events make no object: they are appended and queried, nothing more. */
+static const char *audit_event_name(const void *event)
+{
+    return ((const struct audit_event *)event)->request;
+}
+
+static int64_t audit_event_time(const void *event)
+{
+    return ((const struct audit_event *)event)->time_usec;
+}
+
+static void audit_event_encode_(const void *event, struct buf *out)
+{
+    audit_event_encode(event, out);
+}
+
+#define ROW(n, ID, VERSION)                                                                   \
+    {                                                                                              \
+        .name = #n, .version = VERSION, .numeric = ID != NULL, .id = ID, .apply = n##_apply_,                   \
+        .unref = n##_unref_, .ref = n##_ref_, .set_seq = n##_set_seq, .seq = n##_seq,              \
+        .event_name = n##_name_of, .event_time = n##_time_of,                                      \
+        .event_encode = n##_event_encode_, .replay = n##_replay, .encode = n##_encode,             \
+        .decode = n##_decode, .meta = n##_meta,                                                    \
+    }
+
+const struct noun nouns[NOUN_N] = {
+    [NOUN_JOB] = ROW(job, job_id, JOB_EVENT_VERSION),
+    [NOUN_INSTANCE] = ROW(instance, instance_id, INSTANCE_EVENT_VERSION),
+    [NOUN_NODE] = ROW(node, NULL, NODE_EVENT_VERSION),
+    [NOUN_TOKEN] = ROW(token, NULL, TOKEN_EVENT_VERSION),
+    [NOUN_AUDIT] = {.name = "audit",
+                    .version = AUDIT_EVENT_VERSION,
+                    .event_name = audit_event_name,
+                    .event_time = audit_event_time,
+                    .event_encode = audit_event_encode_},
+};
+
+int noun_from(const char *name)
+{
+    for (int i = 0; i < NOUN_N; i++)
+        if (!strcmp(nouns[i].name, name))
+            return i;
+    return -1;
+}
