@@ -12,8 +12,9 @@ src_wire_libwire_server_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS) $(EVENT_CFL
 src_wire_libwire_client_a_SOURCES = \
     src/wire/http_client.c src/wire/http_client.h \
     src/wire/http_link.c src/wire/http_link.h \
-    src/wire/http_tls.c
-src_wire_libwire_client_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+    src/wire/http_tls.c \
+    src/wire/munge_sign.c src/wire/munge_sign.h
+src_wire_libwire_client_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(MUNGE_CFLAGS)
 
 WIRE_SERVER_LIBS = src/wire/libwire_server.a $(LOOP_LIBS) $(BASE_LIBS) $(MICROHTTPD_LIBS)
 WIRE_CLIENT_LIBS = src/wire/libwire_client.a $(BASE_LIBS) -ldl
