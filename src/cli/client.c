@@ -261,6 +261,9 @@ enum exit_code client_fail(const char *program, int r, const struct vdi_error *e
     struct vdi_error plain = *err;
     if (strstr(plain.detail, plain.field)) /* the sentence names it */
         plain.field[0] = '\0';
+    size_t n = strlen(plain.detail);
+    if (n && plain.detail[n - 1] == '.') /* the sentence goes on */
+        plain.detail[n - 1] = '\0';
     fprintf(stderr, "%s: ", program);
     say_plain(stderr, error_text(&plain, text, sizeof(text)));
     fputc('\n', stderr);

@@ -44,3 +44,13 @@ nodist_bashcompletion_DATA = $(COMPLETIONS)
 CLEANFILES += $(COMPLETIONS)
 $(COMPLETIONS): $(bin_PROGRAMS)
 	$(AM_V_GEN)$(MKDIR_P) etc/bash-completion && ./$(@F)$(EXEEXT) --print-completion >$@.tmp && mv $@.tmp $@
+
+UNIT_TESTS += tests/unit/cli/test_submit tests/unit/cli/test_format
+tests_unit_cli_test_submit_SOURCES = tests/unit/cli/test_submit.c
+tests_unit_cli_test_submit_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
+tests_unit_cli_test_format_SOURCES = tests/unit/cli/test_format.c
+tests_unit_cli_test_format_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/cli/test_commands
+tests_unit_cli_test_commands_SOURCES = tests/unit/cli/test_commands.c
+tests_unit_cli_test_commands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_cli_test_commands_LDADD = $(WIRE_SERVER_LIBS) $(CMOCKA_LIBS)
