@@ -1,1 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
+dist_man_MANS += \
+    doc/man/vdicancel.1 doc/man/vdictl.1 doc/man/vdiinfo.1 doc/man/vdiqueue.1 \
+    doc/man/vdisubmit.1

@@ -16,3 +16,8 @@ FUZZ_LDFLAGS = $(AM_LDFLAGS)
 check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
+
+FUZZ_TARGETS += fuzz/fuzz_format
+fuzz_fuzz_format_SOURCES = fuzz/fuzz_format.c $(FUZZ_DRIVER)
+fuzz_fuzz_format_LDADD = $(CLI_LIBS)
+fuzz_fuzz_format_LDFLAGS = $(FUZZ_LDFLAGS)

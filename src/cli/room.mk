@@ -54,3 +54,7 @@ UNIT_TESTS += tests/unit/cli/test_commands
 tests_unit_cli_test_commands_SOURCES = tests/unit/cli/test_commands.c
 tests_unit_cli_test_commands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 tests_unit_cli_test_commands_LDADD = $(WIRE_SERVER_LIBS) $(CMOCKA_LIBS)
+
+TESTS += tests/t0600-cli-man.t
+EXTRA_DIST += tests/t0600-cli-man.t
+

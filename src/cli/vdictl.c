@@ -45,9 +45,11 @@ static void print_verbs(void)
     printf("Verbs (the noun may come first or second; jobs are 17 or 17,20-25, nodes gpu[01-16]):\n");
     for (const struct verb *v = control_verbs; v->noun; v++) {
         char left[80];
-        snprintf(left, sizeof(left), "  %s%s%s %s", v->name, *v->noun && !v->is_short ? " " : "",
-                 v->is_short ? "" : v->noun, v->args);
-        printf("%-30s%s\n", left, v->help);
+        bool verb_first = str_equal(v->name, "show") || str_equal(v->name, "update");
+        const char *noun = v->is_short ? "" : v->noun;
+        snprintf(left, sizeof(left), "%s%s%s %s", verb_first ? v->name : noun,
+                 *noun ? " " : "", verb_first ? noun : v->name, v->args);
+        printf("  %-30s  %s\n", left, v->help);
     }
     printf("\n");
 }
