@@ -58,3 +58,9 @@ tests_unit_cli_test_commands_LDADD = $(WIRE_SERVER_LIBS) $(CMOCKA_LIBS)
 TESTS += tests/t0600-cli-man.t
 EXTRA_DIST += tests/t0600-cli-man.t
 
+
+UNIT_TESTS += tests/unit/codec/test_document tests/unit/cli/test_event_stream
+tests_unit_codec_test_document_SOURCES = tests/unit/codec/test_document.c
+tests_unit_codec_test_document_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
+tests_unit_cli_test_event_stream_SOURCES = tests/unit/cli/test_event_stream.c
+tests_unit_cli_test_event_stream_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
