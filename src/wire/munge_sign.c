@@ -24,13 +24,30 @@
 
 typedef munge_err_t encode_fn(char **cred, munge_ctx_t ctx, const void *buf, int len);
 typedef const char *strerror_fn(munge_err_t e);
+typedef munge_ctx_t ctx_create_fn(void);
+typedef munge_err_t ctx_set_fn(munge_ctx_t ctx, munge_opt_t opt, ...);
 typedef unsigned char *sha256_fn(const unsigned char *data, size_t len, unsigned char *ret);
 
 static struct {
     encode_fn *encode;
     strerror_fn *strerror;
+    ctx_create_fn *ctx_create;
+    ctx_set_fn *ctx_set;
     sha256_fn *sha256;
+    munge_ctx_t ctx; /* NULL: munged is where libmunge looks */
 } lib;
+
+/* A site may run a munged of its own for this. */
+static int set_socket(struct vdi_error *err)
+{
+    const char *path = getenv("VDI_MUNGE_SOCKET");
+    if (str_is_empty(path))
+        return 0;
+    lib.ctx = lib.ctx_create();
+    if (lib.ctx && lib.ctx_set(lib.ctx, MUNGE_OPT_SOCKET, path) == EMUNGE_SUCCESS)
+        return 0;
+    return error_set(err, ENOMEM, "VDI_MUNGE_SOCKET", "munge does not take %.100s", path);
+}
 
 /* The libraries stay open until the process ends. */
 static int open_libraries(struct vdi_error *err)
@@ -40,10 +57,12 @@ static int open_libraries(struct vdi_error *err)
     if (munge && crypto) {
         lib.encode = (encode_fn *)(uintptr_t)dlsym(munge, "munge_encode");
         lib.strerror = (strerror_fn *)(uintptr_t)dlsym(munge, "munge_strerror");
+        lib.ctx_create = (ctx_create_fn *)(uintptr_t)dlsym(munge, "munge_ctx_create");
+        lib.ctx_set = (ctx_set_fn *)(uintptr_t)dlsym(munge, "munge_ctx_set");
         lib.sha256 = (sha256_fn *)(uintptr_t)dlsym(crypto, "SHA256");
     }
-    if (lib.encode && lib.strerror && lib.sha256)
-        return 0;
+    if (lib.encode && lib.strerror && lib.ctx_create && lib.ctx_set && lib.sha256)
+        return set_socket(err);
     error_set(err, ENOSYS, "credential", "%s can't be used here",
               munge ? "libcrypto.so.3" : "libmunge.so.2");
     error_hint(err, NULL, "install it, or set VDI_TOKEN_FILE to the file of a token");
@@ -68,14 +87,15 @@ static int payload_write(char *out, size_t size, const char *cluster, const char
 int munge_sign(const char *cluster, const char *method, const char *target, const char *body,
                size_t body_len, char *ret, size_t ret_size, struct vdi_error *err)
 {
-    if (!lib.encode && open_libraries(err) < 0)
-        return -ENOSYS;
+    int r = lib.encode ? 0 : open_libraries(err);
+    if (r < 0)
+        return r;
     char payload[PAYLOAD_MAX];
     int len = payload_write(payload, sizeof(payload), cluster, method, target, body, body_len);
     if (len < 0)
         return error_set(err, -len, "credential", "the request can't be signed");
     char *credential = NULL;
-    munge_err_t e = lib.encode(&credential, NULL, payload, len);
+    munge_err_t e = lib.encode(&credential, lib.ctx, payload, len);
     if (e != EMUNGE_SUCCESS) {
         free(credential);
         error_set(err, EAGAIN, "credential", "munge: %s", lib.strerror(e));

@@ -30,3 +30,8 @@ tests_unit_wire_test_http_client_SOURCES = tests/unit/wire/test_http_client.c \
     tests/unit/wire/http_fixture.c tests/unit/wire/http_fixture.h
 tests_unit_wire_test_http_client_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 tests_unit_wire_test_http_client_LDADD = $(WIRE_SERVER_LIBS) $(WIRE_CLIENT_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/wire/test_munge_sign
+tests_unit_wire_test_munge_sign_SOURCES = tests/unit/wire/test_munge_sign.c
+tests_unit_wire_test_munge_sign_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(MUNGE_CFLAGS)
+tests_unit_wire_test_munge_sign_LDADD = $(WIRE_CLIENT_LIBS) $(MUNGE_LIBS) $(CMOCKA_LIBS)
