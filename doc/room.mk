@@ -2,3 +2,5 @@
 dist_man_MANS += \
     doc/man/vdicancel.1 doc/man/vdictl.1 doc/man/vdiinfo.1 doc/man/vdiqueue.1 \
     doc/man/vdisubmit.1
+
+dist_man_MANS += doc/man/vdi.conf.5 doc/man/vdi-plugin.3

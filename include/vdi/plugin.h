@@ -243,6 +243,13 @@ struct vdi_auth_ops {
     int (*sign)(void *auth, const struct vdi_auth_request *request, char *ret, size_t ret_size,
                 struct vdi_error *err);
     void (*done)(void *auth);
+    /* On the loop, does not block. Makes a credential for principal (scope included) that
+     * verify() takes for `cluster` from issue_usec until expire_usec, both whole seconds;
+     * `jti` (1..47 printable bytes) comes back as verify's ret_id. Writes what follows the
+     * scheme word; -ENOBUFS: ret_size is too small (4096 is enough). */
+    int (*issue)(void *auth, const struct vdi_principal *principal, const char *cluster,
+                 const char *jti, int64_t issue_usec, int64_t expire_usec, char *ret,
+                 size_t ret_size, struct vdi_error *err);
 };
 
 /* ---- site -------------------------------------------------------------- */
@@ -292,8 +299,13 @@ struct vdi_site_ops {
     int (*hold)(void *site, const char *window_json, struct vdi_op *op);
     int (*release)(void *site, const char *window_json, struct vdi_op *op);
     int (*capacity)(void *site, struct vdi_op *op);
+    /* Completes every op it still holds, or never speaks of them again. */
     void (*done)(void *site);
+    uint32_t flags; /* VDI_SITE_* */
 };
+
+/* The site's nodes have no vdid: those in vdi.conf are up as soon as the controller is. */
+#define VDI_SITE_NODES_ALWAYS_UP 1u
 
 extern const struct vdi_plugin vdi_plugin;
 

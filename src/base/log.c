@@ -6,10 +6,10 @@
  * is written as \n, \t or \xNN, and a backslash as two, so the line can be
  * read back and never breaks.
  */
-#include <base/log.h>
+#include "base/log.h"
 
-#include <base/str.h>
-#include <base/time.h>
+#include "base/str.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -9,6 +9,7 @@
 #include "codec/config_tree.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -216,8 +217,11 @@ bool config_tree_is_set(const cfg_opt_t *opt)
 
 int config_tree_block_line(cfg_t *block)
 {
-    const char *line = cfg_getstr(block, CONFIG_LINE_KEY);
-    return line ? atoi(line) : block->line;
+    const char *text = cfg_getstr(block, CONFIG_LINE_KEY);
+    int64_t line;
+    if (!text || str_to_i64(text, 1, INT_MAX, &line) < 0)
+        return block->line;
+    return (int)line;
 }
 
 int config_tree_line(const cfg_opt_t *opt, cfg_t *block)

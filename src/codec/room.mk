@@ -15,7 +15,8 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/json.h \
     src/codec/noun_codec.c src/codec/noun_codec.h \
     src/codec/request.c src/codec/request.h \
-    src/codec/request_input.c src/codec/request_input.h
+    src/codec/request_input.c src/codec/request_input.h \
+    src/codec/site_report.c src/codec/site_report.h
 src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS) $(OPENSSL_CFLAGS)
 
 CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)

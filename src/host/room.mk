@@ -16,5 +16,5 @@ EXTRA_DIST += tests/unit/host/plugin.c doc/example-plugin/Makefile doc/example-p
 check_PROGRAMS += tests/load_plugin
 tests_load_plugin_SOURCES = tests/load_plugin.c
 tests_load_plugin_LDADD = $(HOST_LIBS) $(BASE_LIBS)
-TESTS += tests/t0040-example-plugin.t
-dist_check_SCRIPTS += tests/t0040-example-plugin.t
+TESTS += tests/t0040-example-plugin.t tests/t0041-plugin-page.t
+dist_check_SCRIPTS += tests/t0040-example-plugin.t tests/t0041-plugin-page.t

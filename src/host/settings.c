@@ -94,6 +94,15 @@ static const char *value_of(const struct vdi_setting *s, const struct vdi_settin
     return s->initial;
 }
 
+/* Copies into the room that was counted for it, and moves on. */
+static const char *pack_text(char **at, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*at, text, size);
+    *at += size;
+    return copy;
+}
+
 /* Entries, then their texts, in one block of memory. */
 static struct vdi_setting_value *pack(const struct vdi_setting *settings,
                                       const struct vdi_setting_value *given, size_t n_given,
@@ -114,10 +123,8 @@ static struct vdi_setting_value *pack(const struct vdi_setting *settings,
         const char *value = value_of(s, given, n_given);
         if (!value)
             continue;
-        v->name = text;
-        text = stpcpy(text, s->name) + 1;
-        v->value = text;
-        text = stpcpy(text, value) + 1;
+        v->name = pack_text(&text, s->name);
+        v->value = pack_text(&text, value);
         v++;
     }
     *ret_n = n;

@@ -99,6 +99,11 @@ uint64_t events_seq(const struct events *ev)
     return ev->next_seq - 1;
 }
 
+uint64_t events_epoch(const struct events *ev)
+{
+    return ev->epoch;
+}
+
 bool events_damaged(const struct events *ev)
 {
     return ev->damaged;

@@ -50,6 +50,7 @@ void events_free(struct events *ev);
 int events_load(struct events *ev, uint64_t epoch, struct vdi_error *err);
 struct table *events_table(struct events *ev, enum noun_id noun);
 uint64_t events_seq(const struct events *ev); /* the last one committed */
+uint64_t events_epoch(const struct events *ev); /* of our lease; every order carries it */
 bool events_damaged(const struct events *ev);
 void events_stats(struct events *ev, struct events_stats *ret);
 /* The next id of a numeric noun; never given twice, not even after a failed commit. */

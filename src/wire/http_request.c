@@ -133,7 +133,20 @@ static void check_framing(struct http_request *r)
         refuse(r, 413, r->body_limit, "The request's body is larger than this server takes.");
 }
 
-static void check_head(struct http_request *r, const char *method, const char *version)
+/*
+ * MHD hands over C strings, so a NUL in the request line would hide the rest of the target.
+ * Target and version are neighbours in its buffer: more than the target between them is that.
+ */
+static bool has_hidden_part(const struct http_request *r, const char *url, const char *version,
+                            size_t header_size)
+{
+    uintptr_t begin = (uintptr_t)url, end = (uintptr_t)version;
+    bool neighbours = end > begin && end - begin <= header_size;
+    return neighbours && end - begin != strlen(r->raw_target) + 1;
+}
+
+static void check_head(struct http_request *r, const char *url, const char *method,
+                       const char *version)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
@@ -144,6 +157,8 @@ static void check_head(struct http_request *r, const char *method, const char *v
         refuse(r, 400, 0, "The request line is not one of HTTP/1.1.");
     else if (info && info->header_size > header_limit)
         refuse(r, 431, header_limit, "The request's header is larger than this server takes.");
+    else if (has_hidden_part(r, url, version, info ? info->header_size : 0))
+        refuse(r, 400, 0, "The request line has a NUL or more spaces than it should.");
     else if (!r->method)
         refuse(r, 501, 0, "The methods known here are GET, POST, PATCH and DELETE.");
     else if ((parsed = http_target_parse(r->raw_target, &r->target)) == -E2BIG)
@@ -164,10 +179,11 @@ static enum MHD_Result queue(struct http_request *r)
     return ok;
 }
 
-static enum MHD_Result on_head(struct http_request *r, const char *method, const char *version)
+static enum MHD_Result on_head(struct http_request *r, const char *url, const char *method,
+                               const char *version)
 {
     r->phase = HTTP_BODY;
-    check_head(r, method, version);
+    check_head(r, url, method, version);
     if (r->phase != HTTP_ANSWERED)
         return MHD_YES;
     http_conn_request_arrived(http_conn_of(r->connection));
@@ -214,7 +230,7 @@ enum MHD_Result http_request_on_access(void *cls, struct MHD_Connection *connect
     if (!r || r->server->stopping)
         return MHD_NO;
     if (r->phase == HTTP_HEAD)
-        return on_head(r, method, version);
+        return on_head(r, url, method, version);
     if (r->phase == HTTP_BODY)
         return *data_len ? on_body(r, data, data_len) : on_arrived(r);
     return r->phase == HTTP_ANSWERED ? queue(r) : MHD_NO;

@@ -7,7 +7,9 @@ src_wire_libwire_server_a_SOURCES = \
     src/wire/http_request.c \
     src/wire/http_server.c src/wire/http_server.h \
     src/wire/http_stream.c \
-    src/wire/http_target.c
+    src/wire/http_target.c \
+    src/wire/identity.c src/wire/identity.h \
+    src/wire/identity_nss.c
 src_wire_libwire_server_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS) $(EVENT_CFLAGS)
 src_wire_libwire_client_a_SOURCES = \
     src/wire/http_client.c src/wire/http_client.h \
@@ -35,3 +37,8 @@ UNIT_TESTS += tests/unit/wire/test_munge_sign
 tests_unit_wire_test_munge_sign_SOURCES = tests/unit/wire/test_munge_sign.c
 tests_unit_wire_test_munge_sign_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(MUNGE_CFLAGS)
 tests_unit_wire_test_munge_sign_LDADD = $(WIRE_CLIENT_LIBS) $(MUNGE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/wire/test_identity
+tests_unit_wire_test_identity_SOURCES = tests/unit/wire/test_identity.c
+tests_unit_wire_test_identity_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_wire_test_identity_LDADD = $(WIRE_SERVER_LIBS) $(CMOCKA_LIBS)

@@ -5,6 +5,8 @@
 # Source it with top_srcdir set. Nothing is started by an installation: no service, and no
 # PostgreSQL cluster. What this needs in /etc for that is taken away again afterwards.
 
+: "${top_srcdir:?the folder of packages.list}"
+
 # packages GROUP...: the names in these groups, one a line.
 packages() {
     local group
@@ -53,7 +55,7 @@ packages_install() {
 # Runs as root, in a shell of its own: apt-get with everything kept from starting.
 packages_apt() {
     local policy=/usr/sbin/policy-rc.d cluster=/etc/postgresql-common/createcluster.d/osvdi.conf
-    local made="" apt
+    local made="" apt f
     export DEBIAN_FRONTEND=noninteractive
     apt="apt-get -q -y -o DPkg::Lock::Timeout=600"
     trap 'for f in $made; do rm -f "$f"; done' EXIT

@@ -40,7 +40,7 @@ vdi_api() {
 
 vdi_running() { [ -n "$VDI_PID" ] && kill -0 "$VDI_PID" 2>/dev/null; }
 
-vdi_log() { tail -n "${1:-40}" "$VDI_DIR/vdictld.log"; }
+vdi_log() { tail -n 40 "$VDI_DIR/vdictld.log"; }
 
 # Writes vdi.conf for N nodes of 4 cpus; further lines are taken as they are.
 vdi_write_conf() {
@@ -51,6 +51,7 @@ vdi_write_conf() {
         echo "store = \"sqlite:$VDI_DIR/vdi.db\""
         echo "listen = {\"unix:$VDI_DIR/vdictld.sock\"}"
         echo "plugin_dir = \"$top_builddir/plugins.d\""
+        echo 'auth "token" { }'
         echo 'site "fake" { boot = "0" }'
         echo "node \"n[1-$nodes]\" { cpus = 4  memory = \"8G\" }"
         echo "partition \"main\" { nodes = \"n[1-$nodes]\"  default = true  batch_template = \"batch\" }"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_config.c - vdi.conf: what is taken, what is refused in which line and words, what changed. */
+/* test_config.c - vdi.conf: what is taken, what is refused and in which words, what changed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

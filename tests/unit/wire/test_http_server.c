@@ -238,6 +238,8 @@ static void survives_garbage(void **state)
         shutdown(fd, SHUT_WR);
         if (!raw_is_cut(fd))
             fail_msg("still open after: %s", garbage[i]);
+        if (f->seen > 0)
+            fail_msg("handled: %s", garbage[i]);
         close(fd);
     }
     int fd = raw_connect(f, false);
