@@ -54,4 +54,9 @@ explained=$(sed -n '/^\.Sh STRUCTURES/,/^\.Sh EXAMPLES/s/^\.It Va //p' "$page" |
 known=$(cut -d' ' -f2 <<<"$list" | sort -u)
 is "$(sort -u <<<"$explained" | comm -23 - <(echo "$known"))" "" "nothing is explained that is not there"
 
+required=$(grep -c '/\* \[required\]' "$header")
+is "$(grep -c '^Required\.' "$page")" "$required" "$required members are required, in both"
+is "$(grep -o 'REQUIRED([A-Z]*, ' "$top_srcdir/src/host/host.c" | grep -vc 'KIND')" \
+    $((required - 1)) "and the host checks them: all but the noun of a query"
+
 done_testing

@@ -69,6 +69,8 @@ static int event_take(void *arg, const char *event, const char *text)
 {
     struct follow *follow = arg;
     _cleanup_(document_freep) struct document *document = NULL;
+    if (str_equal(event, "reset"))
+        fprintf(stderr, NAME ": some events are no longer kept and were left out\n");
     if (!str_equal(event, "job") || document_parse(text, strlen(text), &document, NULL) < 0)
         return 0;
     const struct value *data = document_root(document);

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "codec/config_check.h"
@@ -35,7 +36,7 @@ DEFINE_FREEP(cfg_t, cfg_free)
 /* "node \"gpu[01-16]\" cpus": what a finding is about. */
 static void name_field(char *ret, size_t size, cfg_t *block, const char *key)
 {
-    const char *title = block ? cfg_title(block) : NULL;
+    const char *title = block ? config_tree_title(block) : NULL;
     if (title)
         snprintf(ret, size, "%s \"%.16s\"%s%s", cfg_name(block), title, *key ? " " : "", key);
     else
@@ -111,7 +112,7 @@ static void read_place(struct reader *r, cfg_t *block, struct config_place *plac
 /* The title is the object's name. */
 static char *read_name(struct reader *r, cfg_t *block)
 {
-    const char *title = cfg_title(block);
+    const char *title = config_tree_title(block);
     if (!str_is_name(title, 63)) {
         struct vdi_error err;
         error_set(&err, EINVAL, NULL, "\"%.64s\" is not a name", title);
@@ -204,9 +205,9 @@ static void read_gpu(struct reader *r, cfg_t *block, struct config_node *node)
     if (!gpu)
         return;
     read_keys(r, gpu, config_gpu_keys, node);
-    const char *type = cfg_title(gpu);
-    if (!*type || strlen(type) > 63 || !str_is_text(type, strlen(type), false)) {
-        error_set(&err, EINVAL, NULL, "\"%.64s\" is not the type of a GPU", type);
+    const char *type = config_tree_title(gpu);
+    if (str_is_empty(type) || strlen(type) > 63 || !str_is_text(type, strlen(type), false)) {
+        error_set(&err, EINVAL, NULL, "\"%.64s\" is not the type of a GPU", type ? type : "");
         error_hint(&err, "63 bytes", "write what the card is called, as in \"NVIDIA A40\"");
         tell(r, config_tree_block_line(gpu), block, "gpu", &err);
         return;
@@ -246,7 +247,7 @@ static void read_node(struct reader *r, cfg_t *block)
     struct vdi_error err;
     bool mute = r->f->mute;
     size_t room = HOSTLIST_MAX - r->config->n_nodes;
-    int code = hostlist_parse(cfg_title(block), room ? room : 1, &hosts);
+    int code = hostlist_parse(config_tree_title(block), room ? room : 1, &hosts);
     for (size_t i = 0; code == 0 && i < hosts.n && !r->no_memory; i++) {
         if (!str_is_name(hosts.names[i], 63))
             code = -EINVAL;
@@ -300,6 +301,27 @@ static void read_later(struct reader *r, cfg_t *block)
     tell_later(r, config_tree_block_line(block), block, "");
 }
 
+/* Whether there is a title, and the first of its kind. */
+static bool check_title(struct reader *r, cfg_t *block, struct hash *titles)
+{
+    struct vdi_error err;
+    const char *title = config_tree_title(block);
+    cfg_t *other = title ? hash_get(titles, title) : NULL;
+    if (!title) {
+        error_set(&err, EINVAL, NULL, "the block has no title");
+        error_hint(&err, NULL, "write NAME \"TITLE\" { }");
+    } else if (other) {
+        error_set(&err, EINVAL, NULL, "there is one already, in line %d",
+                  config_tree_block_line(other));
+        error_hint(&err, NULL, "keep one of them, or give it another title");
+    } else {
+        r->no_memory |= hash_put(titles, title, block) < 0;
+        return true;
+    }
+    tell(r, config_tree_block_line(block), block, title ? "" : cfg_name(block), &err);
+    return false;
+}
+
 static void read_blocks(struct reader *r, cfg_t *cfg)
 {
     static const struct {
@@ -310,9 +332,15 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         {"partition", read_partition}, {"qos", read_qos},     {"template", read_template},
         {"role", read_role},           {"class", read_later},
     };
-    for (size_t i = 0; i < ELEMENTS(blocks); i++) {
-        for (unsigned n = 0; n < cfg_size(cfg, blocks[i].name) && !r->no_memory; n++)
-            blocks[i].read(r, cfg_getnsec(cfg, blocks[i].name, n));
+    for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {
+        struct hash *titles = hash_new_str();
+        r->no_memory = !titles;
+        for (unsigned n = 0; n < cfg_size(cfg, blocks[i].name) && !r->no_memory; n++) {
+            cfg_t *block = cfg_getnsec(cfg, blocks[i].name, n);
+            if (check_title(r, block, titles))
+                blocks[i].read(r, block);
+        }
+        hash_free(titles);
     }
 }
 

@@ -27,7 +27,8 @@ struct scan {
     int line;
     struct config_findings *f;
     struct buf *out;
-    char last; /* kind of the last token: 'w' word, 's' string, or the character */
+    char last[3]; /* kinds of the last tokens, newest first: 'w' word, 's' string, or the mark */
+    size_t token_at, token_len; /* where the last word or string is in `out` */
     int open_line[DEPTH_MAX];
     unsigned depth, blocks;
     unsigned before; /* errors that are not ours: one of ours may unbalance the braces */
@@ -115,6 +116,22 @@ static const char *string_byte(struct scan *s, char quote)
     return NULL;
 }
 
+static void push_kind(struct scan *s, char kind)
+{
+    s->last[2] = s->last[1];
+    s->last[1] = s->last[0];
+    s->last[0] = kind;
+}
+
+/* Copies a word or a string, which ends at s->p. */
+static void put_token(struct scan *s, char kind, const char *begin)
+{
+    s->token_at = s->out->len;
+    s->token_len = (size_t)(s->p - begin);
+    buf_append(s->out, begin, s->token_len);
+    push_kind(s, kind);
+}
+
 static void scan_string(struct scan *s)
 {
     const char *begin = s->p, *wrong = NULL;
@@ -134,12 +151,11 @@ static void scan_string(struct scan *s)
     if (s->p - begin > CONFIG_STRING_MAX)
         config_finding_text(s->f, s->line, "syntax", "make it shorter than 16384 bytes",
                             "a string is too long");
-    if (s->last == 's')
+    if (s->last[0] == 's')
         config_finding_text(s->f, s->line, "syntax",
                             "separate them with a comma, or write keys bare",
                             "two strings follow each other");
-    buf_append(s->out, begin, (size_t)(s->p - begin));
-    s->last = 's';
+    put_token(s, 's', begin);
 }
 
 static void scan_word(struct scan *s)
@@ -150,13 +166,26 @@ static void scan_word(struct scan *s)
     if (s->p - begin > 255)
         config_finding_text(s->f, s->line, "syntax", "make it shorter than 256 bytes",
                             "a word is too long");
-    buf_append(s->out, begin, (size_t)(s->p - begin));
-    s->last = 'w';
+    put_token(s, 'w', begin);
+}
+
+/* WORD TITLE before a brace: the title moves into the block, as a value of it. */
+static void move_title(struct scan *s)
+{
+    bool named = s->last[1] == 'w' && s->last[2] != '=';
+    if (!named || (s->last[0] != 'w' && s->last[0] != 's') ||
+        buf_reserve(s->out, s->token_len + 64) < 0)
+        return;
+    char *title = s->out->data + s->token_at;
+    buf_puts(s->out, CONFIG_TITLE_KEY " = ");
+    buf_append(s->out, title, s->token_len);
+    buf_putc(s->out, ' ');
+    memset(title, ' ', s->token_len);
 }
 
 static void open_brace(struct scan *s)
 {
-    bool is_list = s->last == '=';
+    bool is_list = s->last[0] == '=';
     if (s->depth == DEPTH_MAX) {
         config_finding_text(s->f, s->line, "syntax", "close some", "blocks are nested too deeply");
         s->p = s->end;
@@ -172,13 +201,14 @@ static void open_brace(struct scan *s)
             return;
         }
         buf_printf(s->out, " " CONFIG_LINE_KEY " = %d ", s->line);
+        move_title(s);
     }
 }
 
 static void scan_mark(struct scan *s)
 {
     char c = *s->p;
-    if (c == '=' && s->last == 's')
+    if (c == '=' && s->last[0] == 's')
         config_finding_text(s->f, s->line, "syntax", "write keys without quotes",
                             "a quoted string stands before '='");
     if (c == '}' && s->depth == 0) {
@@ -190,7 +220,7 @@ static void scan_mark(struct scan *s)
         s->depth -= c == '}';
         buf_putc(s->out, c);
     }
-    s->last = c;
+    push_kind(s, c);
     if (s->p < s->end)
         s->p++;
 }

@@ -8,7 +8,6 @@
  */
 #include "codec/config_tree.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <locale.h>
 #include <stdio.h>
@@ -17,7 +16,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
-#define EXTRA_MAX 128 /* keys that the tables don't have; so many times it is parsed again */
+#define EXTRA_MAX 64 /* keys that the tables don't have; so many times it is parsed again */
 
 struct extra {
     char block[32];
@@ -47,7 +46,7 @@ static struct config_findings *attempt_findings;
  */
 static int value_callback(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
-    if (opt->def.number > 0 && opt->nvalues == 1 && !str_equal(opt->name, CONFIG_LINE_KEY))
+    if (opt->def.number > 0 && opt->nvalues == 1)
         config_finding_text(attempt_findings, cfg->line, opt->name, "keep one of them",
                             "it is given twice, first in line %ld", opt->def.number);
     if (opt->nvalues <= 1)
@@ -100,10 +99,11 @@ static cfg_opt_t *make_options(const struct tree *t, const char *name,
 {
     size_t n = 0;
     cfg_opt_t *opts =
-        calloc(count_keys(keys) + count_blocks(blocks) + t->n_extra + 2, sizeof(*opts));
+        calloc(count_keys(keys) + count_blocks(blocks) + t->n_extra + 3, sizeof(*opts));
     if (!opts)
         return NULL;
     opts[n++] = text_option(CONFIG_LINE_KEY);
+    opts[n++] = text_option(CONFIG_TITLE_KEY);
     for (; keys->name; keys++)
         opts[n++] = text_option(keys->name);
     for (size_t i = 0; i < t->n_extra; i++) {
@@ -116,7 +116,7 @@ static cfg_opt_t *make_options(const struct tree *t, const char *name,
             free_options(opts);
             return NULL;
         }
-        opts[n++] = (cfg_opt_t)CFG_SEC(b->name, sub, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
+        opts[n++] = (cfg_opt_t)CFG_SEC(b->name, sub, CFGF_MULTI);
     }
     return opts;
 }
@@ -191,36 +191,42 @@ static void tell_syntax(struct tree *t)
 cfg_t *config_tree(const char *text, struct config_findings *f, bool *ret_complete)
 {
     struct tree t = {.f = f};
-    struct config_findings quiet = {.mute = true};
-    attempt_findings = &quiet;
-    cfg_t *cfg = parse_once(&t, text, ret_complete);
-    while (cfg && !*ret_complete && note_unknown_key(&t)) {
-        cfg_free(cfg);
+    struct buf told = BUF_INIT(0); /* in the last attempt, which alone sees all of the text */
+    struct config_findings in_attempt;
+    cfg_t *cfg = NULL;
+    do {
+        if (cfg)
+            cfg_free(cfg);
+        buf_clear(&told);
+        in_attempt = (struct config_findings){.path = f->path, .out = &told};
+        attempt_findings = &in_attempt;
         cfg = parse_once(&t, text, ret_complete);
-    }
-    if (cfg) { /* Once more for what is given twice: now all of the text is seen. */
-        cfg_free(cfg);
-        attempt_findings = f;
-        cfg = parse_once(&t, text, ret_complete);
-    }
+    } while (cfg && !*ret_complete && note_unknown_key(&t));
     attempt_findings = NULL;
     if (cfg && !*ret_complete)
         tell_syntax(&t);
+    f->errors += in_attempt.errors;
+    buf_append(f->out, told.data ? told.data : "", told.len);
+    buf_done(&told);
     return cfg;
 }
 
 bool config_tree_is_set(const cfg_opt_t *opt)
 {
-    return opt && opt->type == CFGT_STR && (opt->flags & CFGF_MODIFIED) &&
-           !str_equal(opt->name, CONFIG_LINE_KEY);
+    return opt && opt->type == CFGT_STR && (opt->flags & CFGF_MODIFIED) && opt->name[0] != '@';
+}
+
+const char *config_tree_title(cfg_t *block)
+{
+    return cfg_getstr(block, CONFIG_TITLE_KEY);
 }
 
 int config_tree_block_line(cfg_t *block)
 {
+    int64_t line = block->line;
     const char *text = cfg_getstr(block, CONFIG_LINE_KEY);
-    int64_t line;
-    if (!text || str_to_i64(text, 1, INT_MAX, &line) < 0)
-        return block->line;
+    if (text)
+        str_to_i64(text, 1, INT_MAX, &line);
     return (int)line;
 }
 

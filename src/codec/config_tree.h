@@ -22,7 +22,8 @@ cfg_t *config_tree(const char *text, struct config_findings *f, bool *ret_comple
 /* Line of a value (its block's, when it has none), and of the { of a block. */
 int config_tree_line(const cfg_opt_t *opt, cfg_t *block);
 int config_tree_block_line(cfg_t *block);
-/* Hidden keys (CONFIG_LINE_KEY) and keys without a value are not worth a look. */
+const char *config_tree_title(cfg_t *block); /* NULL: none was written */
+/* Given in the file, and not one of the scan's own keys. */
 bool config_tree_is_set(const cfg_opt_t *opt);
 
 #endif

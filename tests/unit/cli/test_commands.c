@@ -55,6 +55,11 @@ static const struct {
      "{\"jobs\":[{\"id\":2,\"owner\":\"unix:alice\"}],\"next\":\"c1\"}"},
     {"GET", "/v1/jobs?limit=1000&fields=id,owner&user=alice&after=c1", 200,
      "{\"jobs\":[{\"id\":10,\"owner\":\"unix:alice\"}],\"next\":null}"},
+    {"GET", "/v1/jobs?limit=1000&fields=id,owner,node", 200,
+     "{\"jobs\":[{\"id\":1,\"owner\":\"unix:alice\",\"node\":\"gpu01\"},"
+     "{\"id\":2,\"owner\":\"unix:bob\",\"node\":\"gpu02\"},"
+     "{\"id\":3,\"owner\":\"unix:eve\",\"node\":\"gpu01\"},"
+     "{\"id\":4,\"owner\":\"unix:bob\",\"node\":\"gpu09\"}],\"next\":null}"},
     {"GET", "/v1/jobs/21?fields=id,state,final,node,exit_code,exit_signal,restarts,reason", 200,
      "{\"id\":21,\"state\":\"FAILED\",\"exit_code\":7,\"exit_signal\":0}"},
     {"GET", "/v1/jobs/22?fields=id,state,final,node,exit_code,exit_signal,restarts,reason", 200,
@@ -265,6 +270,7 @@ static void the_queue_goes_through_its_pages(void **state)
     assert_string_equal(run("vdiqueue -u alice -o '%.4i %u'", 0),
                         "JOBI USER\n   2 alice\n  10 alice\n");
     assert_string_equal(run("vdiqueue -h -u alice -S -i -o '%i %u'", 0), "10 alice\n2 alice\n");
+    assert_string_equal(run("vdiqueue -h -u alice,bob -w gpu[01-02] -o %i", 0), "1\n2\n");
     run("vdiqueue -o %~", 2);
     run("vdiqueue --follow -u alice", 2);
     run("vdiqueue -t NOSUCH", 2);

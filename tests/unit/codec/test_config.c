@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_config.c - vdi.conf: what is taken, what is refused and in which words, what changed. */
+/* test_config.c - vdi.conf: what is taken, what is refused with which words, what changed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -223,8 +223,13 @@ static void twice(void **state)
            "vdi.conf:5: cluster: it is given twice, first in line 3; keep one of them\n"
            "vdi.conf:7: uri: it is given twice, first in line 6; keep one of them\n"
            "vdi.conf:6: site \"x\": there is a site already, in line 1; keep one of them\n");
-    const char *titles = "qos \"a\" { }\nqos \"b\" { }\nqos \"a\" { }";
-    refuse_with(titles, strlen(titles), "vdi.conf:3: syntax: found duplicate title 'a'");
+    refuse(BASE "qos \"a\" { }\nqos \"b\" { }\nqos\n'a'\n{ priority = -1 }\nqos \"b\" { }\n"
+                "qos { }",
+           "vdi.conf:7: qos \"a\": there is one already, in line 3; keep one of them, or give it "
+           "another title\n"
+           "vdi.conf:8: qos \"b\": there is one already, in line 4; keep one of them, or give it "
+           "another title\n"
+           "vdi.conf:9: qos: the block has no title; write NAME \"TITLE\" { }\n");
     refuse(
         BASE "node \"n\" { cpus = 1 memory = 1G }\n"
              "partition \"p\" { nodes = n default = yes }\n"
@@ -255,7 +260,9 @@ static void syntax(void **state)
         {"cluster", "syntax: premature end of file"},
         {"cluster = \n", "syntax: premature end of file"},
         {"cluster x", "missing equal sign after option 'cluster'"},
-        {"qos { }", "missing title"},
+        {"cluster = x qos { }", "the block has no title"},
+        {"cluster = \"x\" qos { }", "the block has no title"},
+        {"qos a b { }", "missing opening brace for section 'qos'"},
         {"\xff\n", "vdi.conf:1: syntax: the line is not text"},
         {"a = \"\x01\"\n", "vdi.conf:1: syntax: the line is not text"},
         {"nonsense \"x\" { y = 1 }\n", "vdi.conf:1: nonsense: there is no such key"},
