@@ -34,11 +34,11 @@ struct client;
 
 struct client_request {
     const char *method;
-    const char *target;          /* path and query, encoded */
-    const char *body;            /* NULL: none */
+    const char *target; /* path and query, encoded */
+    const char *body;   /* NULL: none */
     size_t body_len;
-    const char *header;          /* one more "Name: value"; NULL: none */
-    unsigned timeout_sec;        /* 0: 60 */
+    const char *header;   /* one more "Name: value"; NULL: none */
+    unsigned timeout_sec; /* 0: 60 */
     int (*on_data)(void *arg, const char *data, size_t len); /* the answer in pieces */
     void *arg;
 };

@@ -25,16 +25,16 @@ struct control {
 };
 
 struct verb {
-    const char *noun;    /* "node"; "" for none */
-    const char *name;    /* "drain" */
-    bool is_short;       /* the verb alone means this noun */
-    const char *args;    /* "NODES" */
+    const char *noun;         /* "node"; "" for none */
+    const char *name;         /* "drain" */
+    bool is_short;            /* the verb alone means this noun */
+    const char *args;         /* "NODES" */
     int min_words, max_words; /* max -1: any number */
-    const char *options; /* those it takes, blank separated */
+    const char *options;      /* those it takes, blank separated */
     /* 0 or negative errno with err; positive: an exit code, all is said. */
     int (*run)(struct control *control, const struct verb *verb, struct vdi_error *err);
-    bool is_local;       /* needs no controller */
-    const char *target;  /* for the generic ones: "/v1/jobs" */
+    bool is_local;      /* needs no controller */
+    const char *target; /* for the generic ones: "/v1/jobs" */
     const char *help;
 };
 

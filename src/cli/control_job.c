@@ -16,8 +16,7 @@
 #define MEMORY_MIB_MAX (64u << 20)
 
 /* Says that a node was meant, where one may have been. */
-static int job_id(const char *word, const struct verb *verb, struct ids *ids,
-                  struct vdi_error *err)
+static int job_id(const char *word, const struct verb *verb, struct ids *ids, struct vdi_error *err)
 {
     int r = ids_add(ids, word, err);
     if (r < 0 && str_equal(verb->name, "resume") && !strpbrk(word, "/ ")) {
@@ -171,8 +170,8 @@ int control_member(const char *word, int64_t now_usec, struct buf *out, struct v
     snprintf(name, sizeof(name), "%.*s", n < sizeof(name) ? (int)n : 0, word);
     const struct field *f = word[n] ? field_of(name) : NULL;
     if (!word[n] || !f) {
-        error_set(err, EINVAL, "update", word[n] ? "%.60s: a job has no such field"
-                                                 : "%.60s: not KEY=VALUE", word);
+        error_set(err, EINVAL, "update",
+                  word[n] ? "%.60s: a job has no such field" : "%.60s: not KEY=VALUE", word);
         error_hint(err, NULL, "vdictl(1) lists the fields that can be changed");
         return -EINVAL;
     }

@@ -87,8 +87,7 @@ static int show_job(struct control *c, uint64_t id, struct vdi_error *err)
     const char *part = c->options.log ? "/log" : c->options.events ? "/events" : "";
     snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "%s", id, part);
     if (c->options.log) {
-        struct client_request request = {
-            .method = "GET", .target = target, .on_data = text_take};
+        struct client_request request = {.method = "GET", .target = target, .on_data = text_take};
         return client_do(c->client, &request, NULL, err);
     }
     _cleanup_(document_freep) struct document *document = NULL;

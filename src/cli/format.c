@@ -135,8 +135,8 @@ int format_parse(const char *text, const struct column *columns, struct format *
     return 0;
 }
 
-static int named_item(struct format *f, const char *text, size_t len,
-                      const struct column *columns, struct vdi_error *err)
+static int named_item(struct format *f, const char *text, size_t len, const struct column *columns,
+                      struct vdi_error *err)
 {
     const char *end = text + len, *colon = memchr(text, ':', len);
     const struct column *c = column_named(columns, text, (size_t)((colon ? colon : end) - text));
@@ -272,14 +272,14 @@ void format_header(const struct format *format, struct buf *out)
     put_line(format, NULL, NULL, out);
 }
 
-void format_row(const struct format *format, const void *row,
-                const struct format_context *context, struct buf *out)
+void format_row(const struct format *format, const void *row, const struct format_context *context,
+                struct buf *out)
 {
     put_line(format, row, context, out);
 }
 
-void format_key(const struct format *format, const void *row,
-                const struct format_context *context, struct buf *out)
+void format_key(const struct format *format, const void *row, const struct format_context *context,
+                struct buf *out)
 {
     for (size_t i = 0; i < format->n; i++) {
         const struct column *column = format->items[i].column;

@@ -59,11 +59,11 @@ int format_parse_names(const char *text, const struct column *columns, struct fo
 /* The union of the columns' fields, comma separated; `more` (may be NULL) is added. */
 void format_fields(const struct format *format, const char *more, struct buf *out);
 void format_header(const struct format *format, struct buf *out);
-void format_row(const struct format *format, const void *row,
-                const struct format_context *context, struct buf *out);
+void format_row(const struct format *format, const void *row, const struct format_context *context,
+                struct buf *out);
 /* Every item that is not a sum, for comparing rows. */
-void format_key(const struct format *format, const void *row,
-                const struct format_context *context, struct buf *out);
+void format_key(const struct format *format, const void *row, const struct format_context *context,
+                struct buf *out);
 const struct column *column_find(const struct column *columns, char letter);
 
 #endif

@@ -302,7 +302,8 @@ static bool number_of(const struct column *column, const struct value *job,
 static int compare_text(const char *a, const char *b)
 {
     int64_t x, y;
-    if (str_to_i64(a, INT64_MIN, INT64_MAX, &x) == 0 && str_to_i64(b, INT64_MIN, INT64_MAX, &y) == 0)
+    if (str_to_i64(a, INT64_MIN, INT64_MAX, &x) == 0 &&
+        str_to_i64(b, INT64_MIN, INT64_MAX, &y) == 0)
         return (x > y) - (x < y);
     return strcmp(a, b);
 }

@@ -24,9 +24,9 @@ enum { BY_USER, BY_PARTITION, BY_NAME, BY_ACCOUNT, BY_QOS, BY_NODE, BY_N };
 static const struct {
     const char *query, *member;
 } bys[BY_N] = {
-    [BY_USER] = {"user", "owner"},       [BY_PARTITION] = {"partition", "partition"},
-    [BY_NAME] = {"name", "name"},        [BY_ACCOUNT] = {"account", "account"},
-    [BY_QOS] = {"qos", "qos"},           [BY_NODE] = {"node", "node"},
+    [BY_USER] = {"user", "owner"}, [BY_PARTITION] = {"partition", "partition"},
+    [BY_NAME] = {"name", "name"},  [BY_ACCOUNT] = {"account", "account"},
+    [BY_QOS] = {"qos", "qos"},     [BY_NODE] = {"node", "node"},
 };
 
 struct listing {
@@ -191,8 +191,7 @@ int job_list_paged(struct client *client, const struct job_filter *filter, const
     _cleanup_(buf_done) struct buf target = BUF_INIT(1 << 20);
     int r = target_make(&l, filter, fields, estimates, &target, err);
     if (r == 0)
-        r = filter->ids.n ? list_ids(&l, &target, &filter->ids, err)
-                          : list_pages(&l, &target, err);
+        r = filter->ids.n ? list_ids(&l, &target, &filter->ids, err) : list_pages(&l, &target, err);
     buf_done(&l.nodes);
     return r;
 }

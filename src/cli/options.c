@@ -65,7 +65,7 @@ static void table_add(struct getopt_table *t, const struct option_row *row)
 static void table_init(struct getopt_table *t, const struct command *command)
 {
     memset(t, 0, sizeof(*t));
-    strcpy(t->shorts, command->stops_at_word ? "+:" : ":");
+    str_copy(t->shorts, sizeof(t->shorts), command->stops_at_word ? "+:" : ":");
     for (const struct option_row *row = command->rows; row->name; row++)
         table_add(t, row);
     for (const struct option_row *row = common_rows; row->name; row++)
@@ -276,8 +276,7 @@ int option_set_string(void *to, const struct option_row *row, const char *value,
     return 0;
 }
 
-int option_set_u32(void *to, const struct option_row *row, const char *value,
-                   struct vdi_error *err)
+int option_set_u32(void *to, const struct option_row *row, const char *value, struct vdi_error *err)
 {
     uint64_t n;
     if (str_to_u64(value, 1, INT32_MAX, &n) < 0) {

@@ -46,12 +46,12 @@ option_set_fn option_set_u32;
 option_set_fn option_set_minutes; /* int64_t seconds; a bare number is minutes, as in Slurm */
 
 struct command {
-    const char *name;     /* "vdiqueue" */
-    const char *usage;    /* "[OPTION]... [JOB]..." */
-    const char *summary;  /* one line */
+    const char *name;    /* "vdiqueue" */
+    const char *usage;   /* "[OPTION]... [JOB]..." */
+    const char *summary; /* one line */
     const struct option_row *rows;
-    bool stops_at_word;   /* what follows the first word belongs to it */
-    const char *words;    /* first words, for completion; NULL: none */
+    bool stops_at_word; /* what follows the first word belongs to it */
+    const char *words;  /* first words, for completion; NULL: none */
 };
 
 /* One option as it was given, kept until it is known in which order sources count. */

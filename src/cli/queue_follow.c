@@ -52,7 +52,7 @@ static void print_member(struct buf *line, const struct value *data, const char 
 
 static void print_event(const struct value *data, int64_t id, const char *type)
 {
-    static const char *const members[] = {"state",     "node",        "final", "exit_code",
+    static const char *const members[] = {"state",       "node",   "final", "exit_code",
                                           "exit_signal", "reason", "by"};
     _cleanup_(buf_done) struct buf line = BUF_INIT(65536);
     cell_time(&line, value_get_string(data, "time", ""));

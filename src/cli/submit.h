@@ -57,8 +57,8 @@ option_set_fn submit_set_gres;
 struct script {
     char *text;
     size_t len;
-    const char *name; /* for messages and the job's name */
-    char *lines;      /* directives taken apart; values point into it */
+    const char *name;      /* for messages and the job's name */
+    char *lines;           /* directives taken apart; values point into it */
     unsigned sbatch_lines; /* #SBATCH lines that were not read */
 };
 

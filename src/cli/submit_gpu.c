@@ -58,14 +58,12 @@ static int set_profile(struct submit *submit, const struct option_row *row, cons
     return 0;
 }
 
-int submit_set_gpu(void *to, const struct option_row *row, const char *value,
-                   struct vdi_error *err)
+int submit_set_gpu(void *to, const struct option_row *row, const char *value, struct vdi_error *err)
 {
     struct submit *submit = to;
     if (is_size(value))
         return refuse(row, value,
-                      "a GPU by the size of its framebuffer is not supported by this version",
-                      err);
+                      "a GPU by the size of its framebuffer is not supported by this version", err);
     if (!isdigit((unsigned char)*value) || value[strspn(value, "0123456789")])
         return set_profile(submit, row, value, value, err);
     submit->profile[0] = '\0';

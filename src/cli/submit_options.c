@@ -40,8 +40,7 @@ static int set_time(void *to, const struct option_row *row, const char *value,
 }
 
 /* -N and -n: a job has one node and one task. */
-static int set_one(void *to, const struct option_row *row, const char *value,
-                   struct vdi_error *err)
+static int set_one(void *to, const struct option_row *row, const char *value, struct vdi_error *err)
 {
     if (str_equal(value, "1") || str_equal(value, "1-1"))
         return 0;
@@ -116,8 +115,7 @@ static int set_signal(void *to, const struct option_row *row, const char *value,
     return 0;
 }
 
-static int set_key(void *to, const struct option_row *row, const char *value,
-                   struct vdi_error *err)
+static int set_key(void *to, const struct option_row *row, const char *value, struct vdi_error *err)
 {
     if (!str_is_name(value, 64))
         return refuse(row, value, "a key has 1 to 64 letters, digits, '.', '_' and '-'", NULL, err);
@@ -137,11 +135,11 @@ const struct option_row submit_rows[] = {
     {"account", 'A', "ACCOUNT", "account to charge", option_set_string, AT(account)},
     {"begin", 'b', "TIME", "do not start before TIME (16:00, now+2hours)", set_time,
      AT(begin_usec)},
-    {"chdir", 'D', "DIR", "working directory of the script (default: this one)",
-     option_set_string, AT(work_dir)},
+    {"chdir", 'D', "DIR", "working directory of the script (default: this one)", option_set_string,
+     AT(work_dir)},
     {"comment", 0, "TEXT", "a comment to keep with the job", option_set_string, AT(comment)},
-    {"constraint", 'C', "FEATURES", "features the node must have, joined by &",
-     option_set_string, AT(constraint)},
+    {"constraint", 'C', "FEATURES", "features the node must have, joined by &", option_set_string,
+     AT(constraint)},
     {"cpus-per-task", 'c', "N", "number of CPUs (default: the template's)", option_set_u32,
      AT(cpus)},
     {"deadline", 0, "TIME", "give the job up if it has not started by TIME", set_time,
@@ -151,14 +149,13 @@ const struct option_row submit_rows[] = {
     {"error", 'e', "FILE", "file for the script's errors (%j: job id)", option_set_string,
      AT(error)},
     {"exclude", 'x', "NODES", "nodes that must not be used", set_hosts, AT(exclude)},
-    {"export", 0, "WHAT", "environment to pass: ALL, NONE or NAME[=VALUE],...",
-     option_set_string, AT(export), .words = "ALL NONE"},
+    {"export", 0, "WHAT", "environment to pass: ALL, NONE or NAME[=VALUE],...", option_set_string,
+     AT(export), .words = "ALL NONE"},
     {"gpu", 0, "GPU", "a count (2) or a profile (nvidia-a40-4q[:2])", submit_set_gpu},
     {"gpus", 'G', "N", "the same: N or PROFILE:N", submit_set_gpu},
     {"gpus-per-node", 0, "N", "the same: a job has one node", submit_set_gpu},
     {"gres", 0, "GRES", "gpu:N or gpu:PROFILE:N", submit_set_gres},
-    {"hold", 'H', NULL, "submit it held; vdictl release lets it start", option_set_flag,
-     AT(hold)},
+    {"hold", 'H', NULL, "submit it held; vdictl release lets it start", option_set_flag, AT(hold)},
     {"idempotency-key", 0, "KEY", "a retry with the same KEY returns the same job", set_key,
      AT(idempotency_key), LINE},
     {"job-name", 'J', "NAME", "name of the job (default: the script's)", option_set_string,
@@ -179,14 +176,13 @@ const struct option_row submit_rows[] = {
     {"read-sbatch", 0, NULL, "read #SBATCH lines of the script as #VDI lines", option_set_flag,
      AT(read_sbatch)},
     {"requeue", 0, NULL, "queue it again when its node fails or it is preempted", set_requeue},
-    {"signal", 0, "SIG[@SEC]", "send SIG so long before the time limit (default 60 s)",
-     set_signal},
-    {"template", 0, "TEMPLATE", "template of the instance the script runs in",
-     option_set_string, AT(template_name)},
+    {"signal", 0, "SIG[@SEC]", "send SIG so long before the time limit (default 60 s)", set_signal},
+    {"template", 0, "TEMPLATE", "template of the instance the script runs in", option_set_string,
+     AT(template_name)},
     {"test-only", 0, NULL, "submit nothing; say when and where it would start", option_set_flag,
      AT(test_only)},
-    {"time", 't', "TIME", "time limit: minutes, 90m, 4h, HH:MM:SS or D-HH:MM",
-     option_set_minutes, AT(time_limit_sec)},
+    {"time", 't', "TIME", "time limit: minutes, 90m, 4h, HH:MM:SS or D-HH:MM", option_set_minutes,
+     AT(time_limit_sec)},
     {"verbose", 'v', NULL, "say more", option_set_flag, AT(verbose)},
     {"wait", 'W', NULL, "wait for its end and return its exit code", option_set_flag, AT(wait)},
     {"wrap", 0, "COMMAND", "run COMMAND in a shell instead of a script", option_set_string,
@@ -208,8 +204,9 @@ const struct option_row submit_rows[] = {
     OPTION_REFUSED("cpu-freq", 0, "FREQ", PLACED),
     OPTION_REFUSED("cpus-per-gpu", 0, "N", "use --cpus-per-task"),
     OPTION_REFUSED("delay-boot", 0, "MINUTES", "use --begin"),
-    OPTION_REFUSED("dependency", 'd', "LIST", "submit the next job from the script of the first, "
-                                              "or after vdisubmit --wait"),
+    OPTION_REFUSED("dependency", 'd', "LIST",
+                   "submit the next job from the script of the first, "
+                   "or after vdisubmit --wait"),
     OPTION_REFUSED("distribution", 'm', "HOW", ONE_TASK),
     OPTION_REFUSED("exclusive", 0, "[HOW]", "ask for the CPUs, memory and GPUs of a whole node"),
     OPTION_REFUSED("export-file", 0, "FILE", "use --export=NAME=VALUE,..."),

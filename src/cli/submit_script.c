@@ -84,8 +84,8 @@ int script_from_command(const char *command, struct script *ret, struct vdi_erro
     *ret = (struct script){.name = "wrap"};
     if (strlen(command) > SCRIPT_MAX - 64)
         return refuse_size("--wrap", err);
-    ret->text = str_printf("#!/bin/sh\n# This script was made by vdisubmit --wrap.\n\n%s\n",
-                           command);
+    ret->text =
+        str_printf("#!/bin/sh\n# This script was made by vdisubmit --wrap.\n\n%s\n", command);
     if (!ret->text)
         return error_set(err, ENOMEM, "script", "no memory for the script");
     ret->len = strlen(ret->text);
@@ -186,8 +186,8 @@ static int line_options(char *line, struct option_list *list, struct vdi_error *
     int n = split_words(line, words + 1, WORDS_MAX), first;
     size_t before = list->n;
     if (n < 0)
-        return error_set(err, EINVAL, "script", n == -EINVAL ? "a quote is left open"
-                                                             : "more than 64 words");
+        return error_set(err, EINVAL, "script",
+                         n == -EINVAL ? "a quote is left open" : "more than 64 words");
     words[n + 1] = NULL;
     int r = options_parse(&submit_command, n + 1, words, list, &first, err);
     if (r)

@@ -41,10 +41,9 @@ static const struct option_row rows[] = {
     {"partition", 'p', "PARTITIONS", "jobs of these partitions", option_set_string,
      AT(filter.partition)},
     {"qos", 'q', "QOS", "jobs of these qualities of service", option_set_string, AT(filter.qos)},
-    {"quiet", 'Q', NULL, "a job that has ended already is no mistake", option_set_flag,
-     AT(quiet)},
-    {"signal", 's', "SIG", "send SIG (USR1, TERM, 10) instead of ending the job",
-     option_set_string, AT(signal)},
+    {"quiet", 'Q', NULL, "a job that has ended already is no mistake", option_set_flag, AT(quiet)},
+    {"signal", 's', "SIG", "send SIG (USR1, TERM, 10) instead of ending the job", option_set_string,
+     AT(signal)},
     {"state", 't', "STATES", "jobs in these states: PD, R, ...", option_set_string, AT(states)},
     {"user", 'u', "USERS", "jobs of these users", option_set_string, AT(filter.user)},
     {"verbose", 'v', NULL, "say which job is ended", option_set_flag, AT(verbose)},
@@ -80,8 +79,8 @@ static bool is_confirmed(const struct cancel *cancel, uint64_t id)
     char answer[16];
     if (!cancel->interactive)
         return true;
-    fprintf(stderr, cancel->signo ? "Signal job %" PRIu64 "? [y/n] " : "Cancel job %" PRIu64
-                                                                       "? [y/n] ",
+    fprintf(stderr,
+            cancel->signo ? "Signal job %" PRIu64 "? [y/n] " : "Cancel job %" PRIu64 "? [y/n] ",
             id);
     return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
@@ -135,8 +134,7 @@ static int cancel_found(struct cancel *cancel)
     return cancel_all(cancel, &cancel->found);
 }
 
-static int prepare(struct cancel *c, char **words, int n, struct buf *states,
-                   struct vdi_error *err)
+static int prepare(struct cancel *c, char **words, int n, struct buf *states, struct vdi_error *err)
 {
     int r = 0;
     for (int i = 0; r == 0 && i < n; i++)
@@ -147,8 +145,8 @@ static int prepare(struct cancel *c, char **words, int n, struct buf *states,
         r = job_states_parse(c->states, states, err);
     const struct job_filter *f = &c->filter;
     c->filter.state = states->data;
-    c->filtered = f->user || f->partition || f->state || f->name || f->nodes || f->account ||
-                  f->qos || f->me;
+    c->filtered =
+        f->user || f->partition || f->state || f->name || f->nodes || f->account || f->qos || f->me;
     if (r == 0 && !c->filtered && !f->ids.n) {
         error_set(err, EINVAL, "", "no job is named");
         error_hint(err, NULL, "give ids, or --me, --user, --partition, --state, --name, ...");

@@ -19,8 +19,8 @@ static const struct option_row rows[] = {
     {"lifetime", 0, "TIME", "token issue: good for so long (default 15m, at most 1h)",
      option_set_string, AT(lifetime)},
     {"log", 0, NULL, "show job: its stages with their times", option_set_flag, AT(log)},
-    {"output", 'o', "FILE", "token issue: write it to FILE, for its owner alone",
-     option_set_string, AT(output)},
+    {"output", 'o', "FILE", "token issue: write it to FILE, for its owner alone", option_set_string,
+     AT(output)},
     {"reason", 0, "TEXT", "drain, down: why", option_set_string, AT(reason)},
     {"scope", 0, "SCOPE", "token issue: jobs:read or jobs:write", option_set_string, AT(scope),
      .words = "jobs:read jobs:write"},
@@ -42,13 +42,14 @@ static const struct command command = {
 /* --help of the options comes from options_help; the verbs are this program's own. */
 static void print_verbs(void)
 {
-    printf("Verbs (the noun may come first or second; jobs are 17 or 17,20-25, nodes gpu[01-16]):\n");
+    printf(
+        "Verbs (the noun may come first or second; jobs are 17 or 17,20-25, nodes gpu[01-16]):\n");
     for (const struct verb *v = control_verbs; v->noun; v++) {
         char left[80];
         bool verb_first = str_equal(v->name, "show") || str_equal(v->name, "update");
         const char *noun = v->is_short ? "" : v->noun;
-        snprintf(left, sizeof(left), "%s%s%s %s", verb_first ? v->name : noun,
-                 *noun ? " " : "", verb_first ? noun : v->name, v->args);
+        snprintf(left, sizeof(left), "%s%s%s %s", verb_first ? v->name : noun, *noun ? " " : "",
+                 verb_first ? noun : v->name, v->args);
         printf("  %-30s  %s\n", left, v->help);
     }
     printf("\n");
@@ -66,8 +67,8 @@ static int check_words(const struct control *c, const struct verb *verb, struct 
 {
     if (c->n_words >= verb->min_words && (verb->max_words < 0 || c->n_words <= verb->max_words))
         return control_check_options(&c->options, verb, err);
-    return error_set(err, EINVAL, "", "usage: vdictl %s%s%s %s", verb->noun,
-                     *verb->noun ? " " : "", verb->name, verb->args);
+    return error_set(err, EINVAL, "", "usage: vdictl %s%s%s %s", verb->noun, *verb->noun ? " " : "",
+                     verb->name, verb->args);
 }
 
 int main(int argc, char **argv)

@@ -70,7 +70,7 @@ struct view {
     struct format_context context;
     struct hash *wanted; /* node names; NULL: all */
     struct hostlist hosts;
-    struct hash *by_key;   /* of the partition being placed: index + 1 in groups */
+    struct hash *by_key; /* of the partition being placed: index + 1 in groups */
     struct node_group *groups;
     size_t n, size;
 };
@@ -346,8 +346,7 @@ int main(int argc, char **argv)
     if (r == 0)
         r = client_new(&client, &err);
     if (r == 0)
-        r = info.templates ? show_templates(client, &info, &err)
-                           : show_nodes(client, &view, &err);
+        r = info.templates ? show_templates(client, &info, &err) : show_nodes(client, &view, &err);
     view_done(&view);
     return r ? (int)client_fail(NAME, r, &err) : EXIT_OK;
 }

@@ -82,11 +82,11 @@ static const struct option_row rows[] = {
     {"start", 0, NULL, "when and where pending jobs are expected to start", option_set_flag,
      AT(start)},
     {"states", 't', "STATES", "jobs in these states (PD,R,...), or all", option_set_string,
-     AT(states), .words = "all PENDING CONFIGURING RUNNING SUSPENDED COMPLETING COMPLETED "
-                          "FAILED CANCELLED TIMEOUT PREEMPTED NODE_FAIL BOOT_FAIL DEADLINE"},
+     AT(states),
+     .words = "all PENDING CONFIGURING RUNNING SUSPENDED COMPLETING COMPLETED "
+              "FAILED CANCELLED TIMEOUT PREEMPTED NODE_FAIL BOOT_FAIL DEADLINE"},
     {"user", 'u', "USERS", "jobs of these users", option_set_string, AT(filter.user)},
-    {"why", 0, NULL, "everything that keeps a pending job from starting", option_set_flag,
-     AT(why)},
+    {"why", 0, NULL, "everything that keeps a pending job from starting", option_set_flag, AT(why)},
     OPTION_REFUSED("array", 'r', NULL, "there are no job arrays; leave it out"),
     OPTION_REFUSED("array-unique", 0, NULL, "there are no job arrays; leave it out"),
     OPTION_REFUSED("clusters", 'M', "CLUSTERS", "set VDI_URL to one cluster"),
@@ -335,9 +335,9 @@ static int show(struct round *round)
 static int check_follow(const struct queue *q, struct vdi_error *err)
 {
     const struct job_filter *f = &q->filter;
-    if (!q->follow || !(f->user || f->partition || f->name || f->nodes || f->account || f->qos ||
-                        f->me || q->states || q->sort || q->format || q->names || q->start ||
-                        q->why || q->iterate_sec))
+    if (!q->follow ||
+        !(f->user || f->partition || f->name || f->nodes || f->account || f->qos || f->me ||
+          q->states || q->sort || q->format || q->names || q->start || q->why || q->iterate_sec))
         return 0;
     error_set(err, EINVAL, "", "--follow goes with --jobs and --json alone");
     return -EINVAL;

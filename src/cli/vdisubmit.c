@@ -26,8 +26,7 @@
 #define SUBMIT_TIMEOUT_SEC 20
 #define POLL_FIRST_MSEC 100
 #define POLL_LAST_MSEC 5000
-#define WAIT_FIELDS                                                                                \
-    "id,state,final,node,exit_code,exit_signal,restarts,reason"
+#define WAIT_FIELDS "id,state,final,node,exit_code,exit_signal,restarts,reason"
 
 static void sleep_msec(int64_t msec)
 {
@@ -226,8 +225,7 @@ static int read_script(const struct submit *submit, const char *path, struct scr
 {
     if (submit->desktop)
         return 0;
-    return submit->wrap ? script_from_command(submit->wrap, ret, err)
-                        : script_read(path, ret, err);
+    return submit->wrap ? script_from_command(submit->wrap, ret, err) : script_read(path, ret, err);
 }
 
 static void warn_sbatch(const struct submit *submit, const struct script *script)

@@ -315,9 +315,8 @@ static void job_and_node_verbs_are_never_mixed_up(void **state)
     assert_non_null(strstr(run("vdictl resume gpu01", 2), "vdictl node resume gpu01"));
     run("vdictl drain gpu01", 2);
     run("vdictl drain gpu[01-02] --reason 'new \"fan\"'", 0);
-    assert_string_equal(requests(),
-                        "PATCH /v1/nodes/gpu01 {\"state\":\"drain\",\"reason\":\"new \\\"fan\\\"\"}\n"
-                        "PATCH /v1/nodes/gpu02 {\"state\":\"drain\",\"reason\":\"new \\\"fan\\\"\"}\n");
+#define DRAIN " {\"state\":\"drain\",\"reason\":\"new \\\"fan\\\"\"}\n"
+    assert_string_equal(requests(), "PATCH /v1/nodes/gpu01" DRAIN "PATCH /v1/nodes/gpu02" DRAIN);
     run("vdictl node resume gpu01", 0);
     run("vdictl resume node gpu01", 0);
     run("vdictl hold", 2);

@@ -118,8 +118,8 @@ static void named_columns_have_width_and_suffix(void **state)
 
 static void wrong_formats_are_refused(void **state)
 {
-    static const char *const bad[] = {"%", "%5", "%.", "%n%!", "%1025i", "%99999999999999999999i",
-                                      "%\xc3\xa4", "%s%1$n%\x01"};
+    static const char *const bad[] = {
+        "%", "%5", "%.", "%n%!", "%1025i", "%99999999999999999999i", "%\xc3\xa4", "%s%1$n%\x01"};
     char longer[FORMAT_TEXT_MAX + 3];
     struct format f;
     struct vdi_error err;

@@ -218,11 +218,26 @@ static void values_mean_what_slurm_means(void **state)
 static void wrong_values_are_refused(void **state)
 {
     static const char *const lines[] = {
-        "--time=soon",       "-N 2",           "--ntasks=4",        "--mem=0",
-        "--mem=lots",        "--cpus-per-task=0", "--signal=NOPE",  "--signal=USR1@99999",
-        "--signal=R:USR1",   "--begin=never",  "--nodelist=a[1-",   "--nice=1e9",
-        "--idempotency-key=a/b", "--no-such",  "--hold=yes",        "--time",
-        "-y",                "--gres=gpu:",    "--gres=disk:1",     "--gres=gpu:1,disk:1",
+        "--time=soon",
+        "-N 2",
+        "--ntasks=4",
+        "--mem=0",
+        "--mem=lots",
+        "--cpus-per-task=0",
+        "--signal=NOPE",
+        "--signal=USR1@99999",
+        "--signal=R:USR1",
+        "--begin=never",
+        "--nodelist=a[1-",
+        "--nice=1e9",
+        "--idempotency-key=a/b",
+        "--no-such",
+        "--hold=yes",
+        "--time",
+        "-y",
+        "--gres=gpu:",
+        "--gres=disk:1",
+        "--gres=gpu:1,disk:1",
     };
     for (size_t i = 0; i < ELEMENTS(lines); i++) {
         struct submit s = {.now_usec = 1000000};
@@ -260,8 +275,8 @@ static void gpus_are_asked_for_in_all_forms(void **state)
         assert_true(s.gpus_said);
         assert_string_equal(s.profile, good[i].profile);
     }
-    static const char *const bad[] = {"--gpu 8g", "--gpu 4096M", "--gpu 8GiB", "--gpu a40:",
-                                      "--gpu a40:x", "--gpu 65", "--gpu -1", "--gpu a b/c:1"};
+    static const char *const bad[] = {"--gpu 8g",    "--gpu 4096M", "--gpu 8GiB", "--gpu a40:",
+                                      "--gpu a40:x", "--gpu 65",    "--gpu -1",   "--gpu a b/c:1"};
     for (size_t i = 0; i + 1 < ELEMENTS(bad); i++) {
         struct submit s = {.gpus = 77};
         struct vdi_error err;
@@ -356,8 +371,8 @@ static void scripts_are_checked(void **state)
 
 static void the_environment_is_read_like_options(void **state)
 {
-    char *good[] = {(char *)"PATH=/bin", (char *)"VDISUBMIT_JOB_NAME=x",
-                    (char *)"VDISUBMIT_HOLD=1", (char *)"VDISUBMIT_QUIET=0", NULL};
+    char *good[] = {(char *)"PATH=/bin", (char *)"VDISUBMIT_JOB_NAME=x", (char *)"VDISUBMIT_HOLD=1",
+                    (char *)"VDISUBMIT_QUIET=0", NULL};
     struct option_list list = {.n = 0};
     struct submit s = {.cpus = 0};
     struct vdi_error err = {.code = 0};
@@ -382,8 +397,12 @@ static void the_body_says_what_was_asked_and_no_more(void **state)
     struct vdi_error err = {.code = 0};
     struct script script = script_of("#!/bin/sh\necho \"$1\"\n");
     char *args[] = {(char *)"a b", NULL};
-    char *environment[] = {(char *)"HOME=/home/a", (char *)"BASH_FUNC_x%%=() {}",
-                           (char *)"VDISUBMIT_HOLD=1", (char *)"BAD=\xff", (char *)"A=env", NULL};
+    char *environment[] = {(char *)"HOME=/home/a",
+                           (char *)"BASH_FUNC_x%%=() {}",
+                           (char *)"VDISUBMIT_HOLD=1",
+                           (char *)"BAD=\xff",
+                           (char *)"A=env",
+                           NULL};
     struct buf out = BUF_INIT(0);
     struct document *document;
     assert_int_equal(read_line("--gpu 2 --mem=1G --export=ALL,A=said,NEW=1", &s, &err), 0);

@@ -67,8 +67,8 @@ static void members_come_in_order_and_write_back(void **state)
 
 static void what_is_no_json_is_refused(void **state)
 {
-    static const char *const bad[] = {"", "{", "{\"a\":1,\"a\":2}", "nul", "{}x", "\"\xff\"",
-                                      "\"a\\u0000b\""};
+    static const char *const bad[] = {"",    "{",        "{\"a\":1,\"a\":2}", "nul",
+                                      "{}x", "\"\xff\"", "\"a\\u0000b\""};
     static char deep[8192];
     struct document *d = NULL;
     struct vdi_error err;
