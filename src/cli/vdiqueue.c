@@ -261,8 +261,10 @@ static int print_why(void *arg, const struct value *job)
     int r = client_get(round->client, target, &document, &err);
     if (r == -ENOENT) /* it has ended meanwhile */
         return 0;
-    if (r < 0)
-        return (int)client_fail(NAME, r, &err), r;
+    if (r < 0) {
+        client_fail(NAME, r, &err);
+        return r;
+    }
     if (round->queue->json) {
         buf_puts(&round->out, round->n_jobs++ ? ",\n  " : "\n  ");
         value_write(document_root(document), 0, &round->out);
