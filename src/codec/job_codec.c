@@ -255,9 +255,18 @@ int job_submit_decode(const char *json, size_t len, size_t max_script, struct jo
         return error_set(err, EINVAL, "hold", "'hold' must be true or false");
     *ret_hold = json_is_true(hold);
     json_object_del(object, "hold");
+    /* A script makes a batch job, and batch jobs come back unless told otherwise. */
+    if (spec->script_bytes)
+        spec->kind = JOB_BATCH;
+    spec->requeue = spec->script_bytes > 0;
     r = fields_read_value(job_spec_fields, spec, object, FIELD_SUBMIT, NULL, err);
     if (r < 0)
         return r;
+    if (spec->kind == JOB_BATCH && !spec->script_bytes) {
+        error_set(err, EINVAL, "script", "a batch job needs a script");
+        error_hint(err, NULL, "give one, or submit an interactive job");
+        return -EINVAL;
+    }
     *ret = TAKE_PTR(spec);
     *ret_payload = TAKE_PTR(payload);
     return 0;

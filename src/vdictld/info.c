@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* info.c - what there is: ping, partitions, QOS, templates, diag, metrics. */
+#include <config.h>
+
 #include <inttypes.h>
 
 #include "base/cleanup.h"

@@ -5,6 +5,8 @@
  * Stopping touches no instance: open commits are finished, a snapshot is
  * written, and the process ends.
  */
+#include <config.h>
+
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -132,7 +134,7 @@ static int open_store(struct core *core, struct vdi_error *err)
         r = core->store_ops.lease(core->store, core_holder(), time_now_usec(), LEASE_TTL_USEC,
                                   &epoch, err);
     if (r >= 0)
-        r = events_load(core->events, epoch, err);
+        r = events_load(core->events, core->store, epoch, err);
     return r;
 }
 
@@ -197,7 +199,7 @@ void core_apply_limits(struct core *core)
     struct http_limits limits = limits_of(core->config);
 
     http_server_set_limits(core->http, &limits);
-    log_set_level(config_log_level(core->config));
+    log_set_level(log_level_from(core->config->log_level));
 }
 
 static int open_http(struct core *core, struct vdi_error *err)
@@ -223,8 +225,8 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
     core->events = core->store_worker
-                       ? events_new(core->loop, core->store_worker, &core->store_ops, NULL,
-                                    published, core)
+                       ? events_new(core->loop, core->store_worker, &core->store_ops, published,
+                                    core)
                        : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
@@ -350,7 +352,7 @@ static int run(struct core *core)
 
     if (r < 0)
         return EXIT_FAILURE;
-    log_set_level(config_log_level(core->config));
+    log_set_level(log_level_from(core->config->log_level));
     r = start(core, &err);
     if (r < 0)
         fprintf(stderr, "vdictld: %s\n", error_text(&err, text, sizeof(text)));
