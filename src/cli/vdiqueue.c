@@ -55,6 +55,7 @@ struct round {
     size_t n_keys, n_jobs;
     struct sorted sorted;
     struct buf out;
+    struct vdi_error *err; /* of the round */
 };
 
 #define AT(member) offsetof(struct queue, member)
@@ -254,17 +255,12 @@ static int show_list(struct round *round, struct vdi_error *err)
 static int print_why(void *arg, const struct value *job)
 {
     struct round *round = arg;
-    struct vdi_error err = {.code = 0};
     char target[64];
     _cleanup_(document_freep) struct document *document = NULL;
     snprintf(target, sizeof(target), "/v1/jobs/%" PRId64 "/why", value_get_int(job, "id", 0));
-    int r = client_get(round->client, target, &document, &err);
-    if (r == -ENOENT) /* it has ended meanwhile */
-        return 0;
-    if (r < 0) {
-        client_fail(NAME, r, &err);
-        return r;
-    }
+    int r = client_get(round->client, target, &document, round->err);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r; /* it has ended meanwhile */
     if (round->queue->json) {
         buf_puts(&round->out, round->n_jobs++ ? ",\n  " : "\n  ");
         value_write(document_root(document), 0, &round->out);
@@ -307,6 +303,7 @@ static int show_once(struct round *round, struct vdi_error *err)
 {
     round->context.now_usec = time_now_usec();
     round->n_jobs = 0;
+    round->err = err;
     return round->queue->why ? show_why(round, err) : show_list(round, err);
 }
 
