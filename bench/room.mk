@@ -1,1 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+
+# Power cuts under a store; -export-dynamic lets the plugin's calls meet those of the bench.
+noinst_PROGRAMS += bench/power
+bench_power_SOURCES = bench/power.c bench/power_disk.c bench/power_disk.h \
+    bench/power_record.c bench/power_record.h
+bench_power_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+bench_power_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
+bench_power_LDADD = $(BASE_LIBS) -ldl
+TESTS += tests/t5000-power.t
+EXTRA_DIST += tests/t5000-power.t

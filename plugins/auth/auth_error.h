@@ -10,9 +10,10 @@
 #include <vdi/plugin.h>
 
 /* Returns -code, so that `return auth_fail(...)` works. err may be NULL; remedy too. */
-__attribute__((format(printf, 5, 6))) static inline int
-auth_fail(struct vdi_error *err, int code, const char *field, const char *remedy,
-          const char *format, ...)
+__attribute__((format(printf, 5, 6))) static inline int auth_fail(struct vdi_error *err, int code,
+                                                                  const char *field,
+                                                                  const char *remedy,
+                                                                  const char *format, ...)
 {
     if (!err)
         return -code;

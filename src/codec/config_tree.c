@@ -8,6 +8,7 @@
  */
 #include "codec/config_tree.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <locale.h>
 #include <stdio.h>
@@ -223,10 +224,10 @@ const char *config_tree_title(cfg_t *block)
 
 int config_tree_block_line(cfg_t *block)
 {
-    int64_t line = block->line;
     const char *text = cfg_getstr(block, CONFIG_LINE_KEY);
-    if (text)
-        str_to_i64(text, 1, INT_MAX, &line);
+    int64_t line;
+    if (!text || str_to_i64(text, 1, INT_MAX, &line) < 0)
+        return block->line;
     return (int)line;
 }
 

@@ -94,13 +94,12 @@ static const char *value_of(const struct vdi_setting *s, const struct vdi_settin
     return s->initial;
 }
 
-/* Copies a text to *io_room, which was measured for it, and moves on behind it. */
-static const char *put(char **io_room, const char *text)
+/* Copies into the room that was counted for it, and moves on. */
+static const char *pack_text(char **at, const char *text)
 {
-    char *copy = *io_room;
     size_t size = strlen(text) + 1;
-    memcpy(copy, text, size);
-    *io_room += size;
+    char *copy = memcpy(*at, text, size);
+    *at += size;
     return copy;
 }
 
@@ -124,8 +123,8 @@ static struct vdi_setting_value *pack(const struct vdi_setting *settings,
         const char *value = value_of(s, given, n_given);
         if (!value)
             continue;
-        v->name = put(&text, s->name);
-        v->value = put(&text, value);
+        v->name = pack_text(&text, s->name);
+        v->value = pack_text(&text, value);
         v++;
     }
     *ret_n = n;

@@ -12,7 +12,7 @@ struct shape;
 enum entry_place {
     ENTRY_ASIDE,     /* pending, but held, unknown or in a closed partition: not in line */
     ENTRY_QUEUED,    /* in line */
-    ENTRY_TENTATIVE, /* its start was given out: counted on the node until put again or PLAN_RETRY */
+    ENTRY_TENTATIVE, /* its start was given out: counted until put again or PLAN_RETRY */
     ENTRY_TOLD,      /* its deadline was given out */
     ENTRY_ACTIVE,    /* holds resources of a node */
 };

@@ -45,9 +45,8 @@ enum plan_blocker_type {
     PLAN_BLOCK_GPUS,
     PLAN_N_BLOCKERS
 };
-const char *plan_blocker_name(
-    enum plan_blocker_type
-        type); /* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime", "JobHeldUser"... */
+/* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime" ... */
+const char *plan_blocker_name(enum plan_blocker_type type);
 
 struct plan_blocker {
     enum plan_blocker_type type;

@@ -72,8 +72,9 @@ static int pool_set_texts(struct pool *pool, const struct job_spec *spec)
     if (!end)
         return -1;
     for (size_t i = 0; i < ELEMENTS(texts); i++) {
-        *members[i] = end;
-        end = stpcpy(end, texts[i]) + 1;
+        size_t len = strlen(texts[i]) + 1;
+        *members[i] = memcpy(end, texts[i], len);
+        end += len;
     }
     return 0;
 }

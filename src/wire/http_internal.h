@@ -29,10 +29,10 @@ struct http_server {
     void (*fn)(void *arg, struct http_request *request);
     void *arg;
     struct list listeners;
-    struct hash *clients;   /* struct http_peer by key */
-    struct list arriving;   /* connections with a request on its way, by deadline */
-    struct list resting;    /* connections between two requests, by deadline */
-    struct list suspended;  /* requests that wait for an answer or for more of it */
+    struct hash *clients;  /* struct http_peer by key */
+    struct list arriving;  /* connections with a request on its way, by deadline */
+    struct list resting;   /* connections between two requests, by deadline */
+    struct list suspended; /* requests that wait for an answer or for more of it */
     struct source *deadline_timer;
     int64_t deadline_at_usec; /* when the timer is due; INT64_MAX: not armed */
     bool stopping;
@@ -51,7 +51,7 @@ struct http_listener {
     ino_t unix_ino;
     uint32_t idle_sec; /* what the daemon was started with */
     struct source *accept_source, *accept_again, *run_source, *run_timer;
-    int64_t run_at_usec; /* when run_timer is due; 0: not armed */
+    int64_t run_at_usec;         /* when run_timer is due; 0: not armed */
     struct http_conn *accepting; /* handed to MHD, not yet taken */
 };
 

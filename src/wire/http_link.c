@@ -143,8 +143,8 @@ static int connect_tcp(const struct http_place *place, unsigned timeout_sec, str
     struct addrinfo *list = NULL;
     int gai = getaddrinfo(place->host, place->port, &hints, &list);
     if (gai != 0)
-        return error_set(err, EHOSTUNREACH, "url", "The host \"%s\" is not known: %s.",
-                         place->host, gai_strerror(gai));
+        return error_set(err, EHOSTUNREACH, "url", "The host \"%s\" is not known: %s.", place->host,
+                         gai_strerror(gai));
     int fd = -EHOSTUNREACH;
     for (struct addrinfo *it = list; it && fd < 0; it = it->ai_next)
         fd = connect_address(it->ai_addr, it->ai_addrlen, timeout_sec);
@@ -160,9 +160,10 @@ static int no_connection(const struct http_place *place, int code, struct vdi_er
     error_set(err, code, "url", "No connection to the controller at %s%s%s%s: %s.",
               place->is_unix ? "unix:" : "", place->host, place->is_unix ? "" : ":", place->port,
               strerror(-code));
-    error_hint(err, NULL, code == -ENOENT || code == -ECONNREFUSED
-                              ? "Is vdictld running? VDI_URL says where it listens."
-                              : NULL);
+    error_hint(err, NULL,
+               code == -ENOENT || code == -ECONNREFUSED
+                   ? "Is vdictld running? VDI_URL says where it listens."
+                   : NULL);
     return code;
 }
 
@@ -229,8 +230,8 @@ int http_link_write(struct http_link *link, const void *data, size_t len, struct
 {
     const char *at = data;
     while (len > 0) {
-        ssize_t n = link->tls ? http_tls_write(link->tls, at, len, err)
-                              : write_plain(link, at, len, err);
+        ssize_t n =
+            link->tls ? http_tls_write(link->tls, at, len, err) : write_plain(link, at, len, err);
         if (n < 0)
             return (int)n;
         at += n;

@@ -72,8 +72,7 @@ static int open_unix(struct http_listener *listener, const char *path, struct vd
     if (r < 0)
         return r;
     listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (listener->fd < 0 ||
-        bind(listener->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+    if (listener->fd < 0 || bind(listener->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
         chmod(path, 0666) < 0 || lstat(path, &st) < 0 || listen(listener->fd, BACKLOG) < 0)
         return error_set(err, errno, "listen", "\"%s\" cannot be listened on: %s.", path,
                          strerror(errno));
@@ -122,17 +121,16 @@ static int bind_tcp(struct http_listener *listener, const struct addrinfo *info)
     int on = 1;
     struct sockaddr_storage bound;
     socklen_t len = sizeof(bound);
-    listener->fd =
-        socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    listener->fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
     if (listener->fd < 0 ||
         setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
         bind(listener->fd, info->ai_addr, info->ai_addrlen) < 0 ||
         listen(listener->fd, BACKLOG) < 0 ||
         getsockname(listener->fd, (struct sockaddr *)&bound, &len) < 0)
         return -errno;
-    listener->server->port = ntohs(bound.ss_family == AF_INET
-                                       ? ((struct sockaddr_in *)&bound)->sin_port
-                                       : ((struct sockaddr_in6 *)&bound)->sin6_port);
+    listener->server->port =
+        ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
+                                         : ((struct sockaddr_in6 *)&bound)->sin6_port);
     return 0;
 }
 
@@ -216,8 +214,8 @@ int http_server_listen(struct http_server *server, const char *address, const ch
     else if (listener->tls || str_starts_with(address, "http:"))
         r = open_tcp(listener, strchr(address, ':') + 1, err);
     else
-        r = error_set(err, EINVAL, "listen",
-                      "\"%s\" does not begin with unix:, https: or http:.", address);
+        r = error_set(err, EINVAL, "listen", "\"%s\" does not begin with unix:, https: or http:.",
+                      address);
     if (r == 0)
         r = listener->tls ? start_tls(listener, cert_file, key_file, err)
                           : http_listener_start(listener, NULL, NULL, err);

@@ -27,8 +27,7 @@ static const char tls_priorities[] =
     "+AES-128-GCM:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
 
 struct http_server *http_server_new(struct loop *loop, const struct http_limits *limits,
-                                    void (*fn)(void *arg, struct http_request *request),
-                                    void *arg)
+                                    void (*fn)(void *arg, struct http_request *request), void *arg)
 {
     struct http_server *server = calloc(1, sizeof(*server));
     if (!server)
@@ -123,7 +122,7 @@ static size_t leave_as_sent(void *cls, struct MHD_Connection *connection, char *
     return strlen(s);
 }
 
-static void on_log(void *cls, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void on_log(void *cls, const char *format, va_list ap)
 {
     struct buf line = BUF_INIT(1024);
     buf_vprintf(&line, format, ap);

@@ -38,8 +38,10 @@ int http_server_listen(struct http_server *server, const char *address, const ch
                        const char *key_file, struct vdi_error *err);
 /* The port of the last listen (for port 0). */
 uint16_t http_server_port(const struct http_server *server);
+/* Holds for connections from now on; of header_bytes only a lower value than at listen. */
 void http_server_set_limits(struct http_server *server, const struct http_limits *limits);
-/* Ends all connections; open requests get their `closed` callback. */
+/* Ends all connections; open streams get their `closed` callback, open requests must still
+ * be answered (into nothing). Not from inside a callback of the server. Takes NULL. */
 void http_server_free(struct http_server *server);
 
 struct http_server_stats {
@@ -71,8 +73,10 @@ void http_request_reply(struct http_request *r, unsigned status, const char *con
 /*
  * A long answer in pieces (a list in slices, server-sent events). After
  * http_request_stream, feed it with http_stream_send; when `ready` is called
- * the client has taken what was sent (send the next slice then). `closed` is
- * called once, when the client is gone or after http_stream_end.
+ * the client has taken what was sent (send the next slice then); it is not called
+ * before the first send. `closed` is called once, when the client is gone or after
+ * http_stream_end, never inside a call of yours; the stream is gone then. NULL, with
+ * no `closed` to come: the client is gone already or there is no memory; r is answered.
  */
 struct http_stream;
 struct http_stream *http_request_stream(struct http_request *r, unsigned status,

@@ -113,8 +113,8 @@ struct http_stream *http_request_stream(struct http_request *r, unsigned status,
         s->closed = closed;
         s->arg = arg;
         s->data = BUF_INIT(0);
-        r->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_pull, s,
-                                                        NULL);
+        r->response =
+            MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_pull, s, NULL);
     }
     if (!s || !r->response || stream_watch(s) < 0) {
         if (s && s->gone_event)

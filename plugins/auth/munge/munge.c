@@ -108,8 +108,8 @@ static int write_payload(const struct vdi_auth_request *request, char *ret, size
         return -EIO;
     to_hex(nonce, sizeof(nonce), nonce_hex);
     to_hex(request->body_sha256, HASH_SIZE, hash_hex);
-    int n = snprintf(ret, size, VERSION "\n%s\n%s\n%s\n%s\n%s\n", request->cluster,
-                     request->method, request->path, nonce_hex, hash_hex);
+    int n = snprintf(ret, size, VERSION "\n%s\n%s\n%s\n%s\n%s\n", request->cluster, request->method,
+                     request->path, nonce_hex, hash_hex);
     return n >= 0 && (size_t)n < size ? n : -ENOBUFS;
 }
 
@@ -175,7 +175,8 @@ static int check_payload(char *payload, int len, const struct vdi_auth_request *
     if (r == 0)
         r = expect_line(&at, hash_hex, "body", err);
     if (r == 0 && *at)
-        r = auth_fail(err, EACCES, "authorization", NULL, "The credential has more than it should.");
+        r = auth_fail(err, EACCES, "authorization", NULL,
+                      "The credential has more than it should.");
     return r;
 }
 

@@ -191,13 +191,13 @@ static int token_issue(void *arg, const struct vdi_principal *principal, const c
         !take(claims.scope, sizeof(claims.scope), principal->scope))
         return auth_fail(err, EINVAL, "token", NULL, "A name is too long for a token.");
     int r = token_text_encode(&auth->key, &claims, ret, ret_size);
-    return r < 0 ? auth_fail(err, -r, "token", NULL, "The token cannot be written: %s.",
-                             strerror(-r))
-                 : 0;
+    return r < 0
+               ? auth_fail(err, -r, "token", NULL, "The token cannot be written: %s.", strerror(-r))
+               : 0;
 }
 
-static int token_sign(void *arg, const struct vdi_auth_request *request, char *ret,
-                      size_t ret_size, struct vdi_error *err)
+static int token_sign(void *arg, const struct vdi_auth_request *request, char *ret, size_t ret_size,
+                      struct vdi_error *err)
 {
     const struct token_auth *auth = arg;
     char text[TOKEN_TEXT_MAX + 2];

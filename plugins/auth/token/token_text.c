@@ -88,11 +88,11 @@ int token_text_sign(const struct token_key *key, const void *payload, size_t n, 
 int token_text_encode(const struct token_key *key, const struct token_claims *claims, char *ret,
                       size_t size)
 {
-    json_t *json = json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "cluster", claims->cluster, "realm",
-        claims->realm, "name", claims->name, "uid", (json_int_t)claims->uid, "gid",
-        (json_int_t)claims->gid, "scope", claims->scope, "iat", (json_int_t)claims->iat_sec, "exp",
-        (json_int_t)claims->exp_sec, "jti", claims->jti);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:s}", "cluster",
+                             claims->cluster, "realm", claims->realm, "name", claims->name, "uid",
+                             (json_int_t)claims->uid, "gid", (json_int_t)claims->gid, "scope",
+                             claims->scope, "iat", (json_int_t)claims->iat_sec, "exp",
+                             (json_int_t)claims->exp_sec, "jti", claims->jti);
     char *payload = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (!payload)

@@ -164,7 +164,7 @@ static int load_events(struct loading *l, uint64_t *ret_last)
     uint64_t last = s->ids.acked;
 
     l->sequence = (struct store_sequence){.loader = l->loader, .next = l->snapshot_seq + 1};
-    int r = walk_table(s->db, &w, (int64_t)l->snapshot_seq, INT64_MAX, &l->end);
+    int r = walk_table(s->db, &w, (int64_t)l->snapshot_seq + 1, INT64_MAX, &l->end);
     if (r < 0)
         return r;
     lift(&last, l->floor);

@@ -62,7 +62,7 @@ static int copy_object(void *arg, sqlite3_stmt *st)
     return copy_insert(c);
 }
 
-static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt insert, int64_t after,
+static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt insert, int64_t from_id,
                       int64_t upto)
 {
     enum walk_end end;
@@ -70,7 +70,7 @@ static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt in
     c->rc = sqlite3_prepare_v2(c->to, db_sql[insert], -1, &c->insert, NULL);
     w.arg = c;
     if (c->rc == SQLITE_OK)
-        (void)walk_table(from, &w, after, upto, &end);
+        (void)walk_table(from, &w, from_id, upto, &end);
     sqlite3_finalize(c->insert);
     c->insert = NULL;
     return c->rc;
@@ -91,13 +91,13 @@ static int fill(struct store *s, sqlite3 *to, const struct rebuild_filter *filte
     int rc = sqlite3_exec(to, "BEGIN", NULL, NULL, NULL);
 
     if (rc == SQLITE_OK)
-        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, 0, snapshot);
+        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, 1, snapshot);
     c.sequence = filter->sequence;
     /* As the load walked, so that it finds the same. */
     if (rc == SQLITE_OK)
-        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, snapshot, INT64_MAX);
+        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, snapshot + 1, INT64_MAX);
     if (rc == SQLITE_OK)
-        rc = copy_table(&c, s->db, ARCHIVE, STMT_ARCHIVE, INT64_MIN, INT64_MAX);
+        rc = copy_table(&c, s->db, ARCHIVE, STMT_ARCHIVE, INT64_MIN + 1, INT64_MAX);
     if (rc == SQLITE_OK)
         rc = meta_put_number(to, "floor", filter->floor);
     if (rc == SQLITE_OK)

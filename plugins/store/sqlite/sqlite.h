@@ -83,7 +83,7 @@ int lease_check(struct store *s, uint64_t epoch, struct vdi_error *err);
 int lease_copy(struct store *s, sqlite3 *to); /* an SQLite code */
 void lease_release(struct store *s);
 
-/* walk.c: reads the rows after..upto of a table upwards until an error, then downwards from its end, and hands
+/* walk.c: reads the rows from..upto (ids above INT64_MIN) of a table upwards until an error, then downwards from its end, and hands
  * on what is readable upwards. row() says 0, 1 (not to be believed) or a negative errno,
  * which ends it and is returned. */
 struct walk {
@@ -97,7 +97,7 @@ enum walk_end {
     WALK_HOLE,    /* something in between was not readable */
     WALK_NO_TAIL, /* nothing after the damage was, or there is nothing */
 };
-int walk_table(sqlite3 *db, const struct walk *w, int64_t after, int64_t upto,
+int walk_table(sqlite3 *db, const struct walk *w, int64_t from, int64_t upto,
                enum walk_end *ret_end);
 
 /* rebuild.c */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_planner.c - one rule at a time: order, backfill, blockers, retry, deadline, cost of a put. */
+/* test_planner.c - one rule at a time: order, backfill, blockers, retry, cost of a put. */
 #include <errno.h>
 
 #include "world.h"
@@ -406,6 +406,56 @@ static void put_on_a_full_cluster_costs_no_pass(void **state)
     end(&s);
 }
 
+/* Slices of the smallest budget until nothing is left; counts the starts of job `id`. */
+static unsigned starts_in_slices(struct scene *s, uint64_t id)
+{
+    unsigned starts = 0;
+    for (bool more = true; more;) {
+        s->n = planner_step(s->p, s->now, 1, s->actions, 64, &more);
+        for (size_t i = 0; i < s->n; i++)
+            starts += s->actions[i].job == id;
+    }
+    return starts;
+}
+
+/* A pass that is let through to its end must not start anything by what a node lost
+ * meanwhile made wrong: job 1 must move to n01, where job 500 would be in its way. */
+static void pass_overtaken_by_a_change_starts_nothing(void **state)
+{
+    struct job_spec all = world_spec(8, 0, 0, 5), most = world_spec(6, 0, 0, 10);
+    struct job_spec whole = world_spec(8, 0, 0, 10), never = world_spec(9, 0, 0, 10);
+    struct job_spec quick = world_spec(1, 0, 0, 1), slow = world_spec(1, 0, 0, 60);
+    struct node drained = world_node("n00", 8, 64000, 0);
+    struct scene s;
+    bool more;
+
+    begin(&s, 2, 8, 0);
+    run(&s, 800, &all, "n00");
+    run(&s, 801, &most, "n01");
+    pend(&s, 1, &whole, 1);
+    for (uint64_t id = 2; id < 200; id++)
+        pend(&s, id, &never, 0);
+    pend(&s, 500, &slow, 0);
+    s.n = planner_step(s.p, s.now, 1, s.actions, 64, &more);
+    assert_true(more && s.n == 0 && why_of(&s, 1).start_usec);
+    pend(&s, 600, &quick, 2); /* cuts the pass; the next one is let through */
+    unsigned starts = 0;
+    uint64_t pass = s.p->pass;
+    while (s.p->pass == pass || s.p->last.id < 20 || s.p->last.id >= 600) {
+        s.n = planner_step(s.p, s.now, 1, s.actions, 64, &more);
+        assert_true(more);
+        starts += s.n;
+    }
+    assert_int_equal(starts, 1);
+    assert_string_equal(why_of(&s, 1).node, "n00");
+    drained.drain = true;
+    assert_int_equal(planner_put_node(s.p, &drained), 0);
+    assert_int_equal(starts_in_slices(&s, 500), 0);
+    assert_string_equal(why_of(&s, 1).node, "n01");
+    assert_int_equal(why_of(&s, 1).start_usec, T0 + 10 * MIN);
+    end(&s);
+}
+
 static void every_blocker_has_a_name(void **state)
 {
     for (int i = 0; i < PLAN_N_BLOCKERS; i++)
@@ -449,6 +499,7 @@ int main(void)
         cmocka_unit_test(unlimited_job_gives_no_estimate),
         cmocka_unit_test(far_times_are_survived),
         cmocka_unit_test(put_on_a_full_cluster_costs_no_pass),
+        cmocka_unit_test(pass_overtaken_by_a_change_starts_nothing),
         cmocka_unit_test(every_blocker_has_a_name),
         cmocka_unit_test(unknown_ids_are_refused),
     };

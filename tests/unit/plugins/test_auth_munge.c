@@ -163,8 +163,7 @@ static char *encode(const char *payload, int ttl)
     munge_ctx_t ctx = munge_ctx_create();
     munge_ctx_set(ctx, MUNGE_OPT_SOCKET, socket_path);
     munge_ctx_set(ctx, MUNGE_OPT_TTL, ttl);
-    assert_int_equal(munge_encode(&credential, ctx, payload, (int)strlen(payload)),
-                     EMUNGE_SUCCESS);
+    assert_int_equal(munge_encode(&credential, ctx, payload, (int)strlen(payload)), EMUNGE_SUCCESS);
     munge_ctx_destroy(ctx);
     return credential;
 }
@@ -220,7 +219,10 @@ static void refuses_changed_ones(void **state)
     struct vdi_error err;
     void *auth = auth_new(socket_path);
     sign(auth, credential, sizeof(credential));
-    for (size_t i = 6; i < strlen(credential) - 1; i++) {
+    /* The last digit before padding has bits that mean nothing, and munged lets them be. */
+    size_t end = strcspn(credential, "=");
+    end = credential[end] ? end - 1 : end - strlen(":");
+    for (size_t i = strlen("MUNGE:"); i < end; i++) {
         credential[i] ^= 1;
         int r = verify(auth, &good, credential, &err);
         if (r != -EACCES && r != -EKEYEXPIRED)
@@ -292,14 +294,10 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_a_credential_once),
-        cmocka_unit_test(names_the_part_that_differs),
-        cmocka_unit_test(refuses_what_others_signed),
-        cmocka_unit_test(refuses_expired_ones),
-        cmocka_unit_test(refuses_changed_ones),
-        cmocka_unit_test(says_when_munged_is_away),
-        cmocka_unit_test(follows_the_environment),
-        cmocka_unit_test(says_when_munged_stops),
+        cmocka_unit_test(takes_a_credential_once),    cmocka_unit_test(names_the_part_that_differs),
+        cmocka_unit_test(refuses_what_others_signed), cmocka_unit_test(refuses_expired_ones),
+        cmocka_unit_test(refuses_changed_ones),       cmocka_unit_test(says_when_munged_is_away),
+        cmocka_unit_test(follows_the_environment),    cmocka_unit_test(says_when_munged_stops),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -43,9 +43,11 @@ static int verify(void *auth, const char *text, const char *cluster, int64_t now
     struct vdi_principal principal;
     char id[128];
     struct vdi_error err = {0};
-    struct vdi_auth_request request = {
-        .cluster = cluster, .method = "GET", .path = "/", .credential = text,
-        .now_usec = now_sec * USEC};
+    struct vdi_auth_request request = {.cluster = cluster,
+                                       .method = "GET",
+                                       .path = "/",
+                                       .credential = text,
+                                       .now_usec = now_sec * USEC};
     int r = ops->verify(auth, &request, 0, &principal, id, &err);
     if (r == 0) {
         assert_string_equal(principal.realm, "unix");
@@ -160,9 +162,15 @@ static void refuses_other_keys(void **state)
 static void checks_what_is_signed(void **state)
 {
     struct token_key key = {.len = TOKEN_KEY_MIN};
-    struct token_claims claims = {.cluster = "campus", .realm = "unix", .name = "alice",
-                                  .scope = "job.submit", .jti = "jti-1", .uid = 1000, .gid = 100,
-                                  .iat_sec = NOW_SEC, .exp_sec = NOW_SEC + 60};
+    struct token_claims claims = {.cluster = "campus",
+                                  .realm = "unix",
+                                  .name = "alice",
+                                  .scope = "job.submit",
+                                  .jti = "jti-1",
+                                  .uid = 1000,
+                                  .gid = 100,
+                                  .iat_sec = NOW_SEC,
+                                  .exp_sec = NOW_SEC + 60};
     char path[80], text[TOKEN_TEXT_MAX];
     snprintf(path, sizeof(path), "%s/zero", dir);
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
@@ -229,12 +237,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(makes_its_key_once),
-        cmocka_unit_test(refuses_bad_keys),
-        cmocka_unit_test(keeps_to_times_and_cluster),
-        cmocka_unit_test(refuses_every_flipped_bit),
-        cmocka_unit_test(refuses_other_keys),
-        cmocka_unit_test(checks_what_is_signed),
+        cmocka_unit_test(makes_its_key_once),         cmocka_unit_test(refuses_bad_keys),
+        cmocka_unit_test(keeps_to_times_and_cluster), cmocka_unit_test(refuses_every_flipped_bit),
+        cmocka_unit_test(refuses_other_keys),         cmocka_unit_test(checks_what_is_signed),
         cmocka_unit_test(signs_from_a_private_file),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -69,6 +69,8 @@ static int count_object(void *arg, const struct vdi_store_object *o)
     return 0;
 }
 
+static bool tail_kept; /* the last check's load gave the last event */
+
 /* What must hold after any damage; returns whether damage was told. */
 static bool check(const char *what)
 {
@@ -86,6 +88,7 @@ static bool check(const char *what)
         assert_true(l.n_damage > 0);
         assert_true(l.summary.damaged);
     }
+    tail_kept = l.has[EVENTS];
     if (l.summary.snapshot_seq)
         assert_int_equal(l.n_objects, 20);
     assert_int_equal(l.summary.id_reserve, IDS);
@@ -206,9 +209,15 @@ static void test_database_header_flipped(void **state)
 
 static void test_database_page_heads_flipped(void **state)
 {
-    for (off_t page = 0; page < golden_size(0, ""); page += 4096)
-        for (off_t at = page ? 0 : 100; at < (page ? 14 : 108); at++)
+    size_t n = 0, kept = 0;
+
+    for (off_t page = 0; page < golden_size(0, ""); page += 4096) {
+        for (off_t at = page ? 0 : 100; at < (page ? 14 : 108); at++, n++) {
             with_flip(0, "", page + at, (int)((page / 4096 + at) % 8));
+            kept += tail_kept;
+        }
+    }
+    assert_in_range(kept, n - n / 10, n); /* what is behind a damaged leaf is found */
 }
 
 static void test_database_flipped(void **state)
@@ -216,7 +225,8 @@ static void test_database_flipped(void **state)
     size_t told = 0;
 
     flip_at_random(0, "", &told);
-    assert_true(told > 0);
+    if (flips() >= 100)
+        assert_true(told > 0);
     flip_at_random(1, "", &told);
 }
 

@@ -18,6 +18,7 @@
 #include "base/str.h"
 
 struct later {
+    struct fixture *fixture;
     struct http_request *request;
     struct source *timer;
 };
@@ -45,6 +46,7 @@ static void on_later(void *arg)
 {
     struct later *later = arg;
     echo(later->request);
+    later->fixture->n_later--;
     source_free(later->timer);
     free(later);
 }
@@ -98,7 +100,9 @@ static void on_request(void *arg, struct http_request *r)
     f->seen++;
     if (str_equal(path, "/later")) {
         struct later *later = malloc(sizeof(*later));
+        later->fixture = f;
         later->request = r;
+        f->n_later++;
         later->timer = loop_timer(f->loop, 20000, on_later, later);
     } else if (str_equal(path, "/hold")) {
         f->held[f->n_held++] = r;
@@ -138,6 +142,8 @@ static void *thread_main(void *arg)
 {
     struct fixture *f = arg;
     loop_run(f->loop);
+    while (f->n_later > 0)
+        loop_run_once(f->loop, true);
     http_server_stats(f->server, &f->stats);
     http_server_free(f->server);
     for (unsigned i = 0; i < f->n_held; i++) /* answered into nothing */

@@ -25,7 +25,7 @@ struct fixture {
     uint16_t port, tls_port;
     void *thread;
     struct http_request *held[16];
-    unsigned n_held;
+    unsigned n_held, n_later;
     atomic_uint seen, closed, ready, most_waiting;
     struct http_server_stats stats;
 };

@@ -79,10 +79,10 @@ static void passes_headers_both_ways(void **state)
     assert_string_equal(reply.content_type, "application/json");
     assert_string_equal(reply.body.data, "yes|/header\n");
     http_reply_done(&reply);
-    assert_int_equal(
-        http_client_do(client, "GET", "/", split, NULL, 0, NULL, NULL, &reply, &err), -EINVAL);
-    assert_int_equal(
-        http_client_do(client, "GET", "/ x", NULL, NULL, 0, NULL, NULL, &reply, &err), -EINVAL);
+    assert_int_equal(http_client_do(client, "GET", "/", split, NULL, 0, NULL, NULL, &reply, &err),
+                     -EINVAL);
+    assert_int_equal(http_client_do(client, "GET", "/ x", NULL, NULL, 0, NULL, NULL, &reply, &err),
+                     -EINVAL);
     http_client_free(client);
     fixture_free(f);
 }
@@ -103,8 +103,8 @@ static void reads_the_refusal_of_a_large_body(void **state)
             snprintf(url, sizeof(url), "%s://127.0.0.1:%u", i == 1 ? "http" : "https",
                      i == 1 ? f->port : f->tls_port);
         struct http_client *client = client_new(url, ca);
-        int r = http_client_do(client, "POST", "/echo", NULL, body, 4 << 20, NULL, NULL, &reply,
-                               &err);
+        int r =
+            http_client_do(client, "POST", "/echo", NULL, body, 4 << 20, NULL, NULL, &reply, &err);
         /* On TLS a reset may overtake the answer. */
         if (i < 2 || r == 0) {
             assert_int_equal(r, 0);
@@ -146,9 +146,9 @@ static void streams(void **state)
     assert_int_equal(reply.body.len, 0);
     http_reply_done(&reply);
     exchanges(client);
-    assert_int_equal(http_client_do(client, "GET", "/events", NULL, NULL, 0, stop_at_once, NULL,
-                                    &reply, &err),
-                     -ECANCELED);
+    assert_int_equal(
+        http_client_do(client, "GET", "/events", NULL, NULL, 0, stop_at_once, NULL, &reply, &err),
+        -ECANCELED);
     for (int i = 0; i < 300 && f->closed < 2; i++)
         usleep(10000);
     assert_int_equal(f->closed, 2);
@@ -164,9 +164,9 @@ static void limits_what_it_buffers(void **state)
     struct vdi_error err = {0};
     snprintf(url, sizeof(url), "unix:%s", f->unix_path);
     struct http_client *client = client_new(url, NULL);
-    assert_int_equal(http_client_do(client, "GET", "/stream?n=1025", NULL, NULL, 0, NULL, NULL,
-                                    &reply, &err),
-                     -EFBIG);
+    assert_int_equal(
+        http_client_do(client, "GET", "/stream?n=1025", NULL, NULL, 0, NULL, NULL, &reply, &err),
+        -EFBIG);
     http_client_free(client);
     fixture_free(f);
 }
@@ -265,7 +265,8 @@ static void survives_bad_servers(void **state)
         {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 0},
         {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 0},
         {"HTTP/1.0 200 OK\r\n\r\nuntil the end", 0},
-        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nT: x\r\n\r\n", 0},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nok\r\n0\r\nT: x\r\n\r\n",
+         0},
         {"HTTP/1.1 204\r\n\r\n", 0},
         {"SSH-2.0-x\r\n\r\n", -EPROTO},
         {"HTTP/1.1 20x OK\r\n\r\n", -EPROTO},

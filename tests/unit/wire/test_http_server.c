@@ -199,9 +199,9 @@ static void refuses_malformed_requests(void **state)
     expect_refused(f, "BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n", "501");
     expect_refused(f, "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "501");
     expect_refused(f, "GET /a HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "400");
-    expect_refused(f,
-                   "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-                   "400");
+    expect_refused(
+        f, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "400");
     expect_refused(f,
                    "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
                    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

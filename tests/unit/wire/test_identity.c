@@ -148,7 +148,7 @@ static void refuses_at_once_when_all_threads_hang(void **state)
     wait_for(loop, &a);
     pthread_mutex_lock(&hang);
     for (int i = 0; i < IDENTITY_THREADS; i++) {
-        char name[8];
+        char name[24];
         snprintf(name, sizeof(name), "h%d", i);
         ask(id, name, &hung[i]);
     }
@@ -179,7 +179,7 @@ static void takes_bursts(void **state)
     struct identity *id = identity_new(loop, fake_lookup);
     static struct answer a[300];
     for (int i = 0; i < 300; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof(name), "student%d", i);
         ask(id, name, &a[i]);
     }
@@ -198,7 +198,7 @@ static void stays_within_its_memory(void **state)
     struct identity_stats stats;
     struct answer a;
     for (int i = 0; i < IDENTITY_CACHE_MAX + 100; i++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof(name), "user%d", i);
         ask(id, name, &a);
         wait_for(loop, &a);
