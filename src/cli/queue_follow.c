@@ -41,7 +41,9 @@ static bool id_is_wanted(const struct job_filter *filter, int64_t id)
 static void print_member(struct buf *line, const struct value *data, const char *name)
 {
     const struct value *value = value_get(data, name);
-    if (value_is_null(value) || str_equal(value_string(value, "-"), ""))
+    bool is_number = !value_is_null(value) && !value_is_string(value);
+    if (value_is_null(value) || str_equal(value_string(value, "-"), "") ||
+        (is_number && value_int(value, 1) == 0))
         return;
     buf_printf(line, " %s=", name);
     if (value_is_string(value))
