@@ -309,10 +309,10 @@ static void hangup(void *arg, int signo)
 
 static void core_done(struct core *core)
 {
-    http_server_free(core->http);
-    auth_free(core->auth);
+    auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
     site_free(core->site);
     workers_free(core->store_worker);
+    http_server_free(core->http);
     if (core->store && core->store_ops.close)
         core->store_ops.close(core->store);
     sweep_free(core->sweep);

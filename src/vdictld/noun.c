@@ -202,8 +202,8 @@ static void audit_event_encode_(const void *event, struct buf *out)
 
 #define ROW(n, ID, VERSION)                                                                   \
     {                                                                                              \
-        .name = #n, .version = VERSION, .numeric = ID != NULL, .id = ID, .apply = n##_apply_,                   \
-        .unref = n##_unref_, .ref = n##_ref_, .set_seq = n##_set_seq, .seq = n##_seq,              \
+        .name = #n, .version = VERSION, .numeric = ID != NULL, .id = ID,                   \
+        .apply = n##_apply_, .unref = n##_unref_, .ref = n##_ref_, .set_seq = n##_set_seq, .seq = n##_seq,              \
         .event_name = n##_name_of, .event_time = n##_time_of,                                      \
         .event_encode = n##_event_encode_, .replay = n##_replay, .encode = n##_encode,             \
         .decode = n##_decode, .meta = n##_meta,                                                    \
