@@ -140,7 +140,8 @@ void call_audit(struct call *call, unsigned status, const char *detail)
 {
     static struct log_rate denials;
     struct audit_event event = {
-        .time_usec = loop_now_usec(call->core->loop), .status = status,
+        .time_usec = loop_now_usec(call->core->loop),
+        .status = status,
     };
     unsigned dropped = 0;
     struct txn *txn;
@@ -198,8 +199,7 @@ const struct job *call_job(struct call *call)
     return NULL;
 }
 
-bool call_number(struct call *call, const char *name, uint64_t initial, uint64_t max,
-                 uint64_t *ret)
+bool call_number(struct call *call, const char *name, uint64_t initial, uint64_t max, uint64_t *ret)
 {
     const char *text = http_request_query(call->http, name);
     struct vdi_error err;

@@ -38,8 +38,10 @@
 #define ARRIVE_SEC 30
 
 static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
-    {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'V'},
+    {"config", required_argument, NULL, 'c'},
+    {"foreground", no_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
 };
 
@@ -224,10 +226,9 @@ static int make_parts(struct core *core, struct vdi_error *err)
 {
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
-    core->events = core->store_worker
-                       ? events_new(core->loop, core->store_worker, &core->store_ops, published,
-                                    core)
-                       : NULL;
+    core->events = core->store_worker ? events_new(core->loop, core->store_worker, &core->store_ops,
+                                                   published, core)
+                                      : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
     core->feed = core->loop ? feed_new(core) : NULL;

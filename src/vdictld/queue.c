@@ -224,8 +224,12 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
                       struct buf *out)
 {
     struct job job = {
-        .refs = 1, .id = INT64_MAX, .spec = (struct job_spec *)spec, .state = JOB_PENDING,
-        .priority = priority, .submit_usec = loop_now_usec(q->core->loop),
+        .refs = 1,
+        .id = INT64_MAX,
+        .spec = (struct job_spec *)spec,
+        .state = JOB_PENDING,
+        .priority = priority,
+        .submit_usec = loop_now_usec(q->core->loop),
     };
     struct plan_why why = {0};
 
