@@ -102,7 +102,7 @@ static const struct option_row rows[] = {
 
 static const struct command command = {
     .name = NAME,
-    .usage = "[OPTION]...",
+    .usage = "[OPTION]... [IDS]",
     .summary = "Shows jobs and why they wait.",
     .rows = rows,
 };
@@ -371,9 +371,11 @@ int main(int argc, char **argv)
     int r = options_read(&command, argc, argv, &queue, &first, &err);
     if (r == OPTIONS_EXIT)
         return EXIT_OK;
-    if (r == 0 && first < argc) {
+    if (r == 0 && first + 1 == argc && !queue.jobs) { /* vdiqueue --why 17 */
+        queue.jobs = argv[first];
+    } else if (r == 0 && first < argc) {
         error_set(&err, EINVAL, "", "%.60s: not an option", argv[first]);
-        error_hint(&err, NULL, "for one job: vdiqueue -j ID");
+        error_hint(&err, NULL, "for some jobs: vdiqueue 17,20-25");
         r = -EINVAL;
     }
     if (r == 0)

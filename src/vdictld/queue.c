@@ -212,6 +212,8 @@ static void estimate_alone(struct plan_why *why, int64_t now_usec)
     if (why->start_usec)
         return;
     for (size_t i = 0; i < why->n_blockers; i++) {
+        if (why->blockers[i].type == PLAN_BLOCK_PRIORITY)
+            continue; /* those before it wait for the same */
         if (!why->blockers[i].until_usec)
             return;
         if (why->blockers[i].until_usec > latest)

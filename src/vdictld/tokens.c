@@ -120,6 +120,7 @@ static void looked_up(void *arg, int r, const struct vdi_principal *found)
         return;
     }
     who = *found;
+    issue->call->foreign = true;
     issue_for(issue, &who);
 }
 
@@ -215,6 +216,7 @@ void handle_token_revoke(struct call *call)
         call_refuse_with(call, ENOENT, "id", "there is no token '%s'", id);
         return;
     }
+    call->foreign = !str_equal(token->owner, call->who_text);
     str_copy(event.by, sizeof(event.by), call->who_text);
     txn = txn_new(call->core->events);
     if (!txn || txn_add(txn, NOUN_TOKEN, 0, id, &event, &err) < 0) {
