@@ -25,3 +25,18 @@ UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
 tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += etc/vdi.conf.example
+
+UNIT_TESTS += tests/unit/codec/test_field
+tests_unit_codec_test_field_SOURCES = tests/unit/codec/test_field.c
+tests_unit_codec_test_field_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_field_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_job_codec
+tests_unit_codec_test_job_codec_SOURCES = tests/unit/codec/test_job_codec.c
+tests_unit_codec_test_job_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_job_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_request
+tests_unit_codec_test_request_SOURCES = tests/unit/codec/test_request.c
+tests_unit_codec_test_request_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
