@@ -65,3 +65,12 @@ tests_unit_plugins_test_store_pgsql_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
 tests_unit_plugins_test_store_pgsql_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PQ_CFLAGS)
 tests_unit_plugins_test_store_pgsql_LDADD = \
     $(BASE_LIBS) $(CMOCKA_LIBS) $(PQ_LIBS) -ldl -lpthread
+
+UNIT_TESTS += tests/unit/plugins/test_sqlite_schema
+tests_unit_plugins_test_sqlite_schema_SOURCES = \
+    tests/unit/plugins/test_sqlite_schema.c \
+    plugins/store/sqlite/schema.c plugins/store/record.c
+tests_unit_plugins_test_sqlite_schema_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
+tests_unit_plugins_test_sqlite_schema_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_plugins_test_sqlite_schema_LDADD = $(CMOCKA_LIBS) $(SQLITE_LIBS)
+dist_man_MANS += doc/man/vdi-store-sqlite.5 doc/man/vdi-store-pgsql.5

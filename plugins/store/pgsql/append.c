@@ -64,7 +64,8 @@ int append(void *store, const struct vdi_store_batch *b, struct vdi_error *err)
         r = store_batch_check(b, first - 1, err);
     if (r < 0)
         return r;
-    s->doubt = (struct pg_doubt){.epoch = b->epoch, .first = first, .last = first - 1 + b->n_records};
+    s->doubt =
+        (struct pg_doubt){.epoch = b->epoch, .first = first, .last = first - 1 + b->n_records};
     r = append_once(s, b, err);
     if (r == 0 || !pg_lost(s))
         return r;
@@ -214,15 +215,16 @@ static int trim_slice(struct store *s, uint64_t seq, int64_t before_usec, bool *
     pg_number(&p, s->bad[0]);
     pg_number(&p, s->bad[1]);
     /* Up to the older of the two good snapshots, and to the first that is young enough. */
-    int r = pg_run(s,
-                   "WITH good AS (SELECT seq FROM vdi.snapshot WHERE generation NOT IN ($4, $5)"
-                   "  ORDER BY generation DESC LIMIT 2),"
-                   " part AS (SELECT seq, time_usec FROM vdi.event ORDER BY seq LIMIT $3),"
-                   " upto AS (SELECT least($1, (SELECT min(seq) + 1 FROM good),"
-                   "  (SELECT min(seq) FROM part WHERE time_usec >= $2),"
-                   "  (SELECT max(seq) + 1 FROM part)) AS seq WHERE (SELECT count(*) FROM good) = 2)"
-                   " DELETE FROM vdi.event e USING upto WHERE e.seq < upto.seq",
-                   &p, &res, err);
+    int r =
+        pg_run(s,
+               "WITH good AS (SELECT seq FROM vdi.snapshot WHERE generation NOT IN ($4, $5)"
+               "  ORDER BY generation DESC LIMIT 2),"
+               " part AS (SELECT seq, time_usec FROM vdi.event ORDER BY seq LIMIT $3),"
+               " upto AS (SELECT least($1, (SELECT min(seq) + 1 FROM good),"
+               "  (SELECT min(seq) FROM part WHERE time_usec >= $2),"
+               "  (SELECT max(seq) + 1 FROM part)) AS seq WHERE (SELECT count(*) FROM good) = 2)"
+               " DELETE FROM vdi.event e USING upto WHERE e.seq < upto.seq",
+               &p, &res, err);
     *ret_more = r == 0 && atoi(PQcmdTuples(res)) == TRIM_SLICE;
     return r;
 }

@@ -127,10 +127,10 @@ static bool good(const PGresult *res)
 
 bool pg_lost(const struct store *s)
 {
-    return !s->conn || PQstatus(s->conn) != CONNECTION_OK;
+    return s->broken || !s->conn || PQstatus(s->conn) != CONNECTION_OK;
 }
 
-static int errno_of(const struct store *s, const char *state)
+static int errno_of(const char *state)
 {
     static const struct {
         const char *state; /* or the beginning of it: a class */
@@ -155,8 +155,14 @@ static void one_line(char *text)
 int pg_fail(struct store *s, const PGresult *res, const char *what, struct vdi_error *err)
 {
     const char *message = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-    int code = errno_of(s, res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL);
+    const char *severity = res ? PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED) : NULL;
+    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    int code = errno_of(state);
     char line[256];
+
+    /* The server ends the session on FATAL; without a state libpq itself has failed. */
+    if (!state || (severity && (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0)))
+        s->broken = true;
 
     snprintf(line, sizeof(line), "%s", message ? message : PQerrorMessage(s->conn));
     one_line(line);
@@ -183,6 +189,16 @@ static int one_setting(struct store *s, const char *sql, char *ret, size_t size,
     return r;
 }
 
+static void on_notice(void *arg, const char *message)
+{
+    struct store *s = arg;
+    char line[256];
+
+    snprintf(line, sizeof(line), "%s", message);
+    one_line(line);
+    store_log(s, VDI_LOG_DEBUG, "database: %s", line);
+}
+
 static int session(struct store *s, struct vdi_error *err)
 {
     char value[64];
@@ -201,16 +217,16 @@ static int session(struct store *s, struct vdi_error *err)
     if (r == 0)
         r = one_setting(s, "SHOW fsync", value, sizeof(value), err);
     if (r == 0 && strcmp(value, "off") == 0)
-        store_log(s, VDI_LOG_WARNING, "the database server runs with fsync = off: "
-                                      "a power cut can lose what was acknowledged");
+        store_log(s, VDI_LOG_WARNING,
+                  "the database server runs with fsync = off: "
+                  "a power cut can lose what was acknowledged");
     return r;
 }
 
 int pg_prepare(struct store *s, struct vdi_error *err)
 {
     static const char *const statement[][2] = {
-        {"event",
-         "INSERT INTO vdi.event(" PG_EVENT_COLUMNS ") VALUES($1,$2,$3,$4,$5,$6,$7,$8)"},
+        {"event", "INSERT INTO vdi.event(" PG_EVENT_COLUMNS ") VALUES($1,$2,$3,$4,$5,$6,$7,$8)"},
         {"archive", "INSERT INTO vdi.archive(" PG_ARCHIVE_COLUMNS ") VALUES($1,$2,$3,$4,$5,$6,$7,"
                     "$8,$9,$10,$11) ON CONFLICT(noun, num, key) DO UPDATE SET seq = $1, owner = $4,"
                     " state = $5, begin_usec = $6, end_usec = $7, version = $8, crc = $9,"
@@ -229,11 +245,13 @@ int pg_prepare(struct store *s, struct vdi_error *err)
 
 int pg_connect(struct store *s, struct vdi_error *err)
 {
-    const char *names[] = {"connect_timeout", "application_name", "dbname", "client_encoding", NULL};
+    const char *names[] = {"connect_timeout", "application_name", "dbname", "client_encoding",
+                           NULL};
     const char *values[] = {"10", "vdictld", s->dsn, "UTF8", NULL};
     char line[256];
 
     PQfinish(s->conn);
+    s->broken = false;
     s->conn = PQconnectdbParams(names, values, 1);
     if (pg_lost(s)) {
         snprintf(line, sizeof(line), "%s", s->conn ? PQerrorMessage(s->conn) : "no memory");
@@ -242,6 +260,7 @@ int pg_connect(struct store *s, struct vdi_error *err)
         store_hint(err, NULL, "See that the server runs and that `store` leads to it.");
         return -EIO;
     }
+    PQsetNoticeProcessor(s->conn, on_notice, s);
     if (PQserverVersion(s->conn) < 140000)
         return store_fail(err, EPROTO, "store", "The database server has version %d, 14 is needed.",
                           PQserverVersion(s->conn) / 10000);
@@ -356,6 +375,7 @@ int pg_each(struct store *s, const char *sql, const struct pg_params *p,
             int (*row)(void *ctx, const PGresult *res), void *ctx, struct vdi_error *err)
 {
     PGresult *res;
+    bool ended = false;
     int r = 0;
 
     if (!PQsendQueryParams(s->conn, sql, p->n, NULL, p->value, p->len, p->format, 1) ||
@@ -366,9 +386,10 @@ int pg_each(struct store *s, const char *sql, const struct pg_params *p,
             r = row(ctx, res);
         else if (r == 0 && PQresultStatus(res) != PGRES_TUPLES_OK)
             r = pg_fail(s, res, "A query failed", err);
+        ended |= PQresultStatus(res) == PGRES_TUPLES_OK;
         PQclear(res);
     }
-    return r;
+    return r == 0 && !ended ? pg_fail(s, NULL, "A query has no end", err) : r;
 }
 
 int pg_begin(struct store *s, uint64_t epoch, struct vdi_error *err)

@@ -151,9 +151,8 @@ static int load_events(struct loading *l, struct vdi_error *err)
 
     l->sequence = (struct store_sequence){.loader = l->loader, .next = l->snapshot_seq + 1};
     pg_number(&p, (int64_t)l->snapshot_seq);
-    int r = pg_each(l->s,
-                    "SELECT " PG_EVENT_COLUMNS " FROM vdi.event WHERE seq > $1 ORDER BY seq", &p,
-                    on_record, l, err);
+    int r = pg_each(l->s, "SELECT " PG_EVENT_COLUMNS " FROM vdi.event WHERE seq > $1 ORDER BY seq",
+                    &p, on_record, l, err);
     if (r < 0)
         return r;
     if (l->sequence.next - 1 > l->last_seq)

@@ -87,8 +87,8 @@ static int lease_decide(struct store *s, const char *holder, int64_t now_usec, u
                         struct vdi_error *err)
 {
     _cleanup_(pg_clearp) PGresult *res = NULL;
-    int r = pg_run(s, "SELECT epoch, expires_usec, holder FROM vdi.head FOR UPDATE", NULL, &res,
-                   err);
+    int r =
+        pg_run(s, "SELECT epoch, expires_usec, holder FROM vdi.head FOR UPDATE", NULL, &res, err);
 
     if (r < 0)
         return r;

@@ -27,8 +27,9 @@ struct store {
     const struct vdi_host_api *api;
     char *dsn; /* may hold a password: never shown */
     PGconn *conn;
+    bool broken; /* libpq may still hold a connection for good that the server has ended */
     char backend_pid[24], backend_start[64]; /* of the server process, to end it */
-    uint32_t version; /* of the schema, 0: none */
+    uint32_t version;                        /* of the schema, 0: none */
     struct pg_doubt doubt;
     uint64_t epoch; /* held by this handle */
     char holder[STORE_LABEL_MAX + 1];
@@ -87,6 +88,7 @@ struct pg_pipe {
     struct vdi_error *err;
     int pending; /* answers to come */
     int result;  /* of the first that failed */
+    bool synced; /* the server answered the end: without it nothing is known */
 };
 void pipe_begin(struct pg_pipe *p, struct store *s, struct vdi_error *err);
 int pipe_prepared(struct pg_pipe *p, const char *name, const struct pg_params *params);

@@ -31,6 +31,7 @@ static void take(struct pg_pipe *p)
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_PIPELINE_SYNC &&
         status != PGRES_PIPELINE_ABORTED)
         fail(p, res);
+    p->synced |= status == PGRES_PIPELINE_SYNC;
     PQclear(res);
     if (status != PGRES_PIPELINE_SYNC)
         PQclear(PQgetResult(p->s->conn)); /* the NULL after each */
@@ -90,7 +91,7 @@ int pipe_end(struct pg_pipe *p)
         p->pending++;
         drain(p);
     }
-    if (!pg_lost(p->s) && !PQexitPipelineMode(p->s->conn))
+    if (!p->synced || (!pg_lost(p->s) && !PQexitPipelineMode(p->s->conn)))
         fail(p, NULL);
     return p->result;
 }

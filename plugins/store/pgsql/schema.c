@@ -13,43 +13,42 @@ const struct schema_step schema_steps[] = {
     {
         .version = 1,
         .release = "0.1.0",
-        .up =
-            "CREATE TABLE vdi.head(one boolean PRIMARY KEY DEFAULT true CHECK(one),"
-            " epoch bigint NOT NULL, holder text NOT NULL, expires_usec bigint NOT NULL,"
-            " last_seq bigint NOT NULL, id_reserve bigint NOT NULL);"
-            "INSERT INTO vdi.head VALUES(true, 0, '', 0, 0, 0);"
-            "CREATE TABLE vdi.event(seq bigint PRIMARY KEY, time_usec bigint NOT NULL,"
-            " noun text COLLATE \"C\" NOT NULL, key text COLLATE \"C\" NOT NULL,"
-            " type text NOT NULL, version bigint NOT NULL, crc bigint NOT NULL,"
-            " body bytea NOT NULL);"
-            "CREATE INDEX event_object ON vdi.event(noun, key, seq);"
-            "CREATE TABLE vdi.archive(noun text COLLATE \"C\", num bigint,"
-            " key text COLLATE \"C\", owner text COLLATE \"C\" NOT NULL,"
-            " state text COLLATE \"C\" NOT NULL, begin_usec bigint NOT NULL,"
-            " end_usec bigint NOT NULL, seq bigint NOT NULL, version bigint NOT NULL,"
-            " crc bigint NOT NULL, body bytea NOT NULL, PRIMARY KEY(noun, num, key));"
-            "CREATE INDEX archive_owner ON vdi.archive(noun, owner, num, key);"
-            "CREATE INDEX archive_state ON vdi.archive(noun, state, num, key);"
-            "CREATE INDEX archive_end ON vdi.archive(noun, end_usec);"
-            "CREATE TABLE vdi.snapshot(generation bigint PRIMARY KEY, seq bigint NOT NULL,"
-            " id_reserve bigint NOT NULL, n_rows bigint NOT NULL, crc bigint NOT NULL);"
-            "CREATE TABLE vdi.snapshot_row(generation bigint, n bigint, row bytea NOT NULL,"
-            " PRIMARY KEY(generation, n));"
-            "CREATE FUNCTION vdi.guard(bigint) RETURNS bigint LANGUAGE plpgsql AS $f$"
-            " DECLARE h vdi.head; BEGIN"
-            "  SELECT * INTO STRICT h FROM vdi.head FOR UPDATE;"
-            "  IF h.epoch <> $1 OR $1 = 0 THEN"
-            "   RAISE EXCEPTION USING ERRCODE = 'VD001', MESSAGE ="
-            "    format('Epoch %s does not lead: the lease has epoch %s.', $1, h.epoch);"
-            "  END IF; RETURN h.last_seq; END $f$;"
-            "CREATE FUNCTION vdi.extend(first bigint, last bigint, ids bigint) RETURNS void"
-            " LANGUAGE plpgsql AS $f$ BEGIN"
-            "  UPDATE vdi.head SET last_seq = $2, id_reserve = greatest(id_reserve, $3)"
-            "   WHERE last_seq = $1 - 1;"
-            "  IF NOT FOUND THEN"
-            "   RAISE EXCEPTION USING ERRCODE = 'VD002', MESSAGE ="
-            "    format('Event %s does not follow the last one.', $1);"
-            "  END IF; END $f$;",
+        .up = "CREATE TABLE vdi.head(one boolean PRIMARY KEY DEFAULT true CHECK(one),"
+              " epoch bigint NOT NULL, holder text NOT NULL, expires_usec bigint NOT NULL,"
+              " last_seq bigint NOT NULL, id_reserve bigint NOT NULL);"
+              "INSERT INTO vdi.head VALUES(true, 0, '', 0, 0, 0);"
+              "CREATE TABLE vdi.event(seq bigint PRIMARY KEY, time_usec bigint NOT NULL,"
+              " noun text COLLATE \"C\" NOT NULL, key text COLLATE \"C\" NOT NULL,"
+              " type text NOT NULL, version bigint NOT NULL, crc bigint NOT NULL,"
+              " body bytea NOT NULL);"
+              "CREATE INDEX event_object ON vdi.event(noun, key, seq);"
+              "CREATE TABLE vdi.archive(noun text COLLATE \"C\", num bigint,"
+              " key text COLLATE \"C\", owner text COLLATE \"C\" NOT NULL,"
+              " state text COLLATE \"C\" NOT NULL, begin_usec bigint NOT NULL,"
+              " end_usec bigint NOT NULL, seq bigint NOT NULL, version bigint NOT NULL,"
+              " crc bigint NOT NULL, body bytea NOT NULL, PRIMARY KEY(noun, num, key));"
+              "CREATE INDEX archive_owner ON vdi.archive(noun, owner, num, key);"
+              "CREATE INDEX archive_state ON vdi.archive(noun, state, num, key);"
+              "CREATE INDEX archive_end ON vdi.archive(noun, end_usec);"
+              "CREATE TABLE vdi.snapshot(generation bigint PRIMARY KEY, seq bigint NOT NULL,"
+              " id_reserve bigint NOT NULL, n_rows bigint NOT NULL, crc bigint NOT NULL);"
+              "CREATE TABLE vdi.snapshot_row(generation bigint, n bigint, row bytea NOT NULL,"
+              " PRIMARY KEY(generation, n));"
+              "CREATE FUNCTION vdi.guard(bigint) RETURNS bigint LANGUAGE plpgsql AS $f$"
+              " DECLARE h vdi.head; BEGIN"
+              "  SELECT * INTO STRICT h FROM vdi.head FOR UPDATE;"
+              "  IF h.epoch <> $1 OR $1 = 0 THEN"
+              "   RAISE EXCEPTION USING ERRCODE = 'VD001', MESSAGE ="
+              "    format('Epoch %s does not lead: the lease has epoch %s.', $1, h.epoch);"
+              "  END IF; RETURN h.last_seq; END $f$;"
+              "CREATE FUNCTION vdi.extend(first bigint, last bigint, ids bigint) RETURNS void"
+              " LANGUAGE plpgsql AS $f$ BEGIN"
+              "  UPDATE vdi.head SET last_seq = $2, id_reserve = greatest(id_reserve, $3)"
+              "   WHERE last_seq = $1 - 1;"
+              "  IF NOT FOUND THEN"
+              "   RAISE EXCEPTION USING ERRCODE = 'VD002', MESSAGE ="
+              "    format('Event %s does not follow the last one.', $1);"
+              "  END IF; END $f$;",
         .down = "DROP FUNCTION vdi.extend; DROP FUNCTION vdi.guard; DROP TABLE vdi.snapshot_row,"
                 " vdi.snapshot, vdi.archive, vdi.event, vdi.head;",
     },
@@ -111,12 +110,14 @@ static int migrate(struct store *s, uint32_t to, struct vdi_error *err)
     int r = simple(s, "SELECT pg_advisory_xact_lock(7758953)", err);
 
     if (r == 0)
-        r = simple(s, "CREATE SCHEMA IF NOT EXISTS vdi; CREATE TABLE IF NOT EXISTS vdi.meta("
-                      "name text PRIMARY KEY, value text NOT NULL)", err);
+        r = simple(s,
+                   "CREATE SCHEMA IF NOT EXISTS vdi; CREATE TABLE IF NOT EXISTS vdi.meta("
+                   "name text PRIMARY KEY, value text NOT NULL)",
+                   err);
     if (r == 0)
-        r = pg_run(s,
-                   "SELECT coalesce((SELECT value::bigint FROM vdi.meta WHERE name = 'version'), 0)",
-                   NULL, &res, err);
+        r = pg_run(
+            s, "SELECT coalesce((SELECT value::bigint FROM vdi.meta WHERE name = 'version'), 0)",
+            NULL, &res, err);
     if (r < 0)
         return r;
     s->version = (uint32_t)pg_get_number(res, 0); /* as it is under the lock */

@@ -133,12 +133,12 @@ static int server_start(void **state)
     atexit(server_stop);
     assert_true(!pw || chown(home, pw->pw_uid, pw->pw_gid) == 0);
     snprintf(data, sizeof(data), "%s/data", home);
-    const char *init[] = {"-D", data, "-U", "vdi", "-A", "trust", "-E", "UTF8",
-                          "--no-locale", "-N", NULL};
+    const char *init[] = {"-D", data,   "-U",          "vdi", "-A", "trust",
+                          "-E", "UTF8", "--no-locale", "-N",  NULL};
     assert_int_equal(run("initdb", init, NULL), 0);
     snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", home);
-    const char *start[] = {"-D", data, "-c", sockets, "-c", "listen_addresses=", "-c",
-                           "shared_buffers=16MB", NULL};
+    const char *start[] = {
+        "-D", data, "-c", sockets, "-c", "listen_addresses=", "-c", "shared_buffers=16MB", NULL};
     assert_int_equal(run("postgres", start, &server), 0);
     server_wait();
     return 0;
