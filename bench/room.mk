@@ -13,3 +13,6 @@ EXTRA_DIST += tests/t5000-power.t
 noinst_PROGRAMS += bench/store
 bench_store_SOURCES = bench/store.c
 bench_store_LDADD = -ldl
+
+noinst_PROGRAMS += bench/acks
+bench_acks_SOURCES = bench/acks.c

@@ -12,6 +12,8 @@
 PLUGINS =
 
 include plugins/store/room.mk
+include plugins/auth/room.mk
+include plugins/site/room.mk
 
 PLUGIN_LIBS = $(foreach p,$(PLUGINS),plugins/$(p)/$(notdir $(p)).la)
 

@@ -5,7 +5,7 @@
  * Whenever data is set, data[len] is NUL and len < size. Once failed, nothing
  * more is appended, so that a text never misses its middle.
  */
-#include <base/buf.h>
+#include "base/buf.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -29,7 +29,7 @@ void buf_clear(struct buf *b)
 
 int buf_reserve(struct buf *b, size_t more)
 {
-    size_t max = b->max ? b->max : SIZE_MAX / 2;
+    size_t max = b->max && b->max < SIZE_MAX / 2 ? b->max : SIZE_MAX / 2;
     if (more > max || b->len > max - more)
         return -ENOBUFS;
     size_t need = b->len + more + 1;

@@ -29,7 +29,8 @@ int buf_append(struct buf *b, const void *data, size_t len);
 int buf_puts(struct buf *b, const char *s);
 int buf_putc(struct buf *b, char c);
 int buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int buf_vprintf(struct buf *b, const char *format, va_list ap);
+int buf_vprintf(struct buf *b, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 /* Removes the first n bytes. */
 void buf_consume(struct buf *b, size_t n);
 /* Hands over the memory (never NULL unless failed); the buffer is empty afterwards. */

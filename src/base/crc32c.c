@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crc32c.c - CRC-32C by eight tables, eight bytes at a step. */
-#include <base/crc32c.h>
+#include "base/crc32c.h"
 
 #include <endian.h>
 #include <pthread.h>
@@ -34,9 +34,10 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t len)
         uint64_t word;
         memcpy(&word, p, 8);
         word = le64toh(word) ^ crc;
-        crc = 0;
-        for (int t = 0; t < 8; t++)
-            crc ^= tables[7 - t][word >> 8 * t & 0xff];
+        /* Written out: as a loop it runs at a third of the speed. */
+        crc = tables[7][word & 0xff] ^ tables[6][word >> 8 & 0xff] ^ tables[5][word >> 16 & 0xff] ^
+              tables[4][word >> 24 & 0xff] ^ tables[3][word >> 32 & 0xff] ^
+              tables[2][word >> 40 & 0xff] ^ tables[1][word >> 48 & 0xff] ^ tables[0][word >> 56];
     }
     for (; len > 0; p++, len--)
         crc = crc >> 8 ^ tables[0][(crc ^ *p) & 0xff];

@@ -20,7 +20,8 @@ struct hash *hash_new_u64(void);
 void hash_free(struct hash *h); /* takes NULL; values are the caller's */
 size_t hash_count(const struct hash *h);
 void *hash_get(const struct hash *h, const char *key);
-int hash_put(struct hash *h, const char *key, void *value); /* -EEXIST, -ENOMEM, -EINVAL: NULL value */
+/* -EEXIST, -ENOMEM; -EINVAL: NULL value. */
+int hash_put(struct hash *h, const char *key, void *value);
 void *hash_remove(struct hash *h, const char *key);
 void *hash_get_u64(const struct hash *h, uint64_t key);
 int hash_put_u64(struct hash *h, uint64_t key, void *value);

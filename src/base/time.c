@@ -5,10 +5,10 @@
  * A text is either understood to its end or refused; a day that the calendar
  * does not have is refused, never carried over into the next month.
  */
-#include <base/time.h>
+#include "base/time.h"
 
-#include <base/cleanup.h>
-#include <base/str.h>
+#include "base/cleanup.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -41,9 +41,11 @@ const char *time_to_rfc3339(int64_t usec, char *buf)
     if (usec == 0)
         return buf;
     int64_t fraction = usec % USEC_PER_SEC;
-    if (fraction < 0)
+    time_t sec = (time_t)(usec / USEC_PER_SEC);
+    if (fraction < 0) {
         fraction += USEC_PER_SEC;
-    time_t sec = (time_t)((usec - fraction) / USEC_PER_SEC);
+        sec--;
+    }
     struct tm tm;
     if (!gmtime_r(&sec, &tm))
         return buf;

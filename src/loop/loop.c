@@ -7,11 +7,11 @@
  * that is freed in its own callback is unhooked at once and its memory
  * released when the callback has returned.
  */
-#include <loop/loop.h>
+#include "loop/loop.h"
 
-#include <base/cleanup.h>
-#include <base/list.h>
-#include <base/time.h>
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -412,7 +412,8 @@ static void set_timer_fd(struct loop *loop)
         loop->timer_fd_usec = usec;
 }
 
-static void look_at_poll_set(struct loop *loop)
+/* The round's callbacks are over. */
+static void measure_stall(struct loop *loop)
 {
     if (loop->mark_usec == 0)
         return;
@@ -424,7 +425,6 @@ static void look_at_poll_set(struct loop *loop)
 
 static int poll_events(struct loop *loop, bool wait)
 {
-    look_at_poll_set(loop);
     int r = event_base_loop(loop->base, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK));
     if (r < 0)
         return -EIO;
@@ -458,7 +458,7 @@ int loop_run_once(struct loop *loop, bool wait)
         r = poll_events(loop, wait);
         fire_timers(loop);
     }
-    look_at_poll_set(loop);
+    measure_stall(loop);
     return r;
 }
 

@@ -31,7 +31,7 @@ int loop_run_once(struct loop *loop, bool wait);
 void loop_stop(struct loop *loop);
 struct event_base *loop_base(struct loop *loop); /* for wire/ only */
 
-int64_t loop_now_usec(struct loop *loop);       /* wall clock (or the virtual one) */
+int64_t loop_now_usec(struct loop *loop); /* wall clock (or the virtual one) */
 int64_t loop_monotonic_usec(struct loop *loop);
 /* Longest time between two looks at the poll set since the last call; for figure P2. */
 int64_t loop_longest_stall_usec(struct loop *loop, bool reset);
@@ -50,8 +50,8 @@ struct source *loop_signal(struct loop *loop, int signo, void (*fn)(void *arg, i
                            void *arg);
 /* Reaps pid by pidfd; status as waitpid(2) gives it, -1 for a process that is not our child
  * and has ended. One shot. Frees nothing. */
-struct source *loop_child(struct loop *loop, pid_t pid, void (*fn)(void *arg, pid_t pid, int status),
-                          void *arg);
+struct source *loop_child(struct loop *loop, pid_t pid,
+                          void (*fn)(void *arg, pid_t pid, int status), void *arg);
 /* `fn` soon, from any thread; the source may be triggered again and again (coalesced). */
 struct source *loop_wakeup(struct loop *loop, void (*fn)(void *arg), void *arg);
 void source_trigger(struct source *s);
@@ -65,7 +65,8 @@ void source_free(struct source *s);
 struct workers;
 struct workers *workers_new(struct loop *loop, const char *name, unsigned n_threads,
                             unsigned queue_max);
-/* Before the loop is. Waits for running work; work not begun is dropped after `done` was called with dropped=true. */
+/* Before the loop is. Waits for running work; work not begun is dropped after `done` was
+ * called with dropped=true. */
 void workers_free(struct workers *w);
 /* On the loop's thread. -EBUSY: queue full. -ESHUTDOWN: from a `done` inside workers_free. */
 int workers_post(struct workers *w, void (*work)(void *arg), void (*done)(void *arg, bool dropped),

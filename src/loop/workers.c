@@ -6,11 +6,11 @@
  * `done` called. Finished items go back to the loop in the order in which
  * they finished; one wakeup serves all that finished meanwhile.
  */
-#include <loop/loop.h>
+#include "loop/loop.h"
 
-#include <base/list.h>
-#include <base/str.h>
-#include <base/time.h>
+#include "base/list.h"
+#include "base/str.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -108,7 +108,7 @@ static void on_finished(void *arg)
     int64_t begin = time_monotonic_usec();
     struct item *item;
     w->in_done = true;
-    while (!w->is_freed && (item = take_finished(w))) {
+    while ((item = take_finished(w))) {
         finish(w, item, false);
         if (time_monotonic_usec() - begin > DONE_BUDGET_USEC) {
             source_trigger(w->wakeup);

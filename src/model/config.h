@@ -47,11 +47,11 @@ struct config_partition {
     char *name;
     struct config_names nodes; /* spread out; sorted by strcmp */
     bool is_default;
-    bool up;                /* false: submit is accepted, nothing starts */
-    int64_t max_time_sec;   /* 0: unlimited */
+    bool up;              /* false: submit is accepted, nothing starts */
+    int64_t max_time_sec; /* 0: unlimited */
     int64_t default_time_sec;
     int32_t priority_tier;
-    char *batch_template;   /* "": batch jobs must name one */
+    char *batch_template;       /* "": batch jobs must name one */
     struct config_names groups; /* empty: everyone */
     struct config_place place;
 };
@@ -88,9 +88,10 @@ struct config_role {
 
 struct config {
     char *cluster;
-    char *store;          /* "sqlite:/var/lib/vdi/vdi.db" */
-    struct config_names listen; /* "unix:/run/vdi/vdictld.sock", "https:0.0.0.0:6820", "http:127.0.0.1:..." */
-    char *node_listen;    /* "0.0.0.0:6819"; "" none */
+    char *store; /* "sqlite:/var/lib/vdi/vdi.db" */
+    /* "unix:/run/vdi/vdictld.sock", "https:0.0.0.0:6820", "http:127.0.0.1:..." */
+    struct config_names listen;
+    char *node_listen; /* "0.0.0.0:6819"; "" none */
     char *tls_cert, *tls_key;
     char *pki_dir;
     char *plugin_dir;
@@ -100,6 +101,7 @@ struct config {
     size_t n_auth;
     struct config_node *nodes;
     size_t n_nodes;
+    const struct config_node **nodes_by_name; /* made by config_index() */
     struct config_partition *partitions;
     size_t n_partitions;
     struct config_qos *qos;
@@ -110,14 +112,14 @@ struct config {
     size_t n_roles;
 
     /* limits, each with its default in codec/config.c */
-    uint32_t max_jobs;             /* live jobs in all */
-    uint32_t max_jobs_user;        /* pending and running, one principal */
+    uint32_t max_jobs;      /* live jobs in all */
+    uint32_t max_jobs_user; /* pending and running, one principal */
     uint32_t max_body_kib;
     uint32_t max_script_kib;
     uint32_t max_connections;
     uint32_t max_connections_client; /* one address; unix sockets count as one uid */
     uint32_t idle_timeout_sec;
-    uint32_t requests_per_sec;     /* one principal */
+    uint32_t requests_per_sec; /* one principal */
     uint32_t requests_burst;
     int64_t keep_done_sec;
     int64_t keep_events_sec;
@@ -130,7 +132,16 @@ struct config {
     char *digest;     /* SHA-256 of the file as read */
 };
 
-void config_free(struct config *config);
+void config_free(struct config *config); /* takes NULL */
+/* To be called once all nodes are there; config_node() knows none before. -ENOMEM. */
+int config_index(struct config *config);
+/* What an object of an array holds, while one is being made; not the struct itself. */
+void config_plugin_done(struct config_plugin *p);
+void config_node_done(struct config_node *n);
+void config_partition_done(struct config_partition *p);
+void config_qos_done(struct config_qos *q);
+void config_template_done(struct config_template *t);
+void config_role_done(struct config_role *r);
 const struct config_partition *config_partition(const struct config *c, const char *name);
 const struct config_partition *config_default_partition(const struct config *c);
 const struct config_template *config_template(const struct config *c, const char *name);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fake.h - between the files of site/fake alone: an instance that is not there.
+ *
+ * What an instance does is decided when it is started (struct fake_script), and
+ * where it stands follows from the clock alone (fake_state_now): nothing has to be
+ * written down when it becomes ready or ends, and a restart finds it as it is.
+ */
+#ifndef SITE_FAKE_H
+#define SITE_FAKE_H
+
+#include <search.h>
+#include <stdint.h>
+
+#include <vdi/plugin.h>
+
+#define FAKE_TIME_MAX_MS INT64_C(31622400000) /* a year */
+#define USEC_PER_MSEC INT64_C(1000)
+
+/* How an instance goes on once it is ready, and how it ends. */
+struct fake_script {
+    bool ends; /* by itself, after_usec after it became ready */
+    int64_t after_usec;
+    bool noboot; /* never becomes ready */
+    bool crash;  /* ends by no will of its guest */
+    int exit_code;
+    int exit_signal;
+};
+
+struct fake_instance {
+    struct fake *site;
+    struct vdi_instance_id id;
+    uint64_t epoch;
+    char node[64];
+    bool batch;
+    struct fake_script script;
+    int64_t ready_usec; /* when it is ready (due, or was) */
+    int64_t end_usec;   /* when it ends by itself; 0: never */
+    bool saved;
+    int64_t left_usec; /* while saved: what was left until the end */
+    bool stopped;      /* forgotten but for its generation */
+    bool journaled;    /* its start is in the journal */
+    bool told_ready;
+    struct vdi_watch *timer;
+};
+
+enum fake_state { FAKE_BUILDING, FAKE_READY, FAKE_SAVED, FAKE_GONE };
+
+struct fake {
+    struct vdi_host *host;
+    const struct vdi_host_api *api;
+    int64_t boot_usec, run_usec;
+    int64_t fail_start; /* percent */
+    char *state_dir;    /* NULL: memory only */
+    int dir_fd;         /* of state_dir; -1 */
+    uint64_t epoch;     /* the newest that ordered anything */
+    void *instances;    /* tsearch(3) by id */
+    uint64_t n_live, n_started;
+};
+
+/* clock.c - instances and their clocks. */
+/* errno negative; field is the setting or member, the sentence is printf's. */
+int fake_error(struct vdi_error *err, int code, const char *field, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+struct fake_instance *fake_find(struct fake *site, uint64_t id);
+/* Finds or makes (stopped, generation 0); NULL: no memory. */
+struct fake_instance *fake_get(struct fake *site, uint64_t id);
+enum fake_state fake_state_now(const struct fake_instance *in);
+/* The document of a poll and of an event, in buf. */
+const char *fake_report(const struct fake_instance *in, enum fake_state state, char *buf,
+                        size_t size);
+/* Sets the timer to the next thing that will happen. */
+void fake_arm(struct fake_instance *in);
+void fake_disarm(struct fake_instance *in);
+int fake_answer(struct fake *site, struct vdi_op *op);
+int fake_refuse(struct fake *site, struct vdi_op *op, const struct vdi_error *err);
+
+/* order.c - the ops of an instance that was started. */
+int fake_poll(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
+int fake_bind(void *arg, struct vdi_instance_id id, const char *node, const char *bind_json,
+              struct vdi_op *op);
+int fake_suspend(void *arg, struct vdi_instance_id id, const char *node, const char *mode,
+                 struct vdi_op *op);
+int fake_resume(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
+int fake_reboot(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
+int fake_signal(void *arg, struct vdi_instance_id id, const char *node, int signo,
+                struct vdi_op *op);
+int fake_message(void *arg, struct vdi_instance_id id, const char *node, const char *text,
+                 struct vdi_op *op);
+int fake_capacity(void *arg, struct vdi_op *op);
+
+/* spec.c - what the instance will do, out of its specification. -EINVAL with err. */
+int fake_spec_read(const char *spec_json, int64_t run_usec, bool *ret_batch,
+                   struct fake_script *ret, struct vdi_error *err);
+
+/* keep.c - instances in state_dir; each function does nothing without one. */
+int fake_keep_open(struct fake *site, struct vdi_error *err);
+int fake_keep_write(struct fake_instance *in);
+int fake_keep_epoch(struct fake *site);
+/* One line in the journal; `what` is "start" or "stop". */
+int fake_keep_journal(const struct fake_instance *in, const char *what);
+void fake_keep_remove(const struct fake_instance *in);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spec.c - what a fake instance will do: the second line of its script, or run_ms.
+ *
+ * A line "#FAKE word..." is understood whole or the start is refused: a test
+ * with a slip of the pen must not pass.
+ */
+#include "plugins/site/fake/fake.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_MAX_BYTES 200
+
+static bool read_number(const char *text, int64_t max, int64_t *ret)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    if (!digits || digits > 18 || text[digits])
+        return false;
+    *ret = strtoll(text, NULL, 10);
+    return *ret <= max;
+}
+
+static bool read_word(const char *word, struct fake_script *script)
+{
+    int64_t n;
+
+    if (!strncmp(word, "exit=", 5) && read_number(word + 5, 255, &n))
+        script->exit_code = (int)n;
+    else if (!strncmp(word, "signal=", 7) && read_number(word + 7, 64, &n) && n > 0)
+        script->exit_signal = (int)n;
+    else if (!strncmp(word, "after_ms=", 9) && read_number(word + 9, FAKE_TIME_MAX_MS, &n))
+        script->after_usec = n * USEC_PER_MSEC;
+    else if (!strcmp(word, "crash"))
+        script->crash = true;
+    else if (!strcmp(word, "noboot"))
+        script->noboot = true;
+    else
+        return false;
+    return true;
+}
+
+static int read_line(const char *words, size_t len, struct fake_script *ret, struct vdi_error *err)
+{
+    struct fake_script script = {.ends = true};
+    char line[LINE_MAX_BYTES], *rest;
+
+    if (len >= sizeof(line))
+        return fake_error(err, -EINVAL, "script", "its #FAKE line is longer than %d bytes",
+                          LINE_MAX_BYTES);
+    memcpy(line, words, len);
+    line[len] = '\0';
+    for (char *word = strtok_r(line, " \t\r", &rest); word; word = strtok_r(NULL, " \t\r", &rest))
+        if (!read_word(word, &script))
+            return fake_error(err, -EINVAL, "script",
+                              "its #FAKE line has '%.40s': it takes exit=0..255, signal=1..64, "
+                              "after_ms=N, crash and noboot",
+                              word);
+    *ret = script;
+    return 0;
+}
+
+/* The second line, behind "#FAKE"; NULL: there is none. */
+static const char *fake_line(const char *script, size_t *ret_len)
+{
+    static const char mark[] = "#FAKE";
+    const char *line = strchr(script, '\n');
+
+    if (!line || strncmp(++line, mark, sizeof(mark) - 1) != 0)
+        return NULL;
+    line += sizeof(mark) - 1;
+    *ret_len = strcspn(line, "\n");
+    return line;
+}
+
+int fake_spec_read(const char *spec_json, int64_t run_usec, bool *ret_batch,
+                   struct fake_script *ret, struct vdi_error *err)
+{
+    json_t *spec = json_loads(spec_json ? spec_json : "", JSON_REJECT_DUPLICATES, NULL);
+    const char *kind, *script, *line;
+    size_t len;
+    int r = 0;
+
+    if (!json_is_object(spec)) {
+        json_decref(spec);
+        return fake_error(err, -EINVAL, "spec", "the specification is not a JSON object");
+    }
+    kind = json_string_value(json_object_get(json_object_get(spec, "job"), "kind"));
+    script = json_string_value(json_object_get(json_object_get(spec, "payload"), "script"));
+    *ret_batch = kind && !strcmp(kind, "batch");
+    *ret = (struct fake_script){.ends = *ret_batch && run_usec, .after_usec = run_usec};
+    line = script ? fake_line(script, &len) : NULL;
+    if (line)
+        r = read_line(line, len, ret, err);
+    json_decref(spec);
+    return r;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* site_report.h - what a site says of an instance, and what it is told to start. */
+#ifndef CODEC_SITE_REPORT_H
+#define CODEC_SITE_REPORT_H
+
+#include "codec/field.h"
+#include "model/config.h"
+#include "model/job.h"
+
+enum site_state {
+    SITE_STATE_NONE,
+    SITE_STATE_BUILDING,
+    SITE_STATE_READY,
+    SITE_STATE_SAVED,
+    SITE_STATE_GONE,
+};
+
+struct site_report {
+    uint32_t state; /* enum site_state; polls */
+    bool exited;    /* the batch script ended: exit_code, exit_signal are its */
+    int32_t exit_code, exit_signal;
+    bool failed; /* it ended by no will of its guest (crash, lost node) */
+    char reason[96];
+};
+
+int site_report_decode(const char *json, struct site_report *ret, struct vdi_error *err);
+/* The whole of what the site may need: template, job, payload; an object. */
+void site_spec_write(const struct config_template *t, const struct job *job, const char *payload,
+                     struct buf *out);
+
+#endif

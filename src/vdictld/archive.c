@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive.c - store queries on the store's worker. */
+#include "vdictld/archive.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "vdictld/record.h"
+
+static struct archive_row *row_add(struct archive_query *q)
+{
+    if (q->n_rows >= q->limit)
+        return NULL;
+    return &q->rows[q->n_rows];
+}
+
+static int row_fill(struct archive_query *q, struct archive_row *row, const char *key,
+                    const char *type, const char *body, size_t len)
+{
+    row->key = strdup(key);
+    row->type = strdup(type);
+    row->body = malloc(len + 1);
+    row->body_len = len;
+    q->n_rows++;
+    if (!row->key || !row->type || !row->body)
+        return -ENOMEM;
+    memcpy(row->body, body, len);
+    row->body[len] = '\0';
+    return 0;
+}
+
+static int take_record(void *arg, const struct vdi_store_record *r)
+{
+    struct archive_query *q = arg;
+    struct archive_row *row = row_add(q);
+
+    if (!row || !record_is_good(r))
+        return 0;
+    row->seq = r->seq;
+    row->time_usec = r->time_usec;
+    row->version = r->version;
+    return row_fill(q, row, r->key, r->type, r->body, r->body_len);
+}
+
+static int take_object(void *arg, const struct vdi_store_object *o)
+{
+    struct archive_query *q = arg;
+    struct archive_row *row = row_add(q);
+
+    if (!row || !object_is_good(o))
+        return 0;
+    row->seq = o->seq;
+    row->time_usec = o->begin_usec;
+    row->version = o->version;
+    return row_fill(q, row, o->key, o->state, o->body, o->body_len);
+}
+
+static void ask_work(void *arg)
+{
+    struct archive_query *q = arg;
+    struct vdi_store_query query = {
+        .noun = q->noun,
+        .key = *q->key ? q->key : NULL,
+        .owner = *q->owner ? q->owner : NULL,
+        .from_usec = q->from_usec,
+        .to_usec = q->to_usec,
+        .after_seq = q->after_seq,
+        .after_key = *q->after_key ? q->after_key : NULL,
+        .limit = q->limit,
+    };
+    const struct vdi_store_ops *ops = &q->core->store_ops;
+
+    q->rows = calloc(q->limit, sizeof(*q->rows));
+    if (!q->rows)
+        q->result = error_set(&q->err, ENOMEM, "", "out of memory");
+    else if (q->events)
+        q->result = ops->query_events(q->core->store, &query, take_record, q, &q->err);
+    else
+        q->result = ops->query_archive(q->core->store, &query, take_object, q, &q->err);
+}
+
+static void ask_done(void *arg, bool dropped)
+{
+    struct archive_query *q = arg;
+
+    if (dropped)
+        q->result = error_set(&q->err, ESHUTDOWN, "", "the controller is stopping");
+    q->done(q->arg, q);
+    for (size_t i = 0; i < q->n_rows; i++) {
+        free(q->rows[i].key);
+        free(q->rows[i].type);
+        free(q->rows[i].body);
+    }
+    free(q->rows);
+    free(q);
+}
+
+int archive_ask(struct core *core, const struct archive_query *q)
+{
+    struct archive_query *copy = malloc(sizeof(*copy));
+    int r;
+
+    if (!copy)
+        return -ENOMEM;
+    *copy = *q;
+    copy->core = core;
+    copy->rows = NULL;
+    copy->n_rows = 0;
+    copy->result = 0;
+    r = workers_post(core->store_worker, ask_work, ask_done, copy);
+    if (r < 0)
+        free(copy);
+    return r;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * call.h - one REST request on its way: who asks for what, and its one answer.
+ *
+ * A handler is called with a verified principal whose role is enough. It
+ * answers exactly once, then or after a commit, with one of call_reply*;
+ * that frees the call.
+ */
+#ifndef VDICTLD_CALL_H
+#define VDICTLD_CALL_H
+
+#include "codec/request.h"
+#include "vdictld/core.h"
+
+#define CALL_WHO_MAX (VDI_REALM_MAX + VDI_NAME_MAX + 2)
+
+struct call {
+    struct core *core;
+    struct http_request *http;
+    struct request_match match;
+    struct vdi_principal who;
+    char who_text[CALL_WHO_MAX]; /* "unix:anna" */
+    enum request_role role;
+    int64_t begin_usec;
+    uint64_t job; /* for handlers that wait for a commit */
+    char key[80];
+};
+
+void call_dispatch(struct call *call); /* dispatch.c: to its handler */
+/* Sends and frees. `body` is emptied. */
+void call_reply(struct call *call, unsigned status, const char *content_type, struct buf *body);
+void call_reply_json(struct call *call, unsigned status, struct buf *body);
+/* A problem document (RFC 9457); the status follows from err->code. */
+void call_refuse(struct call *call, const struct vdi_error *err);
+unsigned call_status(const struct vdi_error *err);
+void call_write_problem(const struct vdi_error *err, unsigned status, struct buf *out);
+/* Refuses with a fresh error. */
+void call_refuse_with(struct call *call, int code, const char *field, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Writes the answered call down in the audit log. */
+void call_audit(struct call *call, unsigned status, const char *detail);
+
+bool call_is_operator(const struct call *call);
+bool call_in_groups(const struct call *call, const struct config_names *groups);
+/* The job named in the path, if the caller may see it; else refuses and returns NULL
+ * ("no such job" and "not yours" are the same answer). */
+const struct job *call_job(struct call *call);
+bool call_sees(const struct call *call, const char *owner);
+/* A query parameter that is a number; false: refused already. */
+bool call_number(struct call *call, const char *name, uint64_t initial, uint64_t max,
+                 uint64_t *ret);
+
+#endif

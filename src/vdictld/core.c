@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core.c - looking objects up, and beginning events. */
+#include "vdictld/core.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+const char *core_holder(void)
+{
+    static char holder[80];
+
+    if (!*holder) {
+        gethostname(holder, sizeof(holder) - 16);
+        snprintf(holder + strlen(holder), 16, ":%d", (int)getpid());
+    }
+    return holder;
+}
+
+static const void *find(struct core *core, enum noun_id noun, uint64_t id, const char *key,
+                        bool staged)
+{
+    const struct slot *slot = table_slot(events_table(core->events, noun), id, key, false);
+
+    if (!slot)
+        return NULL;
+    return staged ? slot->staged : slot->pub;
+}
+
+const struct job *core_job(struct core *core, uint64_t id)
+{
+    return find(core, NOUN_JOB, id, NULL, false);
+}
+
+const struct job *core_job_staged(struct core *core, uint64_t id)
+{
+    return find(core, NOUN_JOB, id, NULL, true);
+}
+
+const struct instance *core_instance(struct core *core, uint64_t id)
+{
+    return find(core, NOUN_INSTANCE, id, NULL, false);
+}
+
+const struct instance *core_instance_staged(struct core *core, uint64_t id)
+{
+    return find(core, NOUN_INSTANCE, id, NULL, true);
+}
+
+const struct node *core_node(struct core *core, const char *name)
+{
+    return find(core, NOUN_NODE, 0, name, false);
+}
+
+const struct node *core_node_staged(struct core *core, const char *name)
+{
+    return find(core, NOUN_NODE, 0, name, true);
+}
+
+const struct token *core_token(struct core *core, const char *id)
+{
+    return find(core, NOUN_TOKEN, 0, id, false);
+}
+
+int core_add_job(struct txn *txn, uint64_t id, const struct job_event *event, struct vdi_error *err)
+{
+    return txn_add(txn, NOUN_JOB, id, NULL, event, err);
+}
+
+int core_add_instance(struct txn *txn, uint64_t id, const struct instance_event *event,
+                      struct vdi_error *err)
+{
+    return txn_add(txn, NOUN_INSTANCE, id, NULL, event, err);
+}
+
+struct job_event core_job_event(struct core *core, enum job_event_type type, const char *by,
+                                const char *reason)
+{
+    struct job_event event = {.type = type, .time_usec = loop_now_usec(core->loop)};
+
+    str_copy(event.by, sizeof(event.by), by);
+    str_copy(event.reason, sizeof(event.reason), reason);
+    return event;
+}
+
+struct instance_event core_instance_event(struct core *core, enum instance_event_type type,
+                                          const char *reason)
+{
+    struct instance_event event = {.type = type, .time_usec = loop_now_usec(core->loop)};
+
+    str_copy(event.reason, sizeof(event.reason), reason);
+    return event;
+}

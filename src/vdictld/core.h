@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * core.h - the controller: what its parts share.
+ *
+ * One struct core per process, made in main.c. Every part owns its own struct;
+ * core only points at them.
+ */
+#ifndef VDICTLD_CORE_H
+#define VDICTLD_CORE_H
+
+#include "host/host.h"
+#include "loop/loop.h"
+#include "model/config.h"
+#include "model/instance.h"
+#include "model/job.h"
+#include "model/node.h"
+#include "model/token.h"
+#include "plan/planner.h"
+#include "vdictld/event.h"
+#include "wire/http_server.h"
+
+struct auth;
+struct budget;
+struct feed;
+struct idem;
+struct life;
+struct queue;
+struct site;
+struct sweep;
+
+struct core {
+    struct loop *loop;
+    char *config_path;
+    struct config *config;
+    struct workers *store_worker;
+    struct host_plugin *store_plugin;
+    struct vdi_store_ops store_ops;
+    void *store;
+    struct events *events;
+    struct http_server *http;
+    struct auth *auth;     /* auth.c: who asks */
+    struct budget *budget; /* budget.c: how often */
+    struct idem *idem;     /* idem.c: retry keys */
+    struct feed *feed;     /* feed.c: /v1/events */
+    struct queue *queue;   /* queue.c: the planner and what it is told */
+    struct life *life;     /* life.c: running instances */
+    struct site *site;     /* site.c: the site plugin and its operations */
+    struct sweep *sweep;   /* sweep.c: what happens now and then */
+    int64_t start_usec;
+    uint64_t replies[6]; /* by first digit of the status */
+    bool stopping;
+};
+
+/* The one principal under which the controller itself acts. */
+#define CORE_SELF "vdictld"
+
+/* "host:pid": who holds the lease of the store. */
+const char *core_holder(void);
+#define LEASE_TTL_USEC INT64_C(30000000)
+
+/* Published (readers) and staged (checks) objects; NULL: there is none. */
+const struct job *core_job(struct core *core, uint64_t id);
+const struct job *core_job_staged(struct core *core, uint64_t id);
+const struct instance *core_instance(struct core *core, uint64_t id);
+const struct instance *core_instance_staged(struct core *core, uint64_t id);
+const struct node *core_node(struct core *core, const char *name);
+const struct node *core_node_staged(struct core *core, const char *name);
+const struct token *core_token(struct core *core, const char *id);
+
+/* Stages one event of a job, instance, ... in the transaction. */
+int core_add_job(struct txn *txn, uint64_t id, const struct job_event *event,
+                 struct vdi_error *err);
+int core_add_instance(struct txn *txn, uint64_t id, const struct instance_event *event,
+                      struct vdi_error *err);
+
+/* An event of a job begun with now, by whom and (may be "") why. */
+struct job_event core_job_event(struct core *core, enum job_event_type type, const char *by,
+                                const char *reason);
+struct instance_event core_instance_event(struct core *core, enum instance_event_type type,
+                                          const char *reason);
+
+#endif

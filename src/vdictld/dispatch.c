@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dispatch.c - every request takes the same way: row, credential, budget, role, handler.
+ *
+ * Nothing about an object is said before the caller is known, and a caller who
+ * may not use a request learns only that.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "vdictld/auth.h"
+#include "vdictld/budget.h"
+#include "vdictld/handlers.h"
+
+static void (*const handlers[REQUEST_N])(struct call *call) = {
+    [REQUEST_PING] = handle_ping,
+    [REQUEST_OPENAPI] = handle_openapi,
+    [REQUEST_METRICS] = handle_metrics,
+    [REQUEST_JOB_LIST] = handle_job_list,
+    [REQUEST_JOB_SUBMIT] = handle_job_submit,
+    [REQUEST_JOB_SHOW] = handle_job_show,
+    [REQUEST_JOB_UPDATE] = handle_job_update,
+    [REQUEST_JOB_CANCEL] = handle_job_cancel,
+    [REQUEST_JOB_HOLD] = handle_job_hold,
+    [REQUEST_JOB_RELEASE] = handle_job_release,
+    [REQUEST_JOB_SUSPEND] = handle_job_suspend,
+    [REQUEST_JOB_RESUME] = handle_job_resume,
+    [REQUEST_JOB_EXTEND] = handle_job_extend,
+    [REQUEST_JOB_REQUEUE] = handle_job_requeue,
+    [REQUEST_JOB_CONNECTION] = handle_job_connection,
+    [REQUEST_JOB_OUTPUT] = handle_job_output,
+    [REQUEST_JOB_LOG] = handle_job_log,
+    [REQUEST_JOB_EVENTS] = handle_job_events,
+    [REQUEST_JOB_WHY] = handle_job_why,
+    [REQUEST_INSTANCE_LIST] = handle_instance_list,
+    [REQUEST_INSTANCE_SHOW] = handle_instance_show,
+    [REQUEST_NODE_LIST] = handle_node_list,
+    [REQUEST_NODE_SHOW] = handle_node_show,
+    [REQUEST_NODE_UPDATE] = handle_node_update,
+    [REQUEST_PARTITION_LIST] = handle_partitions,
+    [REQUEST_QOS_LIST] = handle_qos,
+    [REQUEST_TEMPLATE_LIST] = handle_templates,
+    [REQUEST_TOKEN_ISSUE] = handle_token_issue,
+    [REQUEST_TOKEN_LIST] = handle_token_list,
+    [REQUEST_TOKEN_REVOKE] = handle_token_revoke,
+    [REQUEST_AUDIT_LIST] = handle_audit_list,
+    [REQUEST_EVENTS] = handle_events,
+    [REQUEST_DIAG] = handle_diag,
+    [REQUEST_RECONFIGURE] = handle_reconfigure,
+};
+
+/* A token's scope narrows what its holder may do; none widens it. */
+static bool scope_allows(const struct call *call)
+{
+    const char *scope = call->who.scope;
+    const struct request *request = call->match.request;
+
+    if (!*scope)
+        return true;
+    if (!strcmp(scope, "jobs:read"))
+        return str_starts_with(request->name, "job.") && !request->changes;
+    if (!strcmp(scope, "jobs:write"))
+        return str_starts_with(request->name, "job.");
+    return false;
+}
+
+static void identified(struct call *call, int result, const struct vdi_error *err)
+{
+    const struct request *request = call->match.request;
+    const struct config *config = call->core->config;
+
+    if (result < 0) {
+        call_refuse(call, err);
+        return;
+    }
+    if (!budget_take(call->core->budget, call->who_text, config->requests_per_sec,
+                     config->requests_burst, loop_monotonic_usec(call->core->loop))) {
+        struct vdi_error over;
+
+        error_set(&over, EUSERS, "", "%s asks too often", call->who_text);
+        error_hint(&over, NULL, "wait a second; follow /v1/events instead of polling");
+        call_refuse(call, &over);
+        return;
+    }
+    if (call->role < request->role || !scope_allows(call)) {
+        call_refuse_with(call, EPERM, "", "%s needs the role '%s'%s", request->name,
+                         request_role_names[request->role],
+                         scope_allows(call) ? "" : ", and the token's scope does not cover it");
+        return;
+    }
+    handlers[request->id](call);
+}
+
+struct query_check {
+    const char *taken;
+    char unknown[48];
+};
+
+/* Is `name` one of the comma-separated words? */
+static bool list_has(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+
+    while (*list) {
+        size_t n = strcspn(list, ",");
+
+        if (n == len && !strncmp(list, name, n))
+            return true;
+        list += n + (list[n] == ',');
+    }
+    return false;
+}
+
+static void check_query(void *arg, const char *name, const char *value)
+{
+    struct query_check *check = arg;
+
+    if (!list_has(check->taken, name))
+        str_copy(check->unknown, sizeof(check->unknown), name);
+}
+
+/* Unknown parameters and bodies that nobody reads are refused, not ignored. */
+static bool check_shape(struct call *call)
+{
+    const struct request *request = call->match.request;
+    struct query_check check = {.taken = request->query};
+    size_t len;
+
+    http_request_each_query(call->http, check_query, &check);
+    if (check.unknown[0]) {
+        call_refuse_with(call, EINVAL, check.unknown, "%s takes no parameter '%s'", request->name,
+                         check.unknown);
+        return false;
+    }
+    http_request_body(call->http, &len);
+    if (len && !request->input) {
+        call_refuse_with(call, EINVAL, "body", "%s takes no body", request->name);
+        return false;
+    }
+    return true;
+}
+
+void dispatch_http(void *arg, struct http_request *http)
+{
+    struct core *core = arg;
+    struct call *call = calloc(1, sizeof(*call));
+    char allow[64];
+    int r;
+
+    if (!call) {
+        http_request_reply(http, 503, "text/plain", NULL);
+        return;
+    }
+    call->core = core;
+    call->http = http;
+    call->begin_usec = loop_monotonic_usec(core->loop);
+    r = request_find(http_request_method(http), http_request_path(http), &call->match, allow,
+                     sizeof(allow));
+    if (r == -EOPNOTSUPP) {
+        http_request_add_header(http, "Allow", allow);
+        call_refuse_with(call, EOPNOTSUPP, "method", "this path takes %s, not %s", allow,
+                         http_request_method(http));
+    } else if (r < 0) {
+        call_refuse_with(call, ENOENT, "path", "there is no %.80s; see /v1/openapi.json",
+                         http_request_path(http));
+    } else if (!check_shape(call)) {
+        return;
+    } else if (call->match.request->role == ROLE_NOBODY) {
+        handlers[call->match.request->id](call);
+    } else {
+        auth_identify(core->auth, call, identified);
+    }
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handlers.h - one function per row of the request table, bound in dispatch.c. */
+#ifndef VDICTLD_HANDLERS_H
+#define VDICTLD_HANDLERS_H
+
+#include "vdictld/call.h"
+
+/* A new connection's request; arg is struct core. The http server calls it. */
+void dispatch_http(void *arg, struct http_request *http);
+
+/* info.c */
+void handle_ping(struct call *call);
+void handle_partitions(struct call *call);
+void handle_qos(struct call *call);
+void handle_templates(struct call *call);
+void handle_diag(struct call *call);
+void handle_metrics(struct call *call);
+/* openapi.c */
+void handle_openapi(struct call *call);
+/* jobs.c */
+void handle_job_list(struct call *call);
+void handle_job_show(struct call *call);
+void handle_job_events(struct call *call);
+void handle_job_log(struct call *call);
+void handle_job_why(struct call *call);
+/* submit.c */
+void handle_job_submit(struct call *call);
+/* job_act.c */
+void handle_job_update(struct call *call);
+void handle_job_cancel(struct call *call);
+void handle_job_hold(struct call *call);
+void handle_job_release(struct call *call);
+void handle_job_suspend(struct call *call);
+void handle_job_resume(struct call *call);
+void handle_job_extend(struct call *call);
+void handle_job_requeue(struct call *call);
+/* site_calls.c: answered by the site of the job */
+void handle_job_connection(struct call *call);
+void handle_job_output(struct call *call);
+/* instances.c, nodes.c, tokens.c */
+void handle_instance_list(struct call *call);
+void handle_instance_show(struct call *call);
+void handle_node_list(struct call *call);
+void handle_node_show(struct call *call);
+void handle_node_update(struct call *call);
+void handle_token_issue(struct call *call);
+void handle_token_list(struct call *call);
+void handle_token_revoke(struct call *call);
+/* audit.c, feed.c, reconfigure.c */
+void handle_audit_list(struct call *call);
+void handle_events(struct call *call);
+void handle_reconfigure(struct call *call);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * idem.h - Idempotency-Key: a retried submit finds the job of the first one.
+ *
+ * Keys belong to a principal and are kept for 24 hours, longer than the job
+ * itself if need be; they come back from the store with jobs and snapshots.
+ */
+#ifndef VDICTLD_IDEM_H
+#define VDICTLD_IDEM_H
+
+#include "vdictld/event.h"
+
+#define IDEM_KEEP_USEC (INT64_C(24) * 3600 * 1000000)
+
+struct idem;
+
+struct idem *idem_new(void);
+void idem_free(struct idem *idem);
+/* The job of the key, or 0. *ret_digest (borrowed) is the digest of its request. */
+uint64_t idem_find(const struct idem *idem, const char *owner, const char *key,
+                   const char **ret_digest);
+/* A key that is there already is left as it is. */
+int idem_put(struct idem *idem, const char *owner, const char *key, const char *digest,
+             uint64_t job, int64_t time_usec);
+/* The submit was undone. */
+void idem_remove(struct idem *idem, const char *owner, const char *key);
+/* Forgets what is older than IDEM_KEEP_USEC. */
+void idem_expire(struct idem *idem, int64_t now_usec);
+/* For snapshots. */
+size_t idem_collect(struct idem *idem, struct events_extra **ret);
+void idem_restore(struct idem *idem, const struct vdi_store_object *row);
+
+#endif

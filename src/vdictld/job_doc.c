@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job_doc.c - the document of a job, with place, estimate and blockers while it waits. */
+#include "vdictld/job_doc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/time.h"
+#include "vdictld/queue.h"
+
+static const char *const estimate_names[] = {
+    "place", "estimated_start_time", "estimated_node", "blocker", NULL,
+};
+
+static bool is_estimate(const char *name, size_t len)
+{
+    for (size_t i = 0; estimate_names[i]; i++)
+        if (strlen(estimate_names[i]) == len && !memcmp(estimate_names[i], name, len))
+            return true;
+    return false;
+}
+
+int job_doc_columns(const char *fields, bool estimates, struct job_doc_columns *ret,
+                    struct vdi_error *err)
+{
+    struct buf own = BUF_INIT(4096);
+    int r = 0;
+
+    *ret = (struct job_doc_columns){.chosen = !str_is_empty(fields), .estimates = estimates};
+    while (ret->chosen && *fields) {
+        size_t n = strcspn(fields, ",");
+
+        if (is_estimate(fields, n)) {
+            ret->estimates = true;
+        } else {
+            buf_puts(&own, own.len ? "," : "");
+            buf_append(&own, fields, n);
+        }
+        fields += n + (fields[n] == ',');
+    }
+    if (own.len)
+        r = job_columns_parse(own.data, &ret->columns, err);
+    buf_done(&own);
+    return r;
+}
+
+static void write_time(struct buf *out, int64_t usec)
+{
+    char text[40];
+
+    if (usec)
+        buf_printf(out, "\"%s\"", time_to_rfc3339(usec, text));
+    else
+        buf_puts(out, "null");
+}
+
+void job_doc_write_why(const struct plan_why *why, bool blockers, struct buf *out)
+{
+    const char *binding = why->n_blockers ? plan_blocker_name(why->blockers[0].type) : "";
+
+    buf_printf(out, ",\"place\":%" PRIu64 ",\"estimated_start_time\":", why->place);
+    write_time(out, why->start_usec);
+    buf_puts(out, ",\"estimated_node\":");
+    json_write_string(out, why->node);
+    if (!blockers) {
+        buf_puts(out, ",\"blocker\":");
+        json_write_string(out, binding);
+    }
+}
+
+void job_doc_write(struct core *core, const struct job *job, const struct job_doc_columns *columns,
+                   struct buf *out)
+{
+    struct plan_why why = {0};
+
+    job_write_open(job, columns->chosen ? &columns->columns : NULL, out);
+    if (columns->estimates) {
+        struct buf more = BUF_INIT(0);
+
+        if (job->state == JOB_PENDING)
+            queue_why(core->queue, job->id, &why);
+        job_doc_write_why(&why, false, &more);
+        /* the first comma falls away when nothing stands before it */
+        buf_puts(out, columns->chosen && !columns->columns.n ? more.data + 1 : more.data);
+        buf_done(&more);
+    }
+    buf_putc(out, '}');
+}
+
+static const char *const resources[] = {
+    [PLAN_BLOCK_CPUS] = "cpus",
+    [PLAN_BLOCK_MEMORY] = "memory_mib",
+    [PLAN_BLOCK_GPUS] = "gpus",
+};
+
+static void text_resource(const struct plan_blocker *b, bool name_job, struct buf *out)
+{
+    char until[40];
+
+    buf_printf(out, "needs %" PRIu64 " %s; at most %" PRIu64 " free on one node", b->need,
+               resources[b->type], b->free);
+    if (b->until_usec)
+        buf_printf(out, " until %s", time_to_rfc3339(b->until_usec, until));
+    if (b->job && name_job)
+        buf_printf(out, " (job %" PRIu64 ")", b->job);
+}
+
+/* One blocker as a person would say it. */
+static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out)
+{
+    char until[40];
+
+    switch (b->type) {
+    case PLAN_BLOCK_HELD_USER:
+        buf_puts(out, "held by its owner; release it with vdictl release");
+        break;
+    case PLAN_BLOCK_HELD_ADMIN:
+        buf_puts(out, "held by an operator");
+        break;
+    case PLAN_BLOCK_UNKNOWN:
+        buf_puts(out, "its record was damaged: waits for the nodes' reports or an operator");
+        break;
+    case PLAN_BLOCK_BEGIN:
+        buf_printf(out, "not to begin before %s", time_to_rfc3339(b->until_usec, until));
+        break;
+    case PLAN_BLOCK_PARTITION:
+        buf_printf(out, "partition '%s' is down or gone", b->subject);
+        break;
+    case PLAN_BLOCK_NO_NODE:
+        buf_printf(out, "no node of its partition could ever hold it%s%s", *b->subject ? ": " : "",
+                   b->subject);
+        break;
+    case PLAN_BLOCK_NODES_OUT:
+        buf_printf(out, "the nodes that could hold it are down or drained%s%s",
+                   *b->subject ? ": " : "", b->subject);
+        break;
+    case PLAN_BLOCK_PRIORITY:
+        buf_printf(out, "%" PRIu64 " jobs are before it", b->count);
+        break;
+    case PLAN_BLOCK_CPUS:
+    case PLAN_BLOCK_MEMORY:
+    case PLAN_BLOCK_GPUS:
+        text_resource(b, name_job, out);
+        break;
+    case PLAN_N_BLOCKERS:
+        break;
+    }
+}
+
+void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool name_job,
+                           struct buf *out)
+{
+    struct buf text = BUF_INIT(400);
+    bool is_resource = b->type >= PLAN_BLOCK_CPUS;
+
+    text_of(b, name_job, &text);
+    buf_puts(out, "{\"reason\":");
+    json_write_string(out, plan_blocker_name(b->type));
+    buf_puts(out, ",\"resource\":");
+    json_write_string(out, is_resource ? resources[b->type] : "");
+    buf_printf(out,
+               ",\"need\":%" PRIu64 ",\"free\":%" PRIu64 ",\"count\":%" PRIu64 ",\"job\":", b->need,
+               b->free, b->count);
+    if (b->job && name_job)
+        buf_printf(out, "%" PRIu64, b->job);
+    else
+        buf_puts(out, "null");
+    buf_puts(out, ",\"until\":");
+    write_time(out, b->until_usec);
+    buf_puts(out, ",\"subject\":");
+    json_write_string(out, b->subject);
+    buf_puts(out, ",\"text\":");
+    json_write_string(out, text.data ? text.data : "");
+    buf_putc(out, '}');
+    buf_done(&text);
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * job_list.c - GET /v1/jobs: a page written in slices.
+ *
+ * A slice is what fits in SLICE_BYTES and SLICE_USEC; between slices the loop
+ * does other work, and the cursor is the id of the last job, so jobs may come
+ * and go meanwhile. With state=all the archive follows, newest job first.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hostlist.h"
+#include "base/str.h"
+#include "codec/job_codec.h"
+#include "vdictld/archive.h"
+#include "vdictld/handlers.h"
+#include "vdictld/job_doc.h"
+#include "vdictld/queue.h"
+
+#define SLICE_BYTES (256u << 10)
+#define SLICE_USEC 4000
+#define SLICE_LOOKS 64 /* jobs between two looks at the clock */
+#define LIMIT_MAX 1000000
+#define ARCHIVE_PAGE 500
+
+struct job_filter {
+    uint32_t states; /* bit per enum job_state; 0: not ended */
+    bool all;
+    bool archive; /* some of the states are ends: those that left memory count too */
+    char owner[CALL_WHO_MAX];
+    const char *owner_name; /* in owner, after the realm */
+    char partition[64], name[130], node[64], account[64], qos[64];
+    int kind; /* -1: any */
+    uint64_t *ids;
+    size_t n_ids;
+};
+
+static void job_list_ready(void *arg);
+
+struct job_list {
+    struct core *core;
+    struct http_stream *stream;
+    struct source *again; /* the next slice, after the loop's other work */
+    struct job_filter filter;
+    struct job_doc_columns columns;
+    bool operator_sees;
+    char who[CALL_WHO_MAX];
+    uint64_t after, limit, n;
+    bool first;
+    bool in_archive, asking, gone;
+    char archive_after[64];
+};
+
+static void list_free(struct job_list *l)
+{
+    source_free(l->again);
+    free(l->filter.ids);
+    free(l);
+}
+
+static bool filter_state(const struct job_filter *f, enum job_state state)
+{
+    if (f->all)
+        return true;
+    if (f->states)
+        return f->states & (1u << state);
+    return !job_state_is_end(state);
+}
+
+static bool filter_id(const struct job_filter *f, uint64_t id)
+{
+    for (size_t i = 0; i < f->n_ids; i++)
+        if (f->ids[i] == id)
+            return true;
+    return f->n_ids == 0;
+}
+
+static bool word_is(const char *want, const char *is)
+{
+    return !*want || !strcmp(want, is);
+}
+
+static bool filter_owner(const struct job_filter *f, const char *owner)
+{
+    const char *colon;
+
+    if (!*f->owner)
+        return true;
+    if (strchr(f->owner, ':'))
+        return !strcmp(f->owner, owner);
+    colon = strrchr(owner, ':');
+    return !strcmp(f->owner, colon ? colon + 1 : owner);
+}
+
+static bool filter_job(const struct job_list *l, const struct job *job)
+{
+    const struct job_filter *f = &l->filter;
+    const struct job_spec *s = job->spec;
+
+    if (!l->operator_sees && strcmp(l->who, s->owner) != 0)
+        return false;
+    return filter_state(f, job->state) && filter_owner(f, s->owner) &&
+           word_is(f->partition, s->partition) && word_is(f->name, s->name) &&
+           word_is(f->node, job->node) && word_is(f->account, s->account) &&
+           word_is(f->qos, s->qos) && (f->kind < 0 || (uint32_t)f->kind == s->kind) &&
+           filter_id(f, job->id);
+}
+
+static void write_one(struct job_list *l, const struct job *job, struct buf *out)
+{
+    if (!l->first)
+        buf_putc(out, ',');
+    l->first = false;
+    job_doc_write(l->core, job, &l->columns, out);
+    l->n++;
+}
+
+static void finish(struct job_list *l, struct buf *out, const char *next)
+{
+    buf_puts(out, "],\"next\":");
+    if (next)
+        json_write_string(out, next);
+    else
+        buf_puts(out, "null");
+    buf_putc(out, '}');
+    http_stream_send(l->stream, out->data, out->len);
+    http_stream_end(l->stream);
+}
+
+static void archive_rows(void *arg, const struct archive_query *q)
+{
+    struct job_list *l = arg;
+    struct buf out = BUF_INIT(0);
+
+    l->asking = false;
+    if (l->gone) {
+        list_free(l);
+        return;
+    }
+    for (size_t i = 0; q->result >= 0 && i < q->n_rows && l->n < l->limit; i++) {
+        struct job *job = NULL;
+        uint64_t id = 0;
+
+        str_copy(l->archive_after, sizeof(l->archive_after), q->rows[i].key);
+        if (str_to_u64(q->rows[i].key, 1, INT64_MAX, &id) < 0 || core_job(l->core, id))
+            continue; /* still in memory: it was listed from there */
+        if (job_snapshot_decode(id, q->rows[i].version, q->rows[i].body, q->rows[i].body_len, &job,
+                                NULL) < 0)
+            continue;
+        if (filter_job(l, job))
+            write_one(l, job, &out);
+        job_unref(job);
+    }
+    if (q->result < 0 || q->n_rows < ARCHIVE_PAGE || l->n >= l->limit) {
+        char cursor[80];
+
+        snprintf(cursor, sizeof(cursor), "a%s", l->archive_after);
+        finish(l, &out, l->n >= l->limit ? cursor : NULL);
+    } else if (out.len) {
+        http_stream_send(l->stream, out.data, out.len); /* `ready` asks for the next page */
+    } else {
+        job_list_ready(l);
+    }
+    buf_done(&out);
+}
+
+static void ask_archive(struct job_list *l)
+{
+    struct archive_query q = {
+        .noun = "job",
+        .limit = ARCHIVE_PAGE,
+        .done = archive_rows,
+        .arg = l,
+    };
+    struct buf out = BUF_INIT(0);
+
+    if (!l->operator_sees)
+        str_copy(q.owner, sizeof(q.owner), l->who);
+    str_copy(q.after_key, sizeof(q.after_key), l->archive_after);
+    l->asking = true;
+    if (archive_ask(l->core, &q) < 0) {
+        l->asking = false;
+        finish(l, &out, NULL);
+        buf_done(&out);
+    }
+}
+
+/* One slice of the live jobs; true when there are more. */
+static bool slice(struct job_list *l, struct buf *out)
+{
+    struct table *t = events_table(l->core->events, NOUN_JOB);
+    int64_t until = loop_monotonic_usec(l->core->loop) + SLICE_USEC;
+    size_t i = table_after(t, l->after);
+
+    for (unsigned looks = 1; i < table_end(t); i++, looks++) {
+        const struct slot *slot = table_at(t, i);
+
+        if (!slot || !slot->pub)
+            continue;
+        if (l->n >= l->limit || out->len >= SLICE_BYTES)
+            return true;
+        if (looks % SLICE_LOOKS == 0 && loop_monotonic_usec(l->core->loop) > until)
+            return true;
+        l->after = slot->id;
+        if (filter_job(l, slot->pub))
+            write_one(l, slot->pub, out);
+    }
+    return false;
+}
+
+static void job_list_ready(void *arg)
+{
+    struct job_list *l = arg;
+    struct buf out = BUF_INIT(0);
+    char cursor[24];
+    bool more;
+
+    if (l->asking)
+        return;
+    if (l->in_archive) {
+        ask_archive(l);
+        return;
+    }
+    more = slice(l, &out);
+    if (more && l->n < l->limit) {
+        if (out.len)
+            http_stream_send(l->stream, out.data, out.len);
+        else
+            source_rearm(l->again, 0); /* nothing matched in this slice */
+    } else if (!more && l->filter.archive && l->n < l->limit) {
+        l->in_archive = true;
+        if (out.len)
+            http_stream_send(l->stream, out.data, out.len);
+        else
+            ask_archive(l);
+    } else {
+        snprintf(cursor, sizeof(cursor), "%" PRIu64, l->after);
+        finish(l, &out, more ? cursor : NULL);
+    }
+    buf_done(&out);
+}
+
+static void job_list_closed(void *arg)
+{
+    struct job_list *l = arg;
+
+    l->gone = true;
+    if (!l->asking)
+        list_free(l);
+}
+
+/* ---- what was asked for ---- */
+
+static int parse_states(const char *text, struct job_filter *f, struct vdi_error *err)
+{
+    char word[24];
+
+    if (!strcmp(text, "all")) {
+        f->all = f->archive = true;
+        return 0;
+    }
+    while (*text) {
+        size_t n = strcspn(text, ",");
+        enum job_state state;
+
+        snprintf(word, sizeof(word), "%.*s", (int)(n < 23 ? n : 23), text);
+        state = job_state_from(word);
+        if (state == JOB_NONE) {
+            error_set(err, EINVAL, "state", "there is no job state '%s'", word);
+            error_hint(err, NULL, "PENDING, RUNNING, ... or their letters, or all");
+            return -EINVAL;
+        }
+        f->states |= 1u << state;
+        f->archive |= job_state_is_end(state);
+        text += n + (text[n] == ',');
+    }
+    return 0;
+}
+
+static int parse_ids(const char *text, struct job_filter *f, struct vdi_error *err)
+{
+    size_t n = 1;
+
+    for (const char *p = text; *p; p++)
+        n += *p == ',';
+    if (n > 10000) {
+        error_set(err, EINVAL, "id", "%zu ids are too many", n);
+        error_hint(err, "10000 ids", NULL);
+        return -EINVAL;
+    }
+    f->ids = calloc(n, sizeof(*f->ids));
+    if (!f->ids)
+        return error_set(err, ENOMEM, "", "out of memory");
+    while (*text) {
+        char word[24];
+        size_t len = strcspn(text, ",");
+
+        snprintf(word, sizeof(word), "%.*s", (int)(len < 23 ? len : 23), text);
+        if (str_to_u64(word, 1, INT64_MAX, &f->ids[f->n_ids++]) < 0)
+            return error_set(err, EINVAL, "id", "'%s' is not a job id", word);
+        text += len + (text[len] == ',');
+    }
+    return 0;
+}
+
+static const char *query(const struct call *call, const char *name)
+{
+    const char *value = http_request_query(call->http, name);
+
+    return value ? value : "";
+}
+
+static int parse_filter(struct call *call, struct job_filter *f, struct vdi_error *err)
+{
+    const char *kind = query(call, "kind");
+    int r = 0;
+
+    f->kind = -1;
+    str_copy(f->owner, sizeof(f->owner), query(call, "user"));
+    if (str_equal(query(call, "me"), "true"))
+        str_copy(f->owner, sizeof(f->owner), call->who_text);
+    str_copy(f->partition, sizeof(f->partition), query(call, "partition"));
+    str_copy(f->name, sizeof(f->name), query(call, "name"));
+    str_copy(f->node, sizeof(f->node), query(call, "node"));
+    str_copy(f->account, sizeof(f->account), query(call, "account"));
+    str_copy(f->qos, sizeof(f->qos), query(call, "qos"));
+    if (*kind) {
+        f->kind = str_equal(kind, "batch") ? JOB_BATCH : JOB_INTERACTIVE;
+        if (!str_equal(kind, job_kind_names[f->kind]))
+            return error_set(err, EINVAL, "kind", "a job is interactive or batch, not '%.40s'",
+                             kind);
+    }
+    if (*query(call, "state"))
+        r = parse_states(query(call, "state"), f, err);
+    if (r >= 0 && *query(call, "id"))
+        r = parse_ids(query(call, "id"), f, err);
+    return r;
+}
+
+static int parse_after(struct call *call, struct job_list *l, struct vdi_error *err)
+{
+    const char *after = query(call, "after");
+
+    if (*after == 'a') {
+        l->in_archive = true;
+        str_copy(l->archive_after, sizeof(l->archive_after), after + 1);
+        return 0;
+    }
+    if (*after && str_to_u64(after, 0, INT64_MAX, &l->after) < 0)
+        return error_set(err, EINVAL, "after", "'%.40s' is no cursor", after);
+    return 0;
+}
+
+static struct job_list *list_new(struct call *call, struct vdi_error *err)
+{
+    struct job_list *l = calloc(1, sizeof(*l));
+    int r;
+
+    if (!l) {
+        error_set(err, ENOMEM, "", "out of memory");
+        return NULL;
+    }
+    l->core = call->core;
+    l->again = loop_timer(call->core->loop, -1, job_list_ready, l);
+    l->first = true;
+    l->operator_sees = call_is_operator(call) || call->core->config->visible_all;
+    str_copy(l->who, sizeof(l->who), call->who_text);
+    r = parse_filter(call, &l->filter, err);
+    if (r >= 0)
+        r = parse_after(call, l, err);
+    if (r >= 0)
+        r = job_doc_columns(query(call, "fields"), str_equal(query(call, "estimates"), "true"),
+                            &l->columns, err);
+    if (r < 0) {
+        list_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void handle_job_list(struct call *call)
+{
+    struct vdi_error err = {0};
+    struct job_list *l;
+    uint64_t limit;
+
+    if (!call_number(call, "limit", LIMIT_MAX, LIMIT_MAX, &limit))
+        return;
+    l = list_new(call, &err);
+    if (!l) {
+        call_refuse(call, &err);
+        return;
+    }
+    l->limit = limit;
+    call->core->replies[2]++;
+    l->stream = http_request_stream(call->http, 200, "application/json", job_list_ready,
+                                    job_list_closed, l);
+    free(call);
+    if (!l->stream) {
+        list_free(l);
+        return;
+    }
+    http_stream_send(l->stream, "{\"jobs\":[", 9);
+}

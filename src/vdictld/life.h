@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * life.h - from a planner's start to the last trace of an instance.
+ *
+ * Everything here is driven by the committed state: for each state of an
+ * instance there is one thing to do next, it is safe to do it twice, and it is
+ * done again after a restart, a failed commit or a failed operation.
+ */
+#ifndef VDICTLD_LIFE_H
+#define VDICTLD_LIFE_H
+
+#include "vdictld/call.h"
+
+struct life;
+
+struct life *life_new(struct core *core);
+void life_free(struct life *life);
+/* After a load: asks the site for every live instance, and goes on from its answer. */
+void life_recover(struct core *core);
+/* The planner's word: this pending job starts on that node. */
+void life_start(struct core *core, uint64_t job, const char *node);
+/* Stages what ends a job: at once when it is pending, else by stopping its instance.
+ * final = JOB_PENDING queues it again. */
+int life_finish(struct core *core, struct txn *txn, uint64_t job, enum job_state final,
+                const char *by, const char *reason, struct vdi_error *err);
+/* The same in a transaction of its own, by the controller itself. */
+void life_end_job(struct core *core, uint64_t job, enum job_state final, const char *reason);
+/* A committed change of a job or an instance. */
+void life_job(struct core *core, const struct job *old, const struct job *now);
+void life_instance(struct core *core, const struct instance *now);
+/* The site's word about an instance: "building", "ready", "gone". */
+void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
+                         const char *json);
+/* Owner's wishes; they answer the call. */
+void life_signal(struct call *call, const struct job *job, int signo);
+void life_suspend(struct call *call, const struct job *job);
+void life_resume(struct call *call, const struct job *job);
+
+#endif

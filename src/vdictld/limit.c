@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limit.c - the time limit of a running job.
+ *
+ * One timer walks the stages in the order of their times; a stage that lies
+ * behind (an extension, a restart) is not repeated.
+ */
+#include "vdictld/limit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "vdictld/life.h"
+#include "vdictld/site.h"
+
+static const int64_t warnings_sec[] = {900, 300, 60};
+#define N_WARNINGS (sizeof(warnings_sec) / sizeof(warnings_sec[0]))
+
+struct limit {
+    struct core *core;
+    uint64_t job;
+    struct source *timer;
+    int64_t end_usec;  /* 0: none */
+    int64_t told_usec; /* stages up to here were done */
+};
+
+static void limit_fire(void *arg);
+
+struct limit *limit_new(struct core *core, uint64_t job)
+{
+    struct limit *limit = calloc(1, sizeof(*limit));
+
+    if (!limit)
+        return NULL;
+    limit->core = core;
+    limit->job = job;
+    limit->told_usec = loop_now_usec(core->loop);
+    limit->timer = loop_timer(core->loop, -1, limit_fire, limit);
+    return limit;
+}
+
+void limit_free(struct limit *limit)
+{
+    if (!limit)
+        return;
+    source_free(limit->timer);
+    free(limit);
+}
+
+/* The next stage after told_usec; the end is the last. */
+static int64_t next_stage(const struct limit *limit, const struct job *job)
+{
+    int64_t next = limit->end_usec;
+    int64_t at;
+
+    for (size_t i = 0; i < N_WARNINGS; i++) {
+        at = limit->end_usec - warnings_sec[i] * USEC_PER_SEC;
+        if (at > limit->told_usec && at < next)
+            next = at;
+    }
+    at = limit->end_usec - (int64_t)job->spec->signal_sec * USEC_PER_SEC;
+    if (job->spec->signal && at > limit->told_usec && at < next)
+        next = at;
+    return next;
+}
+
+void limit_set(struct limit *limit, const struct job *job)
+{
+    int64_t left;
+
+    if (!limit)
+        return;
+    limit->end_usec = job_limit_usec(job);
+    if (!limit->end_usec) {
+        source_rearm(limit->timer, -1);
+        return;
+    }
+    left = next_stage(limit, job) - loop_now_usec(limit->core->loop);
+    source_rearm(limit->timer, left > 0 ? left : 0);
+}
+
+static void told(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    if (result < 0 && result != -ENOSYS)
+        log_warning("a message before the time limit was not delivered: %s", err->detail);
+}
+
+static void warn(struct limit *limit, const struct instance *in, int64_t left_sec)
+{
+    char text[120];
+
+    snprintf(text, sizeof(text), "This session ends in %" PRId64 " minute%s. Save your work.",
+             left_sec / 60, left_sec == 60 ? "" : "s");
+    site_message(limit->core->site, in, text, told, NULL);
+}
+
+static void limit_fire(void *arg)
+{
+    struct limit *limit = arg;
+    const struct job *job = core_job(limit->core, limit->job);
+    const struct instance *in = job ? core_instance(limit->core, job->instance) : NULL;
+    int64_t now = loop_now_usec(limit->core->loop);
+    int64_t left_sec;
+
+    if (!in || !limit->end_usec)
+        return;
+    if (now >= limit->end_usec) {
+        life_end_job(limit->core, job->id, JOB_TIMEOUT, "time limit reached");
+        return;
+    }
+    left_sec = (limit->end_usec - now + USEC_PER_SEC / 2) / USEC_PER_SEC;
+    for (size_t i = 0; i < N_WARNINGS; i++)
+        if (left_sec == warnings_sec[i])
+            warn(limit, in, left_sec);
+    if (job->spec->signal && left_sec == job->spec->signal_sec)
+        site_signal(limit->core->site, in, (int)job->spec->signal, told, NULL);
+    limit->told_usec = now;
+    limit_set(limit, job);
+}

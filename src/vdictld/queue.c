@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue.c - telling the planner, running it in slices, doing what it says.
+ *
+ * The planner is told after a commit, so it never plans on what may be undone.
+ */
+#include "vdictld/queue.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "vdictld/job_doc.h"
+#include "vdictld/life.h"
+
+#define STEP_BUDGET_USEC 5000
+#define STEP_ACTIONS 64
+
+struct owner {
+    uint32_t n;
+    char name[];
+};
+
+struct queue {
+    struct core *core;
+    struct planner *planner;
+    struct source *step;
+    struct hash *owners;
+    uint32_t n;
+    struct queue_stats stats;
+};
+
+static void step(void *arg);
+
+struct queue *queue_new(struct core *core)
+{
+    struct queue *q = calloc(1, sizeof(*q));
+
+    if (!q)
+        return NULL;
+    q->core = core;
+    q->planner = planner_new(1);
+    q->owners = hash_new_str();
+    q->step = loop_timer(core->loop, -1, step, q);
+    if (!q->planner || !q->owners || !q->step) {
+        queue_free(q);
+        return NULL;
+    }
+    return q;
+}
+
+void queue_free(struct queue *q)
+{
+    void *owner;
+
+    if (!q)
+        return;
+    for (size_t i = 0; q->owners && hash_next(q->owners, &i, &owner);)
+        free(owner);
+    hash_free(q->owners);
+    source_free(q->step);
+    planner_free(q->planner);
+    free(q);
+}
+
+/* ---- counts ---- */
+
+static struct owner *owner_get(struct queue *q, const char *name)
+{
+    struct owner *owner = hash_get(q->owners, name);
+
+    if (owner)
+        return owner;
+    owner = calloc(1, sizeof(*owner) + strlen(name) + 1);
+    if (!owner)
+        return NULL;
+    memcpy(owner->name, name, strlen(name) + 1);
+    if (hash_put(q->owners, owner->name, owner) < 0) {
+        free(owner);
+        return NULL;
+    }
+    return owner;
+}
+
+uint32_t queue_jobs(const struct queue *q)
+{
+    return q->n;
+}
+
+uint32_t queue_jobs_of(const struct queue *q, const char *owner)
+{
+    const struct owner *o = hash_get(q->owners, owner);
+
+    return o ? o->n : 0;
+}
+
+void queue_stage(struct queue *q, const char *owner)
+{
+    struct owner *o = owner_get(q, owner);
+
+    q->n++;
+    if (o)
+        o->n++;
+}
+
+void queue_unstage(struct queue *q, const char *owner)
+{
+    struct owner *o = hash_get(q->owners, owner);
+
+    q->n--;
+    if (!o || --o->n)
+        return;
+    hash_remove(q->owners, o->name);
+    free(o);
+}
+
+/* ---- the planner ---- */
+
+static int64_t cpu_usec(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
+}
+
+static void do_action(struct queue *q, const struct plan_action *a)
+{
+    if (a->type == PLAN_START) {
+        q->stats.starts++;
+        life_start(q->core, a->job, a->node);
+    } else if (a->type == PLAN_DEADLINE) {
+        life_end_job(q->core, a->job, JOB_DEADLINE, "its deadline passed before it could start");
+    }
+}
+
+static void step(void *arg)
+{
+    struct queue *q = arg;
+    struct plan_action actions[STEP_ACTIONS];
+    int64_t begin = cpu_usec(), now = loop_now_usec(q->core->loop), next, took;
+    bool more = false;
+    size_t n;
+
+    if (q->core->stopping)
+        return;
+    n = planner_step(q->planner, now, STEP_BUDGET_USEC, actions, STEP_ACTIONS, &more);
+    for (size_t i = 0; i < n; i++)
+        do_action(q, &actions[i]);
+    took = cpu_usec() - begin;
+    q->stats.steps++;
+    q->stats.cpu_usec += took;
+    if (took > q->stats.longest_step_usec)
+        q->stats.longest_step_usec = took;
+    next = planner_next_usec(q->planner);
+    if (more || n == STEP_ACTIONS)
+        source_rearm(q->step, 0);
+    else if (next)
+        source_rearm(q->step, next > now ? next - now : 0);
+}
+
+static void soon(struct queue *q)
+{
+    source_rearm(q->step, 0);
+}
+
+void queue_job(struct queue *q, const struct job *old, const struct job *now)
+{
+    bool was = old && !job_state_is_end(old->state);
+
+    if (was && job_state_is_end(now->state))
+        queue_unstage(q, now->spec->owner);
+    if (job_state_is_end(now->state))
+        planner_remove_job(q->planner, now->id);
+    else if (planner_put_job(q->planner, now) < 0)
+        log_error("planner: no memory for job %" PRIu64, now->id);
+    soon(q);
+}
+
+void queue_node(struct queue *q, const struct node *now)
+{
+    if (now->removed)
+        planner_remove_node(q->planner, now->name);
+    else if (planner_put_node(q->planner, now) < 0)
+        log_error("planner: no memory for node %s", now->name);
+    soon(q);
+}
+
+int queue_configure(struct queue *q)
+{
+    int r = planner_configure(q->planner, q->core->config);
+
+    soon(q);
+    return r;
+}
+
+int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
+{
+    return planner_why(q->planner, job, loop_now_usec(q->core->loop), ret);
+}
+
+/* Nobody planned it: it starts now when nothing is in its way, else not before all that is ends. */
+static void estimate_alone(struct plan_why *why, int64_t now_usec)
+{
+    int64_t latest = now_usec;
+
+    if (why->start_usec)
+        return;
+    for (size_t i = 0; i < why->n_blockers; i++) {
+        if (!why->blockers[i].until_usec)
+            return;
+        if (why->blockers[i].until_usec > latest)
+            latest = why->blockers[i].until_usec;
+    }
+    why->start_usec = latest;
+}
+
+void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
+                      struct buf *out)
+{
+    struct job job = {
+        .refs = 1,
+        .id = INT64_MAX,
+        .spec = (struct job_spec *)spec,
+        .state = JOB_PENDING,
+        .priority = priority,
+        .submit_usec = loop_now_usec(q->core->loop),
+    };
+    struct plan_why why = {0};
+
+    if (planner_put_job(q->planner, &job) >= 0 && queue_why(q, job.id, &why) >= 0)
+        estimate_alone(&why, job.submit_usec);
+    planner_remove_job(q->planner, job.id);
+    buf_printf(out, "{\"priority\":%d", priority);
+    job_doc_write_why(&why, true, out);
+    buf_puts(out, ",\"blockers\":[");
+    for (size_t i = 0; i < why.n_blockers; i++) {
+        if (i)
+            buf_putc(out, ',');
+        job_doc_write_blocker(q->core, &why.blockers[i], false, out);
+    }
+    buf_puts(out, "]}");
+}
+
+bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret)
+{
+    return planner_node_usage(q->planner, node, ret);
+}
+
+static uint32_t times(uint32_t have, uint32_t used, uint32_t each, uint32_t most)
+{
+    uint32_t n;
+
+    if (!each)
+        return most;
+    n = have > used ? (have - used) / each : 0;
+    return n < most ? n : most;
+}
+
+static uint32_t free_on(struct queue *q, const struct node *node, uint32_t cpus,
+                        uint32_t memory_mib, uint32_t gpus)
+{
+    struct plan_usage used = {0};
+    uint32_t n;
+
+    if (!node || !node->up || node->drain || node->removed)
+        return 0;
+    queue_usage(q, node->name, &used);
+    n = times(node->cpus, used.cpus, cpus, UINT32_MAX);
+    n = times(node->memory_mib, used.memory_mib, memory_mib, n);
+    return times(node->gpus, used.gpus, gpus, n);
+}
+
+uint32_t queue_free_now(struct queue *q, const struct config_partition *p, uint32_t cpus,
+                        uint32_t memory_mib, uint32_t gpus)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; p->up && i < p->nodes.n; i++)
+        n += free_on(q, core_node(q->core, p->nodes.names[i]), cpus, memory_mib, gpus);
+    return n;
+}
+
+void queue_stats(struct queue *q, struct queue_stats *ret)
+{
+    *ret = q->stats;
+    q->stats.longest_step_usec = 0;
+}

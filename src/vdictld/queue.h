@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue.h - the planner's place in the controller.
+ *
+ * It is told of every committed change, plans in slices when the loop is idle,
+ * and turns actions into transactions. It also counts jobs by owner, staged
+ * ones included, for the limits.
+ */
+#ifndef VDICTLD_QUEUE_H
+#define VDICTLD_QUEUE_H
+
+#include "vdictld/core.h"
+
+struct queue *queue_new(struct core *core);
+void queue_free(struct queue *q);
+/* Everything in memory, after a load or a new configuration. */
+int queue_configure(struct queue *q);
+void queue_job(struct queue *q, const struct job *old, const struct job *now);
+void queue_node(struct queue *q, const struct node *now);
+
+uint32_t queue_jobs(const struct queue *q); /* not ended */
+uint32_t queue_jobs_of(const struct queue *q, const char *owner);
+/* A submit is on its way to the store; queue_unstage when it was undone. */
+void queue_stage(struct queue *q, const char *owner);
+void queue_unstage(struct queue *q, const char *owner);
+
+/* Blockers, place, estimate of a pending job. */
+int queue_why(struct queue *q, uint64_t job, struct plan_why *ret);
+/* Estimate of a job as if it were submitted now: members of a JSON object. */
+void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
+                      struct buf *out);
+bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret);
+/* How many more instances of this size would start now, in all up nodes of the partition. */
+uint32_t queue_free_now(struct queue *q, const struct config_partition *p, uint32_t cpus,
+                        uint32_t memory_mib, uint32_t gpus);
+/* What the planner has spent, for /metrics. */
+struct queue_stats {
+    uint64_t steps, starts;
+    int64_t cpu_usec, longest_step_usec;
+};
+void queue_stats(struct queue *q, struct queue_stats *ret);
+
+#endif

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * submit.c - POST /v1/jobs: check everything, then one durable event.
+ *
+ * The answer goes out after the commit. A retry with the same Idempotency-Key
+ * finds the first job, also while that one is still on its way to the store.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/hostlist.h"
+#include "base/str.h"
+#include "codec/job_codec.h"
+#include "vdictld/digest.h"
+#include "vdictld/handlers.h"
+#include "vdictld/idem.h"
+#include "vdictld/queue.h"
+#include "vdictld/submit.h"
+
+DEFINE_FREEP(struct job_spec, job_spec_unref)
+
+static void names_of(struct buf *out, const char *before, size_t n,
+                     const char *(*name)(const struct config *c, size_t i), const struct config *c)
+{
+    buf_puts(out, before);
+    for (size_t i = 0; i < n && !out->failed; i++)
+        buf_printf(out, "%s%s", i ? ", " : "", name(c, i));
+}
+
+static const char *template_name(const struct config *c, size_t i)
+{
+    return c->templates[i].name;
+}
+
+static const char *partition_name(const struct config *c, size_t i)
+{
+    return c->partitions[i].name;
+}
+
+static const char *qos_name(const struct config *c, size_t i)
+{
+    return c->qos[i].name;
+}
+
+static int unknown_name(const char *field, const char *value, size_t n,
+                        const char *(*name)(const struct config *c, size_t i),
+                        const struct config *c, struct vdi_error *err)
+{
+    struct buf all = BUF_INIT(sizeof(err->remedy) - 1);
+
+    error_set(err, ESRCH, field, "there is no %s '%s'", field, value);
+    names_of(&all, "there are: ", n, name, c);
+    error_hint(err, NULL, all.data ? all.data : "");
+    buf_done(&all);
+    return -ESRCH;
+}
+
+static int refuse_groups(const char *field, const char *value, struct vdi_error *err)
+{
+    error_set(err, EPERM, field, "you may not use %s '%s'", field, value);
+    error_hint(err, NULL, "it is for members of some groups; ask its lecturer or the site");
+    return -EPERM;
+}
+
+static int check_partition(struct call *call, struct job_spec *spec,
+                           const struct config_partition **ret, struct vdi_error *err)
+{
+    const struct config *c = call->core->config;
+    const struct config_partition *p;
+
+    p = *spec->partition ? config_partition(c, spec->partition) : config_default_partition(c);
+    if (!p && !*spec->partition) {
+        error_set(err, EINVAL, "partition", "there is no default partition");
+        error_hint(err, NULL, "name one with --partition");
+        return -EINVAL;
+    }
+    if (!p)
+        return unknown_name("partition", spec->partition, c->n_partitions, partition_name, c, err);
+    if (!call_in_groups(call, &p->groups) && !call_is_operator(call))
+        return refuse_groups("partition", p->name, err);
+    *ret = p;
+    return job_spec_set(&spec->partition, p->name);
+}
+
+static int check_template(struct call *call, struct job_spec *spec,
+                          const struct config_partition *p, struct vdi_error *err)
+{
+    const struct config *c = call->core->config;
+    const struct config_template *t;
+    int r;
+
+    if (!*spec->template_name && spec->kind == JOB_BATCH) {
+        r = job_spec_set(&spec->template_name, p->batch_template);
+        if (r < 0)
+            return r;
+    }
+    if (!*spec->template_name) {
+        error_set(err, EINVAL, "template", "no template is named");
+        error_hint(err, NULL, "name one with --template; vdiinfo --templates lists them");
+        return -EINVAL;
+    }
+    t = config_template(c, spec->template_name);
+    if (!t)
+        return unknown_name("template", spec->template_name, c->n_templates, template_name, c, err);
+    if (!call_in_groups(call, &t->groups) && !call_is_operator(call))
+        return refuse_groups("template", t->name, err);
+    if (*spec->profile && !config_names_has(&t->profiles, spec->profile)) {
+        error_set(err, ESRCH, "profile", "template '%s' has no GPU profile '%s'", t->name,
+                  spec->profile);
+        return -ESRCH;
+    }
+    if (!spec->cpus)
+        spec->cpus = t->vcpus;
+    if (!spec->memory_mib)
+        spec->memory_mib = t->memory_mib;
+    if (!spec->gpus)
+        spec->gpus = t->gpus;
+    return 0;
+}
+
+int submit_check_time(struct call *call, struct job_spec *spec, struct vdi_error *err)
+{
+    const struct config_partition *p = config_partition(call->core->config, spec->partition);
+    char is[32], most[64] = "";
+
+    if (!p)
+        return error_set(err, ESRCH, "partition", "there is no partition '%s'", spec->partition);
+    if (!spec->time_limit_sec)
+        spec->time_limit_sec = p->default_time_sec ? p->default_time_sec : p->max_time_sec;
+    if (!p->max_time_sec || call_is_operator(call))
+        return 0;
+    if (spec->time_limit_sec && spec->time_limit_sec <= p->max_time_sec)
+        return 0;
+    error_set(err, ERANGE, "time_limit_sec", "the time limit %s is over that of partition '%s'",
+              str_from_duration_sec(spec->time_limit_sec, is), p->name);
+    str_from_duration_sec(p->max_time_sec, most);
+    error_hint(err, most, "ask for less, or use another partition");
+    return -ERANGE;
+}
+
+static int check_dates(struct call *call, const struct job_spec *spec, struct vdi_error *err)
+{
+    int64_t now = loop_now_usec(call->core->loop);
+
+    if (spec->deadline_usec && spec->deadline_usec <= now)
+        return error_set(err, ERANGE, "deadline_time", "the deadline has passed");
+    if (spec->deadline_usec && spec->begin_usec >= spec->deadline_usec)
+        return error_set(err, ERANGE, "deadline_time", "the deadline is before the begin time");
+    return 0;
+}
+
+static int check_hosts(const char *field, const char *text, struct vdi_error *err)
+{
+    struct hostlist hosts;
+    int r;
+
+    if (!*text)
+        return 0;
+    r = hostlist_parse(text, 4096, &hosts);
+    if (r < 0) {
+        error_set(err, EINVAL, field, "'%.60s' is not a list of nodes", text);
+        error_hint(err, "4096 nodes", "write it as gpu[01-16,20]");
+        return -EINVAL;
+    }
+    hostlist_done(&hosts);
+    return 0;
+}
+
+static int check_qos(struct call *call, struct job_spec *spec, struct vdi_error *err)
+{
+    const struct config *c = call->core->config;
+    const struct config_qos *q = *spec->qos ? config_qos(c, spec->qos) : NULL;
+
+    if (!*spec->qos)
+        return 0;
+    if (!q)
+        return unknown_name("qos", spec->qos, c->n_qos, qos_name, c, err);
+    if (!call_in_groups(call, &q->groups) && !call_is_operator(call))
+        return refuse_groups("qos", q->name, err);
+    return 0;
+}
+
+/* What PATCH may have changed is checked by the same words as a submit. */
+int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err)
+{
+    const struct config_partition *p = NULL;
+    int r = check_partition(call, spec, &p, err);
+
+    if (r >= 0)
+        r = check_template(call, spec, p, err);
+    if (r >= 0)
+        r = submit_check_time(call, spec, err);
+    if (r >= 0)
+        r = check_qos(call, spec, err);
+    if (r >= 0)
+        r = check_dates(call, spec, err);
+    if (r >= 0)
+        r = check_hosts("nodelist", spec->nodelist, err);
+    if (r >= 0)
+        r = check_hosts("exclude", spec->exclude, err);
+    if (r >= 0 && spec->nice < 0 && !call_is_operator(call))
+        return error_set(err, EPERM, "nice", "only operators raise a priority");
+    return r;
+}
+
+int32_t submit_priority(const struct config *config, const struct job_spec *spec)
+{
+    const struct config_qos *q = *spec->qos ? config_qos(config, spec->qos) : NULL;
+
+    return (q ? q->priority : 0) - spec->nice;
+}
+
+static int check_limits(struct call *call, struct vdi_error *err)
+{
+    const struct config *c = call->core->config;
+    uint32_t mine = queue_jobs_of(call->core->queue, call->who_text);
+    char limit[48];
+
+    if (queue_jobs(call->core->queue) >= c->max_jobs) {
+        error_set(err, EDQUOT, "max_jobs", "the controller holds as many jobs as it may");
+        snprintf(limit, sizeof(limit), "%u jobs", c->max_jobs);
+        error_hint(err, limit, "try again when jobs have ended");
+        return -EDQUOT;
+    }
+    if (mine >= c->max_jobs_user && !call_is_operator(call)) {
+        error_set(err, EDQUOT, "max_jobs_user", "you have %u jobs pending or running", mine);
+        snprintf(limit, sizeof(limit), "%u jobs", c->max_jobs_user);
+        error_hint(err, limit, "wait for some to end, or cancel some");
+        return -EDQUOT;
+    }
+    return 0;
+}
+
+static void answer(struct call *call, unsigned status)
+{
+    const struct job *job = core_job(call->core, call->job);
+    struct buf body = BUF_INIT(0);
+    char location[48];
+
+    if (!job) { /* ended and already out of memory: the archive has it */
+        snprintf(location, sizeof(location), "/v1/jobs/%" PRIu64, call->job);
+        http_request_add_header(call->http, "Location", location);
+        buf_printf(&body, "{\"id\":%" PRIu64 "}", call->job);
+    } else {
+        job_write(job, NULL, &body);
+    }
+    call_reply_json(call, status, &body);
+    buf_done(&body);
+}
+
+static void committed(void *arg, int result, const struct vdi_error *err)
+{
+    struct call *call = arg;
+
+    if (result >= 0) {
+        answer(call, 201);
+        return;
+    }
+    queue_unstage(call->core->queue, call->who_text);
+    if (call->key[0])
+        idem_remove(call->core->idem, call->who_text, call->key);
+    call_refuse(call, err);
+}
+
+static void repeated(void *arg, int result, const struct vdi_error *err)
+{
+    struct call *call = arg;
+
+    if (result < 0)
+        call_refuse(call, err);
+    else
+        answer(call, 200);
+}
+
+/* True when the key was used before: the call is then on its way to its answer. */
+static bool is_repeat(struct call *call, const char *digest)
+{
+    const char *first_digest = NULL;
+    struct txn *barrier;
+
+    call->job = idem_find(call->core->idem, call->who_text, call->key, &first_digest);
+    if (!call->job)
+        return false;
+    if (!str_equal(first_digest, digest)) {
+        call_refuse_with(call, ERANGE, "Idempotency-Key",
+                         "this key was used for another request (job %" PRIu64 ")", call->job);
+        return true;
+    }
+    barrier = txn_new(call->core->events);
+    if (!barrier)
+        call_refuse_with(call, ENOMEM, "", "out of memory");
+    else
+        txn_commit(barrier, repeated, call); /* after the first one is durable */
+    return true;
+}
+
+static bool take_key(struct call *call)
+{
+    const char *key = http_request_header(call->http, "Idempotency-Key");
+
+    if (!key)
+        return true;
+    if (!str_is_name(key, 64)) {
+        call_refuse_with(call, EINVAL, "Idempotency-Key",
+                         "a retry key is 1 to 64 of the characters A-Z a-z 0-9 . _ -");
+        return false;
+    }
+    str_copy(call->key, sizeof(call->key), key);
+    return true;
+}
+
+static int stage(struct call *call, struct job_spec *spec, char *payload, bool hold,
+                 struct vdi_error *err)
+{
+    struct core *core = call->core;
+    struct job_event event = core_job_event(core, JOB_EVENT_SUBMIT, call->who_text, "");
+    struct txn *txn = txn_new(core->events);
+    int r;
+
+    if (!txn)
+        return error_set(err, ENOMEM, "", "out of memory");
+    event.spec = spec;
+    event.payload = payload;
+    event.priority = submit_priority(core->config, spec);
+    event.final = hold ? JOB_PENDING : JOB_NONE;
+    call->job = events_next_id(core->events, NOUN_JOB);
+    r = core_add_job(txn, call->job, &event, err);
+    if (r >= 0 && call->key[0])
+        r = idem_put(core->idem, call->who_text, call->key, spec->request_digest, call->job,
+                     event.time_usec);
+    if (r < 0) {
+        txn_abort(txn);
+        return r;
+    }
+    queue_stage(core->queue, call->who_text);
+    txn_commit(txn, committed, call);
+    return 0;
+}
+
+/* --test-only: everything but the event. */
+static void answer_test(struct call *call, const struct job_spec *spec)
+{
+    struct buf body = BUF_INIT(0);
+
+    queue_write_test(call->core->queue, spec, submit_priority(call->core->config, spec), &body);
+    call_reply_json(call, 200, &body);
+    buf_done(&body);
+}
+
+void handle_job_submit(struct call *call)
+{
+    _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
+    _cleanup_(freep) char *payload = NULL;
+    struct vdi_error err = {0};
+    char digest[65];
+    bool hold = false;
+    size_t len;
+    const char *body = http_request_body(call->http, &len);
+    const char *test = http_request_query(call->http, "test_only");
+    int r;
+
+    if (!take_key(call))
+        return;
+    digest_hex(body, len, digest);
+    if (call->key[0] && is_repeat(call, digest))
+        return;
+    r = job_submit_decode(body, len, (size_t)call->core->config->max_script_kib * 1024, &spec,
+                          &payload, &hold, &err);
+    if (r >= 0)
+        r = job_spec_set(&spec->owner, call->who_text);
+    if (r >= 0)
+        r = job_spec_set(&spec->idempotency_key, call->key);
+    if (r >= 0)
+        r = job_spec_set(&spec->request_digest, call->key[0] ? digest : "");
+    if (r >= 0) {
+        spec->uid = call->who.uid;
+        spec->gid = call->who.gid;
+        r = submit_check(call, spec, &err);
+    }
+    if (r >= 0 && str_equal(test, "true")) {
+        answer_test(call, spec);
+        return;
+    }
+    if (r >= 0)
+        r = check_limits(call, &err);
+    if (r >= 0)
+        r = stage(call, spec, payload, hold, &err);
+    if (r < 0)
+        call_refuse(call, &err);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* submit.h - the checks that a submit and a PATCH share. */
+#ifndef VDICTLD_SUBMIT_H
+#define VDICTLD_SUBMIT_H
+
+#include "vdictld/call.h"
+
+/* Fills what the template, partition and qos decide, and refuses what they forbid. */
+int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err);
+int submit_check_time(struct call *call, struct job_spec *spec, struct vdi_error *err);
+int32_t submit_priority(const struct config *config, const struct job_spec *spec);
+
+#endif

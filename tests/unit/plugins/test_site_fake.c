@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_site_fake.c - nothing is started twice, and a restart changes nothing */
+#include <vdi/plugin.h>
+
+#include <base/time.h>
+#include <loop/loop.h>
+
+#include <errno.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define T0 (1800000000 * USEC_PER_SEC)
+
+struct vdi_op {
+    int completed;
+    int result;
+    char json[512];
+    struct vdi_error err;
+};
+
+struct heard {
+    struct vdi_instance_id id;
+    char what[16];
+    char json[256];
+    int64_t at_usec;
+};
+
+struct vdi_watch {
+    struct source *source;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct vdi_host {
+    struct loop *loop;
+    int n_watches;
+    int warnings;
+    char last_log[256];
+    struct heard heard[64];
+    size_t n_heard;
+    void *stop_on_ready; /* the site: an instance is stopped from inside its event */
+};
+
+static const struct vdi_site_ops *ops;
+
+/* ---- a tiny host ---- */
+
+static void host_log(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(host->last_log, sizeof(host->last_log), format, ap);
+    va_end(ap);
+    host->warnings += level <= VDI_LOG_WARNING;
+}
+
+static void on_time(void *arg)
+{
+    struct vdi_watch *w = arg;
+
+    w->fn(w->arg);
+}
+
+static struct vdi_watch *host_timer(struct vdi_host *host, int64_t delay_usec,
+                                    void (*fn)(void *arg), void *arg)
+{
+    struct vdi_watch *w = calloc(1, sizeof(*w));
+
+    assert_non_null(w);
+    w->fn = fn;
+    w->arg = arg;
+    w->source = loop_timer(host->loop, delay_usec, on_time, w);
+    host->n_watches++;
+    return w;
+}
+
+static void host_unwatch(struct vdi_host *host, struct vdi_watch *w)
+{
+    source_free(w->source);
+    free(w);
+    host->n_watches--;
+}
+
+static void host_complete(struct vdi_op *op, int result, const char *json,
+                          const struct vdi_error *err)
+{
+    op->completed++;
+    op->result = result;
+    snprintf(op->json, sizeof(op->json), "%s", json ? json : "");
+    if (err)
+        op->err = *err;
+}
+
+static void host_instance_event(struct vdi_host *host, struct vdi_instance_id id, const char *what,
+                                const char *json)
+{
+    struct heard *h = &host->heard[host->n_heard++];
+    struct vdi_op op = {0};
+
+    assert_true(host->n_heard <= 64);
+    h->id = id;
+    h->at_usec = loop_now_usec(host->loop);
+    snprintf(h->what, sizeof(h->what), "%s", what);
+    snprintf(h->json, sizeof(h->json), "%s", json ? json : "");
+    if (host->stop_on_ready)
+        assert_int_equal(ops->stop(host->stop_on_ready, id, "n1", 0, &op), 0);
+}
+
+static int64_t host_now_usec(struct vdi_host *host)
+{
+    return loop_now_usec(host->loop);
+}
+
+static const struct vdi_host_api api = {
+    .size = sizeof(api),
+    .log = host_log,
+    .timer = host_timer,
+    .unwatch = host_unwatch,
+    .complete = host_complete,
+    .instance_event = host_instance_event,
+    .now_usec = host_now_usec,
+};
+
+/* ---- shorter ---- */
+
+struct fixture {
+    struct vdi_host host;
+    void *site;
+    char dir[64];
+};
+
+static void *site_new(struct vdi_host *host, const struct vdi_setting_value *settings, size_t n)
+{
+    struct vdi_error err = {0};
+    void *site = NULL;
+
+    if (ops->init(&site, host, &api, settings, n, &err) < 0)
+        fail_msg("%s: %s", err.field, err.detail);
+    return site;
+}
+
+static void setup(struct fixture *f, const char *boot_ms, const char *run_ms, bool kept)
+{
+    struct vdi_setting_value settings[3] = {
+        {"boot_ms", boot_ms}, {"run_ms", run_ms}, {"state_dir", f->dir}};
+
+    if (!f->host.loop)
+        f->host.loop = loop_new_virtual(T0);
+    if (kept && !f->dir[0]) {
+        snprintf(f->dir, sizeof(f->dir), "/tmp/test_site_fake.XXXXXX");
+        assert_non_null(mkdtemp(f->dir));
+    }
+    f->site = site_new(&f->host, settings, 3);
+}
+
+static void teardown(struct fixture *f)
+{
+    char command[100];
+
+    ops->done(f->site);
+    assert_int_equal(f->host.n_watches, 0);
+    loop_free(f->host.loop);
+    if (f->dir[0]) {
+        snprintf(command, sizeof(command), "rm -rf '%s'", f->dir);
+        assert_int_equal(system(command), 0);
+    }
+}
+
+static struct vdi_op start_spec(struct fixture *f, const struct vdi_instance_spec *spec)
+{
+    struct vdi_op op = {0};
+    int r = ops->start(f->site, spec, &op);
+
+    assert_int_equal(op.completed, r < 0 ? 0 : 1);
+    if (r < 0)
+        op.result = r;
+    return op;
+}
+
+/* script: what follows the #! line, NULL: a desktop. */
+static struct vdi_op start(struct fixture *f, uint64_t id, uint32_t generation, uint64_t epoch,
+                           const char *script)
+{
+    struct vdi_instance_spec spec = {.id = {id, generation}, .epoch = epoch, .node = "n1"};
+    char json[600] = "{\"job\":{\"kind\":\"interactive\"},\"payload\":{}}";
+
+    if (script)
+        snprintf(json, sizeof(json),
+                 "{\"job\":{\"kind\":\"batch\"},\"payload\":{\"script\":\"#!/bin/sh\\n%s\\n\"}}",
+                 script);
+    spec.spec_json = json;
+    return start_spec(f, &spec);
+}
+
+#define ORDER(f, member, ...)                                                                      \
+    ({                                                                                             \
+        struct vdi_op _op = {0};                                                                   \
+        assert_int_equal(ops->member((f)->site, ##__VA_ARGS__, &_op), 0);                          \
+        assert_int_equal(_op.completed, 1);                                                        \
+        _op;                                                                                       \
+    })
+#define ID(i, g) ((struct vdi_instance_id){i, g})
+
+static const char *state_of(struct fixture *f, uint64_t id, uint32_t generation)
+{
+    static char text[32];
+    struct vdi_op op = ORDER(f, poll, ID(id, generation), "n1");
+    json_t *object = op.result < 0 ? NULL : json_loads(op.json, 0, NULL);
+
+    snprintf(text, sizeof(text), "%s",
+             object ? json_string_value(json_object_get(object, "state")) : strerror(-op.result));
+    json_decref(object);
+    return text;
+}
+
+static void noop(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void run_for(struct fixture *f, int64_t ms)
+{
+    bool over = false;
+    struct source *until = loop_timer(f->host.loop, ms * USEC_PER_MSEC, noop, &over);
+
+    while (!over)
+        assert_int_equal(loop_run_once(f->host.loop, true), 0);
+    source_free(until);
+}
+
+static json_int_t number(const char *json, const char *name)
+{
+    json_t *object = json_loads(json, 0, NULL);
+    json_int_t n = json_integer_value(json_object_get(object, name));
+
+    assert_non_null(object);
+    json_decref(object);
+    return n;
+}
+
+static size_t journal_lines(const struct fixture *f, const char *line)
+{
+    char path[100], read[100];
+    size_t n = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/journal", f->dir);
+    file = fopen(path, "r");
+    while (file && fgets(read, sizeof(read), file)) {
+        read[strcspn(read, "\n")] = '\0';
+        n += !strcmp(read, line);
+    }
+    if (file)
+        fclose(file);
+    return n;
+}
+
+/* ---- tests ---- */
+
+static void ready_at_once_but_not_inside_start(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "0", "0", false);
+    assert_int_equal(f.host.warnings, 1); /* that it starts nothing */
+    assert_int_equal(start(&f, 7, 1, 1, NULL).result, 0);
+    assert_int_equal(f.host.n_heard, 0);
+    run_for(&f, 1);
+    assert_int_equal(f.host.n_heard, 1);
+    assert_string_equal(f.host.heard[0].what, "ready");
+    assert_int_equal(f.host.heard[0].id.id, 7);
+    assert_int_equal(f.host.heard[0].id.generation, 1);
+    run_for(&f, 100000000);
+    assert_int_equal(f.host.n_heard, 1); /* a desktop stays until it is stopped */
+    assert_string_equal(state_of(&f, 7, 1), "ready");
+    teardown(&f);
+}
+
+static void boots_runs_and_ends(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "500", "2000", false);
+    start(&f, 1, 1, 1, "sleep 2");
+    assert_string_equal(state_of(&f, 1, 1), "building");
+    run_for(&f, 499);
+    assert_int_equal(f.host.n_heard, 0);
+    run_for(&f, 1);
+    assert_string_equal(state_of(&f, 1, 1), "ready");
+    run_for(&f, 1999);
+    assert_int_equal(f.host.n_heard, 1);
+    run_for(&f, 1);
+    assert_int_equal(f.host.n_heard, 2);
+    assert_string_equal(f.host.heard[1].what, "gone");
+    assert_string_equal(f.host.heard[1].json,
+                        "{\"state\":\"gone\",\"exited\":true,\"exit_code\":0,\"exit_signal\":0}");
+    assert_true(f.host.heard[1].at_usec == T0 + 2500 * USEC_PER_MSEC);
+    assert_string_equal(state_of(&f, 1, 1), "gone");
+    assert_int_equal(ORDER(&f, stop, ID(1, 1), "n1", 0).result, 0);
+    assert_string_equal(state_of(&f, 1, 1), strerror(ENOENT));
+    teardown(&f);
+}
+
+static void script_decides(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "10", "0", false);
+    start(&f, 1, 1, 1, "#FAKE exit=3 after_ms=200");
+    start(&f, 2, 1, 1, "#FAKE signal=9");
+    start(&f, 3, 1, 1, "#FAKE crash after_ms=50");
+    start(&f, 4, 1, 1, "#FAKE noboot");
+    start(&f, 5, 1, 1, "# no word for the site");
+    start(&f, 6, 1, 1, "echo\\n#FAKE exit=4"); /* the third line */
+    run_for(&f, 1000000);
+    assert_string_equal(state_of(&f, 4, 1), "building");
+    assert_string_equal(state_of(&f, 5, 1), "ready");
+    assert_string_equal(state_of(&f, 6, 1), "ready");
+    int seen = 0;
+    for (size_t i = 0; i < f.host.n_heard; i++) {
+        const struct heard *h = &f.host.heard[i];
+
+        if (strcmp(h->what, "gone") != 0)
+            continue;
+        seen++;
+        if (h->id.id == 1) {
+            assert_int_equal(number(h->json, "exit_code"), 3);
+            assert_true(h->at_usec == T0 + 210 * USEC_PER_MSEC);
+        } else if (h->id.id == 2) {
+            assert_int_equal(number(h->json, "exit_signal"), 9);
+            assert_true(h->at_usec == T0 + 10 * USEC_PER_MSEC);
+        } else {
+            assert_int_equal(h->id.id, 3);
+            assert_non_null(strstr(h->json, "\"failed\":true"));
+            assert_null(strstr(h->json, "exited"));
+        }
+    }
+    assert_int_equal(seen, 3);
+    teardown(&f);
+}
+
+/* A test whose #FAKE line has a slip of the pen must not pass. */
+static void bad_lines_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "#FAKE exit=256",
+        "#FAKE exit=-1",
+        "#FAKE exit=",
+        "#FAKE exit=1x",
+        "#FAKE signal=0",
+        "#FAKE signal=65",
+        "#FAKE after_ms=99999999999999999999",
+        "#FAKE crsh",
+        "#FAKEexit",
+        "#FAKE exit=1 2",
+    };
+    struct fixture f = {0};
+    char line[300] = "#FAKE exit=1";
+
+    setup(&f, "0", "0", false);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct vdi_op op = start(&f, i + 1, 1, 1, bad[i]);
+
+        if (op.result != -EINVAL)
+            fail_msg("'%s': %d", bad[i], op.result);
+        assert_string_equal(op.err.field, "script");
+        assert_string_equal(state_of(&f, i + 1, 1), strerror(ENOENT));
+    }
+    memset(line + strlen(line), ' ', 250);
+    assert_int_equal(start(&f, 99, 1, 1, line).result, -EINVAL);
+    struct vdi_instance_spec spec = {.id = {50, 1}, .node = "n1", .spec_json = "[1]"};
+    assert_int_equal(start_spec(&f, &spec).result, -EINVAL);
+    spec.spec_json = "{}";
+    spec.node = "n1 start\n51 1 n1";
+    assert_int_equal(start_spec(&f, &spec).result, -EINVAL);
+    run_for(&f, 1000);
+    assert_int_equal(f.host.n_heard, 0);
+    teardown(&f);
+}
+
+static void once_per_id_and_generation(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "100", "0", true);
+    assert_int_equal(start(&f, 1, 2, 5, NULL).result, 0);
+    run_for(&f, 60);
+    assert_int_equal(start(&f, 1, 2, 5, NULL).result, 0); /* repeated: nothing new */
+    run_for(&f, 40);
+    assert_string_equal(state_of(&f, 1, 2), "ready"); /* and it did not boot anew */
+    assert_int_equal(journal_lines(&f, "1 2 n1 start"), 1);
+    assert_int_equal(start(&f, 1, 1, 5, NULL).result, -ESTALE);
+    assert_int_equal(start(&f, 2, 1, 4, NULL).result, -ESTALE); /* an older leader's */
+    assert_int_equal(start(&f, 1, 2, 4, NULL).result, -ESTALE);
+    assert_int_equal(start(&f, 2, 1, 6, NULL).result, 0);
+    assert_int_equal(start(&f, 3, 1, 5, NULL).result, -ESTALE);
+    assert_int_equal(start(&f, 1, 3, 6, NULL).result, 0); /* takes the place of .2 */
+    assert_int_equal(journal_lines(&f, "1 2 n1 stop"), 1);
+    assert_string_equal(state_of(&f, 1, 2), strerror(ESTALE));
+    assert_int_equal(ORDER(&f, stop, ID(1, 2), "n1", 0).result, 0);
+    assert_string_equal(state_of(&f, 1, 3), "building"); /* the stop was not for it */
+    assert_int_equal(ORDER(&f, stop, ID(1, 3), "n1", 0).result, 0);
+    assert_int_equal(ORDER(&f, stop, ID(1, 3), "n1", 0).result, 0);
+    assert_int_equal(journal_lines(&f, "1 3 n1 stop"), 1);
+    assert_int_equal(start(&f, 1, 3, 6, NULL).result, -ESTALE); /* a late double */
+    assert_int_equal(ORDER(&f, stop, ID(77, 1), "n1", 0).result, 0);
+    teardown(&f);
+}
+
+static void suspend_stops_the_clock(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "0", "1000", true);
+    start(&f, 1, 1, 1, "true");
+    assert_int_equal(ORDER(&f, suspend, ID(1, 1), "n1", "shelve").result, -EINVAL);
+    run_for(&f, 400);
+    assert_int_equal(ORDER(&f, suspend, ID(1, 1), "n1", "save").result, 0);
+    assert_int_equal(ORDER(&f, suspend, ID(1, 1), "n1", "save").result, 0);
+    assert_string_equal(state_of(&f, 1, 1), "saved");
+    assert_int_equal(ORDER(&f, signal, ID(1, 1), "n1", 9).result, -EAGAIN);
+    run_for(&f, 5000);
+    ops->done(f.site); /* saved over a restart */
+    setup(&f, "0", "1000", true);
+    assert_string_equal(state_of(&f, 1, 1), "saved");
+    assert_int_equal(ORDER(&f, resume, ID(1, 1), "n1").result, 0);
+    assert_int_equal(ORDER(&f, resume, ID(1, 1), "n1").result, 0);
+    run_for(&f, 599);
+    assert_string_equal(state_of(&f, 1, 1), "ready");
+    run_for(&f, 1);
+    assert_string_equal(state_of(&f, 1, 1), "gone");
+    assert_int_equal(ORDER(&f, resume, ID(1, 1), "n1").result, -ENOENT);
+    assert_int_equal(f.host.n_heard, 2);
+    teardown(&f);
+}
+
+static void signals_messages_and_reboots(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "100", "0", false);
+    start(&f, 1, 1, 1, "true");
+    start(&f, 2, 1, 1, NULL);
+    assert_int_equal(ORDER(&f, message, ID(1, 1), "n1", "5 minutes left").result, -EAGAIN);
+    run_for(&f, 100);
+    assert_int_equal(ORDER(&f, message, ID(1, 1), "n1", "5 minutes left").result, 0);
+    assert_non_null(strstr(f.host.last_log, "5 minutes left"));
+    assert_int_equal(ORDER(&f, bind, ID(2, 1), "n1", "{}").result, 0);
+    assert_int_equal(ORDER(&f, signal, ID(2, 1), "n1", 15).result, -ESRCH);
+    assert_int_equal(ORDER(&f, signal, ID(1, 1), "n1", 0).result, -EINVAL);
+    assert_int_equal(ORDER(&f, signal, ID(1, 1), "n1", 65).result, -EINVAL);
+    assert_int_equal(ORDER(&f, signal, ID(1, 1), "n1", 18).result, 0); /* SIGCONT */
+    assert_string_equal(state_of(&f, 1, 1), "ready");
+    assert_int_equal(ORDER(&f, reboot, ID(1, 1), "n1").result, 0);
+    assert_string_equal(state_of(&f, 1, 1), "building");
+    run_for(&f, 100);
+    assert_int_equal(f.host.n_heard, 3); /* ready, ready, ready again */
+    assert_int_equal(ORDER(&f, signal, ID(1, 1), "n1", 15).result, 0);
+    assert_int_equal(f.host.n_heard, 3);
+    run_for(&f, 1);
+    assert_int_equal(f.host.n_heard, 4);
+    assert_int_equal(number(f.host.heard[3].json, "exit_signal"), 15);
+    assert_int_equal(number(ORDER(&f, capacity).json, "instances"), 2);
+    assert_null(ops->connection);
+    teardown(&f);
+}
+
+static void host_may_stop_inside_an_event(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "5", "5", false);
+    f.host.stop_on_ready = f.site;
+    start(&f, 1, 1, 1, "true");
+    run_for(&f, 100);
+    assert_int_equal(f.host.n_heard, 1);
+    assert_int_equal(f.host.n_watches, 0);
+    assert_string_equal(state_of(&f, 1, 1), strerror(ENOENT));
+    teardown(&f);
+}
+
+/* What a SIGKILL of the controller leaves behind is all there is: done() writes nothing. */
+static void instances_outlive_the_controller(void **state)
+{
+    struct fixture f = {0};
+
+    setup(&f, "1000", "5000", true);
+    start(&f, 1, 1, 9, "true");
+    start(&f, 2, 1, 9, "#FAKE exit=7 after_ms=500");
+    start(&f, 3, 1, 9, NULL);
+    start(&f, 4, 1, 9, NULL);
+    assert_int_equal(ORDER(&f, stop, ID(4, 1), "n1", 0).result, 0);
+    run_for(&f, 600);
+    ops->done(f.site);
+    assert_int_equal(f.host.n_watches, 0);
+    run_for(&f, 1000); /* while nobody looks, 2 becomes ready and ends */
+    setup(&f, "1000", "5000", true);
+    assert_string_equal(state_of(&f, 1, 1), "ready");
+    assert_string_equal(state_of(&f, 3, 1), "ready");
+    assert_string_equal(state_of(&f, 4, 1), strerror(ENOENT));
+    struct vdi_op op = ORDER(&f, poll, ID(2, 1), "n1");
+    assert_int_equal(number(op.json, "exit_code"), 7);
+    assert_int_equal(start(&f, 1, 1, 9, "true").result, 0);
+    assert_int_equal(journal_lines(&f, "1 1 n1 start"), 1);
+    assert_int_equal(start(&f, 5, 1, 8, NULL).result, -ESTALE); /* the epoch is kept too */
+    assert_int_equal(f.host.n_heard, 0);
+    run_for(&f, 4399);
+    assert_int_equal(f.host.n_heard, 0);
+    run_for(&f, 1);
+    assert_int_equal(f.host.n_heard, 1);
+    assert_true(f.host.heard[0].at_usec == T0 + 6000 * USEC_PER_MSEC);
+    teardown(&f);
+}
+
+static void write_at(const struct fixture *f, const char *name, const char *text)
+{
+    char path[120];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+/* Killed between file and journal, and files that no one of ours wrote. */
+static void half_done_work_is_made_good(void **state)
+{
+    struct fixture f = {0};
+    char path[120];
+
+    setup(&f, "0", "0", true);
+    start(&f, 1, 1, 1, NULL);
+    start(&f, 2, 1, 1, NULL);
+    ops->done(f.site);
+    write_at(&f, "journal", "1 1 n1 start\n2 1 n1 start\n1 1 n1 stop\n9 9");
+    write_at(&f, "3.json", "{\"id\":4}");
+    write_at(&f, "5.json", "");
+    write_at(&f, "x.json", "{}");
+    setup(&f, "0", "0", true);
+    assert_int_equal(f.host.warnings, 4); /* twice that it runs nothing, two bad files */
+    assert_string_equal(state_of(&f, 1, 1), strerror(ENOENT));
+    snprintf(path, sizeof(path), "%s/1.json", f.dir);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_string_equal(state_of(&f, 2, 1), "ready");
+    assert_int_equal(number(ORDER(&f, capacity).json, "instances"), 1);
+    ops->done(f.site);
+    write_at(&f, "journal", "");
+    setup(&f, "0", "0", true);
+    assert_int_equal(journal_lines(&f, "2 1 n1 start"), 1);
+    teardown(&f);
+}
+
+/* Its directory is taken away: not a right that root would have all the same. */
+static void starts_that_cannot_be_kept_are_refused(void **state)
+{
+    struct fixture f = {0};
+    char path[120];
+
+    setup(&f, "0", "0", true);
+    assert_int_equal(start(&f, 1, 1, 1, NULL).result, 0);
+    snprintf(path, sizeof(path), "rm -rf '%s'", f.dir);
+    assert_int_equal(system(path), 0);
+    assert_int_equal(start(&f, 2, 1, 1, NULL).result, -ENOENT);
+    assert_string_equal(state_of(&f, 2, 1), strerror(ENOENT));
+    assert_int_equal(number(ORDER(&f, capacity).json, "instances"), 1);
+    teardown(&f);
+}
+
+static void a_share_of_starts_fails(void **state)
+{
+    struct fixture f = {.host.loop = loop_new_virtual(T0)};
+    struct vdi_setting_value settings[] = {{"fail_start", "25"}};
+    int failed = 0;
+
+    f.site = site_new(&f.host, settings, 1);
+    for (uint64_t id = 1; id <= 4000; id++) {
+        int r = start(&f, id, 1, 1, NULL).result;
+
+        assert_true(r == 0 || r == -EIO);
+        assert_int_equal(start(&f, id, 1, 1, NULL).result, r); /* the same again */
+        failed += r < 0;
+    }
+    assert_in_range(failed, 900, 1100);
+    teardown(&f);
+}
+
+static void settings_are_checked(void **state)
+{
+    static const struct vdi_setting_value bad[] = {
+        {"boot_ms", "-1"},
+        {"boot_ms", ""},
+        {"boot_ms", "1s"},
+        {"run_ms", "99999999999999999999"},
+        {"fail_start", "101"},
+        {"colour", "red"},
+        {"state_dir", "/dev/null/x"},
+        {"state_dir", "/dev/null"},
+    };
+    struct vdi_host host = {.loop = loop_new_virtual(T0)};
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct vdi_error err = {0};
+        void *site = NULL;
+
+        if (ops->init(&site, &host, &api, &bad[i], 1, &err) >= 0)
+            fail_msg("%s = '%s' was taken", bad[i].name, bad[i].value);
+        assert_string_equal(err.field, bad[i].name);
+        assert_true(err.detail[0]);
+        assert_null(site);
+    }
+    loop_free(host.loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ready_at_once_but_not_inside_start),
+        cmocka_unit_test(boots_runs_and_ends),
+        cmocka_unit_test(script_decides),
+        cmocka_unit_test(bad_lines_are_refused),
+        cmocka_unit_test(once_per_id_and_generation),
+        cmocka_unit_test(suspend_stops_the_clock),
+        cmocka_unit_test(signals_messages_and_reboots),
+        cmocka_unit_test(host_may_stop_inside_an_event),
+        cmocka_unit_test(instances_outlive_the_controller),
+        cmocka_unit_test(half_done_work_is_made_good),
+        cmocka_unit_test(starts_that_cannot_be_kept_are_refused),
+        cmocka_unit_test(a_share_of_starts_fails),
+        cmocka_unit_test(settings_are_checked),
+    };
+
+    ops = vdi_plugin.ops;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
