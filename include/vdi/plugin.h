@@ -86,9 +86,11 @@ struct vdi_host_api {
     /* Runs `work` on a worker thread, then `done` on the loop. */
     int (*worker)(struct vdi_host *host, void (*work)(void *arg), void (*done)(void *arg),
                   void *arg);
-    /* Sends one order (a JSON document) to a node; the answer completes `op`. */
-    int (*node_send)(struct vdi_host *host, const char *node, const char *order_json,
-                     struct vdi_op *op);
+    /* Sends an order about an instance to its node; the node's answer completes `op`. verb:
+     * "start", "stop", "poll", "suspend", "resume", "reboot", "signal", "bind", "message",
+     * "connection". body_json is an object. -ENOTCONN: the node is not connected. */
+    int (*node_send)(struct vdi_host *host, const char *node, const char *verb,
+                     struct vdi_instance_id id, const char *body_json, struct vdi_op *op);
     /* Ends an operation: result 0 or negative errno; json (may be NULL) is copied. */
     void (*complete)(struct vdi_op *op, int result, const char *json, const struct vdi_error *err);
     /* Tells of something nobody asked for: a guest ended, became ready, failed. */

@@ -24,6 +24,7 @@ struct budget;
 struct feed;
 struct idem;
 struct life;
+struct nodelink;
 struct queue;
 struct site;
 struct sweep;
@@ -46,7 +47,9 @@ struct core {
     struct life *life;     /* life.c: running instances */
     struct site *site;     /* site.c: the site plugin and its operations */
     struct sweep *sweep;   /* sweep.c: what happens now and then */
+    struct nodelink *links; /* nodelink.c: the nodes' connections; NULL: none are taken */
     int64_t start_usec;
+    int64_t start_monotonic_usec;
     uint64_t replies[6]; /* by first digit of the status */
     bool stopping;
 };

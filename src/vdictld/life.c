@@ -526,6 +526,49 @@ void life_instance_event(struct core *core, struct vdi_instance_id id, const cha
         lost(core, in, &report);
 }
 
+void life_instance_report(struct core *core, struct vdi_instance_id id, const char *json)
+{
+    struct site_report report = {0};
+
+    if (site_report_decode(json, &report, NULL) < 0)
+        log_warning("a report of instance %" PRIu64 " could not be read", id.id);
+    else if (report.state == SITE_STATE_READY)
+        life_instance_event(core, id, "ready", json);
+    else if (report.state == SITE_STATE_GONE)
+        life_instance_event(core, id, "gone", json);
+}
+
+static int add_abandon(struct core *core, struct txn *txn, const struct instance *in,
+                       const char *reason)
+{
+    const struct job *job = core_job_staged(core, in->job);
+    struct instance_event gone = core_instance_event(core, INSTANCE_EVENT_GONE, reason);
+    struct job_event end = core_job_event(core, JOB_EVENT_END, CORE_SELF, "");
+    int r = core_add_instance(txn, in->id, &gone, NULL);
+
+    if (r < 0 || !job || !job_state_is_active(job->state) || job->instance != in->id)
+        return r;
+    if (job->state != JOB_COMPLETING)
+        r = life_finish(core, txn, job->id, fate(core, job, JOB_NODE_FAIL), CORE_SELF, reason,
+                        NULL);
+    if (r >= 0 && core_job_staged(core, in->job)->final == JOB_PENDING)
+        end.type = JOB_EVENT_REQUEUE;
+    return r < 0 ? r : core_add_job(txn, in->job, &end, NULL);
+}
+
+void life_abandon(struct core *core, const struct instance *in, const char *reason)
+{
+    struct run *run = run_get(core, in->id);
+    struct txn *txn = txn_new(core->events);
+    int r = run && txn ? add_abandon(core, txn, in, reason) : -ENOMEM;
+
+    if (run) {
+        commit_or_retry(run, txn, r);
+    } else {
+        txn_abort(txn);
+    }
+}
+
 /* ---- after a restart ---- */
 
 static void polled(void *arg, int result, const char *json, const struct vdi_error *err)

@@ -240,6 +240,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, collect, restore);
     core->start_usec = loop_now_usec(core->loop);
+    core->start_monotonic_usec = loop_monotonic_usec(core->loop);
     return 0;
 }
 
