@@ -103,8 +103,8 @@ const struct field job_fields[] = {
     {"start_time", FIELD_TIME, JOB(start_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "started"},
     {"end_time", FIELD_TIME, JOB(end_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "ended"},
     {"suspended_time", FIELD_TIME, JOB(suspended_usec), DERIVED, 0, 0, NULL, "suspended since"},
-    {"suspended_total_usec", FIELD_I64, JOB(suspended_total_usec), FIELD_KEEP, 0, INT64_MAX, NULL,
-     ""},
+    {"suspended_total_usec", FIELD_I64, JOB(suspended_total_usec), DERIVED, 0, INT64_MAX, NULL,
+     "time of earlier suspensions of this run"},
     {.type = FIELD_END},
 };
 
