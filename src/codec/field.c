@@ -46,13 +46,21 @@ void json_write_string(struct buf *out, const char *s)
     const char *plain = s;
 
     buf_putc(out, '"');
-    for (; *s; s++) {
+    for (unsigned n; *s; s += n) {
         unsigned char c = (unsigned char)*s;
+        uint32_t code;
 
-        if (c >= 0x20 && c != '"' && c != '\\')
+        n = 1;
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\')
+            continue;
+        if (c >= 0x80 && (n = str_utf8(s, strnlen(s, 4), &code)))
             continue;
         buf_append(out, plain, (size_t)(s - plain));
-        write_escape(out, c);
+        if (c < 0x80)
+            write_escape(out, c);
+        else
+            buf_puts(out, "\xef\xbf\xbd"); /* U+FFFD: half a letter, or no text at all */
+        n = 1;
         plain = s + 1;
     }
     buf_append(out, plain, (size_t)(s - plain));
@@ -213,7 +221,9 @@ static const char *json_kind(const json_t *value)
     return "null";
 }
 
-static int read_string(const struct field *f, const json_t *value, struct vdi_error *err)
+/* What we wrote ourselves was checked when it came in: limits and taste may change since. */
+static int read_string(const struct field *f, const json_t *value, bool ours,
+                       struct vdi_error *err)
 {
     size_t len, max;
     char limit[40];
@@ -221,6 +231,8 @@ static int read_string(const struct field *f, const json_t *value, struct vdi_er
     if (!json_is_string(value))
         return error_set(err, EINVAL, f->name, "'%s' must be a string, not %s", f->name,
                          json_kind(value));
+    if (ours)
+        return 0;
     len = json_string_length(value);
     max = f->type == FIELD_FIXED ? f->size - 1u : (size_t)f->max;
     if (len > max) {
@@ -235,7 +247,7 @@ static int read_string(const struct field *f, const json_t *value, struct vdi_er
     return 0;
 }
 
-static int read_number(const struct field *f, const json_t *value, int64_t *ret,
+static int read_number(const struct field *f, const json_t *value, bool ours, int64_t *ret,
                        struct vdi_error *err)
 {
     char limit[64];
@@ -245,7 +257,7 @@ static int read_number(const struct field *f, const json_t *value, int64_t *ret,
         return error_set(err, EINVAL, f->name, "'%s' must be a whole number, not %s", f->name,
                          json_kind(value));
     n = json_integer_value(value);
-    if (n < f->min || n > f->max) {
+    if (!ours && (n < f->min || n > f->max)) {
         error_set(err, ERANGE, f->name, "'%s' is %" PRId64, f->name, n);
         snprintf(limit, sizeof(limit), "%" PRId64 " to %" PRId64, f->min, f->max);
         error_hint(err, limit, NULL);
@@ -291,14 +303,14 @@ static int read_name(const struct field *f, const json_t *value, int64_t *ret,
     return -EINVAL;
 }
 
-static int check_value(const struct field *f, const json_t *value, int64_t *ret_number,
-                       struct vdi_error *err)
+static int check_value(const struct field *f, const json_t *value, bool ours,
+                       int64_t *ret_number, struct vdi_error *err)
 {
     switch (f->type) {
     case FIELD_STRING:
     case FIELD_TEXT:
     case FIELD_FIXED:
-        return read_string(f, value, err);
+        return read_string(f, value, ours, err);
     case FIELD_BOOL:
         if (!json_is_boolean(value))
             return error_set(err, EINVAL, f->name, "'%s' must be true or false, not %s", f->name,
@@ -310,7 +322,7 @@ static int check_value(const struct field *f, const json_t *value, int64_t *ret_
     case FIELD_ENUM:
         return read_name(f, value, ret_number, err);
     default:
-        return read_number(f, value, ret_number, err);
+        return read_number(f, value, ours, ret_number, err);
     }
 }
 
@@ -400,7 +412,7 @@ int fields_read_value(const struct field *fields, void *base, json_t *object, ui
                 continue;
             return refuse_name(f, name, err);
         }
-        r = check_value(f, value, &number, err);
+        r = check_value(f, value, lenient, &number, err);
         if (r < 0)
             return r;
         if (store_value(f, base, value, number) < 0)
