@@ -9,3 +9,10 @@ bench_power_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
 bench_power_LDADD = $(BASE_LIBS) -ldl
 TESTS += tests/t5000-power.t
 EXTRA_DIST += tests/t5000-power.t
+
+noinst_PROGRAMS += bench/store
+bench_store_SOURCES = bench/store.c
+bench_store_LDADD = -ldl
+
+noinst_PROGRAMS += bench/acks
+bench_acks_SOURCES = bench/acks.c

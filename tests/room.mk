@@ -26,3 +26,10 @@ if HAVE_PYTHON3
 TESTS += $(LINT_TESTS)
 endif
 TESTS += $(HARNESS_TESTS)
+
+# doc/states.md is what this prints.
+check_PROGRAMS += tests/print_states
+tests_print_states_SOURCES = tests/print_states.c
+tests_print_states_LDADD = $(MODEL_LIBS) $(BASE_LIBS)
+TESTS += tests/t0042-states.t
+EXTRA_DIST += tests/t0042-states.t doc/states.md

@@ -51,13 +51,13 @@ struct vdi_setting_value {
 };
 
 struct vdi_plugin {
-    uint32_t abi;      /* VDI_PLUGIN_ABI */
-    uint32_t kind;     /* enum vdi_plugin_kind */
-    const char *name;  /* "sqlite"; must equal the file's name */
-    const char *title; /* one line for people */
+    uint32_t abi;                       /* VDI_PLUGIN_ABI */
+    uint32_t kind;                      /* enum vdi_plugin_kind */
+    const char *name;                   /* "sqlite"; must equal the file's name */
+    const char *title;                  /* one line for people */
     const struct vdi_setting *settings; /* ends with a NULL name; may be NULL */
-    const void *ops;   /* struct vdi_<kind>_ops */
-    uint32_t ops_size; /* sizeof(*ops) as the plugin was compiled */
+    const void *ops;                    /* struct vdi_<kind>_ops */
+    uint32_t ops_size;                  /* sizeof(*ops) as the plugin was compiled */
 };
 
 enum vdi_log_level { VDI_LOG_ERROR = 3, VDI_LOG_WARNING = 4, VDI_LOG_INFO = 6, VDI_LOG_DEBUG = 7 };
@@ -162,14 +162,14 @@ struct vdi_store_summary {
 };
 
 struct vdi_store_query {
-    const char *noun;         /* [required] */
-    const char *key;          /* NULL: all */
-    const char *owner;        /* NULL: all */
-    const char *const *states; /* NULL-terminated list, NULL: all */
+    const char *noun;           /* [required] */
+    const char *key;            /* NULL: all */
+    const char *owner;          /* NULL: all */
+    const char *const *states;  /* NULL-terminated list, NULL: all */
     int64_t from_usec, to_usec; /* objects that overlap [from, to); 0: open */
-    uint64_t after_seq;       /* events: only later ones; cursor */
-    const char *after_key;    /* archive: rows after this one; cursor, NULL: from the start */
-    uint32_t limit;           /* rows at most, 1..10000 */
+    uint64_t after_seq;         /* events: only later ones; cursor */
+    const char *after_key;      /* archive: rows after this one; cursor, NULL: from the start */
+    uint32_t limit;             /* rows at most, 1..10000 */
 };
 
 /*
@@ -220,9 +220,9 @@ struct vdi_store_ops {
 struct vdi_auth_request {
     const char *cluster;
     const char *method;
-    const char *path;           /* with the query string, as sent */
+    const char *path;                 /* with the query string, as sent */
     const unsigned char *body_sha256; /* 32 bytes */
-    const char *credential;     /* what follows the scheme word; NUL-terminated */
+    const char *credential;           /* what follows the scheme word; NUL-terminated */
     int64_t now_usec;
 };
 
@@ -232,8 +232,7 @@ struct vdi_auth_ops {
     const char *scheme;
     /* [required] Once, on the loop, at start and at reconfigure. */
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
-                const struct vdi_setting_value *settings, size_t n_settings,
-                struct vdi_error *err);
+                const struct vdi_setting_value *settings, size_t n_settings, struct vdi_error *err);
     /* [required] On a worker. Fills principal (groups are the host's work) or returns
      * -EACCES (bad), -EKEYEXPIRED, -EKEYREJECTED (replayed), -EAGAIN (service away).
      * `ret_id` (128 bytes) gets the credential's id if it can be revoked, else "". */
@@ -279,7 +278,8 @@ struct vdi_site_ops {
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
                 const struct vdi_setting_value *settings, size_t n_settings,
                 struct vdi_error *err); /* [required] */
-    int (*start)(void *site, const struct vdi_instance_spec *spec, struct vdi_op *op); /* [required] */
+    /* [required] */
+    int (*start)(void *site, const struct vdi_instance_spec *spec, struct vdi_op *op);
     int (*stop)(void *site, struct vdi_instance_id id, const char *node, uint32_t grace_sec,
                 struct vdi_op *op); /* [required]; of one that is not there: success */
     int (*poll)(void *site, struct vdi_instance_id id, const char *node,

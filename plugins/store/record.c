@@ -189,8 +189,7 @@ static int object_check(const struct vdi_store_object *o, struct vdi_error *err)
     return 0;
 }
 
-int store_batch_check(const struct vdi_store_batch *batch, uint64_t last_seq,
-                      struct vdi_error *err)
+int store_batch_check(const struct vdi_store_batch *batch, uint64_t last_seq, struct vdi_error *err)
 {
     if (batch->n_records > STORE_BATCH_MAX || batch->n_archive > STORE_BATCH_MAX)
         return store_fail(err, EINVAL, "batch", "A batch of %zu events and %zu objects is too big.",
@@ -253,8 +252,7 @@ int store_too_new(struct vdi_error *err, uint32_t has, uint32_t knows, const cha
 
 int store_stale(struct vdi_error *err, uint64_t mine, uint64_t current)
 {
-    return store_fail(err, ESTALE, "epoch",
-                      "Epoch %llu does not lead: the lease has epoch %llu.",
+    return store_fail(err, ESTALE, "epoch", "Epoch %llu does not lead: the lease has epoch %llu.",
                       (unsigned long long)mine, (unsigned long long)current);
 }
 

@@ -14,11 +14,11 @@
 
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 
-#define STORE_LABEL_MAX 255            /* noun, key, type, owner, state: bytes each */
-#define STORE_BODY_MAX (64u << 20)     /* one body */
-#define STORE_BATCH_MAX 100000u        /* records or objects of one batch */
-#define STORE_QUERY_MAX 10000u         /* rows of one query */
-#define STORE_STATES_MAX 32u           /* states named in one query */
+#define STORE_LABEL_MAX 255        /* noun, key, type, owner, state: bytes each */
+#define STORE_BODY_MAX (64u << 20) /* one body */
+#define STORE_BATCH_MAX 100000u    /* records or objects of one batch */
+#define STORE_QUERY_MAX 10000u     /* rows of one query */
+#define STORE_STATES_MAX 32u       /* states named in one query */
 #define STORE_ROW_MAX (STORE_BODY_MAX + 4096u)
 
 /* CRC-32C (Castagnoli, RFC 3720 appendix B.4); start with 0, feed piece after piece. */
@@ -83,7 +83,7 @@ struct store_run {
 struct store_sequence {
     const struct vdi_store_loader *loader;
     uint64_t next;
-    uint64_t gap_end;        /* highest missing seq so far */
+    uint64_t gap_end; /* highest missing seq so far */
     struct store_reject *rejected;
     size_t n_rejected, rejected_size;
     struct store_run *runs; /* of seqs that were good */

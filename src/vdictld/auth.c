@@ -242,8 +242,11 @@ static void verify_work(void *arg)
 {
     struct check *check = arg;
     struct vdi_auth_request request = {
-        .cluster = check->cluster, .method = check->verb, .path = check->target,
-        .body_sha256 = check->digest, .credential = check->credential,
+        .cluster = check->cluster,
+        .method = check->verb,
+        .path = check->target,
+        .body_sha256 = check->digest,
+        .credential = check->credential,
         .now_usec = time_now_usec(),
     };
 
@@ -252,9 +255,8 @@ static void verify_work(void *arg)
                                   "the credential could not be verified in time");
         return;
     }
-    check->result = check->method->ops.verify(check->method->state, &request,
-                                              VERIFY_DEADLINE_USEC, &check->who, check->id,
-                                              &check->err);
+    check->result = check->method->ops.verify(check->method->state, &request, VERIFY_DEADLINE_USEC,
+                                              &check->who, check->id, &check->err);
 }
 
 /* A token counts while it is in the events and not revoked, whatever its signature says. */

@@ -24,7 +24,7 @@
 #include "vdictld/event_impl.h"
 #include "vdictld/record.h"
 
-#define BATCH_TXN_MAX 256   /* publishing more at once would stall the loop */
+#define BATCH_TXN_MAX 256 /* publishing more at once would stall the loop */
 #define WAITING_TXN_MAX 65536
 #define EVENT_BODY_MAX (8u << 20)
 
@@ -44,8 +44,12 @@ struct events *events_new(struct loop *loop, struct workers *store_worker,
     if (!ev)
         return NULL;
     *ev = (struct events){
-        .loop = loop, .worker = store_worker, .ops = ops,
-        .published = published, .arg = arg, .next_seq = 1,
+        .loop = loop,
+        .worker = store_worker,
+        .ops = ops,
+        .published = published,
+        .arg = arg,
+        .next_seq = 1,
     };
     list_init(&ev->waiting);
     for (int i = 0; i < NOUN_N; i++) {
@@ -69,7 +73,7 @@ static void change_free(struct change *c)
 
 static void txn_free(struct txn *txn)
 {
-    list_for_each_safe(it, &txn->changes) {
+    list_for_each_safe (it, &txn->changes) {
         list_remove(it);
         change_free(list_entry(it, struct change, link));
     }
@@ -80,7 +84,7 @@ void events_free(struct events *ev)
 {
     if (!ev)
         return;
-    list_for_each_safe(it, &ev->waiting) {
+    list_for_each_safe (it, &ev->waiting) {
         list_remove(it);
         txn_free(list_entry(it, struct txn, link));
     }
@@ -223,8 +227,8 @@ void txn_abort(struct txn *txn)
     free(txn);
 }
 
-void txn_commit(struct txn *txn,
-                void (*done)(void *arg, int result, const struct vdi_error *err), void *arg)
+void txn_commit(struct txn *txn, void (*done)(void *arg, int result, const struct vdi_error *err),
+                void *arg)
 {
     struct events *ev = txn->ev;
 
@@ -240,7 +244,7 @@ void txn_commit(struct txn *txn,
 
 static void batch_free(struct batch *b)
 {
-    list_for_each_safe(it, &b->txns) {
+    list_for_each_safe (it, &b->txns) {
         list_remove(it);
         txn_free(list_entry(it, struct txn, link));
     }
@@ -264,8 +268,13 @@ static void archive_add(struct batch *b, const struct change *c, uint64_t seq)
         return;
     nouns[c->noun].encode(c->object, &body);
     *o = (struct vdi_store_object){
-        .seq = seq, .noun = nouns[c->noun].name, .key = c->key, .owner = strdup(meta.owner),
-        .state = meta.state, .begin_usec = meta.begin_usec, .end_usec = meta.end_usec,
+        .seq = seq,
+        .noun = nouns[c->noun].name,
+        .key = c->key,
+        .owner = strdup(meta.owner),
+        .state = meta.state,
+        .begin_usec = meta.begin_usec,
+        .end_usec = meta.end_usec,
         .version = nouns[c->noun].version,
     };
     o->body = buf_take(&body, &o->body_len);
@@ -277,18 +286,23 @@ static void batch_fill(struct events *ev, struct batch *b)
 {
     uint64_t seq = ev->next_seq;
 
-    list_for_each(it, &b->txns) {
+    list_for_each (it, &b->txns) {
         struct txn *txn = list_entry(it, struct txn, link);
 
-        list_for_each(jt, &txn->changes) {
+        list_for_each (jt, &txn->changes) {
             struct change *c = list_entry(jt, struct change, link);
             struct vdi_store_record *r = &b->records[b->n_records++];
 
             c->seq = seq;
             *r = (struct vdi_store_record){
-                .seq = seq++, .time_usec = c->time_usec, .noun = nouns[c->noun].name,
-                .key = c->key, .type = c->type, .version = nouns[c->noun].version,
-                .body = c->body, .body_len = c->body_len,
+                .seq = seq++,
+                .time_usec = c->time_usec,
+                .noun = nouns[c->noun].name,
+                .key = c->key,
+                .type = c->type,
+                .version = nouns[c->noun].version,
+                .body = c->body,
+                .body_len = c->body_len,
             };
             record_seal(r);
             if (c->object) {
@@ -313,8 +327,12 @@ static void batch_work(void *arg)
 {
     struct batch *b = arg;
     struct vdi_store_batch batch = {
-        .epoch = b->ev->epoch, .records = b->records, .n_records = b->n_records,
-        .archive = b->archive, .n_archive = b->n_archive, .id_reserve = b->id_reserve,
+        .epoch = b->ev->epoch,
+        .records = b->records,
+        .n_records = b->n_records,
+        .archive = b->archive,
+        .n_archive = b->n_archive,
+        .id_reserve = b->id_reserve,
     };
     int64_t begin = time_monotonic_usec();
 
@@ -326,8 +344,13 @@ static void batch_work(void *arg)
 static void publish_change(struct events *ev, struct change *c)
 {
     struct published p = {
-        .noun = c->noun, .id = c->id, .key = c->key, .now = c->object, .type = c->type,
-        .time_usec = c->time_usec, .seq = c->seq,
+        .noun = c->noun,
+        .id = c->id,
+        .key = c->key,
+        .now = c->object,
+        .type = c->type,
+        .time_usec = c->time_usec,
+        .seq = c->seq,
     };
     void *old = NULL;
 
@@ -343,10 +366,10 @@ static void publish_change(struct events *ev, struct change *c)
 
 static void publish_batch(struct events *ev, struct batch *b)
 {
-    list_for_each(it, &b->txns) {
+    list_for_each (it, &b->txns) {
         struct txn *txn = list_entry(it, struct txn, link);
 
-        list_for_each(jt, &txn->changes)
+        list_for_each (jt, &txn->changes)
             publish_change(ev, list_entry(jt, struct change, link));
         if (txn->done)
             txn->done(txn->arg, 0, NULL);
@@ -377,13 +400,13 @@ static void undo_batch(struct events *ev, struct batch *b)
         undo_txn(ev, list_entry(it, struct txn, link));
     for (struct list *it = b->txns.prev; it != &b->txns; it = it->prev)
         undo_txn(ev, list_entry(it, struct txn, link));
-    list_for_each_safe(it, &ev->waiting) {
+    list_for_each_safe (it, &ev->waiting) {
         list_remove(it);
         list_append(&b->txns, it);
     }
     ev->n_waiting = 0;
     ev->stats.failures++;
-    list_for_each(it, &b->txns) {
+    list_for_each (it, &b->txns) {
         struct txn *txn = list_entry(it, struct txn, link);
 
         if (txn->done)
@@ -404,8 +427,8 @@ static void batch_done(void *arg, bool dropped)
         ev->stats.longest_commit_usec = b->took_usec;
     ev->stats.last_error = -b->result;
     if (b->result < 0) {
-        log_error("store: a commit of %zu events failed, nothing of it was kept: %s",
-                  b->n_records, b->err.detail);
+        log_error("store: a commit of %zu events failed, nothing of it was kept: %s", b->n_records,
+                  b->err.detail);
         undo_batch(ev, b);
     } else {
         ev->next_seq += b->n_records;
@@ -423,7 +446,7 @@ static void batch_take(struct events *ev, struct batch *b)
 {
     size_t n_changes = 0;
 
-    list_for_each_safe(it, &ev->waiting) {
+    list_for_each_safe (it, &ev->waiting) {
         if (b->n_txns == BATCH_TXN_MAX)
             break;
         list_remove(it);

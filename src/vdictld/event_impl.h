@@ -12,9 +12,9 @@ struct change {
     enum noun_id noun;
     uint64_t id;
     char *key;
-    struct slot *slot;  /* NULL: the noun has no objects */
-    void *object;       /* after the event */
-    void *prev;         /* staged before it */
+    struct slot *slot; /* NULL: the noun has no objects */
+    void *object;      /* after the event */
+    void *prev;        /* staged before it */
     bool made_slot;
     char type[48];
     int64_t time_usec;

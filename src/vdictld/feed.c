@@ -72,7 +72,7 @@ void feed_free(struct feed *feed)
 {
     if (!feed)
         return;
-    list_for_each_safe(it, &feed->followers) {
+    list_for_each_safe (it, &feed->followers) {
         struct follower *f = list_entry(it, struct follower, link);
 
         list_remove(it);
@@ -146,7 +146,7 @@ static void ping(void *arg)
 {
     struct feed *feed = arg;
 
-    list_for_each(it, &feed->followers) {
+    list_for_each (it, &feed->followers) {
         struct follower *f = list_entry(it, struct follower, link);
 
         if (f->idle && !http_stream_waiting(f->stream))
@@ -172,8 +172,7 @@ static void write_data(const struct published *p, struct buf *out, uint64_t *ret
         json_write_string(out, job->node);
         buf_puts(out, ",\"reason\":");
         json_write_string(out, job->reason);
-        buf_printf(out, ",\"exit_code\":%d,\"exit_signal\":%d", job->exit_code,
-                   job->exit_signal);
+        buf_printf(out, ",\"exit_code\":%d,\"exit_signal\":%d", job->exit_code, job->exit_signal);
     } else if (p->noun == NOUN_INSTANCE) {
         const struct instance *in = p->now;
 
@@ -226,7 +225,7 @@ void feed_publish(struct feed *feed, const struct published *p)
         return;
     item_free(feed->ring[feed->n % FEED_KEEP]);
     feed->ring[feed->n++ % FEED_KEEP] = item;
-    list_for_each(it, &feed->followers) {
+    list_for_each (it, &feed->followers) {
         struct follower *f = list_entry(it, struct follower, link);
 
         if (f->idle)

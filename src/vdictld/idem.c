@@ -54,7 +54,7 @@ void idem_free(struct idem *idem)
 {
     if (!idem)
         return;
-    list_for_each_safe(it, &idem->by_age)
+    list_for_each_safe (it, &idem->by_age)
         entry_drop(idem, list_entry(it, struct entry, link));
     hash_free(idem->entries);
     free(idem);
@@ -143,7 +143,7 @@ size_t idem_collect(struct idem *idem, struct table *jobs, struct events_extra *
 
     if (!rows)
         return 0;
-    list_for_each(it, &idem->by_age) {
+    list_for_each (it, &idem->by_age) {
         const struct entry *e = list_entry(it, struct entry, link);
 
         if (!is_durable(jobs, e->job))

@@ -271,8 +271,8 @@ void handle_job_requeue(struct call *call)
     if (job->state == JOB_PENDING || !job_state_is_active(job->state)) {
         refuse_state(call, job, "requeued");
     } else if (!job->spec->requeue) {
-        call_refuse_with(call, EPROTO, "requeue",
-                         "job %" PRIu64 " was submitted with --no-requeue", job->id);
+        call_refuse_with(call, EPROTO, "requeue", "job %" PRIu64 " was submitted with --no-requeue",
+                         job->id);
     } else {
         finish(call, JOB_PENDING, "requeued");
     }

@@ -148,8 +148,8 @@ static void archive_rows(void *arg, const struct archive_query *q)
         str_copy(l->archive_after, sizeof(l->archive_after), q->rows[i].key);
         if (str_to_u64(q->rows[i].key, 1, INT64_MAX, &id) < 0 || core_job(l->core, id))
             continue; /* still in memory: it was listed from there */
-        if (job_snapshot_decode(id, q->rows[i].version, q->rows[i].body, q->rows[i].body_len,
-                                &job, NULL) < 0)
+        if (job_snapshot_decode(id, q->rows[i].version, q->rows[i].body, q->rows[i].body_len, &job,
+                                NULL) < 0)
             continue;
         if (filter_job(l, job))
             write_one(l, job, &out);
@@ -171,7 +171,10 @@ static void archive_rows(void *arg, const struct archive_query *q)
 static void ask_archive(struct job_list *l)
 {
     struct archive_query q = {
-        .noun = "job", .limit = ARCHIVE_PAGE, .done = archive_rows, .arg = l,
+        .noun = "job",
+        .limit = ARCHIVE_PAGE,
+        .done = archive_rows,
+        .arg = l,
     };
     struct buf out = BUF_INIT(0);
 

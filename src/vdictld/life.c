@@ -150,8 +150,8 @@ static void one_event(struct run *run, enum instance_event_type type, const char
 /* ---- ends ---- */
 
 /* Stops the instance of a job in the same transaction. */
-static int add_stop(struct core *core, struct txn *txn, const struct job *job,
-                    const char *reason, struct vdi_error *err)
+static int add_stop(struct core *core, struct txn *txn, const struct job *job, const char *reason,
+                    struct vdi_error *err)
 {
     const struct instance *in = core_instance_staged(core, job->instance);
     struct instance_event event = core_instance_event(core, INSTANCE_EVENT_STOP, reason);
@@ -244,9 +244,15 @@ static void start_with(struct run *run, const struct job *job, const char *paylo
     const struct config_template *t = config_template(run->core->config, in->template_name);
     struct buf json = BUF_INIT(0);
     struct vdi_instance_spec spec = {
-        .id = {in->id, in->generation}, .job = in->job, .node = in->node, .owner = in->owner,
-        .template_name = in->template_name, .vcpus = in->vcpus, .memory_mib = in->memory_mib,
-        .gpus = in->gpus, .gpu_profile = in->profile,
+        .id = {in->id, in->generation},
+        .job = in->job,
+        .node = in->node,
+        .owner = in->owner,
+        .template_name = in->template_name,
+        .vcpus = in->vcpus,
+        .memory_mib = in->memory_mib,
+        .gpus = in->gpus,
+        .gpu_profile = in->profile,
     };
 
     if (!t) {
@@ -288,7 +294,11 @@ static void act_requested(struct run *run, const struct instance *in)
 {
     const struct job *job = core_job(run->core, in->job);
     struct archive_query q = {
-        .noun = "job", .events = true, .limit = 1, .done = script_read, .arg = run,
+        .noun = "job",
+        .events = true,
+        .limit = 1,
+        .done = script_read,
+        .arg = run,
     };
 
     if (!job)
@@ -307,8 +317,8 @@ static void act_requested(struct run *run, const struct instance *in)
 static void act_building(struct run *run, const struct instance *in)
 {
     const struct config_template *t = config_template(run->core->config, in->template_name);
-    int64_t timeout_sec = t && t->boot_timeout_sec ? t->boot_timeout_sec
-                                                   : run->core->config->boot_timeout_sec;
+    int64_t timeout_sec =
+        t && t->boot_timeout_sec ? t->boot_timeout_sec : run->core->config->boot_timeout_sec;
     int64_t left = in->state_usec + timeout_sec * USEC_PER_SEC - loop_now_usec(run->core->loop);
     char reason[96];
 
@@ -483,8 +493,8 @@ static void lost(struct core *core, const struct instance *in, const struct site
     if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING)
         return;
     if (report->failed || job->state == JOB_CONFIGURING)
-        event.final = fate(core, job, job->state == JOB_CONFIGURING ? JOB_BOOT_FAIL
-                                                                    : JOB_NODE_FAIL);
+        event.final =
+            fate(core, job, job->state == JOB_CONFIGURING ? JOB_BOOT_FAIL : JOB_NODE_FAIL);
     else if (report->exited)
         event.final = report->exit_code || report->exit_signal ? JOB_FAILED : JOB_COMPLETED;
     else
@@ -492,8 +502,7 @@ static void lost(struct core *core, const struct instance *in, const struct site
     event.exit_code = report->exit_code;
     event.exit_signal = report->exit_signal;
     txn = txn_new(core->events);
-    commit_or_retry(run, txn,
-                    txn ? finish_with(core, txn, job->id, &event, NULL) : -ENOMEM);
+    commit_or_retry(run, txn, txn ? finish_with(core, txn, job->id, &event, NULL) : -ENOMEM);
 }
 
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,

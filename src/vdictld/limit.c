@@ -24,8 +24,8 @@ struct limit {
     struct core *core;
     uint64_t job;
     struct source *timer;
-    int64_t end_usec;      /* 0: none */
-    int64_t told_usec;     /* stages up to here were done */
+    int64_t end_usec;  /* 0: none */
+    int64_t told_usec; /* stages up to here were done */
 };
 
 static void limit_fire(void *arg);

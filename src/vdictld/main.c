@@ -38,8 +38,10 @@
 #define ARRIVE_SEC 30
 
 static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
-    {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'V'},
+    {"config", required_argument, NULL, 'c'},
+    {"foreground", no_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
 };
 
@@ -226,10 +228,9 @@ static int make_parts(struct core *core, struct vdi_error *err)
 {
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
-    core->events = core->store_worker
-                       ? events_new(core->loop, core->store_worker, &core->store_ops, published,
-                                    core)
-                       : NULL;
+    core->events = core->store_worker ? events_new(core->loop, core->store_worker, &core->store_ops,
+                                                   published, core)
+                                      : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
     core->feed = core->loop ? feed_new(core) : NULL;
@@ -311,10 +312,10 @@ static void hangup(void *arg, int signo)
 
 static void core_done(struct core *core)
 {
-    http_server_free(core->http);
-    auth_free(core->auth);
+    auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
     site_free(core->site);
     workers_free(core->store_worker);
+    http_server_free(core->http);
     if (core->store && core->store_ops.close)
         core->store_ops.close(core->store);
     sweep_free(core->sweep);

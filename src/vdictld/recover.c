@@ -86,8 +86,8 @@ static int load_object(void *arg, const struct vdi_store_object *row)
     }
     if (!key_id((enum noun_id)noun, row->key, &id))
         return -EBADMSG;
-    if (nouns[noun].decode(id, row->key, row->version, row->body, row->body_len, &object,
-                           &err) < 0) {
+    if (nouns[noun].decode(id, row->key, row->version, row->body, row->body_len, &object, &err) <
+        0) {
         log_error("store: %s %s of the snapshot: %s", row->noun, row->key, err.detail);
         return -EBADMSG;
     }
@@ -108,8 +108,8 @@ static int replay(struct load *load, enum noun_id noun, uint64_t id,
 
     if (old && nouns[noun].seq(old) >= r->seq)
         return 0; /* the snapshot has it */
-    if (nouns[noun].replay(old, id, r->key, r->type, r->time_usec, r->version, r->body,
-                           r->body_len, &object, &err) < 0) {
+    if (nouns[noun].replay(old, id, r->key, r->type, r->time_usec, r->version, r->body, r->body_len,
+                           &object, &err) < 0) {
         if (!load->broken) {
             log_error("store: event %" PRIu64 " (%s %s '%s') does not fit: %s", r->seq, r->noun,
                       r->key, r->type, err.detail);
@@ -168,7 +168,10 @@ int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error
 {
     struct load load = {.ev = ev};
     struct vdi_store_loader loader = {
-        .arg = &load, .object = load_object, .record = load_record, .damage = load_damage,
+        .arg = &load,
+        .object = load_object,
+        .record = load_record,
+        .damage = load_damage,
     };
     struct vdi_store_summary summary = {0};
     int r;
@@ -187,8 +190,7 @@ int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error
             note_id(ev, (enum noun_id)i, summary.id_reserve);
         mark_unknown(ev);
     }
-    log_info("store: %" PRIu64 " objects and %" PRIu64 " events read, up to event %" PRIu64
-             "%s",
+    log_info("store: %" PRIu64 " objects and %" PRIu64 " events read, up to event %" PRIu64 "%s",
              load.n_objects, load.n_records, summary.last_seq,
              load.n_skipped ? " (some could not be used)" : "");
     return 0;

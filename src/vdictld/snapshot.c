@@ -21,7 +21,7 @@ struct snapshot {
         enum noun_id noun;
         char *key;
         void *object;
-    } *rows;
+    } * rows;
     size_t n, at;
     struct events_extra *extras;
     size_t n_extras, at_extra;
@@ -84,9 +84,13 @@ static int object_row(struct snapshot *s, struct vdi_store_object *ret)
     if (nouns[noun].numeric) /* job and instance keep their id in different places */
         snprintf(s->key, sizeof(s->key), "%" PRIu64, nouns[noun].id(object));
     *ret = (struct vdi_store_object){
-        .seq = nouns[noun].seq(object), .noun = nouns[noun].name,
-        .key = nouns[noun].numeric ? s->key : s->rows[s->at].key, .owner = meta.owner,
-        .state = meta.state, .begin_usec = meta.begin_usec, .end_usec = meta.end_usec,
+        .seq = nouns[noun].seq(object),
+        .noun = nouns[noun].name,
+        .key = nouns[noun].numeric ? s->key : s->rows[s->at].key,
+        .owner = meta.owner,
+        .state = meta.state,
+        .begin_usec = meta.begin_usec,
+        .end_usec = meta.end_usec,
         .version = nouns[noun].version,
     };
     s->at++;
@@ -97,7 +101,11 @@ static int id_row(struct snapshot *s, struct vdi_store_object *ret)
 {
     buf_printf(&s->body, "%" PRIu64, s->next_id[s->at_id]);
     *ret = (struct vdi_store_object){
-        .seq = s->seq, .noun = "next_id", .key = nouns[s->at_id].name, .owner = "", .state = "",
+        .seq = s->seq,
+        .noun = "next_id",
+        .key = nouns[s->at_id].name,
+        .owner = "",
+        .state = "",
     };
     s->at_id++;
     return 1;
@@ -109,7 +117,11 @@ static int extra_row(struct snapshot *s, struct vdi_store_object *ret)
 
     buf_puts(&s->body, x->body);
     *ret = (struct vdi_store_object){
-        .seq = s->seq, .noun = x->noun, .key = x->key, .owner = "", .state = "",
+        .seq = s->seq,
+        .noun = x->noun,
+        .key = x->key,
+        .owner = "",
+        .state = "",
         .begin_usec = x->time_usec,
     };
     return 1;
@@ -203,8 +215,7 @@ uint64_t events_since_snapshot(const struct events *ev)
     return events_seq(ev) - ev->snapshot_seq;
 }
 
-void events_set_extras(struct events *ev,
-                       size_t (*collect)(void *arg, struct events_extra **ret),
+void events_set_extras(struct events *ev, size_t (*collect)(void *arg, struct events_extra **ret),
                        void (*restore)(void *arg, const struct vdi_store_object *row))
 {
     ev->collect = collect;

@@ -55,7 +55,7 @@ void sweep_free(struct sweep *s)
 {
     if (!s)
         return;
-    list_for_each_safe(it, &s->ended) {
+    list_for_each_safe (it, &s->ended) {
         list_remove(it);
         free(list_entry(it, struct ended, link));
     }

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../auth_error.h"
+#include "plugins/auth/auth_error.h"
 
 #define TTL_SEC 60
 #define VERSION "vdi-munge-1"
@@ -31,7 +31,7 @@ struct munge_auth {
 static void to_hex(const unsigned char *bytes, size_t n, char *ret)
 {
     for (size_t i = 0; i < n; i++)
-        sprintf(ret + 2 * i, "%02x", bytes[i]);
+        snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
 }
 
 static void auth_munge_done(void *arg)
@@ -208,7 +208,7 @@ static int fill_principal(uid_t uid, gid_t gid, struct vdi_principal *ret, struc
         return auth_fail(err, EAGAIN, "authorization", "Try again; check NSS.",
                          "The name of uid %u cannot be looked up: %s.", uid, strerror(code));
     memset(ret, 0, sizeof(*ret));
-    strcpy(ret->realm, "unix");
+    snprintf(ret->realm, sizeof(ret->realm), "unix");
     ret->uid = uid;
     ret->gid = gid;
     if (!found)

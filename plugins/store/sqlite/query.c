@@ -33,8 +33,8 @@ static void bind_number(sqlite3_stmt *st, const char *name, int64_t value)
 }
 
 /* Runs row() over what st gives; it ends with the first answer that is not 0. */
-static int run(struct store *s, sqlite3_stmt *st, int (*row)(void *ctx, sqlite3_stmt *st), void *ctx,
-               struct vdi_error *err)
+static int run(struct store *s, sqlite3_stmt *st, int (*row)(void *ctx, sqlite3_stmt *st),
+               void *ctx, struct vdi_error *err)
 {
     int rc, r = 0;
 

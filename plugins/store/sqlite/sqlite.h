@@ -58,8 +58,8 @@ struct store {
 
 /* db.c */
 extern const char *const db_sql[STMT_COUNT];
-int db_connect(struct store *s);             /* opens the file; 0, an SQLite code */
-int db_prepare(struct store *s);             /* WAL, FULL, statements; 0, an SQLite code */
+int db_connect(struct store *s); /* opens the file; 0, an SQLite code */
+int db_prepare(struct store *s); /* WAL, FULL, statements; 0, an SQLite code */
 void db_disconnect(struct store *s, bool checkpoint);
 int db_run(struct store *s, enum stmt which); /* steps once, resets; 0, an SQLite code */
 bool db_code_corrupt(int rc);
@@ -105,7 +105,7 @@ struct rebuild_filter {
     /* After snapshot_seq only the rows that the load accepted; NULL: all. */
     const struct store_sequence *sequence;
     uint64_t snapshot_seq;
-    uint64_t floor;                        /* seqs up to here are used, readable or not */
+    uint64_t floor; /* seqs up to here are used, readable or not */
     uint64_t id_reserve;
 };
 int rebuild(struct store *s, const struct rebuild_filter *filter, struct vdi_error *err);

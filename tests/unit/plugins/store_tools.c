@@ -218,11 +218,8 @@ int store_archive(void *store, uint64_t epoch, uint64_t seq, uint64_t i)
     struct content text[2];
     struct vdi_store_record record = content_record(seq, &text[0]);
     struct vdi_store_object object = content_object(i, seq, &text[1]);
-    struct vdi_store_batch batch = {.epoch = epoch,
-                                    .records = &record,
-                                    .n_records = 1,
-                                    .archive = &object,
-                                    .n_archive = 1};
+    struct vdi_store_batch batch = {
+        .epoch = epoch, .records = &record, .n_records = 1, .archive = &object, .n_archive = 1};
     int r = ops.append(store, &batch, NULL);
 
     content_done(&text[0]);
