@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+dist_man_MANS += doc/man/vdi.conf.5 doc/man/vdi-plugin.3

@@ -1,1 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
+# A target NAME is fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput, its line in FUZZ_TARGETS,
+# its _SOURCES ending in $(FUZZ_DRIVER), its _LDFLAGS $(FUZZ_LDFLAGS), and seeds in
+# fuzz/corpus/NAME/. `make check` runs the seeds and their mutations; with CC=clang
+# --enable-fuzzing the same program is a libFuzzer one.
+FUZZ_TARGETS = fuzz/fuzz_http fuzz/fuzz_token
+EXTRA_DIST += fuzz/corpus
+
+if FUZZING
+FUZZ_DRIVER =
+FUZZ_LDFLAGS = -fsanitize=fuzzer $(AM_LDFLAGS)
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+else
+FUZZ_DRIVER = fuzz/driver.c
+FUZZ_LDFLAGS = $(AM_LDFLAGS)
+check_PROGRAMS += $(FUZZ_TARGETS)
+TESTS += $(FUZZ_TARGETS)
+endif
+
+fuzz_fuzz_http_SOURCES = fuzz/fuzz_http.c $(FUZZ_DRIVER)
+fuzz_fuzz_http_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)
+fuzz_fuzz_http_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_http_LDADD = $(WIRE_SERVER_LIBS)
+
+fuzz_fuzz_token_SOURCES = fuzz/fuzz_token.c plugins/auth/token/token_text.c $(FUZZ_DRIVER)
+fuzz_fuzz_token_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+fuzz_fuzz_token_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_token_LDADD = $(JANSSON_LIBS) $(OPENSSL_LIBS)
+
+FUZZ_TARGETS += fuzz/fuzz_config fuzz/fuzz_hostlist
+fuzz_fuzz_config_SOURCES = fuzz/fuzz_config.c $(FUZZ_DRIVER)
+fuzz_fuzz_config_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+fuzz_fuzz_hostlist_SOURCES = fuzz/fuzz_hostlist.c $(FUZZ_DRIVER)
+fuzz_fuzz_hostlist_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_hostlist_LDADD = $(BASE_LIBS)

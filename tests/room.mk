@@ -1,1 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
+# What all tests share, the lint tests, and the tests of the harness itself.
+LINT_TESTS = \
+    tests/lint/format.t \
+    tests/lint/includes.t \
+    tests/lint/man.t \
+    tests/lint/packages.t \
+    tests/lint/rooms.t \
+    tests/lint/selftest.t \
+    tests/lint/shell.t \
+    tests/lint/sizes.t \
+    tests/lint/text.t \
+    tests/lint/unsafe.t
+
+HARNESS_TESTS = \
+    tests/t0000-harness.t \
+    tests/t0001-run-tests.t \
+    tests/t1000-readme.t
+
+EXTRA_DIST += $(LINT_TESTS) tests/lint/lint.py \
+    tests/lib/packages.sh tests/lib/tap.sh tests/lib/vdi.sh \
+    tests/skips.list \
+    $(HARNESS_TESTS)
+
+if HAVE_PYTHON3
+TESTS += $(LINT_TESTS)
+endif
+TESTS += $(HARNESS_TESTS)

@@ -243,6 +243,13 @@ struct vdi_auth_ops {
     int (*sign)(void *auth, const struct vdi_auth_request *request, char *ret, size_t ret_size,
                 struct vdi_error *err);
     void (*done)(void *auth);
+    /* On the loop, does not block. Makes a credential for principal (scope included) that
+     * verify() takes for `cluster` from issue_usec until expire_usec, both whole seconds;
+     * `jti` (1..47 printable bytes) comes back as verify's ret_id. Writes what follows the
+     * scheme word; -ENOBUFS: ret_size is too small (4096 is enough). */
+    int (*issue)(void *auth, const struct vdi_principal *principal, const char *cluster,
+                 const char *jti, int64_t issue_usec, int64_t expire_usec, char *ret,
+                 size_t ret_size, struct vdi_error *err);
 };
 
 /* ---- site -------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * Whenever data is set, data[len] is NUL and len < size. Once failed, nothing
  * more is appended, so that a text never misses its middle.
  */
-#include <base/buf.h>
+#include "base/buf.h"
 
 #include <errno.h>
 #include <stdint.h>

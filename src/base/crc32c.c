@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crc32c.c - CRC-32C by eight tables, eight bytes at a step. */
-#include <base/crc32c.h>
+#include "base/crc32c.h"
 
 #include <endian.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* error.c - filling and printing struct vdi_error; every member stays terminated. */
-#include <base/error.h>
+#include "base/error.h"
 
-#include <base/str.h>
+#include "base/str.h"
 
 #include <errno.h>
 #include <stdarg.h>

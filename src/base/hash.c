@@ -6,7 +6,7 @@
  * the entry itself no slot is empty; removal keeps that by moving later
  * entries back, so there are no tombstones. At most 3/4 of the slots are in use.
  */
-#include <base/hash.h>
+#include "base/hash.h"
 
 #include <endian.h>
 #include <errno.h>

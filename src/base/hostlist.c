@@ -5,10 +5,10 @@
  * A text is read twice by the same reader: once to count, with the limit, and
  * only then to make the names. A range keeps the width its lower end is written with.
  */
-#include <base/hostlist.h>
+#include "base/hostlist.h"
 
-#include <base/buf.h>
-#include <base/cleanup.h>
+#include "base/buf.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -6,10 +6,10 @@
  * is written as \n, \t or \xNN, and a backslash as two, so the line can be
  * read back and never breaks.
  */
-#include <base/log.h>
+#include "base/log.h"
 
-#include <base/str.h>
-#include <base/time.h>
+#include "base/str.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -126,4 +126,15 @@ int log_rate_ok(struct log_rate *rate, unsigned *ret_dropped)
         rate->dropped++;
     pthread_mutex_unlock(&lock);
     return ok;
+}
+
+enum vdi_log_level log_level_from(const char *name)
+{
+    static const enum vdi_log_level levels[] = {VDI_LOG_ERROR, VDI_LOG_WARNING, VDI_LOG_DEBUG};
+    static const char *const names[] = {"error", "warning", "debug"};
+
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+        if (!strcmp(name, names[i]))
+            return levels[i];
+    return VDI_LOG_INFO;
 }

@@ -13,6 +13,8 @@
 void log_init(const char *program, enum vdi_log_level level);
 void log_set_level(enum vdi_log_level level);
 enum vdi_log_level log_get_level(void);
+/* "error", "warning", "info", "debug"; anything else: info. */
+enum vdi_log_level log_level_from(const char *name);
 void log_write(enum vdi_log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* str.c - strings: comparing, copying within limits, numbers, durations and sizes. */
-#include <base/str.h>
+#include "base/str.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -5,10 +5,10 @@
  * A text is either understood to its end or refused; a day that the calendar
  * does not have is refused, never carried over into the next month.
  */
-#include <base/time.h>
+#include "base/time.h"
 
-#include <base/cleanup.h>
-#include <base/str.h>
+#include "base/cleanup.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <stdbool.h>

@@ -14,5 +14,14 @@
  * *ret is not written), -errno if the file can't be read. Warnings alone do not fail.
  */
 int config_read(const char *path, struct config **ret, struct buf *findings);
+/* The same for text in memory; `path` is for the findings. */
+int config_read_text(const char *path, const char *text, size_t len, struct config **ret,
+                     struct buf *findings);
+/* A line per change: "node gpu03: cpus 64 -> 32", "partition batch: added". *ret_needs_restart:
+ * listen addresses or the store changed, which a reconfigure leaves as they are. */
+void config_diff(const struct config *old, const struct config *new, struct buf *out,
+                 bool *ret_needs_restart);
+/* "NAME<tab>TYPE<tab>DEFAULT<tab>MEANING" per key and block, as vdi.conf(5) has them. */
+void config_print_reference(struct buf *out);
 
 #endif

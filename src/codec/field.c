@@ -389,7 +389,8 @@ int fields_read_value(const struct field *fields, void *base, json_t *object, ui
     const char *name;
     json_t *value;
 
-    json_object_foreach(object, name, value) {
+    json_object_foreach(object, name, value)
+    {
         const struct field *f = field_find(fields, name);
         int64_t number = 0;
         int r;
@@ -425,8 +426,7 @@ json_t *fields_parse_object(const char *json, size_t len, struct vdi_error *err)
         return NULL;
     }
     if (!json_is_object(object)) {
-        error_set(err, EINVAL, "body", "the body must be a JSON object, not %s",
-                  json_kind(object));
+        error_set(err, EINVAL, "body", "the body must be a JSON object, not %s", json_kind(object));
         json_decref(object);
         return NULL;
     }

@@ -17,27 +17,27 @@
 #include <vdi/types.h>
 
 enum field_type {
-    FIELD_END, /* ends a table */
-    FIELD_STRING,   /* char *: owned, never NULL; max = bytes */
-    FIELD_TEXT,     /* the same, newlines allowed */
-    FIELD_FIXED,    /* char[size] */
-    FIELD_BOOL,     /* bool */
+    FIELD_END,    /* ends a table */
+    FIELD_STRING, /* char *: owned, never NULL; max = bytes */
+    FIELD_TEXT,   /* the same, newlines allowed */
+    FIELD_FIXED,  /* char[size] */
+    FIELD_BOOL,   /* bool */
     FIELD_U32,
     FIELD_I32,
     FIELD_U64,
     FIELD_I64,
-    FIELD_TIME,     /* int64 usec <-> RFC 3339 string; 0 <-> null */
-    FIELD_ENUM,     /* uint32 or enum <-> one of names[] */
+    FIELD_TIME, /* int64 usec <-> RFC 3339 string; 0 <-> null */
+    FIELD_ENUM, /* uint32 or enum <-> one of names[] */
 };
 
 enum field_flags {
-    FIELD_SUBMIT = 1 << 0, /* taken at POST */
-    FIELD_UPDATE = 1 << 1, /* taken at PATCH from the owner */
-    FIELD_ADMIN = 1 << 2,  /* taken at PATCH from an operator */
-    FIELD_SHOW = 1 << 3,   /* in documents of the API */
-    FIELD_KEEP = 1 << 4,   /* in events and snapshots */
-    FIELD_LIST = 1 << 5,   /* in a listing that names no fields= */
-    FIELD_REQUIRED = 1 << 6, /* must be there at POST */
+    FIELD_SUBMIT = 1 << 0,     /* taken at POST */
+    FIELD_UPDATE = 1 << 1,     /* taken at PATCH from the owner */
+    FIELD_ADMIN = 1 << 2,      /* taken at PATCH from an operator */
+    FIELD_SHOW = 1 << 3,       /* in documents of the API */
+    FIELD_KEEP = 1 << 4,       /* in events and snapshots */
+    FIELD_LIST = 1 << 5,       /* in a listing that names no fields= */
+    FIELD_REQUIRED = 1 << 6,   /* must be there at POST */
     FIELD_SKIP_EMPTY = 1 << 7, /* not written when "" / 0 / false */
 };
 

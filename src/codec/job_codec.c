@@ -29,9 +29,9 @@
 #define YEAR_SEC (366 * 24 * 3600)
 
 static const char *const state_names[] = {
-    "NONE",      "PENDING", "CONFIGURING", "RUNNING",   "SUSPENDED", "COMPLETING", "COMPLETED",
-    "FAILED",    "CANCELLED", "TIMEOUT",   "PREEMPTED", "NODE_FAIL", "BOOT_FAIL",  "DEADLINE",
-    NULL,
+    "NONE",       "PENDING",   "CONFIGURING", "RUNNING",   "SUSPENDED",
+    "COMPLETING", "COMPLETED", "FAILED",      "CANCELLED", "TIMEOUT",
+    "PREEMPTED",  "NODE_FAIL", "BOOT_FAIL",   "DEADLINE",  NULL,
 };
 
 const struct field job_spec_fields[] = {
@@ -56,14 +56,13 @@ const struct field job_spec_fields[] = {
     {"work_dir", FIELD_STRING, SPEC(work_dir), ASK, 0, 1024, NULL, "working directory"},
     {"output", FIELD_STRING, SPEC(output), ASK, 0, 1024, NULL, "file for the output"},
     {"error", FIELD_STRING, SPEC(error), ASK, 0, 1024, NULL, "file for the errors"},
-    {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC,
-     NULL, "time limit"},
+    {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC, NULL,
+     "time limit"},
     {"begin_time", FIELD_TIME, SPEC(begin_usec), CHANGE, 0, 0, NULL, "not before"},
     {"deadline_time", FIELD_TIME, SPEC(deadline_usec), CHANGE, 0, 0, NULL,
      "given up if it has not started by then"},
     {"cpus", FIELD_U32, SPEC(cpus), CHANGE | FIELD_LIST, 1, 4096, NULL, "virtual CPUs"},
-    {"memory_mib", FIELD_U32, SPEC(memory_mib), CHANGE | FIELD_LIST, 1, 64 << 20, NULL,
-     "memory"},
+    {"memory_mib", FIELD_U32, SPEC(memory_mib), CHANGE | FIELD_LIST, 1, 64 << 20, NULL, "memory"},
     {"gpus", FIELD_U32, SPEC(gpus), CHANGE | FIELD_LIST, 0, 64, NULL, "GPUs"},
     {"nice", FIELD_I32, SPEC(nice), CHANGE, -1000000, 1000000, NULL,
      "lowers the priority (operators may raise it)"},
@@ -80,13 +79,11 @@ const struct field job_spec_fields[] = {
 const struct field job_fields[] = {
     {"id", FIELD_U64, JOB(id), FIELD_SHOW | FIELD_LIST, 0, INT64_MAX, NULL, "job id"},
     {"state", FIELD_ENUM, JOB(state), DERIVED | FIELD_LIST, 0, 0, state_names, "state"},
-    {"final", FIELD_ENUM, JOB(final), DERIVED, 0, 0, state_names,
-     "while COMPLETING: how it ends"},
+    {"final", FIELD_ENUM, JOB(final), DERIVED, 0, 0, state_names, "while COMPLETING: how it ends"},
     {"priority", FIELD_I32, JOB(priority), DERIVED | FIELD_LIST, INT32_MIN, INT32_MAX, NULL,
      "priority"},
     {"held_by_user", FIELD_BOOL, JOB(held_by_user), DERIVED, 0, 0, NULL, "held by its owner"},
-    {"held_by_admin", FIELD_BOOL, JOB(held_by_admin), DERIVED, 0, 0, NULL,
-     "held by an operator"},
+    {"held_by_admin", FIELD_BOOL, JOB(held_by_admin), DERIVED, 0, 0, NULL, "held by an operator"},
     {"unreachable", FIELD_BOOL, JOB(unreachable), DERIVED, 0, 0, NULL,
      "its node is silent; the job is believed to run on"},
     {"unknown", FIELD_BOOL, JOB(unknown), DERIVED, 0, 0, NULL,
@@ -113,10 +110,9 @@ const struct field job_fields[] = {
 
 const struct field job_event_fields[] = {
     {"by", FIELD_FIXED, EVENT(by), DERIVED, 0, 0, NULL, "who"},
-    {"priority", FIELD_I32, EVENT(priority), DERIVED | FIELD_SKIP_EMPTY, INT32_MIN, INT32_MAX,
-     NULL, "priority"},
-    {"admin", FIELD_BOOL, EVENT(admin), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL,
-     "by an operator"},
+    {"priority", FIELD_I32, EVENT(priority), DERIVED | FIELD_SKIP_EMPTY, INT32_MIN, INT32_MAX, NULL,
+     "priority"},
+    {"admin", FIELD_BOOL, EVENT(admin), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL, "by an operator"},
     {"instance", FIELD_U64, EVENT(instance), DERIVED | FIELD_SKIP_EMPTY, 0, INT64_MAX, NULL,
      "instance"},
     {"generation", FIELD_U32, EVENT(generation), DERIVED | FIELD_SKIP_EMPTY, 0, UINT32_MAX, NULL,
@@ -134,8 +130,7 @@ const struct field job_event_fields[] = {
 
 DEFINE_FREEP(struct job_spec, job_spec_unref)
 
-static int check_strings(const json_t *list, const char *field, size_t max,
-                         struct vdi_error *err)
+static int check_strings(const json_t *list, const char *field, size_t max, struct vdi_error *err)
 {
     const json_t *item;
     char limit[40];
@@ -149,9 +144,8 @@ static int check_strings(const json_t *list, const char *field, size_t max,
         error_hint(err, limit, NULL);
         return -EINVAL;
     }
-    json_array_foreach((json_t *)list, i, item)
-        if (!json_is_string(item))
-            return error_set(err, EINVAL, field, "member %zu of '%s' is not a string", i, field);
+    json_array_foreach((json_t *)list, i, item) if (!json_is_string(item)) return error_set(
+        err, EINVAL, field, "member %zu of '%s' is not a string", i, field);
     return 0;
 }
 
@@ -176,10 +170,12 @@ static int check_environment(json_t *object, struct vdi_error *err)
         error_hint(err, "4096 variables", NULL);
         return -EINVAL;
     }
-    json_object_foreach(object, name, value)
-        if (!is_variable_name(name) || !json_is_string(value))
-            return error_set(err, EINVAL, "environment",
-                             "'%.40s' in 'environment' is not a variable with a string", name);
+    json_object_foreach(object, name, value) if (
+        !is_variable_name(name) ||
+        !json_is_string(
+            value)) return error_set(err, EINVAL, "environment",
+                                     "'%.40s' in 'environment' is not a variable with a string",
+                                     name);
     return 0;
 }
 
@@ -204,8 +200,8 @@ static int check_script(const json_t *script, size_t max, struct vdi_error *err)
 }
 
 /* Moves script, args and environment out of `object` into a payload of their own. */
-static int take_payload(json_t *object, size_t max_script, uint32_t *ret_script_bytes,
-                        char **ret, struct vdi_error *err)
+static int take_payload(json_t *object, size_t max_script, uint32_t *ret_script_bytes, char **ret,
+                        struct vdi_error *err)
 {
     _cleanup_(json_decrefp) json_t *payload = json_object();
     json_t *script = json_object_get(object, "script");
@@ -259,9 +255,18 @@ int job_submit_decode(const char *json, size_t len, size_t max_script, struct jo
         return error_set(err, EINVAL, "hold", "'hold' must be true or false");
     *ret_hold = json_is_true(hold);
     json_object_del(object, "hold");
+    /* A script makes a batch job, and batch jobs come back unless told otherwise. */
+    if (spec->script_bytes)
+        spec->kind = JOB_BATCH;
+    spec->requeue = spec->script_bytes > 0;
     r = fields_read_value(job_spec_fields, spec, object, FIELD_SUBMIT, NULL, err);
     if (r < 0)
         return r;
+    if (spec->kind == JOB_BATCH && !spec->script_bytes) {
+        error_set(err, EINVAL, "script", "a batch job needs a script");
+        error_hint(err, NULL, "give one, or submit an interactive job");
+        return -EINVAL;
+    }
     *ret = TAKE_PTR(spec);
     *ret_payload = TAKE_PTR(payload);
     return 0;
@@ -320,8 +325,7 @@ int job_columns_parse(const char *list, struct job_columns *ret, struct vdi_erro
     return 0;
 }
 
-static void write_columns(const struct job *job, const struct job_columns *columns,
-                          struct buf *out)
+static void write_columns(const struct job *job, const struct job_columns *columns, struct buf *out)
 {
     for (size_t i = 0; i < columns->n; i++) {
         const void *base = columns->of_spec[i] ? (const void *)job->spec : (const void *)job;

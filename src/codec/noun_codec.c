@@ -134,8 +134,8 @@ static void encode(const struct field *fields, const void *base, struct buf *out
 }
 
 /* type: what noun_event_from() made of the name; max: the newest version known. */
-static int check_event(const char *noun, const char *name, int type, uint32_t version,
-                       uint32_t max, struct vdi_error *err)
+static int check_event(const char *noun, const char *name, int type, uint32_t version, uint32_t max,
+                       struct vdi_error *err)
 {
     if (type >= 0 && version <= max)
         return 0;

@@ -30,9 +30,8 @@ extern const struct field token_fields[], token_event_fields[];
 extern const struct field audit_event_fields[];
 
 void instance_event_encode(const struct instance_event *event, struct buf *out);
-int instance_event_decode(const char *type, int64_t time_usec, uint32_t version,
-                          const char *json, size_t len, struct instance_event *ret,
-                          struct vdi_error *err);
+int instance_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
+                          size_t len, struct instance_event *ret, struct vdi_error *err);
 void instance_snapshot_encode(const struct instance *instance, struct buf *out);
 int instance_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t len,
                              struct instance **ret, struct vdi_error *err);

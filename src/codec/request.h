@@ -66,12 +66,12 @@ struct request {
     const char *verb;
     const char *path; /* "/v1/jobs/{id}/hold" */
     enum request_role role;
-    const char *name; /* "job.hold": roles' `may`, audit, metrics */
-    const struct field *input; /* NULL: no body taken */
-    const char *query;         /* query parameters taken, comma separated */
+    const char *name;           /* "job.hold": roles' `may`, audit, metrics */
+    const struct field *input;  /* NULL: no body taken */
+    const char *query;          /* query parameters taken, comma separated */
     const struct field *output; /* rows of the document; NULL: see summary */
-    bool changes;              /* audited when an administrator does it to others */
-    const char *summary;       /* one line */
+    bool changes;               /* audited when an administrator does it to others */
+    const char *summary;        /* one line */
 };
 
 extern const struct request requests[REQUEST_N]; /* by id */
@@ -83,7 +83,7 @@ struct request_match {
 
 /* Finds by verb and path (percent-decoded, without the query). -ENOENT: no such
  * path; -EOPNOTSUPP: the path has other verbs (ret_allow gets "GET, POST"). */
-int request_find(const char *verb, const char *path, struct request_match *ret,
-                 char *ret_allow, size_t allow_size);
+int request_find(const char *verb, const char *path, struct request_match *ret, char *ret_allow,
+                 size_t allow_size);
 
 #endif

@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/codec/libcodec.a
 src_codec_libcodec_a_SOURCES = \
+    src/codec/config.c src/codec/config.h \
+    src/codec/config_check.c src/codec/config_check.h \
+    src/codec/config_diff.c \
+    src/codec/config_form.c \
+    src/codec/config_key.c src/codec/config_key.h \
+    src/codec/config_scan.c src/codec/config_scan.h \
+    src/codec/config_table.c \
+    src/codec/config_tree.c src/codec/config_tree.h \
     src/codec/field.c src/codec/field.h \
     src/codec/job_codec.c src/codec/job_codec.h \
     src/codec/json.h \
@@ -9,6 +17,11 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/request.c src/codec/request.h \
     src/codec/request_input.c src/codec/request_input.h \
     src/codec/site_report.c src/codec/site_report.h
-src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS)
+src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS) $(OPENSSL_CFLAGS)
 
-CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(CONFUSE_LIBS)
+CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_config
+tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
+tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += etc/vdi.conf.example

@@ -7,11 +7,11 @@
  * that is freed in its own callback is unhooked at once and its memory
  * released when the callback has returned.
  */
-#include <loop/loop.h>
+#include "loop/loop.h"
 
-#include <base/cleanup.h>
-#include <base/list.h>
-#include <base/time.h>
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <event2/event.h>

@@ -65,7 +65,8 @@ void source_free(struct source *s);
 struct workers;
 struct workers *workers_new(struct loop *loop, const char *name, unsigned n_threads,
                             unsigned queue_max);
-/* Before the loop is. Waits for running work; work not begun is dropped after `done` was called with dropped=true. */
+/* Before the loop is. Waits for running work; work not begun is dropped after `done` was
+ * called with dropped=true. */
 void workers_free(struct workers *w);
 /* On the loop's thread. -EBUSY: queue full. -ESHUTDOWN: from a `done` inside workers_free. */
 int workers_post(struct workers *w, void (*work)(void *arg), void (*done)(void *arg, bool dropped),

@@ -6,11 +6,11 @@
  * `done` called. Finished items go back to the loop in the order in which
  * they finished; one wakeup serves all that finished meanwhile.
  */
-#include <loop/loop.h>
+#include "loop/loop.h"
 
-#include <base/list.h>
-#include <base/str.h>
-#include <base/time.h>
+#include "base/list.h"
+#include "base/str.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -100,6 +100,7 @@ struct config {
     size_t n_auth;
     struct config_node *nodes;
     size_t n_nodes;
+    const struct config_node **nodes_by_name; /* made by config_index() */
     struct config_partition *partitions;
     size_t n_partitions;
     struct config_qos *qos;
@@ -130,7 +131,16 @@ struct config {
     char *digest;     /* SHA-256 of the file as read */
 };
 
-void config_free(struct config *config);
+void config_free(struct config *config); /* takes NULL */
+/* To be called once all nodes are there; config_node() knows none before. -ENOMEM. */
+int config_index(struct config *config);
+/* What an object of an array holds, while one is being made; not the struct itself. */
+void config_plugin_done(struct config_plugin *p);
+void config_node_done(struct config_node *n);
+void config_partition_done(struct config_partition *p);
+void config_qos_done(struct config_qos *q);
+void config_template_done(struct config_template *t);
+void config_role_done(struct config_role *r);
 const struct config_partition *config_partition(const struct config *c, const char *name);
 const struct config_partition *config_default_partition(const struct config *c);
 const struct config_template *config_template(const struct config *c, const char *name);

@@ -18,14 +18,22 @@ const char *const job_kind_names[] = {"interactive", "batch", NULL};
 
 /* Every string of a spec, once: new, copy and free can't forget one. */
 static const size_t spec_strings[] = {
-    offsetof(struct job_spec, name),          offsetof(struct job_spec, owner),
-    offsetof(struct job_spec, template_name), offsetof(struct job_spec, partition),
-    offsetof(struct job_spec, qos),           offsetof(struct job_spec, account),
-    offsetof(struct job_spec, comment),       offsetof(struct job_spec, constraint),
-    offsetof(struct job_spec, nodelist),      offsetof(struct job_spec, exclude),
-    offsetof(struct job_spec, profile),       offsetof(struct job_spec, work_dir),
-    offsetof(struct job_spec, output),        offsetof(struct job_spec, error),
-    offsetof(struct job_spec, idempotency_key), offsetof(struct job_spec, request_digest),
+    offsetof(struct job_spec, name),
+    offsetof(struct job_spec, owner),
+    offsetof(struct job_spec, template_name),
+    offsetof(struct job_spec, partition),
+    offsetof(struct job_spec, qos),
+    offsetof(struct job_spec, account),
+    offsetof(struct job_spec, comment),
+    offsetof(struct job_spec, constraint),
+    offsetof(struct job_spec, nodelist),
+    offsetof(struct job_spec, exclude),
+    offsetof(struct job_spec, profile),
+    offsetof(struct job_spec, work_dir),
+    offsetof(struct job_spec, output),
+    offsetof(struct job_spec, error),
+    offsetof(struct job_spec, idempotency_key),
+    offsetof(struct job_spec, request_digest),
 };
 
 /* Most strings of most jobs are empty: they share one byte instead of a heap block each. */
@@ -259,8 +267,8 @@ static void apply_members(struct job *job, const struct job_event *event)
     }
 }
 
-int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
-              struct job **ret, struct vdi_error *err)
+int job_apply(const struct job *old, uint64_t id, const struct job_event *event, struct job **ret,
+              struct vdi_error *err)
 {
     enum job_state from = old ? old->state : JOB_NONE;
     enum job_state final = event->final;
@@ -274,8 +282,7 @@ int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
         to = JOB_NONE;
     if (to == JOB_NONE)
         return error_set(err, EPROTO, "state", "job %llu is %s: it cannot take '%s'",
-                         (unsigned long long)id, job_state_name(from),
-                         job_event_name(event->type));
+                         (unsigned long long)id, job_state_name(from), job_event_name(event->type));
     if (event->type == JOB_EVENT_SUBMIT && !event->spec)
         return error_set(err, EINVAL, "spec", "a submit event without a request");
     job = job_copy(old);

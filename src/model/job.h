@@ -27,7 +27,7 @@ extern const char *const job_kind_names[]; /* NULL-terminated */
 struct job_spec {
     unsigned refs;
     char *name;
-    char *owner; /* "realm:name" of the principal that submitted */
+    char *owner;       /* "realm:name" of the principal that submitted */
     uint32_t uid, gid; /* UINT32_MAX: none */
     uint32_t kind;     /* enum job_kind */
     char *template_name;
@@ -52,9 +52,9 @@ struct job_spec {
     uint32_t signal;     /* sent before the limit; 0: none */
     uint32_t signal_sec; /* so long before it */
     bool requeue;
-    char *idempotency_key;      /* "" none */
-    char *request_digest;       /* SHA-256 (hex) of the body that came with it */
-    uint32_t script_bytes;      /* the script itself stays in the submit event */
+    char *idempotency_key; /* "" none */
+    char *request_digest;  /* SHA-256 (hex) of the body that came with it */
+    uint32_t script_bytes; /* the script itself stays in the submit event */
 };
 
 struct job {
@@ -75,8 +75,8 @@ struct job {
     uint32_t generation;
     int64_t submit_usec;
     int64_t alloc_usec;
-    int64_t start_usec; /* of this run; 0: not started */
-    int64_t end_usec;   /* of the job; 0: not ended */
+    int64_t start_usec;           /* of this run; 0: not started */
+    int64_t end_usec;             /* of the job; 0: not ended */
     int64_t suspended_usec;       /* since when; 0: not suspended */
     int64_t suspended_total_usec; /* earlier suspensions of this run */
     char node[64];
@@ -113,8 +113,8 @@ void job_event_done(struct job_event *event);
  * The job after the event; `old` is NULL for SUBMIT and stays untouched.
  * -EPROTO: not allowed in this state (err says which), -ENOMEM.
  */
-int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
-              struct job **ret, struct vdi_error *err);
+int job_apply(const struct job *old, uint64_t id, const struct job_event *event, struct job **ret,
+              struct vdi_error *err);
 /* When its time limit ends; 0: never, or not running. */
 int64_t job_limit_usec(const struct job *job);
 

@@ -124,8 +124,7 @@ int job_event_from(const char *name)
     return -1;
 }
 
-enum job_state job_state_next(enum job_state from, enum job_event_type event,
-                              enum job_state final)
+enum job_state job_state_next(enum job_state from, enum job_event_type event, enum job_state final)
 {
     for (size_t i = 0; i < job_n_transitions; i++) {
         const struct job_transition *t = &job_transitions[i];

@@ -14,13 +14,13 @@
 #include <vdi/types.h>
 
 enum node_event_type {
-    NODE_EVENT_DEFINE,  /* from vdi.conf: resources and features */
-    NODE_EVENT_UP,      /* link is up; carries boot id and inventory */
-    NODE_EVENT_DOWN,    /* silent, or its own word; reason says */
+    NODE_EVENT_DEFINE, /* from vdi.conf: resources and features */
+    NODE_EVENT_UP,     /* link is up; carries boot id and inventory */
+    NODE_EVENT_DOWN,   /* silent, or its own word; reason says */
     NODE_EVENT_DRAIN,
     NODE_EVENT_RESUME,
-    NODE_EVENT_FAIL,    /* node_fail_after passed, a fence, or a new boot id */
-    NODE_EVENT_REMOVE,  /* no longer in vdi.conf */
+    NODE_EVENT_FAIL,   /* node_fail_after passed, a fence, or a new boot id */
+    NODE_EVENT_REMOVE, /* no longer in vdi.conf */
     NODE_N_EVENTS
 };
 
@@ -38,14 +38,14 @@ struct node {
     uint32_t memory_mib;
     uint32_t disk_gib;
     uint32_t gpus;
-    char gpu_type[64]; /* "NVIDIA A40" */
+    char gpu_type[64];                /* "NVIDIA A40" */
     char features[NODE_FEATURES_MAX]; /* comma separated */
     char boot_id[40];
     char version[24]; /* of vdid */
     char reason[128];
     char reason_by[VDI_REALM_MAX + VDI_NAME_MAX + 2];
     int64_t reason_usec;
-    int64_t state_usec; /* since up or down */
+    int64_t state_usec;                    /* since up or down */
     uint32_t found_cpus, found_memory_mib; /* as the node itself says; 0: not yet */
 };
 

@@ -19,6 +19,9 @@
 
 struct planner;
 
+/* An action whose job was not put again by then is given anew. */
+#define PLAN_RETRY_USEC INT64_C(30000000)
+
 enum plan_action_type { PLAN_START, PLAN_PREEMPT, PLAN_DEADLINE };
 
 struct plan_action {
@@ -31,32 +34,34 @@ struct plan_action {
 enum plan_blocker_type {
     PLAN_BLOCK_HELD_USER,
     PLAN_BLOCK_HELD_ADMIN,
-    PLAN_BLOCK_UNKNOWN,       /* its record was damaged: waits for the nodes */
-    PLAN_BLOCK_BEGIN,         /* begin time not reached: until */
-    PLAN_BLOCK_PARTITION,     /* partition down or gone */
-    PLAN_BLOCK_NO_NODE,       /* no node of the partition could ever hold it */
-    PLAN_BLOCK_NODES_OUT,     /* the nodes that could are down or drained */
-    PLAN_BLOCK_PRIORITY,      /* `count` jobs before it in line */
-    PLAN_BLOCK_CPUS,          /* need, free (most free on one node), until */
+    PLAN_BLOCK_UNKNOWN,   /* its record was damaged: waits for the nodes */
+    PLAN_BLOCK_BEGIN,     /* begin time not reached: until */
+    PLAN_BLOCK_PARTITION, /* partition down or gone */
+    PLAN_BLOCK_NO_NODE,   /* no node of the partition could ever hold it */
+    PLAN_BLOCK_NODES_OUT, /* the nodes that could are down or drained */
+    PLAN_BLOCK_PRIORITY,  /* `count` jobs before it in line */
+    PLAN_BLOCK_CPUS,      /* need, free (most free on one node), until */
     PLAN_BLOCK_MEMORY,
     PLAN_BLOCK_GPUS,
     PLAN_N_BLOCKERS
 };
-const char *plan_blocker_name(enum plan_blocker_type type); /* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime", "JobHeldUser"... */
+const char *plan_blocker_name(
+    enum plan_blocker_type
+        type); /* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime", "JobHeldUser"... */
 
 struct plan_blocker {
     enum plan_blocker_type type;
     uint64_t need, free; /* in the resource's own unit */
     uint64_t count;
-    uint64_t job;        /* one that holds what is missing; 0: none */
-    int64_t until_usec;  /* when this blocker is expected to end; 0: unknown */
-    char subject[64];    /* partition, node, feature ... */
+    uint64_t job;       /* one that holds what is missing; 0: none */
+    int64_t until_usec; /* when this blocker is expected to end; 0: unknown */
+    char subject[64];   /* partition, node, feature ... */
 };
 
 struct plan_why {
-    uint64_t place;       /* 1 = next in line; 0: not in line */
-    int64_t start_usec;   /* estimate; 0: none can be given */
-    char node[64];        /* where, by the estimate; "" */
+    uint64_t place;     /* 1 = next in line; 0: not in line */
+    int64_t start_usec; /* estimate; 0: none can be given */
+    char node[64];      /* where, by the estimate; "" */
     struct plan_blocker blockers[16];
     size_t n_blockers;
 };

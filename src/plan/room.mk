@@ -1,1 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += src/plan/libplan.a
+src_plan_libplan_a_SOURCES = \
+    src/plan/entry.h \
+    src/plan/inner.h \
+    src/plan/pass.c \
+    src/plan/planner.c src/plan/planner.h \
+    src/plan/queue.c src/plan/queue.h \
+    src/plan/shape.c src/plan/shape.h \
+    src/plan/timeline.c src/plan/timeline.h \
+    src/plan/wake.c src/plan/wake.h \
+    src/plan/why.c
+
+PLAN_LIBS = src/plan/libplan.a
+
+UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
+    tests/unit/plan/test_property
+
+plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_plan_test_parts_SOURCES = tests/unit/plan/test_parts.c
+tests_unit_plan_test_parts_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_parts_LDADD = $(plan_test_libs)
+tests_unit_plan_test_planner_SOURCES = tests/unit/plan/test_planner.c tests/unit/plan/world.h
+tests_unit_plan_test_planner_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_planner_LDADD = $(plan_test_libs)
+tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c tests/unit/plan/world.h
+tests_unit_plan_test_property_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_property_LDADD = $(plan_test_libs)
+
+EXTRA_PROGRAMS += bench/bench_planner
+CLEANFILES += bench/bench_planner
+bench_bench_planner_SOURCES = bench/bench_planner.c
+bench_bench_planner_LDADD = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS)
+
+EXTRA_DIST += doc/design/planner.md

@@ -2,7 +2,22 @@
 /* core.c - looking objects up, and beginning events. */
 #include "vdictld/core.h"
 
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "base/str.h"
+
+const char *core_holder(void)
+{
+    static char holder[80];
+
+    if (!*holder) {
+        gethostname(holder, sizeof(holder) - 16);
+        snprintf(holder + strlen(holder), 16, ":%d", (int)getpid());
+    }
+    return holder;
+}
 
 static const void *find(struct core *core, enum noun_id noun, uint64_t id, const char *key,
                         bool staged)

@@ -26,6 +26,7 @@ struct idem;
 struct life;
 struct queue;
 struct site;
+struct sweep;
 
 struct core {
     struct loop *loop;
@@ -44,6 +45,7 @@ struct core {
     struct queue *queue;   /* queue.c: the planner and what it is told */
     struct life *life;     /* life.c: running instances */
     struct site *site;     /* site.c: the site plugin and its operations */
+    struct sweep *sweep;   /* sweep.c: what happens now and then */
     int64_t start_usec;
     uint64_t replies[6]; /* by first digit of the status */
     bool stopping;
@@ -51,6 +53,10 @@ struct core {
 
 /* The one principal under which the controller itself acts. */
 #define CORE_SELF "vdictld"
+
+/* "host:pid": who holds the lease of the store. */
+const char *core_holder(void);
+#define LEASE_TTL_USEC INT64_C(30000000)
 
 /* Published (readers) and staged (checks) objects; NULL: there is none. */
 const struct job *core_job(struct core *core, uint64_t id);

@@ -35,7 +35,7 @@ static void flush_now(void *arg)
 }
 
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops, void *store,
+                          const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg)
 {
     struct events *ev = calloc(1, sizeof(*ev));
@@ -43,7 +43,7 @@ struct events *events_new(struct loop *loop, struct workers *store_worker,
     if (!ev)
         return NULL;
     *ev = (struct events){
-        .loop = loop, .worker = store_worker, .ops = ops, .store = store,
+        .loop = loop, .worker = store_worker, .ops = ops,
         .published = published, .arg = arg, .next_seq = 1,
     };
     list_init(&ev->waiting);

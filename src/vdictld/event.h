@@ -42,12 +42,12 @@ struct events_stats {
 /* `store_worker` is the one thread on which all store ops run. */
 /* `arg` goes to every callback. */
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops, void *store,
+                          const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg);
 void events_free(struct events *ev);
-/* Fills the tables from the store; before the loop runs. Damage is logged with place and
+/* Fills the tables from the open store, which is used from then on; before the loop runs. Damage is logged with place and
  * reason; jobs that may be affected are UNKNOWN afterwards. */
-int events_load(struct events *ev, uint64_t epoch, struct vdi_error *err);
+int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error *err);
 struct table *events_table(struct events *ev, enum noun_id noun);
 uint64_t events_seq(const struct events *ev); /* the last one committed */
 uint64_t events_epoch(const struct events *ev); /* of our lease; every order carries it */

@@ -164,14 +164,17 @@ static void mark_unknown(struct events *ev)
 }
 
 /* Ended objects of the replay are in the archive: they need not be in memory long. */
-int events_load(struct events *ev, uint64_t epoch, struct vdi_error *err)
+int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error *err)
 {
     struct load load = {.ev = ev};
     struct vdi_store_loader loader = {
         .arg = &load, .object = load_object, .record = load_record, .damage = load_damage,
     };
     struct vdi_store_summary summary = {0};
-    int r = ev->ops->load(ev->store, &loader, &summary, err);
+    int r;
+
+    ev->store = store;
+    r = ev->ops->load(store, &loader, &summary, err);
 
     if (r < 0)
         return r;

@@ -31,16 +31,17 @@ struct http_limits {
 };
 
 struct http_server *http_server_new(struct loop *loop, const struct http_limits *limits,
-                                    void (*fn)(void *arg, struct http_request *request),
-                                    void *arg);
+                                    void (*fn)(void *arg, struct http_request *request), void *arg);
 /* "unix:PATH" (mode 0666: SO_PEERCRED says who), "https:ADDR:PORT", "http:127.0.0.1:PORT"
  * (loopback only). cert and key: PEM files for https; a key that others can read is refused. */
 int http_server_listen(struct http_server *server, const char *address, const char *cert_file,
                        const char *key_file, struct vdi_error *err);
 /* The port of the last listen (for port 0). */
 uint16_t http_server_port(const struct http_server *server);
+/* Holds for connections from now on; of header_bytes only a lower value than at listen. */
 void http_server_set_limits(struct http_server *server, const struct http_limits *limits);
-/* Ends all connections; open requests get their `closed` callback. */
+/* Ends all connections; open streams get their `closed` callback, open requests must still
+ * be answered (into nothing). Not from inside a callback of the server. Takes NULL. */
 void http_server_free(struct http_server *server);
 
 struct http_server_stats {
@@ -50,17 +51,17 @@ struct http_server_stats {
 void http_server_stats(const struct http_server *server, struct http_server_stats *ret);
 
 const char *http_request_method(const struct http_request *r);
-const char *http_request_path(const struct http_request *r);  /* decoded, no query */
+const char *http_request_path(const struct http_request *r);   /* decoded, no query */
 const char *http_request_target(const struct http_request *r); /* as sent: path and query */
 const char *http_request_query(const struct http_request *r, const char *name); /* decoded; NULL */
 /* Calls fn for every query parameter. */
 void http_request_each_query(const struct http_request *r,
                              void (*fn)(void *arg, const char *name, const char *value), void *arg);
 const char *http_request_header(const struct http_request *r, const char *name); /* NULL: none */
-const char *http_request_body(const struct http_request *r, size_t *ret_len); /* never NULL */
+const char *http_request_body(const struct http_request *r, size_t *ret_len);    /* never NULL */
 /* Who is at the other end of a unix socket (SO_PEERCRED); false on TCP. */
 bool http_request_peer(const struct http_request *r, uint32_t *ret_uid, uint32_t *ret_gid);
-bool http_request_is_secure(const struct http_request *r); /* TLS, unix or loopback */
+bool http_request_is_secure(const struct http_request *r);      /* TLS, unix or loopback */
 const char *http_request_address(const struct http_request *r); /* "127.0.0.1", "unix" */
 
 /* Headers for the answer; copied. */
@@ -72,14 +73,17 @@ void http_request_reply(struct http_request *r, unsigned status, const char *con
 /*
  * A long answer in pieces (a list in slices, server-sent events). After
  * http_request_stream, feed it with http_stream_send; when `ready` is called
- * the client has taken what was sent (send the next slice then). `closed` is
- * called once, when the client is gone or after http_stream_end.
+ * the client has taken what was sent (send the next slice then); it is not called
+ * before the first send. `closed` is called once, when the client is gone or after
+ * http_stream_end, never inside a call of yours; the stream is gone then. NULL, with
+ * no `closed` to come: the client is gone already or there is no memory; r is answered.
  */
 struct http_stream;
 struct http_stream *http_request_stream(struct http_request *r, unsigned status,
                                         const char *content_type, void (*ready)(void *arg),
                                         void (*closed)(void *arg), void *arg);
-int http_stream_send(struct http_stream *s, const void *data, size_t len); /* copies; -ENOBUFS: over 8 MiB waiting */
+/* Copies. -ENOBUFS: over 8 MiB waiting. */
+int http_stream_send(struct http_stream *s, const void *data, size_t len);
 size_t http_stream_waiting(const struct http_stream *s);
 void http_stream_end(struct http_stream *s);
 

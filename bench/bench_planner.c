@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench_planner.c - what planning costs: JOBS pending on NODES full nodes, KINDS of request.
+ *
+ *     make bench/bench_planner && bench/bench_planner 100000 1000 20
+ */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "plan/planner.h"
+
+#define T0 INT64_C(1700000000000000)
+
+static double cpu_sec(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void fill_spec(struct job_spec *s, uint32_t kind)
+{
+    *s = (struct job_spec){.partition = (char *)"main",
+                           .constraint = (char *)"",
+                           .nodelist = (char *)"",
+                           .exclude = (char *)"",
+                           .cpus = 1 + kind % 8,
+                           .memory_mib = 1024,
+                           .gpus = kind / 8 % 3,
+                           .time_limit_sec = 3600 * (1 + kind / 24 % 24)};
+}
+
+static void put(struct planner *p, uint64_t id, struct job_spec *spec, int32_t priority,
+                const char *node)
+{
+    struct job job = {.id = id,
+                      .spec = spec,
+                      .state = JOB_PENDING,
+                      .priority = priority,
+                      .submit_usec = T0 + (int64_t)id};
+    if (node) {
+        job.state = JOB_RUNNING;
+        job.alloc_usec = job.start_usec = T0 + (int64_t)(id % 977) * 1000000;
+        snprintf(job.node, sizeof(job.node), "%s", node);
+    }
+    if (planner_put_job(p, &job) < 0)
+        abort();
+}
+
+static void make_nodes(struct planner *p, uint32_t n)
+{
+    char **names = calloc(n, sizeof(*names));
+    struct config_partition part = {
+        .name = (char *)"main", .nodes = {names, n}, .up = true, .priority_tier = 1};
+    struct config config = {.partitions = &part, .n_partitions = 1};
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct node node = {.known = true, .up = true, .cpus = 16, .memory_mib = 65536, .gpus = 4};
+        snprintf(node.name, sizeof(node.name), "n%05u", i);
+        names[i] = strdup(node.name);
+        planner_put_node(p, &node);
+    }
+    planner_configure(p, &config);
+    for (uint32_t i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+}
+
+/* Slices of 5 ms until nothing is left; says how long all and the longest took. */
+static void run(struct planner *p, int64_t now, const char *what)
+{
+    static struct plan_action actions[1000];
+    double all = 0, longest = 0;
+    size_t slices = 0, n = 0;
+    bool more = true;
+
+    for (; more; slices++) {
+        double began = cpu_sec(), took;
+        n += planner_step(p, now, 5000, actions, 1000, &more);
+        took = cpu_sec() - began;
+        all += took;
+        if (took > longest)
+            longest = took;
+    }
+    printf("%-28s %8.2f ms in %zu slices, longest %.2f ms, %zu actions\n", what, all * 1e3, slices,
+           longest * 1e3, n);
+}
+
+int main(int argc, char **argv)
+{
+    uint32_t jobs = argc > 1 ? (uint32_t)atoi(argv[1]) : 100000;
+    uint32_t nodes = argc > 2 ? (uint32_t)atoi(argv[2]) : 1000;
+    uint32_t kinds = argc > 3 ? (uint32_t)atoi(argv[3]) : 20;
+    struct planner *p = planner_new(1);
+    struct job_spec full, spec;
+    int64_t now = T0 + 1000 * INT64_C(1000000);
+    char node[64];
+
+    make_nodes(p, nodes);
+    fill_spec(&full, 0);
+    full.cpus = 16;
+    full.gpus = 4;
+    full.time_limit_sec = 7200;
+    for (uint32_t i = 0; i < nodes; i++) {
+        snprintf(node, sizeof(node), "n%05u", i);
+        put(p, i + 1, &full, 0, node);
+    }
+    size_t before = mallinfo2().uordblks;
+    double began = cpu_sec();
+    for (uint32_t i = 0; i < jobs; i++) {
+        fill_spec(&spec, (uint32_t)((i * UINT64_C(2654435761) >> 8) % kinds));
+        put(p, 1000000 + i, &spec, (int32_t)(i % 7), NULL);
+    }
+    printf("%-28s %8.2f us a job\n", "put", (cpu_sec() - began) * 1e6 / jobs);
+    run(p, now, "first pass");
+    printf("%-28s %8.0f bytes a pending job\n", "memory",
+           (double)(mallinfo2().uordblks - before) / jobs);
+    fill_spec(&spec, 0);
+    began = cpu_sec();
+    bool more;
+    for (uint32_t i = 0; i < 1000; i++) {
+        put(p, 5000000 + i, &spec, -1, NULL);
+        planner_step(p, now, 5000, NULL, 0, &more);
+        struct plan_action a;
+        planner_step(p, now, 5000, &a, 1, &more);
+    }
+    printf("%-28s %8.2f us a job\n", "put + step at the tail", (cpu_sec() - began) * 1e3);
+    began = cpu_sec();
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct plan_action a;
+        put(p, 6000000 + i, &spec, 9, NULL);
+        planner_step(p, now, 5000, &a, 1, &more);
+    }
+    printf("%-28s %8.2f us a job\n", "put + step at the head", (cpu_sec() - began) * 1e3);
+    began = cpu_sec();
+    planner_remove_job(p, 17);
+    struct plan_action a[16];
+    size_t n = planner_step(p, now, 0, a, 1, &more);
+    printf("%-28s %8.2f us to the first start (%zu)\n", "a job ended", (cpu_sec() - began) * 1e6,
+           n);
+    run(p, now, "the rest of that pass");
+    struct plan_why why;
+    began = cpu_sec();
+    planner_why(p, 1000000 + jobs / 2, now, &why);
+    printf("%-28s %8.2f us\n", "why", (cpu_sec() - began) * 1e6);
+    planner_free(p);
+    return 0;
+}

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+storeplugindir = $(pkglibdir)/store
+storeplugin_LTLIBRARIES = plugins/store/sqlite/sqlite.la
+PLUGINS += store/sqlite
+
+noinst_LTLIBRARIES += plugins/store/librecord.la
+plugins_store_librecord_la_SOURCES = plugins/store/record.c plugins/store/record.h
+
+plugins_store_sqlite_sqlite_la_SOURCES = \
+    plugins/store/sqlite/append.c \
+    plugins/store/sqlite/db.c \
+    plugins/store/sqlite/ids.c plugins/store/sqlite/ids.h \
+    plugins/store/sqlite/lease.c \
+    plugins/store/sqlite/load.c \
+    plugins/store/sqlite/query.c \
+    plugins/store/sqlite/rebuild.c \
+    plugins/store/sqlite/schema.c plugins/store/sqlite/schema.h \
+    plugins/store/sqlite/snapshot.c plugins/store/sqlite/snapshot.h \
+    plugins/store/sqlite/sqlite.c plugins/store/sqlite/sqlite.h \
+    plugins/store/sqlite/walk.c
+plugins_store_sqlite_sqlite_la_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir) -D_GNU_SOURCE
+plugins_store_sqlite_sqlite_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
+plugins_store_sqlite_sqlite_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+plugins_store_sqlite_sqlite_la_LIBADD = plugins/store/librecord.la $(SQLITE_LIBS)
+plugins_store_librecord_la_CPPFLAGS = $(plugins_store_sqlite_sqlite_la_CPPFLAGS)
+
+STORE_SUITE = \
+    tests/unit/plugins/store_suite.c tests/unit/plugins/store_suite.h \
+    tests/unit/plugins/store_tools.c \
+    tests/unit/plugins/files.c tests/unit/plugins/files.h
+STORE_SUITE_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+UNIT_TESTS += tests/unit/plugins/test_store_sqlite
+tests_unit_plugins_test_store_sqlite_SOURCES = \
+    tests/unit/plugins/test_store_sqlite.c $(STORE_SUITE)
+tests_unit_plugins_test_store_sqlite_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
+tests_unit_plugins_test_store_sqlite_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_plugins_test_store_sqlite_LDADD = \
+    $(BASE_LIBS) $(CMOCKA_LIBS) $(SQLITE_LIBS) -ldl
+UNIT_TESTS += tests/unit/plugins/test_store_damage
+tests_unit_plugins_test_store_damage_SOURCES = \
+    tests/unit/plugins/test_store_damage.c $(STORE_SUITE)
+tests_unit_plugins_test_store_damage_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
+tests_unit_plugins_test_store_damage_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_plugins_test_store_damage_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS) -ldl

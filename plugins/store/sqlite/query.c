@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * query.c - events of an object, and the archive of ended objects by cursor.
+ *
+ * The text of a query is put together from constants only; all values are bound.
+ */
+#include "plugins/store/sqlite/sqlite.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define SQL_MAX 1024
+
+static void add(char *sql, const char *piece)
+{
+    strncat(sql, piece, SQL_MAX - strlen(sql) - 1);
+}
+
+static void bind_text(sqlite3_stmt *st, const char *name, const char *value)
+{
+    int i = sqlite3_bind_parameter_index(st, name);
+
+    if (i)
+        sqlite3_bind_text(st, i, value, -1, SQLITE_STATIC);
+}
+
+static void bind_number(sqlite3_stmt *st, const char *name, int64_t value)
+{
+    int i = sqlite3_bind_parameter_index(st, name);
+
+    if (i)
+        sqlite3_bind_int64(st, i, value);
+}
+
+/* Runs row() over what st gives; it ends with the first answer that is not 0. */
+static int run(struct store *s, sqlite3_stmt *st, int (*row)(void *ctx, sqlite3_stmt *st), void *ctx,
+               struct vdi_error *err)
+{
+    int rc, r = 0;
+
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW && r == 0)
+        r = row(ctx, st);
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        r = db_fail(s, rc, "A query failed on", err);
+    sqlite3_finalize(st);
+    return r;
+}
+
+struct event_row {
+    int (*row)(void *arg, const struct vdi_store_record *record);
+    void *arg;
+};
+
+static int on_event(void *ctx, sqlite3_stmt *st)
+{
+    struct event_row *e = ctx;
+    struct vdi_store_record record;
+
+    db_column_record(st, &record);
+    return e->row(e->arg, &record);
+}
+
+int query_events(void *store, const struct vdi_store_query *q,
+                 int (*row)(void *arg, const struct vdi_store_record *record), void *arg,
+                 struct vdi_error *err)
+{
+    struct store *s = store;
+    struct event_row ctx = {row, arg};
+    char sql[SQL_MAX] = "SELECT " DB_EVENT_COLUMNS " FROM event WHERE seq > :after";
+    sqlite3_stmt *st = NULL;
+    int r = store_query_check(q, false, err);
+
+    if (r == 0)
+        r = db_need_ready(s, err);
+    if (r < 0)
+        return r;
+    /* Without a key the log is read as it lies; the index would have to be sorted. */
+    add(sql, q->key ? " AND noun = :noun AND key = :key" : " AND +noun = :noun");
+    add(sql, q->from_usec ? " AND time_usec >= :from" : "");
+    add(sql, q->to_usec ? " AND time_usec < :to" : "");
+    add(sql, " ORDER BY seq LIMIT :limit");
+    int rc = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+    if (rc != SQLITE_OK)
+        return db_fail(s, rc, "A query failed on", err);
+    bind_number(st, ":after", (int64_t)q->after_seq);
+    bind_text(st, ":noun", q->noun);
+    bind_text(st, ":key", q->key);
+    bind_number(st, ":from", q->from_usec);
+    bind_number(st, ":to", q->to_usec);
+    bind_number(st, ":limit", q->limit);
+    return run(s, st, on_event, &ctx, err);
+}
+
+struct object_row {
+    int (*row)(void *arg, const struct vdi_store_object *object);
+    void *arg;
+};
+
+static int on_object(void *ctx, sqlite3_stmt *st)
+{
+    struct object_row *o = ctx;
+    struct vdi_store_object object;
+
+    db_column_object(st, &object);
+    return o->row(o->arg, &object);
+}
+
+static void add_states(char *sql, const char *const *states)
+{
+    char piece[40];
+
+    if (!states || !states[0])
+        return;
+    for (int i = 0; states[i]; i++) {
+        snprintf(piece, sizeof(piece), "%s:s%d", i ? ", " : " AND state IN (", i);
+        add(sql, piece);
+    }
+    add(sql, ")");
+}
+
+static void bind_archive(sqlite3_stmt *st, const struct vdi_store_query *q)
+{
+    char name[16];
+
+    bind_text(st, ":noun", q->noun);
+    bind_text(st, ":key", q->key);
+    bind_number(st, ":num", q->key ? store_key_number(q->key) : 0);
+    bind_text(st, ":owner", q->owner);
+    for (int i = 0; q->states && q->states[i]; i++) {
+        snprintf(name, sizeof(name), ":s%d", i);
+        bind_text(st, name, q->states[i]);
+    }
+    bind_number(st, ":from", q->from_usec);
+    bind_number(st, ":to", q->to_usec);
+    bind_text(st, ":after", q->after_key);
+    bind_number(st, ":after_num", q->after_key ? store_key_number(q->after_key) : 0);
+    bind_number(st, ":limit", q->limit);
+}
+
+int query_archive(void *store, const struct vdi_store_query *q,
+                  int (*row)(void *arg, const struct vdi_store_object *object), void *arg,
+                  struct vdi_error *err)
+{
+    struct store *s = store;
+    struct object_row ctx = {row, arg};
+    char sql[SQL_MAX] = "SELECT " DB_ARCHIVE_COLUMNS " FROM archive WHERE noun = :noun";
+    sqlite3_stmt *st = NULL;
+    int r = store_query_check(q, true, err);
+
+    if (r == 0)
+        r = db_need_ready(s, err);
+    if (r < 0)
+        return r;
+    add(sql, q->key ? " AND num = :num AND key = :key" : "");
+    add(sql, q->owner ? " AND owner = :owner" : "");
+    add_states(sql, q->states);
+    add(sql, q->from_usec ? " AND (end_usec = 0 OR end_usec > :from)" : "");
+    add(sql, q->to_usec ? " AND begin_usec < :to" : "");
+    add(sql, q->after_key ? " AND (num, key) < (:after_num, :after)" : "");
+    add(sql, " ORDER BY num DESC, key DESC LIMIT :limit");
+    int rc = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL);
+    if (rc != SQLITE_OK)
+        return db_fail(s, rc, "A query failed on", err);
+    bind_archive(st, q);
+    return run(s, st, on_object, &ctx, err);
+}

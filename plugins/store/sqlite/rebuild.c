@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rebuild.c - a new database from what is good in a damaged one.
+ *
+ * The new file is built as vdi.db.rebuild, synced, and named vdi.db.new: from then on
+ * it is the truth, and open() finishes what a power cut interrupts. The damaged file
+ * (with its WAL, which must go first: a WAL never meets another database) is kept as
+ * vdi.db.damaged-TIME.
+ */
+#include "plugins/store/sqlite/sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+struct copy {
+    sqlite3 *to;
+    sqlite3_stmt *insert;
+    const struct store_sequence *sequence;
+    uint64_t last;
+    int rc; /* SQLite code of the new database */
+};
+
+static int copy_insert(struct copy *c)
+{
+    c->rc = sqlite3_step(c->insert);
+    sqlite3_reset(c->insert);
+    if (c->rc == SQLITE_DONE)
+        c->rc = SQLITE_OK;
+    if ((c->rc & 0xff) == SQLITE_CONSTRAINT) { /* no such row can have been written */
+        c->rc = SQLITE_OK;
+        return 1;
+    }
+    return c->rc == SQLITE_OK ? 0 : -EIO;
+}
+
+static int copy_event(void *arg, sqlite3_stmt *st)
+{
+    struct copy *c = arg;
+    struct vdi_store_record record;
+
+    db_column_record(st, &record);
+    if (record.seq <= c->last ||
+        (c->sequence && !store_sequence_accepted(c->sequence, record.seq, record.crc)))
+        return 1;
+    db_bind_record(c->insert, &record);
+    int r = copy_insert(c);
+    if (r == 0)
+        c->last = record.seq;
+    return r;
+}
+
+static int copy_object(void *arg, sqlite3_stmt *st)
+{
+    struct copy *c = arg;
+    struct vdi_store_object object;
+
+    db_column_object(st, &object);
+    db_bind_object(c->insert, &object);
+    return copy_insert(c);
+}
+
+static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt insert, int64_t after,
+                      int64_t upto)
+{
+    enum walk_end end;
+
+    c->rc = sqlite3_prepare_v2(c->to, db_sql[insert], -1, &c->insert, NULL);
+    w.arg = c;
+    if (c->rc == SQLITE_OK)
+        (void)walk_table(from, &w, after, upto, &end);
+    sqlite3_finalize(c->insert);
+    c->insert = NULL;
+    return c->rc;
+}
+
+static const struct walk EVENTS = {
+    .table = "event", .columns = DB_EVENT_COLUMNS, .id = "seq", .id_column = 0, .row = copy_event};
+static const struct walk ARCHIVE = {.table = "archive",
+                                    .columns = DB_ARCHIVE_COLUMNS,
+                                    .id = "id",
+                                    .id_column = 11,
+                                    .row = copy_object};
+
+static int fill(struct store *s, sqlite3 *to, const struct rebuild_filter *filter)
+{
+    struct copy c = {.to = to};
+    int64_t snapshot = (int64_t)filter->snapshot_seq;
+    int rc = sqlite3_exec(to, "BEGIN", NULL, NULL, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, 0, snapshot);
+    c.sequence = filter->sequence;
+    /* As the load walked, so that it finds the same. */
+    if (rc == SQLITE_OK)
+        rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, snapshot, INT64_MAX);
+    if (rc == SQLITE_OK)
+        rc = copy_table(&c, s->db, ARCHIVE, STMT_ARCHIVE, INT64_MIN, INT64_MAX);
+    if (rc == SQLITE_OK)
+        rc = meta_put_number(to, "floor", filter->floor);
+    if (rc == SQLITE_OK)
+        rc = meta_put_number(to, "id_reserve", filter->id_reserve);
+    if (rc == SQLITE_OK)
+        rc = lease_copy(s, to);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(to, "COMMIT", NULL, NULL, NULL);
+    return rc;
+}
+
+static int build(struct store *s, const char *name, const struct rebuild_filter *filter,
+                 struct vdi_error *err)
+{
+    char path[PATH_MAX + 16];
+    sqlite3 *to = NULL;
+
+    snprintf(path, sizeof(path), "%s.rebuild", s->path);
+    /* No journal: a build that is interrupted is thrown away, not repaired. */
+    int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(to, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF", NULL, NULL,
+                          NULL);
+    int r = rc == SQLITE_OK
+                ? schema_migrate(to, schema_steps, schema_n_steps, 0, (uint32_t)schema_n_steps, err)
+                : 0;
+    if (rc == SQLITE_OK && r == 0)
+        rc = fill(s, to, filter);
+    if (rc != SQLITE_OK) {
+        r = rc == SQLITE_FULL ? -ENOSPC : -EIO;
+        store_fail(err, r, "store", "A new database in place of the damaged %s failed: %s.",
+                   s->path, sqlite3_errmsg(to));
+    }
+    sqlite3_close_v2(to);
+    return r;
+}
+
+static int exists(const struct store *s, const char *suffix)
+{
+    char name[NAME_MAX + 1];
+
+    return faccessat(s->dirfd, name_of(s, suffix, name), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int keep_aside(const struct store *s, const char *suffix, long long when)
+{
+    char from[NAME_MAX + 1], to[NAME_MAX + 1], add[64];
+
+    if (!exists(s, suffix))
+        return 0;
+    snprintf(add, sizeof(add), ".damaged-%lld%s", when, suffix);
+    if (renameat(s->dirfd, name_of(s, suffix, from), s->dirfd, name_of(s, add, to)) < 0 ||
+        fsync(s->dirfd) < 0)
+        return -errno;
+    return 0;
+}
+
+int rebuild_resume(struct store *s)
+{
+    char from[NAME_MAX + 1], add[64];
+    long long when = (long long)time(NULL);
+
+    if (!exists(s, ".new"))
+        return 0;
+    do
+        snprintf(add, sizeof(add), ".damaged-%lld", when++);
+    while (exists(s, add));
+    when--;
+    int r = keep_aside(s, "-wal", when);
+    if (r == 0)
+        r = keep_aside(s, "-journal", when);
+    if (r == 0)
+        r = keep_aside(s, "", when);
+    if (r == 0 && (renameat(s->dirfd, name_of(s, ".new", from), s->dirfd, s->base) < 0 ||
+                   fsync(s->dirfd) < 0))
+        r = -errno;
+    return r;
+}
+
+static int create_empty(struct store *s, const char *name)
+{
+    (void)unlinkat(s->dirfd, name, 0);
+    int fd = openat(s->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+int rebuild(struct store *s, const struct rebuild_filter *filter, struct vdi_error *err)
+{
+    char name[NAME_MAX + 1], final[NAME_MAX + 1];
+    _cleanup_(store_closep) int fd = create_empty(s, name_of(s, ".rebuild", name));
+
+    if (fd < 0)
+        return store_fail(err, fd, "store", "%s.rebuild can't be made: %s.", s->path, strerror(-fd));
+    int r = build(s, name, filter, err);
+    if (r < 0) {
+        (void)unlinkat(s->dirfd, name, 0);
+        return r;
+    }
+    if (fsync(fd) < 0 ||
+        renameat(s->dirfd, name, s->dirfd, name_of(s, ".new", final)) < 0 || fsync(s->dirfd) < 0)
+        return store_fail(err, errno, "store", "%s.new can't be made: %s.", s->path,
+                          strerror(errno));
+    db_disconnect(s, false);
+    r = rebuild_resume(s);
+    if (r < 0)
+        return store_fail(err, r, "store", "%s can't be replaced: %s.", s->path, strerror(-r));
+    int rc = db_connect(s);
+    if (rc == SQLITE_OK)
+        rc = db_prepare(s);
+    if (rc != SQLITE_OK)
+        return db_fail(s, rc, "The new database can't be opened,", err);
+    s->version = (uint32_t)schema_n_steps;
+    s->suspect[0] = '\0';
+    store_log(s, VDI_LOG_ERROR, "%s was damaged: a new one holds what was good, the old is kept",
+              s->path);
+    return 0;
+}

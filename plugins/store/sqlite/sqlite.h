@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sqlite.h - one open SQLite store, shared by the files of this plugin.
+ *
+ * Files, all in one directory that belongs to the controller:
+ *   vdi.db, vdi.db-wal    events, archive, lease (SQLite, WAL, synchronous=FULL)
+ *   vdi.db.ids            ids.h
+ *   vdi.db.snapshot[.1]   snapshot.h: the newest and the one before
+ *   vdi.db.lock           flock()ed by the process that has the store open
+ *   vdi.db.new            a rebuilt database that waits for its name (rebuild.c)
+ *   vdi.db.damaged-*      kept for the operator, never read again
+ */
+#ifndef SQLITE_SQLITE_H
+#define SQLITE_SQLITE_H
+
+#include <limits.h>
+#include <sqlite3.h>
+
+#include "plugins/store/record.h"
+#include "plugins/store/sqlite/ids.h"
+#include "plugins/store/sqlite/schema.h"
+#include "plugins/store/sqlite/snapshot.h"
+
+enum stmt {
+    STMT_BEGIN,
+    STMT_COMMIT,
+    STMT_ROLLBACK,
+    STMT_EVENT,
+    STMT_ARCHIVE,
+    STMT_COUNT,
+};
+
+struct snapshot_slot {
+    bool good;
+    struct snapshot_head head;
+};
+
+struct store {
+    struct vdi_host *host;
+    const struct vdi_host_api *api;
+    char path[PATH_MAX];
+    const char *base; /* the last part of path: "vdi.db" */
+    int dirfd, lockfd;
+    sqlite3 *db; /* NULL: the file can't even be opened as a database */
+    sqlite3_stmt *stmts[STMT_COUNT];
+    int wal_pages;
+    uint32_t version; /* of the schema in the file; 0: not known */
+    bool ready;       /* the statements are prepared: it is the newest schema */
+    bool loaded;
+    char suspect[160]; /* why the database is held for damaged; "": it is not */
+    bool ids_bad;      /* there was an ids file, nothing in it was readable */
+    struct ids ids;
+    struct snapshot_slot snapshot[2]; /* newest, the one before */
+    uint64_t last_seq;
+    uint64_t epoch; /* held by this handle, 0: none */
+    char holder[STORE_LABEL_MAX + 1];
+};
+
+/* db.c */
+extern const char *const db_sql[STMT_COUNT];
+int db_connect(struct store *s);             /* opens the file; 0, an SQLite code */
+int db_prepare(struct store *s);             /* WAL, FULL, statements; 0, an SQLite code */
+void db_disconnect(struct store *s, bool checkpoint);
+int db_run(struct store *s, enum stmt which); /* steps once, resets; 0, an SQLite code */
+bool db_code_corrupt(int rc);
+/* Fills err from the connection's last failure; returns the negative errno. */
+int db_fail(struct store *s, int rc, const char *what, struct vdi_error *err);
+int db_need_ready(struct store *s, struct vdi_error *err);
+void db_checkpoint(struct store *s, int pages); /* when the WAL has so many */
+void db_column_record(sqlite3_stmt *st, struct vdi_store_record *ret);
+void db_column_object(sqlite3_stmt *st, struct vdi_store_object *ret);
+#define DB_EVENT_COLUMNS "seq, time_usec, noun, key, type, version, crc, body"
+#define DB_ARCHIVE_COLUMNS                                                                         \
+    "seq, noun, key, owner, state, begin_usec, end_usec, version, crc, body, num, id"
+int db_bind_record(sqlite3_stmt *st, const struct vdi_store_record *r);
+int db_bind_object(sqlite3_stmt *st, const struct vdi_store_object *o);
+const char *name_of(const struct store *s, const char *suffix, char ret[NAME_MAX + 1]);
+
+/* lease.c */
+int lease_take(void *store, const char *holder, int64_t now_usec, int64_t ttl_usec,
+               uint64_t *ret_epoch, struct vdi_error *err);
+int lease_check(struct store *s, uint64_t epoch, struct vdi_error *err);
+int lease_copy(struct store *s, sqlite3 *to); /* an SQLite code */
+void lease_release(struct store *s);
+
+/* walk.c: reads the rows after..upto of a table upwards until an error, then downwards from its end, and hands
+ * on what is readable upwards. row() says 0, 1 (not to be believed) or a negative errno,
+ * which ends it and is returned. */
+struct walk {
+    const char *table, *columns, *id;
+    int id_column;
+    int (*row)(void *arg, sqlite3_stmt *st);
+    void *arg;
+};
+enum walk_end {
+    WALK_WHOLE,
+    WALK_HOLE,    /* something in between was not readable */
+    WALK_NO_TAIL, /* nothing after the damage was, or there is nothing */
+};
+int walk_table(sqlite3 *db, const struct walk *w, int64_t after, int64_t upto,
+               enum walk_end *ret_end);
+
+/* rebuild.c */
+struct rebuild_filter {
+    /* After snapshot_seq only the rows that the load accepted; NULL: all. */
+    const struct store_sequence *sequence;
+    uint64_t snapshot_seq;
+    uint64_t floor;                        /* seqs up to here are used, readable or not */
+    uint64_t id_reserve;
+};
+int rebuild(struct store *s, const struct rebuild_filter *filter, struct vdi_error *err);
+int rebuild_resume(struct store *s); /* at open: gives a finished vdi.db.new its name */
+
+/* load.c, append.c, query.c */
+int load(void *store, const struct vdi_store_loader *loader, struct vdi_store_summary *ret,
+         struct vdi_error *err);
+int append(void *store, const struct vdi_store_batch *batch, struct vdi_error *err);
+int snapshot_write(void *store, uint64_t epoch, uint64_t seq,
+                   int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
+                   struct vdi_error *err);
+int trim(void *store, uint64_t epoch, uint64_t seq, int64_t before_usec, struct vdi_error *err);
+int query_events(void *store, const struct vdi_store_query *query,
+                 int (*row)(void *arg, const struct vdi_store_record *record), void *arg,
+                 struct vdi_error *err);
+int query_archive(void *store, const struct vdi_store_query *query,
+                  int (*row)(void *arg, const struct vdi_store_object *object), void *arg,
+                  struct vdi_error *err);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_check.c - what must hold between the objects of vdi.conf.
+ *
+ * Each value alone is right already (config_key.c); here a name must mean something,
+ * and limits must fit each other.
+ */
+#include "codec/config_check.h"
+
+#include <stdio.h>
+
+#include "base/str.h"
+#include "codec/request.h"
+
+static void check_listen(const struct config *c, struct config_findings *f)
+{
+    for (size_t i = 0; i < c->listen.n; i++) {
+        if (str_starts_with(c->listen.names[i], "https:") && (!*c->tls_cert || !*c->tls_key)) {
+            config_finding_text(f, 0, "listen", "write tls_cert and tls_key",
+                                "\"%s\" needs a certificate", c->listen.names[i]);
+            return;
+        }
+    }
+    if (!*c->tls_cert != !*c->tls_key)
+        config_finding_text(f, 0, *c->tls_cert ? "tls_cert" : "tls_key",
+                            "write both tls_cert and tls_key",
+                            "the other half of the pair is missing");
+}
+
+static void check_limits(const struct config *c, struct config_findings *f)
+{
+    if (c->node_fail_after_sec <= c->node_down_after_sec)
+        config_finding_text(f, 0, "node_fail_after", "make it longer than node_down_after",
+                            "%lld seconds are not more than node_down_after (%lld seconds)",
+                            (long long)c->node_fail_after_sec, (long long)c->node_down_after_sec);
+    if (c->max_script_kib > c->max_body_kib / 2)
+        config_finding_text(f, 0, "max_script_kib", "raise max_body_kib to twice as much",
+                            "a script of %u KiB does not fit a body of max_body_kib (%u KiB)",
+                            c->max_script_kib, c->max_body_kib);
+    if (c->requests_burst < c->requests_per_sec)
+        config_finding_text(f, 0, "requests_burst", "make it at least requests_per_sec",
+                            "%u is less than requests_per_sec (%u)", c->requests_burst,
+                            c->requests_per_sec);
+    if (c->max_jobs_user > c->max_jobs)
+        config_finding_text(f, 0, "max_jobs_user", "make it at most max_jobs",
+                            "%u is more than max_jobs (%u)", c->max_jobs_user, c->max_jobs);
+}
+
+/* The same node in two blocks: sorted, they are neighbours. */
+static void check_node_names(const struct config *c, struct config_findings *f)
+{
+    for (size_t i = 1; i < c->n_nodes; i++) {
+        const struct config_node *a = c->nodes_by_name[i - 1], *b = c->nodes_by_name[i];
+        if (str_equal(a->name, b->name)) {
+            bool b_later = b->place.line > a->place.line;
+            config_finding_text(f, b_later ? b->place.line : a->place.line, "node",
+                                "describe it in one place", "\"%s\" is described in line %d, too",
+                                a->name, b_later ? a->place.line : b->place.line);
+        }
+    }
+}
+
+static void field_name(char *ret, size_t size, const char *block, const char *name, const char *key)
+{
+    snprintf(ret, size, "%s \"%.16s\" %s", block, name, key);
+}
+
+static void check_partition_nodes(const struct config *c, const struct config_partition *p,
+                                  struct config_findings *f)
+{
+    char field[48];
+    size_t unknown = 0;
+    const char *first = NULL;
+    for (size_t i = 0; i < p->nodes.n; i++) {
+        if (!config_node(c, p->nodes.names[i]) && unknown++ == 0)
+            first = p->nodes.names[i];
+    }
+    field_name(field, sizeof(field), "partition", p->name, "nodes");
+    if (unknown == 1)
+        config_finding_text(f, p->place.line, field, "describe it in a node block or take it out",
+                            "there is no node \"%s\"", first);
+    else if (unknown > 1)
+        config_finding_text(
+            f, p->place.line, field, "describe them in node blocks or take them out",
+            "there are no nodes \"%s\" and %zu more of the list", first, unknown - 1);
+}
+
+static void check_partition(const struct config *c, const struct config_partition *p,
+                            struct config_findings *f, bool complete)
+{
+    char field[48];
+    if (complete)
+        check_partition_nodes(c, p, f);
+    field_name(field, sizeof(field), "partition", p->name, "batch_template");
+    if (complete && *p->batch_template && !config_template(c, p->batch_template))
+        config_finding_text(f, p->place.line, field, "write a template block of that name",
+                            "there is no template \"%s\"", p->batch_template);
+    field_name(field, sizeof(field), "partition", p->name, "default_time");
+    if (p->max_time_sec && p->default_time_sec > p->max_time_sec)
+        config_finding_text(f, p->place.line, field, "make it at most max_time",
+                            "%lld seconds are more than max_time (%lld seconds)",
+                            (long long)p->default_time_sec, (long long)p->max_time_sec);
+}
+
+static void check_partitions(const struct config *c, struct config_findings *f, bool complete)
+{
+    const struct config_partition *first = NULL;
+    for (size_t i = 0; i < c->n_partitions; i++) {
+        const struct config_partition *p = &c->partitions[i];
+        check_partition(c, p, f, complete);
+        if (p->is_default && first)
+            config_finding_text(f, p->place.line, "partition", "leave default = yes in one of them",
+                                "\"%s\" and \"%s\" are both the default", first->name, p->name);
+        else if (p->is_default)
+            first = p;
+    }
+}
+
+static bool is_request(const char *name)
+{
+    for (size_t i = 0; i < REQUEST_N; i++) {
+        if (str_equal(requests[i].name, name))
+            return true;
+    }
+    return str_equal(name, "operator") || str_equal(name, "admin");
+}
+
+static void check_role(const struct config_role *role, struct config_findings *f)
+{
+    char field[48];
+    field_name(field, sizeof(field), "role", role->name, "may");
+    for (size_t i = 0; i < role->may.n; i++) {
+        if (!is_request(role->may.names[i]))
+            config_finding_text(f, role->place.line, field,
+                                "write operator, admin or the name of a request (vdi.conf(5))",
+                                "there is no request \"%s\"", role->may.names[i]);
+    }
+    field_name(field, sizeof(field), "role", role->name, "groups");
+    if (role->groups.n == 0 && role->users.n == 0)
+        config_finding_text(f, role->place.line, field, "write groups or users",
+                            "nobody has the role");
+}
+
+void config_check(const struct config *c, struct config_findings *f, bool complete)
+{
+    check_listen(c, f);
+    check_limits(c, f);
+    check_node_names(c, f);
+    check_partitions(c, f, complete);
+    for (size_t i = 0; i < c->n_roles; i++)
+        check_role(&c->roles[i], f);
+    if (complete && !c->site.name)
+        config_finding_text(f, 0, "site", "write a block, as in site \"libvirt\" { }",
+                            "there is none, so nothing could be started");
+    if (complete && c->n_auth == 0)
+        config_finding_text(f, 0, "auth", "write a block, as in auth \"munge\" { }",
+                            "there is none, so nobody could sign in");
+}

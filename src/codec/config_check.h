@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_check.h - what must hold between the objects of vdi.conf. Inside codec/ only. */
+#ifndef CODEC_CONFIG_CHECK_H
+#define CODEC_CONFIG_CHECK_H
+
+#include "codec/config_scan.h"
+#include "model/config.h"
+
+/* `complete` is false when part of the file was not understood: then names that
+ * nothing defines may be defined there, and are not told. */
+void config_check(const struct config *c, struct config_findings *f, bool complete);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_table.c - every key of vdi.conf: type, range, default, meaning.
+ *
+ * What the design names but has no effect yet is a row too (CONFIG_LATER): it is
+ * refused by name, so that nothing which is written is silently without effect.
+ */
+#include "codec/config_key.h"
+
+#include "model/node.h"
+
+#define NAME_BYTES 63 /* fits the name members of jobs, nodes and instances */
+#define YEAR INT64_C(31536000)
+
+#define LATER(n)                                                                                   \
+    {                                                                                              \
+        .name = n, .type = CONFIG_LATER                                                            \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+static const char *const gpu_laws[] = {"whole",  "homogeneous", "mixed", "pool",
+                                       "slices", "shared",      NULL};
+static const char *const os_choices[] = {"linux", "windows", NULL};
+static const char *const firmwares[] = {"bios", "uefi", "uefi-secure", NULL};
+static const char *const at_limits[] = {"save", "shutdown", "kill", NULL};
+
+#define ROW(s, key, t, member, lo, hi, def, text)                                                  \
+    .name = key, .type = t, .offset = offsetof(struct s, member), .min = lo, .max = hi,            \
+    .initial = def, .help = text
+
+const struct config_key config_keys[] = {
+    {ROW(config, "cluster", CONFIG_NAME, cluster, 1, NAME_BYTES, "vdi",
+         "name of the cluster; credentials are bound to it")},
+    {ROW(config, "store", CONFIG_TEXT, store, 1, 1023, "sqlite:/var/lib/vdi/vdi.db",
+         "where events are kept: a store plugin and what it opens"),
+     .check = config_form_store, .flags = CONFIG_RESTART},
+    {ROW(config, "listen", CONFIG_LIST, listen, 1, 255, "unix:/run/vdi/vdictld.sock",
+         "where the REST API is served: unix:PATH, https:ADDRESS:PORT, http:LOOPBACK:PORT"),
+     .check = config_form_listen, .flags = CONFIG_RESTART},
+    {ROW(config, "node_listen", CONFIG_TEXT, node_listen, 0, 255, "",
+         "ADDRESS:PORT where nodes connect; empty for none"),
+     .check = config_form_node_listen, .flags = CONFIG_RESTART},
+    {ROW(config, "tls_cert", CONFIG_PATH, tls_cert, 0, 4095, "",
+         "certificate chain of the https listeners, PEM")},
+    {ROW(config, "tls_key", CONFIG_PATH, tls_key, 0, 4095, "",
+         "private key of the https listeners, PEM")},
+    {ROW(config, "pki_dir", CONFIG_PATH, pki_dir, 0, 4095, "/var/lib/vdi/pki",
+         "directory of the authority that signs node certificates")},
+    {ROW(config, "plugin_dir", CONFIG_PATH, plugin_dir, 0, 4095, VDI_PLUGINDIR,
+         "directory of the plugins")},
+    {ROW(config, "log_level", CONFIG_CHOICE, log_level, 0, 0, "info",
+         "least severe line that is logged"),
+     .choices = log_levels},
+    {ROW(config, "max_jobs", CONFIG_U32, max_jobs, 1, 10000000, "200000", "live jobs in all")},
+    {ROW(config, "max_jobs_user", CONFIG_U32, max_jobs_user, 1, 10000000, "20000",
+         "pending and running jobs of one principal")},
+    {ROW(config, "max_body_kib", CONFIG_U32, max_body_kib, 16, 65536, "8192",
+         "body of a request, in KiB")},
+    {ROW(config, "max_script_kib", CONFIG_U32, max_script_kib, 1, 32768, "4096",
+         "batch script, in KiB; at most half of max_body_kib")},
+    {ROW(config, "max_connections", CONFIG_U32, max_connections, 8, 100000, "4096",
+         "open connections in all")},
+    {ROW(config, "max_connections_client", CONFIG_U32, max_connections_client, 1, 100000, "256",
+         "open connections of one address, or of one user on a unix socket")},
+    {ROW(config, "idle_timeout", CONFIG_DURATION32, idle_timeout_sec, 1, 3600, "60s",
+         "a connection is closed after so long without a request")},
+    {ROW(config, "requests_per_sec", CONFIG_U32, requests_per_sec, 1, 1000000, "500",
+         "requests of one principal, per second")},
+    {ROW(config, "requests_burst", CONFIG_U32, requests_burst, 1, 1000000, "2000",
+         "requests of one principal that may come at once")},
+    {ROW(config, "keep_done", CONFIG_DURATION, keep_done_sec, 0, YEAR, "1h",
+         "ended jobs stay in memory for so long; the store keeps them")},
+    {ROW(config, "keep_events", CONFIG_DURATION, keep_events_sec, 3600, 100 * YEAR, "30d",
+         "events older than the snapshots stay in the store for so long")},
+    {ROW(config, "node_down_after", CONFIG_DURATION, node_down_after_sec, 2, 3600, "15s",
+         "a silent node is DOWN after so long; its jobs stay")},
+    {ROW(config, "node_fail_after", CONFIG_DURATION, node_fail_after_sec, 10, 30 * 86400, "5m",
+         "the jobs of a silent node fail after so long; more than node_down_after")},
+    {ROW(config, "boot_timeout", CONFIG_DURATION, boot_timeout_sec, 5, 86400, "5m",
+         "a guest that is not ready after so long has failed to boot")},
+    {ROW(config, "kill_wait", CONFIG_DURATION, kill_wait_sec, 0, 3600, "30s",
+         "time between asking a guest to end and ending it")},
+    {ROW(config, "max_requeue", CONFIG_U32, max_requeue, 0, 1000, "5",
+         "a job that was requeued so often is held")},
+    {ROW(config, "visible_all", CONFIG_BOOL, visible_all, 0, 0, "no",
+         "jobs of others are listed, without details")},
+    END,
+};
+
+const struct config_key config_node_keys[] = {
+    {ROW(config_node, "cpus", CONFIG_U32, cpus, 1, 65536, NULL, "processors for instances"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_node, "memory", CONFIG_MIB, memory_mib, 64, 1 << 30, NULL, "memory for instances"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_node, "disk", CONFIG_GIB, disk_gib, 0, 1 << 30, "0",
+         "disk space for instances; 0 does not count it")},
+    {ROW(config_node, "features", CONFIG_JOINED, features, 0, NODE_FEATURES_MAX - 1, "",
+         "words that a job can ask for")},
+    END,
+};
+
+const struct config_key config_gpu_keys[] = {
+    {ROW(config_node, "count", CONFIG_U32, gpus, 1, 64, "1", "devices of this type in the node")},
+    {ROW(config_node, "law", CONFIG_CHOICE, gpu_law, 0, 0, "whole",
+         "which profiles may live on one device together"),
+     .choices = gpu_laws},
+    {ROW(config_node, "profiles", CONFIG_LIST, gpu_profiles, 0, NAME_BYTES, "",
+         "profiles that the device offers")},
+    END,
+};
+
+const struct config_key config_partition_keys[] = {
+    {ROW(config_partition, "nodes", CONFIG_HOSTS, nodes, 1, 0, NULL, "hostlist of its nodes"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_partition, "default", CONFIG_BOOL, is_default, 0, 0, "no",
+         "taken by jobs that name none")},
+    {ROW(config_partition, "up", CONFIG_BOOL, up, 0, 0, "yes",
+         "no: jobs are accepted, none starts")},
+    {ROW(config_partition, "max_time", CONFIG_DURATION, max_time_sec, 0, YEAR, "0",
+         "longest time limit of a job; 0 for none")},
+    {ROW(config_partition, "default_time", CONFIG_DURATION, default_time_sec, 0, YEAR, "0",
+         "time limit of a job that names none; 0 takes max_time")},
+    {ROW(config_partition, "priority_tier", CONFIG_I32, priority_tier, 0, 65535, "1",
+         "jobs of a higher tier come first")},
+    {ROW(config_partition, "batch_template", CONFIG_NAME, batch_template, 0, NAME_BYTES, "",
+         "template of batch jobs that name none")},
+    {ROW(config_partition, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
+         "who may use it; empty for everyone")},
+    END,
+};
+
+const struct config_key config_qos_keys[] = {
+    {ROW(config_qos, "priority", CONFIG_I32, priority, 0, 1000000000, "0",
+         "added to the priority of its jobs")},
+    {ROW(config_qos, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
+         "who may use it; empty for everyone")},
+    LATER("preempts"),
+    LATER("preempt_modes"),
+    LATER("grace"),
+    END,
+};
+
+const struct config_key config_template_keys[] = {
+    {ROW(config_template, "image", CONFIG_TEXT, image, 1, 255, NULL,
+         "image that the guest boots: NAME or NAME@SHA256"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_template, "vcpus", CONFIG_U32, vcpus, 1, 1024, "2", "processors of the guest")},
+    {ROW(config_template, "memory", CONFIG_MIB, memory_mib, 16, 1 << 30, "4G",
+         "memory of the guest")},
+    {ROW(config_template, "gpus", CONFIG_U32, gpus, 0, 64, "0",
+         "GPUs or shares of one; at least 1 when profile is given")},
+    {ROW(config_template, "profile", CONFIG_LIST, profiles, 0, NAME_BYTES, "",
+         "GPU profiles that will do, best first")},
+    {ROW(config_template, "resolution", CONFIG_TEXT, resolution, 1, 15, "1920x1080",
+         "size of the display when nobody asked for another"),
+     .check = config_form_resolution},
+    {ROW(config_template, "keyboard", CONFIG_NAME, keyboard, 1, 31, "us", "keyboard layout")},
+    {ROW(config_template, "timezone", CONFIG_TEXT, timezone, 1, NAME_BYTES, "UTC",
+         "time zone of the guest, as in tzdata"),
+     .check = config_form_zone},
+    {ROW(config_template, "os", CONFIG_CHOICE, os, 0, 0, "linux", "kind of guest"),
+     .choices = os_choices},
+    {ROW(config_template, "firmware", CONFIG_CHOICE, firmware, 0, 0, "bios",
+         "firmware of the guest"),
+     .choices = firmwares},
+    {ROW(config_template, "at_limit", CONFIG_CHOICE, at_limit, 0, 0, "save",
+         "what happens to the guest at the time limit"),
+     .choices = at_limits},
+    {ROW(config_template, "tpm", CONFIG_BOOL, tpm, 0, 0, "no",
+         "the guest gets an emulated TPM 2.0")},
+    {ROW(config_template, "boot_timeout", CONFIG_DURATION, boot_timeout_sec, 0, 86400, "0",
+         "as the file's boot_timeout, which is taken for 0")},
+    {ROW(config_template, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
+         "who may use it; empty for everyone")},
+    LATER("displays"),
+    LATER("login"),
+    LATER("disk"),
+    LATER("persistence"),
+    LATER("where"),
+    LATER("network"),
+    LATER("clipboard"),
+    LATER("files"),
+    LATER("usb"),
+    LATER("idle"),
+    LATER("licence"),
+    LATER("site"),
+    LATER("hours"),
+    END,
+};
+
+const struct config_key config_role_keys[] = {
+    {ROW(config_role, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "", "groups that have it")},
+    {ROW(config_role, "users", CONFIG_LIST, users, 0, NAME_BYTES + 33, "",
+         "principals that have it: NAME, or REALM:NAME")},
+    {ROW(config_role, "may", CONFIG_LIST, may, 1, NAME_BYTES, NULL,
+         "names of requests, operator or admin"),
+     .flags = CONFIG_REQUIRED},
+    LATER("templates"),
+    LATER("max_seats"),
+    LATER("max_hours_week"),
+    LATER("horizon"),
+    END,
+};
+
+static const struct config_key class_keys[] = {
+    LATER("template"),
+    LATER("seats"),
+    LATER("groups"),
+    LATER("users"),
+    LATER("roster"),
+    LATER("qos"),
+    LATER("partition"),
+    LATER("account"),
+    LATER("starts"),
+    LATER("duration"),
+    LATER("zone"),
+    LATER("repeat"),
+    LATER("except"),
+    LATER("lead"),
+    LATER("grace"),
+    LATER("no_show"),
+    END,
+};
+
+static const struct config_key mount_keys[] = {
+    LATER("source"), LATER("target"), LATER("type"), LATER("mode"), END,
+};
+
+static const struct config_key no_keys[] = {END};
+
+static const struct config_block node_blocks[] = {
+    {"gpu", 0, config_gpu_keys, NULL, "the GPUs of a node; the title is their type"},
+    END,
+};
+
+static const struct config_block template_blocks[] = {
+    {"mount", CONFIG_BLOCK_LATER, mount_keys, NULL, NULL},
+    END,
+};
+
+const struct config_block config_blocks[] = {
+    {"site", CONFIG_BLOCK_FREE, no_keys, NULL, "the site plugin and its settings; one block"},
+    {"auth", CONFIG_BLOCK_FREE, no_keys, NULL, "an auth plugin and its settings"},
+    {"node", 0, config_node_keys, node_blocks, "compute hosts; the title is a hostlist"},
+    {"partition", 0, config_partition_keys, NULL, "nodes that jobs choose together"},
+    {"qos", 0, config_qos_keys, NULL, "a quality of service"},
+    {"template", 0, config_template_keys, template_blocks, "what a user chooses to start"},
+    {"role", 0, config_role_keys, NULL, "what some people may do"},
+    {"class", CONFIG_BLOCK_LATER, class_keys, NULL, NULL},
+    END,
+};

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.c - vdi.conf as the daemons use it: looking things up, and freeing it.
+ *
+ * config_index() must have run before config_node(): it is the one lookup that is
+ * done for every node of every partition, so it is a binary search.
+ */
+#include "model/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+
+/* Finds the element of an array whose first member is its name. */
+static const void *find(const void *array, size_t n, size_t size, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *item = (const char *)array + i * size;
+        if (str_equal(*(char *const *)item, name))
+            return item;
+    }
+    return NULL;
+}
+
+const struct config_partition *config_partition(const struct config *c, const char *name)
+{
+    return find(c->partitions, c->n_partitions, sizeof(*c->partitions), name);
+}
+
+const struct config_partition *config_default_partition(const struct config *c)
+{
+    for (size_t i = 0; i < c->n_partitions; i++) {
+        if (c->partitions[i].is_default)
+            return &c->partitions[i];
+    }
+    return NULL;
+}
+
+const struct config_template *config_template(const struct config *c, const char *name)
+{
+    return find(c->templates, c->n_templates, sizeof(*c->templates), name);
+}
+
+const struct config_qos *config_qos(const struct config *c, const char *name)
+{
+    return find(c->qos, c->n_qos, sizeof(*c->qos), name);
+}
+
+static int node_compare(const void *a, const void *b)
+{
+    const struct config_node *const *na = a, *const *nb = b;
+    return strcmp((*na)->name, (*nb)->name);
+}
+
+int config_index(struct config *c)
+{
+    free(c->nodes_by_name);
+    c->nodes_by_name = calloc(c->n_nodes + 1, sizeof(*c->nodes_by_name));
+    if (!c->nodes_by_name)
+        return -ENOMEM;
+    for (size_t i = 0; i < c->n_nodes; i++)
+        c->nodes_by_name[i] = &c->nodes[i];
+    qsort(c->nodes_by_name, c->n_nodes, sizeof(*c->nodes_by_name), node_compare);
+    return 0;
+}
+
+const struct config_node *config_node(const struct config *c, const char *name)
+{
+    const struct config_node key = {.name = (char *)name}, *pkey = &key;
+    if (!c->nodes_by_name)
+        return NULL;
+    const struct config_node *const *found =
+        bsearch(&pkey, c->nodes_by_name, c->n_nodes, sizeof(*c->nodes_by_name), node_compare);
+    return found ? *found : NULL;
+}
+
+bool config_names_has(const struct config_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->n; i++) {
+        if (str_equal(names->names[i], name))
+            return true;
+    }
+    return false;
+}
+
+static void names_done(struct config_names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        free(names->names[i]);
+    free(names->names);
+}
+
+void config_plugin_done(struct config_plugin *p)
+{
+    for (size_t i = 0; i < p->n_settings; i++) {
+        free((char *)p->settings[i].name);
+        free((char *)p->settings[i].value);
+    }
+    free(p->settings);
+    free(p->name);
+    free(p->place.file);
+}
+
+void config_node_done(struct config_node *n)
+{
+    free(n->name);
+    free(n->features);
+    free(n->gpu_type);
+    free(n->gpu_law);
+    names_done(&n->gpu_profiles);
+    free(n->place.file);
+}
+
+void config_partition_done(struct config_partition *p)
+{
+    free(p->name);
+    names_done(&p->nodes);
+    free(p->batch_template);
+    names_done(&p->groups);
+    free(p->place.file);
+}
+
+void config_qos_done(struct config_qos *q)
+{
+    free(q->name);
+    names_done(&q->groups);
+    free(q->place.file);
+}
+
+void config_template_done(struct config_template *t)
+{
+    free(t->name);
+    free(t->image);
+    names_done(&t->profiles);
+    free(t->resolution);
+    free(t->keyboard);
+    free(t->timezone);
+    free(t->os);
+    free(t->firmware);
+    free(t->at_limit);
+    names_done(&t->groups);
+    free(t->place.file);
+}
+
+void config_role_done(struct config_role *r)
+{
+    free(r->name);
+    names_done(&r->groups);
+    names_done(&r->users);
+    names_done(&r->may);
+    free(r->place.file);
+}
+
+void config_free(struct config *c)
+{
+    if (!c)
+        return;
+    free(c->cluster);
+    free(c->store);
+    names_done(&c->listen);
+    free(c->node_listen);
+    free(c->tls_cert);
+    free(c->tls_key);
+    free(c->pki_dir);
+    free(c->plugin_dir);
+    free(c->log_level);
+    config_plugin_done(&c->site);
+#define FREE_ARRAY(array, n, done)                                                                 \
+    do {                                                                                           \
+        for (size_t i_ = 0; i_ < (n); i_++)                                                        \
+            done(&(array)[i_]);                                                                    \
+        free(array);                                                                               \
+    } while (0)
+    FREE_ARRAY(c->auth, c->n_auth, config_plugin_done);
+    FREE_ARRAY(c->nodes, c->n_nodes, config_node_done);
+    FREE_ARRAY(c->partitions, c->n_partitions, config_partition_done);
+    FREE_ARRAY(c->qos, c->n_qos, config_qos_done);
+    FREE_ARRAY(c->templates, c->n_templates, config_template_done);
+    FREE_ARRAY(c->roles, c->n_roles, config_role_done);
+#undef FREE_ARRAY
+    free(c->nodes_by_name);
+    free(c->digest);
+    free(c);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* entry.h - a job as the planner keeps it: what it needs of struct job, and where it stands. */
+#ifndef PLAN_ENTRY_H
+#define PLAN_ENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct plan_node;
+struct shape;
+
+enum entry_place {
+    ENTRY_ASIDE,     /* pending, but held, unknown or in a closed partition: not in line */
+    ENTRY_QUEUED,    /* in line */
+    ENTRY_TENTATIVE, /* its start was given out: counted on the node until put again or PLAN_RETRY */
+    ENTRY_TOLD,      /* its deadline was given out */
+    ENTRY_ACTIVE,    /* holds resources of a node */
+};
+
+/* At most 128 bytes with the allocator's own: 100,000 of these are kept. */
+struct entry {
+    uint64_t id;
+    struct entry *left, *right, *parent; /* queue.c */
+    struct entry *next;                  /* in the list of its node: tentative, active */
+    struct shape *shape;
+    struct plan_node *node; /* that holds it; QUEUED: where the estimate sees it, or NULL */
+    int64_t submit_usec;
+    int64_t begin_usec;
+    int64_t deadline_usec;
+    int64_t wake_usec; /* wake.c */
+    int64_t time_usec; /* tentative, active: expected end. QUEUED: estimated start, 0: none */
+    int32_t tier;
+    int32_t priority;
+    uint32_t count; /* queue.c: entries in this subtree */
+    uint32_t slot;  /* wake.c: place in the heap, 0: not in it */
+    uint8_t place;  /* enum entry_place */
+    bool late;      /* begin is ahead: stands behind all that may start */
+    bool held_user, held_admin, unknown;
+};
+
+#endif

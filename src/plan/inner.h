@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inner.h - what the files of the planner share. Included by this room and its tests alone. */
+#ifndef PLAN_INNER_H
+#define PLAN_INNER_H
+
+#include "base/hash.h"
+#include "plan/planner.h"
+#include "plan/queue.h"
+#include "plan/shape.h"
+#include "plan/timeline.h"
+#include "plan/wake.h"
+
+/* "Unlimited": beyond what anyone asks for. Estimates that rest on it are not shown. */
+#define PLAN_UNLIMITED_USEC (INT64_C(100) * 365 * 86400 * 1000000)
+/* A job past its expected end is expected to end at the next whole multiple of this. */
+#define PLAN_OVERDUE_USEC INT64_C(60000000)
+/* Estimates are made anew no sooner than this, times the jobs in line, after a change that
+ * starts nothing: a pass costs a fraction of it, so estimates can't eat the processor. */
+#define PLAN_REFRESH_JOB_USEC 50
+
+struct plan_partition {
+    char *name;
+    bool up;
+    int32_t tier;
+    char **nodes;
+    size_t n_nodes;
+};
+
+/* Kept as long as the planner: entries point to it. Undefined: named by a job only, or removed. */
+struct plan_node {
+    struct node facts;
+    bool defined;
+    uint32_t index; /* in planner.nodes, by name */
+    struct amount used;
+    uint32_t n_jobs;
+    struct entry *jobs; /* tentative and active */
+    uint64_t pass;      /* whose timeline this is */
+    struct timeline line;
+};
+
+/* What a change asks for. */
+enum plan_dirt {
+    PLAN_CLEAN,
+    PLAN_STALE,    /* estimates are old */
+    PLAN_HOPEFUL,  /* something may start now */
+    PLAN_RESHAPED, /* nodes or partitions are others: what a pass stands on is gone */
+};
+
+struct planner {
+    struct hash *jobs;       /* id -> struct entry */
+    struct hash *node_names; /* name -> struct plan_node */
+    struct plan_node **nodes;
+    size_t n_nodes, nodes_size;
+    bool nodes_sorted;
+    uint64_t layout; /* counts changes of nodes and partitions: pools follow */
+    struct plan_partition *partitions;
+    size_t n_partitions;
+    struct shapes shapes;
+    struct queue queue;
+    struct wake wake;
+    int64_t now_usec; /* as the last step said */
+
+    /* the pass over the line */
+    uint64_t pass;      /* its number */
+    struct entry *next; /* the first not planned yet; NULL: all are */
+    struct entry last;  /* copy of the last one planned: how far the pass is */
+    bool begun;         /* `last` is set */
+    bool was_cut;       /* the pass before did not get to its end */
+    bool blocked_open;  /* a job waits although a node has room: jobs before it need that */
+    bool harmed; /* what was planned may come later than planned: no start before a new pass */
+    bool oracle; /* estimates only */
+    enum plan_dirt dirt;
+    int64_t refresh_usec; /* when STALE is to be mended */
+};
+
+static inline bool plan_node_in_service(const struct plan_node *n)
+{
+    return n->defined && n->facts.up && !n->facts.drain;
+}
+
+static inline struct amount plan_node_capacity(const struct plan_node *n)
+{
+    if (!n->defined)
+        return (struct amount){0};
+    return (struct amount){.memory_mib = n->facts.memory_mib,
+                           .cpus = (int32_t)n->facts.cpus,
+                           .gpus = (int32_t)n->facts.gpus};
+}
+
+static inline struct amount plan_node_free(const struct plan_node *n)
+{
+    struct amount free = plan_node_capacity(n);
+    amount_add(&free, &n->used, -1);
+    return free;
+}
+
+/* planner.c */
+void planner_mark(struct planner *p, enum plan_dirt dirt);
+void planner_mark_moved(struct planner *p); /* a reservation or a holder is gone or elsewhere */
+void planner_hold(struct planner *p, struct entry *e, struct plan_node *node,
+                  enum entry_place place, int64_t end_usec);
+void planner_enqueue(struct planner *p, struct entry *e);
+void planner_dequeue(struct planner *p, struct entry *e);
+void planner_settle_pending(struct planner *p, struct entry *e);
+void planner_release(struct planner *p, struct entry *e);
+/* Sorts the nodes and says where each is, if that changed. */
+void planner_sort_nodes(struct planner *p);
+struct plan_partition *planner_partition(const struct planner *p, const char *name);
+
+/* pass.c */
+/* When a job that holds something is expected to end, seen from now. */
+int64_t plan_expected_end(const struct planner *p, const struct entry *e);
+/* The timeline of the jobs that hold the node, without reservations. */
+int plan_base_timeline(const struct planner *p, const struct plan_node *n, struct timeline *line);
+
+#endif

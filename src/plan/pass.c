@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pass.c - conservative backfill: the line from its head, each job at its earliest time.
+ *
+ * A pass gives every job in line the earliest (time, node) that running jobs
+ * and all reservations before it leave, and reserves it. So nothing starts
+ * that would delay a job before it. Kept: nothing starts by a pass that a later
+ * change may have made wrong (`harmed`); a start is given out only if the
+ * node really has the room at that moment, whatever the pass believes; the
+ * budget decides how far a step gets and never what it decides; a job put
+ * behind all that are planned is planned by going on.
+ */
+#include <string.h>
+#include <time.h>
+
+#include "plan/inner.h"
+
+/* What a step writes to, and how long it may. */
+struct sink {
+    struct plan_action *actions;
+    size_t n, max;
+    int64_t budget_usec, began_usec;
+    unsigned units;
+};
+
+static int64_t thread_usec(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
+}
+
+/* The clock is read every eighth unit, or before one that costs much. Every step does at
+ * least one unit, so that the smallest budget gets to the end. */
+static bool is_over(struct sink *s, bool costly)
+{
+    unsigned unit = s->units++;
+    if (!s->budget_usec || !unit || (unit % 8 && !costly))
+        return false;
+    return thread_usec() - s->began_usec >= s->budget_usec;
+}
+
+int64_t plan_expected_end(const struct planner *p, const struct entry *e)
+{
+    if (e->time_usec > p->now_usec)
+        return e->time_usec;
+    return (p->now_usec / PLAN_OVERDUE_USEC + 1) * PLAN_OVERDUE_USEC;
+}
+
+int plan_base_timeline(const struct planner *p, const struct plan_node *n, struct timeline *line)
+{
+    struct amount free = plan_node_free(n);
+    int r = timeline_begin(line, &free);
+
+    for (const struct entry *e = n->jobs; e && r == 0; e = e->next)
+        r = timeline_change(line, plan_expected_end(p, e), TIMELINE_NEVER, &e->shape->need, 1);
+    return r;
+}
+
+/* ---- the clock ---------------------------------------------------------- */
+
+static bool tell_deadline(struct planner *p, struct entry *e, struct sink *s)
+{
+    if (s->n == s->max)
+        return false;
+    s->actions[s->n++] = (struct plan_action){.type = PLAN_DEADLINE, .job = e->id};
+    if (e->place == ENTRY_QUEUED) {
+        planner_dequeue(p, e);
+        planner_mark_moved(p);
+    }
+    e->place = ENTRY_TOLD;
+    wake_set(&p->wake, e, p->now_usec + PLAN_RETRY_USEC);
+    return true;
+}
+
+static void begin_reached(struct planner *p, struct entry *e)
+{
+    if (e->place == ENTRY_QUEUED)
+        planner_dequeue(p, e);
+    planner_settle_pending(p, e);
+}
+
+/* What the time given to e was for has come. False: no room for the action. */
+static bool wake_up(struct planner *p, struct entry *e, struct sink *s)
+{
+    switch ((enum entry_place)e->place) {
+    case ENTRY_TENTATIVE:
+        planner_release(p, e);
+        planner_settle_pending(p, e);
+        planner_mark(p, PLAN_HOPEFUL);
+        return true;
+    case ENTRY_TOLD:
+        planner_settle_pending(p, e);
+        return true;
+    case ENTRY_ACTIVE:
+        wake_set(&p->wake, e, plan_expected_end(p, e));
+        p->harmed = true;
+        planner_mark(p, PLAN_STALE);
+        return true;
+    case ENTRY_QUEUED:
+    case ENTRY_ASIDE:
+        if (e->deadline_usec && e->deadline_usec <= p->now_usec)
+            return tell_deadline(p, e, s);
+        begin_reached(p, e);
+        return true;
+    }
+    return true;
+}
+
+/* False: work is left. */
+static bool run_clock(struct planner *p, struct sink *s)
+{
+    struct entry *e;
+    while ((e = wake_first(&p->wake)) && e->wake_usec <= p->now_usec)
+        if (is_over(s, false) || !wake_up(p, e, s))
+            return false;
+    return true;
+}
+
+/* ---- the pass ----------------------------------------------------------- */
+
+static bool pass_is_due(const struct planner *p)
+{
+    switch (p->dirt) {
+    case PLAN_CLEAN:
+        return false;
+    case PLAN_STALE:
+        return !p->next && p->now_usec >= p->refresh_usec;
+    case PLAN_HOPEFUL: /* a second one in a row is let through, or the tail would never be seen */
+        return !(p->next && p->was_cut);
+    case PLAN_RESHAPED:
+        return true;
+    }
+    return true;
+}
+
+static void pass_begin(struct planner *p)
+{
+    p->was_cut = p->begun && p->next;
+    p->pass++;
+    p->begun = false;
+    p->blocked_open = false;
+    p->harmed = false;
+    p->dirt = PLAN_CLEAN;
+    p->next = queue_first(&p->queue);
+    planner_sort_nodes(p);
+}
+
+/* The reservation is in the timeline already. */
+static void start(struct planner *p, struct entry *e, struct plan_node *node, struct sink *s)
+{
+    struct plan_action *action = &s->actions[s->n++];
+
+    *action = (struct plan_action){.type = PLAN_START, .job = e->id};
+    memcpy(action->node, node->facts.name, sizeof(action->node));
+    planner_dequeue(p, e);
+    planner_hold(p, e, node, ENTRY_TENTATIVE, p->now_usec + e->shape->span_usec);
+}
+
+static bool may_start(struct planner *p, const struct entry *e, const struct plan_node *node,
+                      int64_t at_usec)
+{
+    return at_usec <= p->now_usec && !e->late && !p->oracle && shape_fits(p, e->shape, node);
+}
+
+static void pass_job(struct planner *p, struct entry *e, struct sink *s)
+{
+    int64_t from = e->late && e->begin_usec > p->now_usec ? e->begin_usec : p->now_usec;
+    struct candidate best;
+
+    p->next = queue_next(e);
+    p->last = *e;
+    p->begun = true;
+    e->node = NULL;
+    e->time_usec = 0;
+    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, &best)) {
+        struct plan_node *node = p->nodes[best.node];
+        int64_t at = best.earliest_usec;
+        timeline_change(&node->line, at, at + e->shape->span_usec, &e->shape->need, -1);
+        if (may_start(p, e, node, at) && !p->harmed) {
+            start(p, e, node, s);
+            return;
+        }
+        if (may_start(p, e, node, at))
+            planner_mark(p, PLAN_HOPEFUL);
+        e->node = node;
+        e->time_usec = at;
+    }
+    if (!p->blocked_open && !e->late)
+        p->blocked_open = !shape_is_full(p, e->shape);
+    shape_trim(p, e->shape);
+}
+
+/* False: work is left. */
+static bool run_pass(struct planner *p, struct sink *s)
+{
+    do {
+        if (pass_is_due(p))
+            pass_begin(p);
+        while (p->next) {
+            if (s->n == s->max || is_over(s, p->next->shape->pass != p->pass))
+                return false;
+            pass_job(p, p->next, s);
+        }
+        p->was_cut = false;
+    } while (pass_is_due(p));
+    return true;
+}
+
+size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
+                    struct plan_action *ret, size_t max, bool *ret_more)
+{
+    struct sink s = {.actions = ret, .max = max, .budget_usec = budget_usec};
+
+    if (budget_usec)
+        s.began_usec = thread_usec();
+    p->now_usec = now_usec;
+    *ret_more = !run_clock(p, &s) || !run_pass(p, &s);
+    return s.n;
+}
+
+int64_t planner_next_usec(const struct planner *p)
+{
+    const struct entry *first = wake_first(&p->wake);
+    int64_t next = first ? first->wake_usec : 0;
+
+    if (p->next || p->dirt >= PLAN_HOPEFUL)
+        return p->now_usec;
+    if (p->dirt == PLAN_STALE && (!next || p->refresh_usec < next))
+        next = p->refresh_usec;
+    return next;
+}
+
+/* ---- the oracle --------------------------------------------------------- */
+
+static void forget(struct planner *p)
+{
+    for (struct shape *shape = p->shapes.first; shape; shape = shape->next) {
+        shape->queued = 0;
+        shape->full = false;
+    }
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        p->nodes[i]->jobs = NULL;
+        p->nodes[i]->n_jobs = 0;
+        p->nodes[i]->used = (struct amount){0};
+    }
+    p->queue.root = NULL;
+    p->next = NULL;
+    p->begun = false;
+    p->dirt = PLAN_RESHAPED;
+}
+
+void planner_full(struct planner *p, int64_t now_usec)
+{
+    struct sink s = {.max = 1};
+    bool startable = false;
+    void *value;
+
+    p->now_usec = now_usec;
+    forget(p);
+    for (size_t i = 0; hash_next(p->jobs, &i, &value);) {
+        struct entry *e = value;
+        int64_t wake_usec = e->wake_usec;
+
+        if (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) {
+            planner_settle_pending(p, e);
+        } else if (e->place != ENTRY_TOLD) {
+            planner_hold(p, e, e->node, e->place, e->time_usec);
+            wake_set(&p->wake, e, wake_usec); /* the retry runs from the action, not from here */
+        }
+    }
+    p->oracle = true;
+    run_pass(p, &s);
+    p->oracle = false;
+    for (struct entry *e = queue_first(&p->queue); e && !startable; e = queue_next(e))
+        startable = e->time_usec && e->time_usec <= now_usec;
+    if (startable)
+        planner_mark(p, PLAN_HOPEFUL);
+}

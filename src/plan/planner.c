@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * planner.c - what the planner is told: jobs, nodes, partitions, and what each change asks for.
+ *
+ * Kept: a node's `used` is the sum of the entries in its list; an entry is in
+ * the queue, in the list of a node, or in neither, as `place` says; nothing is
+ * decided here: pass.c plans, and a change only marks how soon it must.
+ */
+#include "plan/planner.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "plan/inner.h"
+
+struct planner *planner_new(uint64_t seed)
+{
+    struct planner *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    p->jobs = hash_new_u64();
+    p->node_names = hash_new_str();
+    p->queue.seed = seed;
+    p->dirt = PLAN_RESHAPED;
+    p->layout = 1;
+    if (shapes_init(&p->shapes) < 0 || !p->jobs || !p->node_names) {
+        planner_free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void partitions_free(struct plan_partition *partitions, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < partitions[i].n_nodes; j++)
+            free(partitions[i].nodes[j]);
+        free(partitions[i].nodes);
+        free(partitions[i].name);
+    }
+    free(partitions);
+}
+
+void planner_free(struct planner *p)
+{
+    void *value;
+
+    if (!p)
+        return;
+    for (size_t i = 0; p->jobs && hash_next(p->jobs, &i, &value);)
+        free(value);
+    hash_free(p->jobs);
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        timeline_done(&p->nodes[i]->line);
+        free(p->nodes[i]);
+    }
+    free(p->nodes);
+    hash_free(p->node_names);
+    partitions_free(p->partitions, p->n_partitions);
+    shapes_done(&p->shapes);
+    wake_done(&p->wake);
+    free(p);
+}
+
+/* ---- what a change asks for --------------------------------------------- */
+
+void planner_mark(struct planner *p, enum plan_dirt dirt)
+{
+    if (dirt == PLAN_RESHAPED)
+        p->layout++;
+    if (dirt >= PLAN_STALE && p->dirt == PLAN_CLEAN)
+        p->refresh_usec = p->now_usec + PLAN_REFRESH_JOB_USEC * (int64_t)queue_count(&p->queue);
+    if (dirt > p->dirt)
+        p->dirt = dirt;
+}
+
+/* Something that was planned is gone, or holds another node: what waits for want of
+ * place in line alone may start now. */
+void planner_mark_moved(struct planner *p)
+{
+    planner_mark(p, p->blocked_open ? PLAN_HOPEFUL : PLAN_STALE);
+}
+
+/* The node has more room than before. */
+static void mark_gain(struct planner *p, const struct plan_node *node)
+{
+    bool hopeful = false;
+
+    if (p->dirt == PLAN_RESHAPED)
+        return; /* nothing known of shapes holds any more */
+    for (struct shape *shape = p->shapes.first; shape; shape = shape->next) {
+        if (!shape_fits(p, shape, node))
+            continue;
+        shape->full = false;
+        hopeful |= shape->queued > 0;
+    }
+    planner_mark(p, hopeful ? PLAN_HOPEFUL : PLAN_STALE);
+}
+
+/* ---- the line ----------------------------------------------------------- */
+
+void planner_enqueue(struct planner *p, struct entry *e)
+{
+    e->place = ENTRY_QUEUED;
+    e->node = NULL;
+    e->time_usec = 0;
+    queue_insert(&p->queue, e);
+    e->shape->queued++;
+    bool passed = p->begun && entry_compare(e, &p->last) < 0;
+    if (passed)
+        p->harmed = true;
+    else if (!p->next || entry_compare(e, p->next) < 0)
+        p->next = e;
+    if (p->dirt < PLAN_HOPEFUL && (passed || p->dirt == PLAN_STALE))
+        planner_mark(p, e->late || shape_is_full(p, e->shape) ? PLAN_STALE : PLAN_HOPEFUL);
+}
+
+void planner_dequeue(struct planner *p, struct entry *e)
+{
+    if (e == p->next)
+        p->next = queue_next(e);
+    queue_remove(&p->queue, e);
+    e->shape->queued--;
+    e->place = ENTRY_ASIDE;
+    e->node = NULL;
+    e->time_usec = 0;
+}
+
+static void leave_line(struct planner *p, struct entry *e)
+{
+    bool planned = p->begun && entry_compare(e, &p->last) <= 0;
+    planner_dequeue(p, e);
+    if (planned)
+        planner_mark_moved(p);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
+/* Puts a pending entry, which is in neither queue nor list, where it belongs now. */
+void planner_settle_pending(struct planner *p, struct entry *e)
+{
+    e->place = ENTRY_ASIDE;
+    e->tier = e->shape->pool->tier;
+    e->late = e->begin_usec > p->now_usec;
+    if (!e->held_user && !e->held_admin && !e->unknown && e->shape->pool->up)
+        planner_enqueue(p, e);
+    wake_set(&p->wake, e, earlier(e->late ? e->begin_usec : 0, e->deadline_usec));
+}
+
+/* ---- what holds a node -------------------------------------------------- */
+
+void planner_hold(struct planner *p, struct entry *e, struct plan_node *node,
+                  enum entry_place place, int64_t end_usec)
+{
+    e->place = (uint8_t)place;
+    e->node = node;
+    e->time_usec = end_usec < TIMELINE_NEVER ? end_usec : TIMELINE_NEVER - 1;
+    e->late = false;
+    if (node) {
+        e->next = node->jobs;
+        node->jobs = e;
+        node->n_jobs++;
+        amount_add(&node->used, &e->shape->need, 1);
+    }
+    wake_set(&p->wake, e,
+             place == ENTRY_TENTATIVE ? p->now_usec + PLAN_RETRY_USEC : plan_expected_end(p, e));
+}
+
+void planner_release(struct planner *p, struct entry *e)
+{
+    struct plan_node *node = e->node;
+    struct entry **link;
+
+    e->place = ENTRY_ASIDE;
+    e->node = NULL;
+    if (!node)
+        return;
+    for (link = &node->jobs; *link != e; link = &(*link)->next)
+        ;
+    *link = e->next;
+    node->n_jobs--;
+    amount_add(&node->used, &e->shape->need, -1);
+}
+
+/* ---- nodes -------------------------------------------------------------- */
+
+static int compare_nodes(const void *a, const void *b)
+{
+    return strcmp((*(struct plan_node *const *)a)->facts.name,
+                  (*(struct plan_node *const *)b)->facts.name);
+}
+
+void planner_sort_nodes(struct planner *p)
+{
+    if (p->nodes_sorted)
+        return;
+    if (p->n_nodes)
+        qsort(p->nodes, p->n_nodes, sizeof(struct plan_node *), compare_nodes);
+    for (uint32_t i = 0; i < p->n_nodes; i++)
+        p->nodes[i]->index = i;
+    p->nodes_sorted = true;
+}
+
+static int nodes_reserve(struct planner *p)
+{
+    size_t size = p->nodes_size ? 2 * p->nodes_size : 16;
+    struct plan_node **nodes;
+
+    if (p->n_nodes < p->nodes_size)
+        return 0;
+    nodes = realloc(p->nodes, size * sizeof(struct plan_node *));
+    if (!nodes)
+        return -ENOMEM;
+    p->nodes = nodes;
+    p->nodes_size = size;
+    return 0;
+}
+
+/* The node of that name; an undefined one is made if there is none. NULL: no memory. */
+static struct plan_node *node_get(struct planner *p, const char *name)
+{
+    struct plan_node *node = hash_get(p->node_names, name);
+
+    if (node)
+        return node;
+    node = calloc(1, sizeof(*node));
+    if (!node || nodes_reserve(p) < 0) {
+        free(node);
+        return NULL;
+    }
+    str_copy(node->facts.name, sizeof(node->facts.name), name);
+    if (hash_put(p->node_names, node->facts.name, node) < 0) {
+        free(node);
+        return NULL;
+    }
+    p->nodes[p->n_nodes++] = node;
+    p->nodes_sorted = false;
+    planner_mark(p, PLAN_RESHAPED);
+    return node;
+}
+
+/* Starts given out for a node that no longer takes any go back in line. */
+static void drop_tentative(struct planner *p, struct plan_node *node)
+{
+    struct entry *next;
+    for (struct entry *e = node->jobs; e; e = next) {
+        next = e->next;
+        if (e->place != ENTRY_TENTATIVE)
+            continue;
+        planner_release(p, e);
+        planner_settle_pending(p, e);
+    }
+}
+
+static bool is_reshaped(const struct node *a, const struct node *b)
+{
+    return a->cpus != b->cpus || a->memory_mib != b->memory_mib || a->gpus != b->gpus ||
+           strcmp(a->features, b->features) != 0;
+}
+
+int planner_put_node(struct planner *p, const struct node *facts)
+{
+    struct plan_node *node = node_get(p, facts->name);
+    if (!node)
+        return -ENOMEM;
+
+    bool was_in_service = plan_node_in_service(node);
+    bool reshaped = !node->defined || is_reshaped(&node->facts, facts);
+    /* The table's key is the name inside `facts`: equal bytes are written over it. */
+    node->facts = *facts;
+    node->defined = true;
+    if (reshaped)
+        planner_mark(p, PLAN_RESHAPED);
+    if (plan_node_in_service(node) && !was_in_service)
+        mark_gain(p, node);
+    if (!plan_node_in_service(node) && was_in_service) {
+        drop_tentative(p, node);
+        p->harmed = true;
+        planner_mark_moved(p);
+    }
+    return 0;
+}
+
+void planner_remove_node(struct planner *p, const char *name)
+{
+    struct plan_node *node = hash_get(p->node_names, name);
+    if (!node || !node->defined)
+        return;
+    node->defined = false;
+    drop_tentative(p, node);
+    planner_mark(p, PLAN_RESHAPED);
+}
+
+bool planner_node_usage(const struct planner *p, const char *name, struct plan_usage *ret)
+{
+    const struct plan_node *node = hash_get(p->node_names, name);
+    if (!node || (!node->defined && !node->jobs))
+        return false;
+    *ret = (struct plan_usage){.cpus = (uint32_t)node->used.cpus,
+                               .memory_mib = (uint32_t)node->used.memory_mib,
+                               .gpus = (uint32_t)node->used.gpus,
+                               .jobs = node->n_jobs};
+    return true;
+}
+
+/* ---- jobs --------------------------------------------------------------- */
+
+static int64_t end_of(const struct job *job)
+{
+    int64_t limit = job_limit_usec(job);
+    if (job->state == JOB_COMPLETING)
+        return 0; /* overdue: as soon as its node says so */
+    if (limit)
+        return limit;
+    if (job->state == JOB_CONFIGURING && job->spec->time_limit_sec > 0 &&
+        job->spec->time_limit_sec < PLAN_UNLIMITED_USEC / 1000000)
+        return job->alloc_usec + job->spec->time_limit_sec * 1000000;
+    return job->alloc_usec + PLAN_UNLIMITED_USEC;
+}
+
+/* Says nothing new about a job that is pending, or holds the same as before? */
+static bool is_unchanged(const struct entry *e, const struct job *job, const struct shape *shape,
+                         const struct plan_node *node)
+{
+    if (e->shape != shape)
+        return false;
+    if (job->state != JOB_PENDING)
+        return e->place == ENTRY_ACTIVE && e->node == node && e->time_usec == end_of(job);
+    return (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) && e->priority == job->priority &&
+           e->submit_usec == job->submit_usec && e->begin_usec == job->spec->begin_usec &&
+           e->deadline_usec == job->spec->deadline_usec && e->held_user == job->held_by_user &&
+           e->held_admin == job->held_by_admin && e->unknown == job->unknown;
+}
+
+static void detach(struct planner *p, struct entry *e)
+{
+    if (e->place == ENTRY_QUEUED)
+        leave_line(p, e);
+    else if (e->place == ENTRY_TENTATIVE || e->place == ENTRY_ACTIVE)
+        planner_release(p, e);
+    e->place = ENTRY_ASIDE;
+}
+
+static void attach(struct planner *p, struct entry *e, const struct job *job,
+                   struct plan_node *node)
+{
+    e->priority = job->priority;
+    e->submit_usec = job->submit_usec;
+    e->begin_usec = job->spec->begin_usec;
+    e->deadline_usec = job->spec->deadline_usec;
+    e->held_user = job->held_by_user;
+    e->held_admin = job->held_by_admin;
+    e->unknown = job->unknown;
+    if (job->state == JOB_PENDING)
+        planner_settle_pending(p, e);
+    else
+        planner_hold(p, e, node, ENTRY_ACTIVE, end_of(job));
+}
+
+static struct plan_node *holder_of(const struct entry *e)
+{
+    return e->place == ENTRY_TENTATIVE || e->place == ENTRY_ACTIVE ? e->node : NULL;
+}
+
+/* Takes over the reference to `shape`. */
+static void change(struct planner *p, struct entry *e, const struct job *job, struct shape *shape,
+                   struct plan_node *node)
+{
+    struct plan_node *was_on = holder_of(e);
+    struct shape *was = e->shape;
+    int64_t was_until_usec = e->time_usec;
+
+    detach(p, e);
+    e->shape = shape;
+    attach(p, e, job, node);
+    if (was_on && (holder_of(e) != was_on || !amount_covers(&shape->need, &was->need)))
+        mark_gain(p, was_on);
+    if (holder_of(e) && (holder_of(e) != was_on || !amount_covers(&was->need, &shape->need) ||
+                         e->time_usec > was_until_usec))
+        p->harmed = true;
+    if (was_on || holder_of(e))
+        planner_mark_moved(p);
+    shape_unref(p, was);
+}
+
+static struct entry *entry_new(struct planner *p, uint64_t id)
+{
+    struct entry *e = calloc(1, sizeof(*e));
+    if (!e)
+        return NULL;
+    e->id = id;
+    if (wake_reserve(&p->wake, hash_count(p->jobs) + 1) < 0 || hash_put_u64(p->jobs, id, e) < 0) {
+        free(e);
+        return NULL;
+    }
+    return e;
+}
+
+int planner_put_job(struct planner *p, const struct job *job)
+{
+    if (job->state != JOB_PENDING && !job_state_is_active(job->state)) {
+        planner_remove_job(p, job->id);
+        return 0;
+    }
+    struct plan_node *node = NULL;
+    if (job->state != JOB_PENDING && *job->node && !(node = node_get(p, job->node)))
+        return -ENOMEM;
+    struct shape *shape = shape_get(p, job);
+    if (!shape)
+        return -ENOMEM;
+    struct entry *e = hash_get_u64(p->jobs, job->id);
+    if (e && is_unchanged(e, job, shape, node)) {
+        shape_unref(p, shape);
+        return 0;
+    }
+    if (!e && !(e = entry_new(p, job->id))) {
+        shape_unref(p, shape);
+        return -ENOMEM;
+    }
+    change(p, e, job, shape, node);
+    return 0;
+}
+
+void planner_remove_job(struct planner *p, uint64_t id)
+{
+    struct entry *e = hash_remove_u64(p->jobs, id);
+    if (!e)
+        return;
+    struct plan_node *was_on = holder_of(e);
+    detach(p, e);
+    if (was_on)
+        mark_gain(p, was_on);
+    if (was_on)
+        planner_mark_moved(p);
+    wake_set(&p->wake, e, 0);
+    shape_unref(p, e->shape);
+    free(e);
+}
+
+/* ---- configuration ------------------------------------------------------ */
+
+struct plan_partition *planner_partition(const struct planner *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_partitions; i++)
+        if (strcmp(p->partitions[i].name, name) == 0)
+            return &p->partitions[i];
+    return NULL;
+}
+
+static int copy_partition(struct plan_partition *part, const struct config_partition *from)
+{
+    part->name = strdup(from->name);
+    part->up = from->up;
+    part->tier = from->priority_tier;
+    part->nodes = calloc(from->nodes.n + 1, sizeof(*part->nodes));
+    if (!part->name || !part->nodes)
+        return -ENOMEM;
+    for (size_t i = 0; i < from->nodes.n; i++) {
+        part->nodes[i] = strdup(from->nodes.names[i]);
+        if (!part->nodes[i])
+            return -ENOMEM;
+        part->n_nodes++;
+    }
+    return 0;
+}
+
+/* Jobs whose partition opened, closed or has another tier stand elsewhere in line. */
+static void resettle(struct planner *p)
+{
+    void *value;
+    for (size_t i = 0; hash_next(p->jobs, &i, &value);) {
+        struct entry *e = value;
+        const struct pool *pool = e->shape->pool;
+        bool queued = e->place == ENTRY_QUEUED;
+
+        if ((!queued && e->place != ENTRY_ASIDE) || (queued == pool->up && e->tier == pool->tier))
+            continue;
+        detach(p, e);
+        planner_settle_pending(p, e);
+    }
+}
+
+int planner_configure(struct planner *p, const struct config *config)
+{
+    struct plan_partition *partitions = calloc(config->n_partitions + 1, sizeof(*partitions));
+    void *value;
+
+    if (!partitions)
+        return -ENOMEM;
+    for (size_t i = 0; i < config->n_partitions; i++) {
+        if (copy_partition(&partitions[i], &config->partitions[i]) < 0) {
+            partitions_free(partitions, i + 1);
+            return -ENOMEM;
+        }
+    }
+    partitions_free(p->partitions, p->n_partitions);
+    p->partitions = partitions;
+    p->n_partitions = config->n_partitions;
+    planner_mark(p, PLAN_RESHAPED);
+    for (size_t i = 0; hash_next(p->shapes.pools, &i, &value);)
+        pool_configure(p, value);
+    resettle(p);
+    return 0;
+}

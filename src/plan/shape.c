@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * shape.c - equal requests are one shape; where it may run is its pool.
+ *
+ * Kept: a shape lives as long as an entry has it, a pool as long as a shape;
+ * a pool's bits are of the layout that it names; memory that a heap takes
+ * never changes what a plan says, only what it costs.
+ */
+#include "plan/shape.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/hostlist.h"
+#include "base/str.h"
+#include "plan/inner.h"
+
+int shapes_init(struct shapes *s)
+{
+    s->pools = hash_new_str();
+    s->shapes = hash_new_str();
+    return s->pools && s->shapes ? 0 : -1;
+}
+
+static void pool_free(struct pool *pool)
+{
+    free(pool->key);
+    free(pool->text);
+    free(pool->bits);
+    free(pool);
+}
+
+static void shape_free(struct shape *shape)
+{
+    free(shape->key);
+    free(shape->heap);
+    free(shape);
+}
+
+void shapes_done(struct shapes *s)
+{
+    void *value;
+    for (size_t i = 0; s->shapes && hash_next(s->shapes, &i, &value);)
+        shape_free(value);
+    for (size_t i = 0; s->pools && hash_next(s->pools, &i, &value);)
+        pool_free(value);
+    hash_free(s->shapes);
+    hash_free(s->pools);
+}
+
+void pool_configure(const struct planner *p, struct pool *pool)
+{
+    const struct plan_partition *part = planner_partition(p, pool->partition);
+    pool->exists = part != NULL;
+    pool->up = part && part->up;
+    pool->tier = part ? part->tier : 0;
+}
+
+/* The four texts after another, each with its end; `key` joins them by a byte no text has. */
+static int pool_set_texts(struct pool *pool, const struct job_spec *spec)
+{
+    const char *texts[] = {spec->partition, spec->constraint, spec->nodelist, spec->exclude};
+    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist, &pool->exclude};
+    size_t size = 0;
+    char *end;
+
+    for (size_t i = 0; i < ELEMENTS(texts); i++)
+        size += strlen(texts[i]) + 1;
+    end = pool->text = malloc(size);
+    if (!end)
+        return -1;
+    for (size_t i = 0; i < ELEMENTS(texts); i++) {
+        *members[i] = end;
+        end = stpcpy(end, texts[i]) + 1;
+    }
+    return 0;
+}
+
+static char *pool_key(const struct job_spec *spec)
+{
+    return str_printf("%s\n%s\n%s\n%s", spec->partition, spec->constraint, spec->nodelist,
+                      spec->exclude);
+}
+
+static struct pool *pool_get(struct planner *p, const struct job_spec *spec)
+{
+    _cleanup_(freep) char *key = pool_key(spec);
+    struct pool *pool = key ? hash_get(p->shapes.pools, key) : NULL;
+
+    if (pool || !key)
+        return pool;
+    pool = calloc(1, sizeof(*pool));
+    if (!pool)
+        return NULL;
+    pool->key = TAKE_PTR(key);
+    pool->number = ++p->shapes.next_pool;
+    if (pool_set_texts(pool, spec) < 0 || hash_put(p->shapes.pools, pool->key, pool) < 0) {
+        pool_free(pool);
+        return NULL;
+    }
+    pool_configure(p, pool);
+    return pool;
+}
+
+static void pool_drop_unused(struct planner *p, struct pool *pool)
+{
+    if (pool->refs)
+        return;
+    hash_remove(p->shapes.pools, pool->key);
+    pool_free(pool);
+}
+
+static int64_t span_of(const struct job_spec *spec)
+{
+    int64_t limit = spec->time_limit_sec;
+    if (limit <= 0 || limit >= PLAN_UNLIMITED_USEC / 1000000)
+        return PLAN_UNLIMITED_USEC;
+    return limit * 1000000;
+}
+
+static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job_spec *spec,
+                               const char *key)
+{
+    struct shape *shape = calloc(1, sizeof(*shape));
+    if (!shape)
+        return NULL;
+    shape->key = strdup(key);
+    if (!shape->key || hash_put(p->shapes.shapes, shape->key, shape) < 0) {
+        shape_free(shape);
+        return NULL;
+    }
+    shape->pool = pool;
+    pool->refs++;
+    shape->need = (struct amount){
+        .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .gpus = (int32_t)spec->gpus};
+    shape->span_usec = span_of(spec);
+    shape->next = p->shapes.first;
+    if (shape->next)
+        shape->next->prev = shape;
+    p->shapes.first = shape;
+    return shape;
+}
+
+struct shape *shape_get(struct planner *p, const struct job *job)
+{
+    const struct job_spec *spec = job->spec;
+    struct pool *pool = pool_get(p, spec);
+    struct shape *shape;
+    char key[128];
+
+    if (!pool)
+        return NULL;
+    snprintf(key, sizeof(key), "%llu %u %u %u %lld", (unsigned long long)pool->number, spec->cpus,
+             spec->memory_mib, spec->gpus, (long long)span_of(spec));
+    shape = hash_get(p->shapes.shapes, key);
+    if (!shape)
+        shape = shape_new(p, pool, spec, key);
+    if (shape)
+        shape->refs++;
+    else
+        pool_drop_unused(p, pool);
+    return shape;
+}
+
+void shape_unref(struct planner *p, struct shape *shape)
+{
+    if (!shape || --shape->refs)
+        return;
+    if (shape->next)
+        shape->next->prev = shape->prev;
+    if (shape->prev)
+        shape->prev->next = shape->next;
+    else
+        p->shapes.first = shape->next;
+    p->shapes.n_candidates -= shape->n_heap;
+    hash_remove(p->shapes.shapes, shape->key);
+    shape->pool->refs--;
+    pool_drop_unused(p, shape->pool);
+    shape_free(shape);
+}
+
+/* Every feature of "a&b" is one of the node's. */
+static bool has_features(const struct node *node, const char *constraint)
+{
+    while (*constraint) {
+        size_t len = strcspn(constraint, "&");
+        if (len && !node_has_feature(node, constraint, len))
+            return false;
+        constraint += len + (constraint[len] == '&');
+    }
+    return true;
+}
+
+static void bit_set(uint64_t *bits, uint32_t i, bool on)
+{
+    if (on)
+        bits[i / 64] |= UINT64_C(1) << (i % 64);
+    else
+        bits[i / 64] &= ~(UINT64_C(1) << (i % 64));
+}
+
+static bool bit_get(const uint64_t *bits, uint32_t i)
+{
+    return bits[i / 64] >> (i % 64) & 1;
+}
+
+/* The nodes of a hostlist as bits. A text that is no hostlist names none. */
+static void mark_hosts(struct planner *p, const char *text, uint64_t *bits)
+{
+    struct hostlist hosts = {0};
+    if (hostlist_parse(text, HOSTLIST_MAX, &hosts) < 0)
+        return;
+    for (size_t i = 0; i < hosts.n; i++) {
+        const struct plan_node *n = hash_get(p->node_names, hosts.names[i]);
+        if (n)
+            bit_set(bits, n->index, true);
+    }
+    hostlist_done(&hosts);
+}
+
+static void pool_fill(struct planner *p, struct pool *pool, const uint64_t *wanted,
+                      const uint64_t *unwanted)
+{
+    const struct plan_partition *part = planner_partition(p, pool->partition);
+
+    for (size_t i = 0; part && i < part->n_nodes; i++) {
+        const struct plan_node *n = hash_get(p->node_names, part->nodes[i]);
+        if (n && n->defined && (!*pool->nodelist || bit_get(wanted, n->index)) &&
+            !bit_get(unwanted, n->index) && has_features(&n->facts, pool->constraint))
+            bit_set(pool->bits, n->index, true);
+    }
+}
+
+/* Without memory for it the pool stays empty, and the next question tries again. */
+static void pool_refresh(struct planner *p, struct pool *pool)
+{
+    size_t words = p->n_nodes / 64 + 1;
+    _cleanup_(freep) uint64_t *wanted = calloc(words, sizeof(*wanted));
+    _cleanup_(freep) uint64_t *unwanted = calloc(words, sizeof(*unwanted));
+
+    free(pool->bits);
+    pool->bits = calloc(words, sizeof(*pool->bits));
+    pool->n_words = pool->bits ? words : 0;
+    if (!pool->bits || !wanted || !unwanted)
+        return;
+    if (*pool->nodelist)
+        mark_hosts(p, pool->nodelist, wanted);
+    if (*pool->exclude)
+        mark_hosts(p, pool->exclude, unwanted);
+    pool_fill(p, pool, wanted, unwanted);
+    pool->layout = p->layout;
+}
+
+bool pool_has(struct planner *p, struct pool *pool, const struct plan_node *node)
+{
+    planner_sort_nodes(p);
+    if (pool->layout != p->layout)
+        pool_refresh(p, pool);
+    return node->index / 64 < pool->n_words && bit_get(pool->bits, node->index);
+}
+
+bool shape_is_possible(struct planner *p, struct shape *shape, const struct plan_node *node)
+{
+    struct amount all = plan_node_capacity(node);
+    return pool_has(p, shape->pool, node) && amount_covers(&all, &shape->need);
+}
+
+bool shape_fits(struct planner *p, struct shape *shape, const struct plan_node *node)
+{
+    struct amount free = plan_node_free(node);
+    return plan_node_in_service(node) && amount_covers(&free, &shape->need) &&
+           shape_is_possible(p, shape, node);
+}
+
+bool shape_is_full(struct planner *p, struct shape *shape)
+{
+    if (shape->full && shape->full_layout == p->layout)
+        return true;
+    shape->full = false;
+    if (shape->roomy < p->n_nodes && shape_fits(p, shape, p->nodes[shape->roomy]))
+        return false;
+    for (uint32_t i = 0; i < p->n_nodes; i++) {
+        if (shape_fits(p, shape, p->nodes[i])) {
+            shape->roomy = i;
+            return false;
+        }
+    }
+    shape->full = true;
+    shape->full_layout = p->layout;
+    return true;
+}
+
+static bool candidate_before(const struct candidate *a, const struct candidate *b)
+{
+    if (a->earliest_usec != b->earliest_usec)
+        return a->earliest_usec < b->earliest_usec;
+    return a->node < b->node;
+}
+
+static void sift_down(struct shape *shape, struct candidate c)
+{
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < shape->n_heap; i = child) {
+        if (child + 1 < shape->n_heap &&
+            candidate_before(&shape->heap[child + 1], &shape->heap[child]))
+            child++;
+        if (!candidate_before(&shape->heap[child], &c))
+            break;
+        shape->heap[i] = shape->heap[child];
+    }
+    shape->heap[i] = c;
+}
+
+static void heap_drop(struct planner *p, struct shape *shape)
+{
+    p->shapes.n_candidates -= shape->n_heap;
+    free(shape->heap);
+    shape->heap = NULL;
+    shape->n_heap = 0;
+    shape->pass = 0;
+}
+
+/* All nodes that could take it, at the earliest now: equal keys by node are a heap already. */
+static void heap_begin(struct planner *p, struct shape *shape)
+{
+    size_t n = 0;
+
+    heap_drop(p, shape);
+    for (size_t i = 0; i < p->n_nodes; i++)
+        n += plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]);
+    shape->heap = n ? malloc(n * sizeof(*shape->heap)) : NULL;
+    if (n && !shape->heap)
+        return; /* no estimate and no start; the next job of the shape tries again */
+    for (uint32_t i = 0; i < p->n_nodes; i++)
+        if (plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]))
+            shape->heap[shape->n_heap++] = (struct candidate){p->now_usec, i};
+    p->shapes.n_candidates += n;
+    shape->pass = p->pass;
+}
+
+static int64_t earliest_on(struct planner *p, const struct shape *shape, struct plan_node *n,
+                           int64_t not_before_usec)
+{
+    if (n->pass != p->pass) {
+        if (plan_base_timeline(p, n, &n->line) < 0)
+            return TIMELINE_NEVER;
+        n->pass = p->pass;
+    }
+    if (n->line.closed || n->line.n > TIMELINE_STEPS_MAX)
+        return TIMELINE_NEVER;
+    return timeline_earliest(&n->line, not_before_usec, shape->span_usec, &shape->need);
+}
+
+bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
+                struct candidate *ret)
+{
+    if (shape->pass != p->pass)
+        heap_begin(p, shape);
+    while (shape->n_heap) {
+        struct candidate c = shape->heap[0];
+        int64_t floor = c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
+        int64_t t = earliest_on(p, shape, p->nodes[c.node], floor);
+
+        if (t >= TIMELINE_NEVER) {
+            shape->n_heap--;
+            p->shapes.n_candidates--;
+            sift_down(shape, shape->heap[shape->n_heap]);
+            continue;
+        }
+        bool exact = t == c.earliest_usec;
+        c.earliest_usec = t;
+        if (!exact)
+            sift_down(shape, c);
+        if (exact || shape->heap[0].node == c.node) {
+            *ret = c;
+            return true;
+        }
+    }
+    return false;
+}
+
+void shape_trim(struct planner *p, struct shape *shape)
+{
+    size_t limit = 65536 + 6 * (size_t)queue_count(&p->queue);
+    if (p->shapes.n_candidates > limit)
+        heap_drop(p, shape);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* shape.h - equal requests are one shape; where it may run is its pool. */
+#ifndef PLAN_SHAPE_H
+#define PLAN_SHAPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "plan/entry.h"
+#include "plan/timeline.h"
+
+struct job;
+struct planner;
+struct plan_node;
+
+/* (partition, constraint, nodelist, exclude), and the nodes that satisfy them. */
+struct pool {
+    char *key;
+    const char *partition, *constraint, *nodelist, *exclude; /* in `text` */
+    char *text;
+    unsigned refs; /* shapes */
+    uint64_t number;
+    uint64_t layout; /* planner.layout that `bits` is of */
+    uint64_t *bits;  /* by plan_node.index */
+    size_t n_words;
+    bool exists, up; /* of the partition */
+    int32_t tier;
+};
+
+/* A node with the earliest time at which it could take the shape, or a time before that. */
+struct candidate {
+    int64_t earliest_usec;
+    uint32_t node;
+};
+
+struct shape {
+    char *key;
+    struct pool *pool;
+    struct amount need;
+    int64_t span_usec; /* time limit; PLAN_UNLIMITED_USEC without */
+    unsigned refs;     /* entries */
+    uint32_t queued;   /* of them in line */
+    struct shape *next, *prev;
+    /* Known not to fit anywhere now, as of this layout; cleared when a node it fits on gains. */
+    bool full;
+    uint64_t full_layout;
+    uint32_t roomy; /* a node it fitted on when last asked */
+    /* Of pass `pass`: a heap by (earliest, node). Within a pass free space only shrinks,
+     * so what is in it is never too late. */
+    uint64_t pass;
+    struct candidate *heap;
+    size_t n_heap;
+};
+
+struct shapes {
+    struct hash *pools;  /* key -> struct pool */
+    struct hash *shapes; /* key -> struct shape */
+    struct shape *first;
+    size_t n_candidates; /* in all heaps */
+    uint64_t next_pool;
+};
+
+int shapes_init(struct shapes *s);
+void shapes_done(struct shapes *s);
+/* The shape of a job, with one reference more. NULL: no memory. */
+struct shape *shape_get(struct planner *p, const struct job *job);
+void shape_unref(struct planner *p, struct shape *shape); /* takes NULL */
+/* Brings `exists`, `up`, `tier` in step with the configuration. */
+void pool_configure(const struct planner *p, struct pool *pool);
+/* May the pool's jobs run on this node, whatever its state? Nodes must be sorted. */
+bool pool_has(struct planner *p, struct pool *pool, const struct plan_node *node);
+/* Could the node hold it when empty? */
+bool shape_is_possible(struct planner *p, struct shape *shape, const struct plan_node *node);
+/* Does it fit now, reservations aside? */
+bool shape_fits(struct planner *p, struct shape *shape, const struct plan_node *node);
+bool shape_is_full(struct planner *p, struct shape *shape);
+/* The best node and time for the shape in this pass. False: none. */
+bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
+                struct candidate *ret);
+/* Gives memory back when all heaps together are large; a later call makes it anew. */
+void shape_trim(struct planner *p, struct shape *shape);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* timeline.h - what is free on one node from now on, as steps in time. */
+#ifndef PLAN_TIMELINE_H
+#define PLAN_TIMELINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A time that no plan reaches: "never". */
+#define TIMELINE_NEVER INT64_C(1000000000000000000)
+/* So many steps are kept for one node; a node with more takes no further job in this pass. */
+#define TIMELINE_STEPS_MAX 16384
+
+struct amount {
+    int64_t memory_mib;
+    int32_t cpus;
+    int32_t gpus;
+};
+
+/* Nothing of a resource is needed: it is there, even on a node that owes some. */
+static inline bool amount_covers(const struct amount *free, const struct amount *need)
+{
+    return (!need->cpus || free->cpus >= need->cpus) && (!need->gpus || free->gpus >= need->gpus) &&
+           (!need->memory_mib || free->memory_mib >= need->memory_mib);
+}
+
+static inline void amount_add(struct amount *a, const struct amount *b, int sign)
+{
+    a->memory_mib += sign * b->memory_mib;
+    a->cpus += sign * b->cpus;
+    a->gpus += sign * b->gpus;
+}
+
+struct step {
+    int64_t from_usec;
+    struct amount free;
+};
+
+/* Steps by time; the first holds from the beginning of time, the last for ever. */
+struct timeline {
+    struct step *steps;
+    size_t n, size;
+    bool closed; /* a change was lost for want of memory: nothing may be planned on it */
+};
+
+int timeline_begin(struct timeline *t, const struct amount *free);
+/* Adds `amount` (sign 1) or takes it (sign -1) in [from, to). */
+int timeline_change(struct timeline *t, int64_t from_usec, int64_t to_usec,
+                    const struct amount *amount, int sign);
+/* The first time >= not_before from which `need` is free for `span`; NEVER if there is none. */
+int64_t timeline_earliest(const struct timeline *t, int64_t not_before_usec, int64_t span_usec,
+                          const struct amount *need);
+void timeline_done(struct timeline *t);
+
+#endif

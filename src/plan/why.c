@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * why.c - what keeps a job from starting: every blocker, with numbers, the binding one first.
+ *
+ * Kept: it changes nothing but pools and the order of nodes, which are caches.
+ * What ends by itself last comes first; what never does comes before that.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/hostlist.h"
+#include "base/str.h"
+#include "plan/inner.h"
+
+const char *plan_blocker_name(enum plan_blocker_type type)
+{
+    static const char *const names[PLAN_N_BLOCKERS] = {
+        [PLAN_BLOCK_HELD_USER] = "JobHeldUser",
+        [PLAN_BLOCK_HELD_ADMIN] = "JobHeldAdmin",
+        [PLAN_BLOCK_UNKNOWN] = "RecordDamaged",
+        [PLAN_BLOCK_BEGIN] = "BeginTime",
+        [PLAN_BLOCK_PARTITION] = "PartitionDown",
+        [PLAN_BLOCK_NO_NODE] = "BadConstraints",
+        [PLAN_BLOCK_NODES_OUT] = "ReqNodeNotAvail",
+        [PLAN_BLOCK_PRIORITY] = "Priority",
+        [PLAN_BLOCK_CPUS] = "Resources",
+        [PLAN_BLOCK_MEMORY] = "Resources",
+        [PLAN_BLOCK_GPUS] = "Resources",
+    };
+    return type < PLAN_N_BLOCKERS ? names[type] : "None";
+}
+
+enum resource { CPUS, MEMORY, GPUS, N_RESOURCES };
+
+static const enum plan_blocker_type resource_blocker[N_RESOURCES] = {
+    PLAN_BLOCK_CPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_GPUS};
+static const char *const resource_name[N_RESOURCES] = {"cpus", "memory", "gpus"};
+
+static int64_t part_of(const struct amount *a, enum resource r)
+{
+    return r == CPUS ? a->cpus : r == MEMORY ? a->memory_mib : a->gpus;
+}
+
+/* The same need in one resource alone. */
+static struct amount only(const struct amount *a, enum resource r)
+{
+    return (struct amount){.cpus = r == CPUS ? a->cpus : 0,
+                           .memory_mib = r == MEMORY ? a->memory_mib : 0,
+                           .gpus = r == GPUS ? a->gpus : 0};
+}
+
+/* What the nodes of the pool say about one job. */
+struct survey {
+    size_t n_allowed, n_possible, n_serving; /* in the pool; large enough; those in service */
+    bool fits;                               /* one has room now */
+    int64_t alone_usec;                      /* when one will, were there no line */
+    const struct plan_node *alone;           /* that one */
+    struct {
+        int64_t most, free; /* the largest node; the most free on one in service */
+        int64_t until_usec; /* when the need is free on one */
+        const struct plan_node *node;
+    } of[N_RESOURCES];
+};
+
+/* When the future stops being worth a number. */
+static int64_t shown(int64_t usec, int64_t now_usec)
+{
+    return usec - now_usec < PLAN_UNLIMITED_USEC / 2 ? usec : 0;
+}
+
+static void survey_serving(const struct planner *p, const struct shape *shape,
+                           const struct plan_node *n, struct timeline *line, struct survey *s)
+{
+    struct amount free = plan_node_free(n);
+    int64_t t;
+
+    if (plan_base_timeline(p, n, line) < 0)
+        return;
+    t = timeline_earliest(line, p->now_usec, shape->span_usec, &shape->need);
+    if (t < s->alone_usec) {
+        s->alone_usec = t;
+        s->alone = n;
+    }
+    for (enum resource r = CPUS; r < N_RESOURCES; r++) {
+        struct amount need = only(&shape->need, r);
+        int64_t have = part_of(&free, r) > 0 ? part_of(&free, r) : 0;
+
+        if (have > s->of[r].free)
+            s->of[r].free = have;
+        t = timeline_earliest(line, p->now_usec, shape->span_usec, &need);
+        if (t < s->of[r].until_usec) {
+            s->of[r].until_usec = t;
+            s->of[r].node = n;
+        }
+    }
+}
+
+static void survey_nodes(struct planner *p, struct shape *shape, struct survey *s)
+{
+    struct timeline line = {0};
+
+    *s = (struct survey){.alone_usec = TIMELINE_NEVER};
+    for (enum resource r = CPUS; r < N_RESOURCES; r++)
+        s->of[r].until_usec = TIMELINE_NEVER;
+    planner_sort_nodes(p);
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        const struct plan_node *n = p->nodes[i];
+        struct amount all = plan_node_capacity(n);
+
+        if (!pool_has(p, shape->pool, n))
+            continue;
+        s->n_allowed++;
+        for (enum resource r = CPUS; r < N_RESOURCES; r++)
+            if (part_of(&all, r) > s->of[r].most)
+                s->of[r].most = part_of(&all, r);
+        if (!shape_is_possible(p, shape, n))
+            continue;
+        s->n_possible++;
+        if (!plan_node_in_service(n))
+            continue;
+        s->n_serving++;
+        s->fits |= shape_fits(p, shape, n);
+        survey_serving(p, shape, n, &line, s);
+    }
+    timeline_done(&line);
+}
+
+static struct plan_blocker *add(struct plan_why *why, enum plan_blocker_type type)
+{
+    struct plan_blocker *b = &why->blockers[why->n_blockers++];
+    *b = (struct plan_blocker){.type = type};
+    return b;
+}
+
+/* No node could ever hold it: what is too much, or which wish no node meets. */
+static void add_no_node(struct plan_why *why, const struct shape *shape, const struct survey *s)
+{
+    const struct pool *pool = shape->pool;
+    bool named = false;
+
+    for (enum resource r = CPUS; s->n_allowed && r < N_RESOURCES; r++) {
+        if (part_of(&shape->need, r) <= s->of[r].most)
+            continue;
+        struct plan_blocker *b = add(why, PLAN_BLOCK_NO_NODE);
+        b->need = (uint64_t)part_of(&shape->need, r);
+        b->free = (uint64_t)s->of[r].most;
+        str_copy(b->subject, sizeof(b->subject), resource_name[r]);
+        named = true;
+    }
+    if (named)
+        return;
+    struct plan_blocker *b = add(why, PLAN_BLOCK_NO_NODE);
+    if (s->n_allowed)
+        str_copy(b->subject, sizeof(b->subject), "cpus, memory and gpus on one node");
+    else if (*pool->constraint || *pool->nodelist || *pool->exclude)
+        snprintf(b->subject, sizeof(b->subject), "%s",
+                 *pool->constraint ? pool->constraint
+                 : *pool->nodelist ? pool->nodelist
+                                   : pool->exclude);
+    else
+        str_copy(b->subject, sizeof(b->subject), pool->partition);
+}
+
+static void add_nodes_out(struct planner *p, struct plan_why *why, struct shape *shape,
+                          const struct survey *s)
+{
+    struct plan_blocker *b = add(why, PLAN_BLOCK_NODES_OUT);
+    _cleanup_(freep) const char **names = calloc(s->n_possible, sizeof(*names));
+    size_t n = 0;
+
+    b->count = s->n_possible;
+    if (!names)
+        return;
+    for (size_t i = 0; i < p->n_nodes && n < s->n_possible; i++)
+        if (shape_is_possible(p, shape, p->nodes[i]))
+            names[n++] = p->nodes[i]->facts.name;
+    _cleanup_(freep) char *folded = hostlist_fold(names, n);
+    if (folded && strlen(folded) < sizeof(b->subject))
+        str_copy(b->subject, sizeof(b->subject), folded);
+}
+
+/* Of the jobs on the node that have some of it, the last one that must end for `until`. */
+static uint64_t holder(const struct planner *p, const struct plan_node *n, enum resource r,
+                       int64_t until_usec)
+{
+    const struct entry *found = NULL;
+    int64_t found_end = 0;
+
+    for (const struct entry *e = n->jobs; e; e = e->next) {
+        int64_t end = plan_expected_end(p, e);
+        if (end > until_usec || !part_of(&e->shape->need, r))
+            continue;
+        if (!found || end > found_end || (end == found_end && e->id < found->id)) {
+            found = e;
+            found_end = end;
+        }
+    }
+    return found ? found->id : 0;
+}
+
+static void add_resource(const struct planner *p, struct plan_why *why, const struct shape *shape,
+                         enum resource r, const struct plan_node *n, int64_t free,
+                         int64_t until_usec)
+{
+    struct plan_blocker *b = add(why, resource_blocker[r]);
+    b->need = (uint64_t)part_of(&shape->need, r);
+    b->free = free > 0 ? (uint64_t)free : 0;
+    if (!n)
+        return;
+    b->until_usec = shown(until_usec, p->now_usec);
+    b->job = holder(p, n, r, until_usec);
+    str_copy(b->subject, sizeof(b->subject), n->facts.name);
+}
+
+/* Every resource that no node has enough of; if each is somewhere but never all together,
+ * what the node that will have them first lacks. */
+static void add_resources(const struct planner *p, struct plan_why *why, const struct shape *shape,
+                          const struct survey *s)
+{
+    size_t before = why->n_blockers;
+
+    if (s->fits)
+        return;
+    for (enum resource r = CPUS; r < N_RESOURCES; r++)
+        if (part_of(&shape->need, r) > s->of[r].free)
+            add_resource(p, why, shape, r, s->of[r].node, s->of[r].free, s->of[r].until_usec);
+    if (why->n_blockers > before || !s->alone)
+        return;
+    struct amount free = plan_node_free(s->alone);
+    for (enum resource r = CPUS; r < N_RESOURCES; r++)
+        if (part_of(&shape->need, r) > part_of(&free, r) && part_of(&shape->need, r))
+            add_resource(p, why, shape, r, s->alone, part_of(&free, r), s->alone_usec);
+}
+
+static void add_of_job(const struct entry *e, int64_t now_usec, struct plan_why *why)
+{
+    const struct pool *pool = e->shape->pool;
+
+    if (e->held_user)
+        add(why, PLAN_BLOCK_HELD_USER);
+    if (e->held_admin)
+        add(why, PLAN_BLOCK_HELD_ADMIN);
+    if (e->unknown)
+        add(why, PLAN_BLOCK_UNKNOWN);
+    if (!pool->up)
+        str_copy(add(why, PLAN_BLOCK_PARTITION)->subject, sizeof(why->blockers[0].subject),
+                 pool->partition);
+    if (e->begin_usec > now_usec)
+        add(why, PLAN_BLOCK_BEGIN)->until_usec = e->begin_usec;
+}
+
+/* The line holds it up beyond what running jobs do. */
+static bool waits_in_line(const struct entry *e, const struct plan_why *why, const struct survey *s)
+{
+    if (e->place != ENTRY_QUEUED || e->late || why->place < 2 || !s->n_serving)
+        return false;
+    return s->fits || !e->time_usec || e->time_usec > s->alone_usec;
+}
+
+/* Held, damaged, closed and impossible end by nobody's waiting: they keep their place. */
+static bool ends_by_itself(const struct plan_blocker *b)
+{
+    return b->type == PLAN_BLOCK_BEGIN || b->type >= PLAN_BLOCK_PRIORITY;
+}
+
+static bool binds_before(const struct plan_blocker *a, const struct plan_blocker *b)
+{
+    if (ends_by_itself(a) != ends_by_itself(b))
+        return !ends_by_itself(a);
+    if (!ends_by_itself(a))
+        return false;
+    return a->until_usec != b->until_usec &&
+           (!a->until_usec || (b->until_usec && a->until_usec > b->until_usec));
+}
+
+static void sort_blockers(struct plan_why *why)
+{
+    for (size_t i = 1; i < why->n_blockers; i++) {
+        struct plan_blocker b = why->blockers[i];
+        size_t j = i;
+        for (; j > 0 && binds_before(&b, &why->blockers[j - 1]); j--)
+            why->blockers[j] = why->blockers[j - 1];
+        why->blockers[j] = b;
+    }
+}
+
+static void set_estimate(const struct entry *e, int64_t now_usec, struct plan_why *why)
+{
+    int64_t start = e->place == ENTRY_TENTATIVE ? now_usec : e->time_usec;
+
+    if (e->place == ENTRY_QUEUED)
+        why->place = queue_rank(e);
+    if (!e->node)
+        return;
+    if (start < now_usec)
+        start = now_usec;
+    why->start_usec = shown(start, now_usec);
+    if (why->start_usec)
+        str_copy(why->node, sizeof(why->node), e->node->facts.name);
+}
+
+int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_why *ret)
+{
+    struct entry *e = hash_get_u64(p->jobs, job);
+    struct survey s;
+
+    if (!e || e->place == ENTRY_ACTIVE)
+        return -ENOENT;
+    *ret = (struct plan_why){0};
+    set_estimate(e, now_usec, ret);
+    if (e->place == ENTRY_TENTATIVE)
+        return 0;
+    add_of_job(e, now_usec, ret);
+    if (!e->shape->pool->exists)
+        return 0;
+    survey_nodes(p, e->shape, &s);
+    if (!s.n_possible)
+        add_no_node(ret, e->shape, &s);
+    else if (!s.n_serving)
+        add_nodes_out(p, ret, e->shape, &s);
+    else
+        add_resources(p, ret, e->shape, &s);
+    if (waits_in_line(e, ret, &s)) {
+        struct plan_blocker *b = add(ret, PLAN_BLOCK_PRIORITY);
+        b->count = ret->place - 1;
+        b->until_usec = ret->start_usec;
+    }
+    sort_blockers(ret);
+    return 0;
+}

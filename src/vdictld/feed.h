@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * feed.h - /v1/events: what happens, as server-sent events (WHATWG HTML, 9.2).
+ *
+ * The last FEED_KEEP events are kept in memory, so a client that comes back with
+ * Last-Event-ID misses nothing unless it was away longer; then it gets `event:
+ * reset` and reads the lists anew. A client that does not read is cut off.
+ */
+#ifndef VDICTLD_FEED_H
+#define VDICTLD_FEED_H
+
+#include "vdictld/core.h"
+
+#define FEED_KEEP 20000
+#define FEED_CLIENTS_MAX 1000
+
+struct feed *feed_new(struct core *core);
+void feed_free(struct feed *feed);
+void feed_publish(struct feed *feed, const struct published *p);
+uint32_t feed_clients(const struct feed *feed);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - vdictld: reads vdi.conf, loads the store, serves until told to stop.
+ *
+ * Stopping touches no instance: open commits are finished, a snapshot is
+ * written, and the process ends.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "codec/config.h"
+#include "vdictld/auth.h"
+#include "vdictld/budget.h"
+#include "vdictld/feed.h"
+#include "vdictld/handlers.h"
+#include "vdictld/idem.h"
+#include "vdictld/life.h"
+#include "vdictld/nodes.h"
+#include "vdictld/queue.h"
+#include "vdictld/reconfigure.h"
+#include "vdictld/site.h"
+#include "vdictld/sweep.h"
+
+#define STORE_QUEUE 4096
+#define HEADER_MAX 32768
+#define ARRIVE_SEC 30
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static void usage(FILE *f)
+{
+    fputs("usage: vdictld [--config FILE]\n"
+          "The controller of OSVDI: holds jobs, plans them, serves the REST API.\n\n"
+          "  -c, --config FILE   read FILE instead of " VDI_SYSCONFDIR "/vdi.conf\n"
+          "  -f, --foreground    stay in the foreground (it always does)\n"
+          "  -h, --help          print this and exit\n"
+          "  -V, --version       print the version and exit\n\n"
+          "SIGHUP reads the configuration again; SIGTERM stops; no instance notices either.\n",
+          f);
+}
+
+static int read_config(struct core *core)
+{
+    struct buf findings = BUF_INIT(0);
+    int r = config_read(core->config_path, &core->config, &findings);
+
+    if (findings.len)
+        fputs(findings.data, stderr);
+    if (r < 0)
+        fprintf(stderr, "vdictld: %s was not taken: %s\n", core->config_path, strerror(-r));
+    buf_done(&findings);
+    return r;
+}
+
+/* ---- what happens after a commit ---- */
+
+static void published_job(struct core *core, const struct published *p)
+{
+    const struct job *old = p->old, *now = p->now;
+
+    queue_job(core->queue, old, now);
+    life_job(core, old, now);
+    if (job_state_is_end(now->state))
+        sweep_later(core, NOUN_JOB, now->id, NULL);
+}
+
+static void published(void *arg, const struct published *p)
+{
+    struct core *core = arg;
+
+    switch (p->noun) {
+    case NOUN_JOB:
+        published_job(core, p);
+        break;
+    case NOUN_INSTANCE:
+        life_instance(core, p->now);
+        if (((const struct instance *)p->now)->state == INSTANCE_GONE)
+            sweep_later(core, NOUN_INSTANCE, p->id, NULL);
+        break;
+    case NOUN_NODE:
+        queue_node(core->queue, p->now);
+        break;
+    default:
+        break;
+    }
+    feed_publish(core->feed, p);
+}
+
+static size_t collect(void *arg, struct events_extra **ret)
+{
+    return idem_collect(((struct core *)arg)->idem, ret);
+}
+
+static void restore(void *arg, const struct vdi_store_object *row)
+{
+    idem_restore(((struct core *)arg)->idem, row);
+}
+
+/* ---- start ---- */
+
+static int open_store(struct core *core, struct vdi_error *err)
+{
+    const char *dsn = strchr(core->config->store, ':');
+    char kind[32];
+    uint64_t epoch;
+    int r;
+
+    if (!dsn)
+        return error_set(err, EINVAL, "store", "'%s' is not KIND:PLACE", core->config->store);
+    snprintf(kind, sizeof(kind), "%.*s", (int)(dsn - core->config->store), core->config->store);
+    r = host_plugin_load(core->config->plugin_dir, VDI_PLUGIN_STORE, kind, &core->store_ops,
+                         sizeof(core->store_ops), &core->store_plugin, err);
+    if (r >= 0)
+        r = core->store_ops.open(&core->store, NULL, NULL, dsn + 1, err);
+    if (r >= 0)
+        r = core->store_ops.schema(core->store, 0, err);
+    if (r >= 0)
+        r = core->store_ops.lease(core->store, core_holder(), time_now_usec(), LEASE_TTL_USEC,
+                                  &epoch, err);
+    if (r >= 0)
+        r = events_load(core->events, core->store, epoch, err);
+    return r;
+}
+
+/* What is in memory after the load, told to those who keep their own view of it. */
+static void tell_all(struct core *core)
+{
+    struct table *jobs = events_table(core->events, NOUN_JOB);
+    struct table *nodes = events_table(core->events, NOUN_NODE);
+
+    for (size_t i = 0; i < table_end(nodes); i++)
+        if (table_at(nodes, i))
+            queue_node(core->queue, table_at(nodes, i)->pub);
+    for (size_t i = 0; i < table_end(jobs); i++) {
+        const struct job *job = table_at(jobs, i) ? table_at(jobs, i)->pub : NULL;
+
+        if (!job)
+            continue;
+        if (*job->spec->idempotency_key)
+            idem_put(core->idem, job->spec->owner, job->spec->idempotency_key,
+                     job->spec->request_digest, job->id, job->submit_usec);
+        if (job_state_is_end(job->state)) {
+            sweep_later(core, NOUN_JOB, job->id, NULL);
+            continue;
+        }
+        queue_stage(core->queue, job->spec->owner);
+        queue_job(core->queue, NULL, job);
+    }
+}
+
+static void configured(void *arg, int result, const struct vdi_error *err)
+{
+    if (result < 0)
+        log_error("the nodes of vdi.conf could not be written down: %s", err->detail);
+}
+
+static int configure_nodes(struct core *core, struct vdi_error *err)
+{
+    struct txn *txn = txn_new(core->events);
+    int r = txn ? nodes_configure(core, txn, core->config, err) : -ENOMEM;
+
+    if (r < 0)
+        txn_abort(txn);
+    else
+        txn_commit(txn, configured, core);
+    return r;
+}
+
+static struct http_limits limits_of(const struct config *c)
+{
+    return (struct http_limits){
+        .connections = c->max_connections,
+        .connections_client = c->max_connections_client,
+        .header_bytes = HEADER_MAX,
+        .body_bytes = c->max_body_kib * 1024,
+        .idle_sec = c->idle_timeout_sec,
+        .arrive_sec = ARRIVE_SEC,
+    };
+}
+
+void core_apply_limits(struct core *core)
+{
+    struct http_limits limits = limits_of(core->config);
+
+    http_server_set_limits(core->http, &limits);
+    log_set_level(log_level_from(core->config->log_level));
+}
+
+static int open_http(struct core *core, struct vdi_error *err)
+{
+    struct http_limits limits = limits_of(core->config);
+    const struct config *c = core->config;
+
+    core->http = http_server_new(core->loop, &limits, dispatch_http, core);
+    if (!core->http)
+        return error_set(err, ENOMEM, "", "out of memory");
+    for (size_t i = 0; i < c->listen.n; i++) {
+        int r = http_server_listen(core->http, c->listen.names[i], c->tls_cert, c->tls_key, err);
+
+        if (r < 0)
+            return r;
+        log_info("listening on %s", c->listen.names[i]);
+    }
+    return 0;
+}
+
+static int make_parts(struct core *core, struct vdi_error *err)
+{
+    core->loop = loop_new();
+    core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
+    core->events = core->store_worker
+                       ? events_new(core->loop, core->store_worker, &core->store_ops, published,
+                                    core)
+                       : NULL;
+    core->budget = budget_new();
+    core->idem = idem_new();
+    core->feed = core->loop ? feed_new(core) : NULL;
+    core->queue = core->loop ? queue_new(core) : NULL;
+    core->life = life_new(core);
+    core->sweep = core->loop ? sweep_new(core) : NULL;
+    if (!core->events || !core->budget || !core->idem || !core->feed || !core->queue ||
+        !core->life || !core->sweep)
+        return error_set(err, ENOMEM, "", "out of memory");
+    events_set_extras(core->events, collect, restore);
+    core->start_usec = loop_now_usec(core->loop);
+    return 0;
+}
+
+static int start(struct core *core, struct vdi_error *err)
+{
+    int r = make_parts(core, err);
+
+    if (r >= 0)
+        r = open_store(core, err);
+    if (r < 0)
+        return r;
+    core->site = site_new(core, err);
+    if (!core->site)
+        return -err->code;
+    core->auth = auth_new(core, err);
+    if (!core->auth)
+        return -err->code;
+    r = queue_configure(core->queue);
+    if (r < 0)
+        return error_set(err, -r, "", "the planner could not take the configuration");
+    tell_all(core);
+    life_recover(core);
+    r = configure_nodes(core, err);
+    return r < 0 ? r : open_http(core, err);
+}
+
+/* ---- stop ---- */
+
+static void snapshot_written(void *arg, int result, const struct vdi_error *err)
+{
+    struct core *core = arg;
+
+    if (result < 0)
+        log_error("the snapshot was not written: %s; nothing is lost, the next start is slower",
+                  err->detail);
+    loop_stop(core->loop);
+}
+
+static void all_committed(void *arg, int result, const struct vdi_error *err)
+{
+    struct core *core = arg;
+    int64_t before = loop_now_usec(core->loop) - core->config->keep_events_sec * USEC_PER_SEC;
+
+    if (events_snapshot(core->events, before, snapshot_written, core) < 0)
+        loop_stop(core->loop);
+}
+
+static void stop(void *arg, int signo)
+{
+    struct core *core = arg;
+    struct txn *barrier;
+
+    if (core->stopping)
+        return;
+    log_info("stopping on signal %d", signo);
+    core->stopping = true;
+    barrier = txn_new(core->events);
+    if (barrier)
+        txn_commit(barrier, all_committed, core);
+    else
+        loop_stop(core->loop);
+}
+
+static void hangup(void *arg, int signo)
+{
+    reconfigure(arg, NULL, false);
+}
+
+static void core_done(struct core *core)
+{
+    http_server_free(core->http);
+    auth_free(core->auth);
+    site_free(core->site);
+    workers_free(core->store_worker);
+    if (core->store && core->store_ops.close)
+        core->store_ops.close(core->store);
+    sweep_free(core->sweep);
+    life_free(core->life);
+    queue_free(core->queue);
+    feed_free(core->feed);
+    idem_free(core->idem);
+    budget_free(core->budget);
+    events_free(core->events);
+    host_plugin_unload(core->store_plugin);
+    loop_free(core->loop);
+    config_free(core->config);
+    free(core->config_path);
+}
+
+static int serve(struct core *core)
+{
+    struct source *term = loop_signal(core->loop, SIGTERM, stop, core);
+    struct source *intr = loop_signal(core->loop, SIGINT, stop, core);
+    struct source *hup = loop_signal(core->loop, SIGHUP, hangup, core);
+    int r;
+
+    signal(SIGPIPE, SIG_IGN);
+    log_info("cluster %s: serving", core->config->cluster);
+    r = loop_run(core->loop);
+    source_free(term);
+    source_free(intr);
+    source_free(hup);
+    return r;
+}
+
+static int run(struct core *core)
+{
+    struct vdi_error err = {0};
+    char text[800];
+    int r = read_config(core);
+
+    if (r < 0)
+        return EXIT_FAILURE;
+    log_set_level(log_level_from(core->config->log_level));
+    r = start(core, &err);
+    if (r < 0)
+        fprintf(stderr, "vdictld: %s\n", error_text(&err, text, sizeof(text)));
+    else
+        r = serve(core);
+    core_done(core);
+    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct core core = {0};
+    const char *path = VDI_SYSCONFDIR "/vdi.conf";
+    int c;
+
+    log_init("vdictld", VDI_LOG_INFO);
+    while ((c = getopt_long(argc, argv, "c:fhV", options, NULL)) != -1) {
+        if (c == 'c') {
+            path = optarg;
+        } else if (c == 'h') {
+            usage(stdout);
+            return EXIT_SUCCESS;
+        } else if (c == 'V') {
+            puts("vdictld " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        } else if (c != 'f') {
+            usage(stderr);
+            return 2;
+        }
+    }
+    core.config_path = strdup(path);
+    return core.config_path ? run(&core) : EXIT_FAILURE;
+}

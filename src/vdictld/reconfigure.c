@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reconfigure.c - a new vdi.conf in force, all of it or nothing.
+ *
+ * An invalid file leaves the old one in force. What needs a restart (listen
+ * addresses, store, plugins) is refused by name.
+ */
+#include "vdictld/reconfigure.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "codec/config.h"
+#include "codec/request_input.h"
+#include "vdictld/handlers.h"
+#include "vdictld/nodes.h"
+#include "vdictld/queue.h"
+
+struct change {
+    struct core *core;
+    struct call *call; /* NULL: SIGHUP asked */
+    struct config *config;
+    struct buf lines;
+};
+
+static void change_free(struct change *ch)
+{
+    config_free(ch->config);
+    buf_done(&ch->lines);
+    free(ch);
+}
+
+static void reply(struct change *ch, bool applied)
+{
+    struct buf body = BUF_INIT(0);
+    char *line, *rest = ch->lines.data;
+    bool first = true;
+
+    if (!ch->call)
+        return;
+    buf_puts(&body, "{\"changes\":[");
+    while (rest && (line = strsep(&rest, "\n"))) {
+        if (!*line)
+            continue;
+        if (!first)
+            buf_putc(&body, ',');
+        first = false;
+        json_write_string(&body, line);
+    }
+    buf_printf(&body, "],\"applied\":%s}", applied ? "true" : "false");
+    call_reply_json(ch->call, 200, &body);
+    buf_done(&body);
+}
+
+static void refuse(struct change *ch, const struct vdi_error *err)
+{
+    log_error("vdi.conf: not taken: %s; the old one stays in force", err->detail);
+    if (ch->call)
+        call_refuse(ch->call, err);
+    change_free(ch);
+}
+
+static void in_force(void *arg, int result, const struct vdi_error *err)
+{
+    struct change *ch = arg;
+    struct core *core = ch->core;
+    struct config *old;
+
+    if (result < 0) {
+        refuse(ch, err);
+        return;
+    }
+    old = core->config;
+    core->config = ch->config;
+    ch->config = old; /* freed with the change */
+    core_apply_limits(core);
+    queue_configure(core->queue);
+    log_info("vdi.conf: %s is in force", core->config->digest);
+    reply(ch, true);
+    change_free(ch);
+}
+
+/* The first line of the findings says enough for the answer; the log has them all. */
+static void refuse_findings(struct change *ch, const struct buf *findings)
+{
+    struct vdi_error err = {0};
+    int n = findings->data ? (int)strcspn(findings->data, "\n") : 0;
+
+    log_error("vdi.conf:\n%s", findings->data ? findings->data : "");
+    error_set(&err, EINVAL, "vdi.conf", "%.*s", n, findings->data ? findings->data : "");
+    error_hint(&err, NULL, "vdictl check names every finding");
+    refuse(ch, &err);
+}
+
+void reconfigure(struct core *core, struct call *call, bool dry_run)
+{
+    struct change *ch = calloc(1, sizeof(*ch));
+    struct buf findings = BUF_INIT(0);
+    struct vdi_error err = {0};
+    struct txn *txn = NULL;
+    bool restart = false;
+    int r;
+
+    if (!ch) {
+        if (call)
+            call_refuse_with(call, ENOMEM, "", "out of memory");
+        return;
+    }
+    ch->core = core;
+    ch->call = call;
+    ch->lines = BUF_INIT(0);
+    r = config_read(core->config_path, &ch->config, &findings);
+    if (r < 0) {
+        refuse_findings(ch, &findings);
+        buf_done(&findings);
+        return;
+    }
+    buf_done(&findings);
+    config_diff(core->config, ch->config, &ch->lines, &restart);
+    if (dry_run) {
+        reply(ch, false);
+        change_free(ch);
+        return;
+    }
+    if (restart) {
+        error_set(&err, EPROTO, "vdi.conf", "listen addresses, plugins and store need a restart");
+        error_hint(&err, NULL, "restart vdictld: no desktop notices");
+        refuse(ch, &err);
+        return;
+    }
+    txn = txn_new(core->events);
+    r = txn ? nodes_configure(core, txn, ch->config, &err)
+            : error_set(&err, ENOMEM, "", "out of memory");
+    if (r < 0) {
+        txn_abort(txn);
+        refuse(ch, &err);
+        return;
+    }
+    txn_commit(txn, in_force, ch);
+}
+
+void handle_reconfigure(struct call *call)
+{
+    struct request_reconfigure ask = {0};
+    struct vdi_error err = {0};
+    size_t len;
+    const char *body = http_request_body(call->http, &len);
+
+    if (len && fields_read(request_reconfigure_fields, &ask, body, len, FIELD_SUBMIT, NULL,
+                           &err) < 0)
+        call_refuse(call, &err);
+    else
+        reconfigure(call->core, call, ask.dry_run);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_parts.c - the line, the wake heap and the timeline, each against a plain array. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "plan/queue.h"
+#include "plan/timeline.h"
+#include "plan/wake.h"
+
+#define N 400
+
+static struct entry entries[N];
+
+static void entries_fill(unsigned seed)
+{
+    srand(seed);
+    for (size_t i = 0; i < N; i++)
+        entries[i] = (struct entry){.id = i + 1,
+                                    .tier = rand() % 3,
+                                    .priority = rand() % 4,
+                                    .submit_usec = rand() % 5,
+                                    .begin_usec = rand() % 3,
+                                    .late = rand() % 4 == 0};
+}
+
+static int compare(const void *a, const void *b)
+{
+    return entry_compare(*(struct entry *const *)a, *(struct entry *const *)b);
+}
+
+static void assert_line(const struct queue *q, struct entry **in, size_t n)
+{
+    struct entry *e = queue_first(q);
+    assert_int_equal(queue_count(q), n);
+    qsort(in, n, sizeof(*in), compare);
+    for (size_t i = 0; i < n; i++, e = queue_next(e)) {
+        assert_ptr_equal(e, in[i]);
+        assert_int_equal(queue_rank(e), i + 1);
+    }
+    assert_null(e);
+}
+
+static void line_is_sorted_and_ranked(void **state)
+{
+    struct entry *in[N];
+    struct queue q = {.seed = 7};
+    size_t n = 0;
+
+    entries_fill(1);
+    for (unsigned round = 0; round < 3000; round++) {
+        size_t pick = (size_t)rand() % N, at = 0;
+        while (at < n && in[at] != &entries[pick])
+            at++;
+        if (at < n) {
+            queue_remove(&q, in[at]);
+            in[at] = in[--n];
+        } else {
+            queue_insert(&q, &entries[pick]);
+            in[n++] = &entries[pick];
+        }
+        if (round % 50 == 0)
+            assert_line(&q, in, n);
+    }
+    assert_line(&q, in, n);
+    assert_true(n > 100);
+}
+
+static void order_is_late_tier_priority_submit_id(void **state)
+{
+    struct entry a = {.id = 2, .tier = 1, .priority = 5, .submit_usec = 10}, b = a;
+
+    b.id = 3;
+    assert_true(entry_compare(&a, &b) < 0);
+    b.submit_usec = 9;
+    assert_true(entry_compare(&a, &b) > 0);
+    a.priority = 6;
+    assert_true(entry_compare(&a, &b) < 0);
+    b.tier = 2;
+    assert_true(entry_compare(&a, &b) > 0);
+    b.late = true;
+    assert_true(entry_compare(&a, &b) < 0);
+    a.late = true;
+    a.begin_usec = 1;
+    assert_true(entry_compare(&a, &b) > 0);
+}
+
+static void wake_gives_the_earliest(void **state)
+{
+    struct wake w = {0};
+    int64_t when[N] = {0};
+
+    entries_fill(2);
+    assert_int_equal(wake_reserve(&w, N), 0);
+    for (unsigned round = 0; round < 4000; round++) {
+        size_t pick = (size_t)rand() % N, best = N;
+        when[pick] = rand() % 3 ? rand() % 50 + 1 : 0;
+        wake_set(&w, &entries[pick], when[pick]);
+        for (size_t i = 0; i < N; i++)
+            if (when[i] && (best == N || when[i] < when[best]))
+                best = i;
+        assert_ptr_equal(wake_first(&w), best == N ? NULL : &entries[best]);
+    }
+    wake_done(&w);
+}
+
+#define SPAN 200 /* the plain timeline: one amount per moment, the last for ever */
+
+static int64_t plain_earliest(const int *free, int64_t from, int64_t span, int need)
+{
+    for (int64_t t = from; t < SPAN; t++) {
+        int64_t u = t;
+        while (u < SPAN && u < t + span && free[u] >= need)
+            u++;
+        if (u == t + span || u == SPAN)
+            return t;
+    }
+    return TIMELINE_NEVER;
+}
+
+static void timeline_is_as_a_plain_array(void **state)
+{
+    for (unsigned seed = 0; seed < 300; seed++) {
+        struct timeline t = {0};
+        struct amount all = {.cpus = 16, .memory_mib = 100, .gpus = 4};
+        int free[SPAN];
+
+        srand(seed);
+        assert_int_equal(timeline_begin(&t, &all), 0);
+        for (int i = 0; i < SPAN; i++)
+            free[i] = 16;
+        for (int k = 0; k < 30; k++) {
+            int64_t from = rand() % 150, to = from + 1 + rand() % 40;
+            struct amount a = {.cpus = rand() % 4};
+            int sign = rand() % 4 ? -1 : 1;
+            if (rand() % 8 == 0)
+                to = TIMELINE_NEVER;
+            assert_int_equal(timeline_change(&t, from, to, &a, sign), 0);
+            for (int64_t i = from; i < to && i < SPAN; i++)
+                free[i] += sign * a.cpus;
+            struct amount need = {.cpus = 1 + rand() % 16};
+            int64_t at = rand() % 190, span = 1 + rand() % 60;
+            assert_int_equal(timeline_earliest(&t, at, span, &need),
+                             plain_earliest(free, at, span, need.cpus));
+        }
+        for (size_t i = 1; i < t.n; i++)
+            assert_true(t.steps[i - 1].from_usec < t.steps[i].from_usec);
+        timeline_done(&t);
+    }
+}
+
+/* Jobs of one size that follow each other must not cost memory each. */
+static void timeline_joins_equal_neighbours(void **state)
+{
+    struct timeline t = {0};
+    struct amount all = {.cpus = 4}, one = {.cpus = 1};
+
+    assert_int_equal(timeline_begin(&t, &all), 0);
+    for (int64_t i = 0; i < 1000; i++)
+        assert_int_equal(timeline_change(&t, i * 10, i * 10 + 10, &one, -1), 0);
+    assert_int_equal(t.n, 3);
+    timeline_done(&t);
+}
+
+/* What is not needed does not matter, even where a node owes some. */
+static void nothing_needed_is_always_covered(void **state)
+{
+    struct amount owes = {.cpus = 2, .memory_mib = -5, .gpus = -1};
+    struct amount need = {.cpus = 2};
+
+    assert_true(amount_covers(&owes, &need));
+    need.gpus = 1;
+    assert_false(amount_covers(&owes, &need));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(line_is_sorted_and_ranked),
+        cmocka_unit_test(order_is_late_tier_priority_submit_id),
+        cmocka_unit_test(wake_gives_the_earliest),
+        cmocka_unit_test(timeline_is_as_a_plain_array),
+        cmocka_unit_test(timeline_joins_equal_neighbours),
+        cmocka_unit_test(nothing_needed_is_always_covered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

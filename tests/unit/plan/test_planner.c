@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_planner.c - one rule at a time: order, backfill, blockers, retry, deadline, cost of a put. */
+#include <errno.h>
+
+#include "world.h"
+
+struct scene {
+    struct world_config config;
+    struct planner *p;
+    int64_t now;
+    struct plan_action actions[64];
+    size_t n;
+};
+
+static void begin(struct scene *s, size_t n_nodes, uint32_t cpus, uint32_t gpus)
+{
+    memset(s, 0, sizeof(*s));
+    s->now = T0;
+    s->p = planner_new(1);
+    assert_non_null(s->p);
+    world_config(&s->config, n_nodes);
+    assert_int_equal(planner_configure(s->p, &s->config.config), 0);
+    for (size_t i = 0; i < n_nodes; i++) {
+        struct node n = world_node(s->config.list[i], cpus, 64000, gpus);
+        assert_int_equal(planner_put_node(s->p, &n), 0);
+    }
+}
+
+static void step(struct scene *s)
+{
+    bool more;
+    s->n = planner_step(s->p, s->now, 0, s->actions, 64, &more);
+    assert_false(more);
+}
+
+static void end(struct scene *s)
+{
+    planner_free(s->p);
+}
+
+static void pend(struct scene *s, uint64_t id, struct job_spec *spec, int32_t priority)
+{
+    struct job job = world_job(id, spec);
+    job.priority = priority;
+    assert_int_equal(planner_put_job(s->p, &job), 0);
+}
+
+static void run(struct scene *s, uint64_t id, struct job_spec *spec, const char *node)
+{
+    struct job job = world_job(id, spec);
+    world_run(&job, node, s->now);
+    assert_int_equal(planner_put_job(s->p, &job), 0);
+}
+
+static void assert_start(const struct scene *s, size_t i, uint64_t id, const char *node)
+{
+    assert_true(i < s->n);
+    assert_int_equal(s->actions[i].type, PLAN_START);
+    assert_int_equal(s->actions[i].job, id);
+    assert_string_equal(s->actions[i].node, node);
+}
+
+static struct plan_why why_of(struct scene *s, uint64_t id)
+{
+    struct plan_why why;
+    assert_int_equal(planner_why(s->p, id, s->now, &why), 0);
+    return why;
+}
+
+static void tier_goes_before_priority_before_submit(void **state)
+{
+    struct job_spec spec = world_spec(4, 1000, 0, 10), low = spec;
+    struct scene s;
+
+    low.partition = (char *)"low";
+    begin(&s, 1, 4, 0);
+    pend(&s, 1, &low, 9);
+    pend(&s, 2, &spec, 1);
+    pend(&s, 4, &spec, 2);
+    pend(&s, 3, &spec, 2);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 3, "n00");
+    assert_int_equal(why_of(&s, 4).place, 1);
+    assert_int_equal(why_of(&s, 2).place, 2);
+    assert_int_equal(why_of(&s, 1).place, 3);
+    assert_int_equal(why_of(&s, 4).start_usec, T0 + 10 * MIN);
+    assert_int_equal(why_of(&s, 1).start_usec, T0 + 30 * MIN);
+    assert_string_equal(why_of(&s, 1).node, "n00");
+    end(&s);
+}
+
+/* 3 of 4 cpus are taken for 10 min; a job for 4 waits: a short one may pass it, a long one not. */
+static void short_job_fills_the_gap_and_long_one_waits(void **state)
+{
+    struct job_spec part = world_spec(3, 0, 0, 10), whole = world_spec(4, 0, 0, 10);
+    struct job_spec shorter = world_spec(1, 0, 0, 10), longer = world_spec(1, 0, 0, 11);
+    struct scene s;
+
+    begin(&s, 1, 4, 0);
+    run(&s, 1, &part, "n00");
+    pend(&s, 2, &whole, 0);
+    pend(&s, 3, &longer, 0);
+    pend(&s, 4, &shorter, 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 4, "n00");
+    assert_int_equal(why_of(&s, 2).start_usec, T0 + 10 * MIN);
+    struct plan_why why = why_of(&s, 3);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_PRIORITY);
+    assert_int_equal(why.blockers[0].count, 1);
+    assert_int_equal(why.start_usec, T0 + 20 * MIN);
+    end(&s);
+}
+
+static void ended_job_wakes_the_line(void **state)
+{
+    struct job_spec spec = world_spec(4, 0, 2, 10);
+    struct scene s;
+
+    begin(&s, 2, 4, 2);
+    run(&s, 1, &spec, "n00");
+    run(&s, 2, &spec, "n01");
+    pend(&s, 3, &spec, 0);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    planner_remove_job(s.p, 2);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 3, "n01");
+    end(&s);
+}
+
+static void resources_are_named_with_numbers(void **state)
+{
+    struct job_spec most = world_spec(6, 60000, 1, 10), wide = world_spec(6, 1000, 2, 30);
+    struct job_spec wish = world_spec(4, 8000, 2, 10);
+    struct scene s;
+
+    begin(&s, 2, 8, 2);
+    run(&s, 7, &most, "n00");
+    run(&s, 8, &wide, "n01");
+    pend(&s, 9, &wish, 0);
+    step(&s);
+    struct plan_why why = why_of(&s, 9);
+    const struct plan_blocker *cpus = world_blocker(&why, PLAN_BLOCK_CPUS);
+    const struct plan_blocker *gpus = world_blocker(&why, PLAN_BLOCK_GPUS);
+    assert_non_null(cpus);
+    assert_int_equal(cpus->need, 4);
+    assert_int_equal(cpus->free, 2);
+    assert_int_equal(cpus->until_usec, T0 + 10 * MIN);
+    assert_int_equal(cpus->job, 7);
+    assert_string_equal(cpus->subject, "n00");
+    assert_non_null(gpus);
+    assert_int_equal(gpus->need, 2);
+    assert_int_equal(gpus->free, 1);
+    assert_int_equal(gpus->job, 7);
+    assert_null(world_blocker(&why, PLAN_BLOCK_MEMORY)); /* 63000 MiB free on n01 */
+    assert_null(world_blocker(&why, PLAN_BLOCK_PRIORITY));
+    assert_int_equal(why.start_usec, T0 + 10 * MIN);
+    assert_string_equal(why.node, "n00");
+    end(&s);
+}
+
+/* cpus are free on one node and memory on the other: never both on one. */
+static void apart_is_not_together(void **state)
+{
+    struct job_spec cpus = world_spec(8, 1000, 0, 10), memory = world_spec(1, 64000, 0, 20);
+    struct job_spec wish = world_spec(4, 8000, 0, 10);
+    struct scene s;
+
+    begin(&s, 2, 8, 0);
+    run(&s, 1, &cpus, "n00");
+    run(&s, 2, &memory, "n01");
+    pend(&s, 3, &wish, 0);
+    step(&s);
+    struct plan_why why = why_of(&s, 3);
+    assert_int_equal(why.n_blockers, 1);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_CPUS);
+    assert_int_equal(why.blockers[0].free, 0);
+    assert_string_equal(why.blockers[0].subject, "n00");
+    end(&s);
+}
+
+static void held_and_begin_and_resources_at_once(void **state)
+{
+    struct job_spec full = world_spec(8, 0, 0, 10), wish = world_spec(8, 0, 0, 10);
+    struct job job = world_job(2, &wish);
+    struct scene s;
+
+    wish.begin_usec = T0 + 60 * MIN;
+    job.held_by_user = job.held_by_admin = true;
+    begin(&s, 1, 8, 0);
+    run(&s, 1, &full, "n00");
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    step(&s);
+    struct plan_why why = why_of(&s, 2);
+    assert_int_equal(why.n_blockers, 4);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_HELD_USER);
+    assert_int_equal(why.blockers[1].type, PLAN_BLOCK_HELD_ADMIN);
+    assert_int_equal(why.blockers[2].type, PLAN_BLOCK_BEGIN); /* ends after the resources */
+    assert_int_equal(why.blockers[2].until_usec, wish.begin_usec);
+    assert_int_equal(why.blockers[3].type, PLAN_BLOCK_CPUS);
+    assert_int_equal(why.place, 0);
+    end(&s);
+}
+
+static void what_no_node_can_hold_is_named(void **state)
+{
+    struct job_spec gpus = world_spec(1, 0, 9, 10), feature = world_spec(1, 0, 0, 10);
+    struct scene s;
+
+    feature.constraint = (char *)"a40";
+    begin(&s, 2, 8, 2);
+    pend(&s, 1, &gpus, 0);
+    pend(&s, 2, &feature, 0);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    struct plan_why why = why_of(&s, 1);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_NO_NODE);
+    assert_string_equal(why.blockers[0].subject, "gpus");
+    assert_int_equal(why.blockers[0].need, 9);
+    assert_int_equal(why.blockers[0].free, 2);
+    why = why_of(&s, 2);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_NO_NODE);
+    assert_string_equal(why.blockers[0].subject, "a40");
+    assert_int_equal(why.start_usec, 0);
+    end(&s);
+}
+
+static void nodes_out_are_named_and_come_back(void **state)
+{
+    struct job_spec spec = world_spec(1, 0, 0, 10);
+    struct scene s;
+
+    begin(&s, 3, 8, 0);
+    for (int i = 0; i < 3; i++) {
+        struct node n = world_node(s.config.list[i], 8, 64000, 0);
+        n.up = i == 0;
+        n.drain = i == 0;
+        assert_int_equal(planner_put_node(s.p, &n), 0);
+    }
+    pend(&s, 1, &spec, 0);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    struct plan_why why = why_of(&s, 1);
+    assert_int_equal(why.n_blockers, 1);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_NODES_OUT);
+    assert_int_equal(why.blockers[0].count, 3);
+    assert_string_equal(why.blockers[0].subject, "n[00-02]");
+    struct node back = world_node("n02", 8, 64000, 0);
+    assert_int_equal(planner_put_node(s.p, &back), 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 1, "n02");
+    end(&s);
+}
+
+static void closed_partition_holds_its_jobs(void **state)
+{
+    struct job_spec spec = world_spec(1, 0, 0, 10);
+    struct scene s;
+
+    begin(&s, 1, 8, 0);
+    s.config.partitions[0].up = false;
+    assert_int_equal(planner_configure(s.p, &s.config.config), 0);
+    pend(&s, 1, &spec, 0);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    struct plan_why why = why_of(&s, 1);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_PARTITION);
+    assert_string_equal(why.blockers[0].subject, "main");
+    s.config.partitions[0].up = true;
+    assert_int_equal(planner_configure(s.p, &s.config.config), 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    end(&s);
+}
+
+/* A failing commit must not lose the start, and a slow one must not double it. */
+static void start_is_counted_at_once_and_given_again(void **state)
+{
+    struct job_spec spec = world_spec(4, 0, 0, 10);
+    struct plan_usage usage;
+    struct scene s;
+
+    begin(&s, 1, 4, 0);
+    pend(&s, 1, &spec, 0);
+    pend(&s, 2, &spec, 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_true(planner_node_usage(s.p, "n00", &usage));
+    assert_int_equal(usage.cpus, 4);
+    s.now += PLAN_RETRY_USEC - 1;
+    step(&s);
+    assert_int_equal(s.n, 0);
+    s.now += 1;
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 1, "n00");
+    pend(&s, 1, &spec, 0); /* put again as pending: the start was refused */
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 1, "n00");
+    end(&s);
+}
+
+static void begin_and_deadline_come_by_the_clock(void **state)
+{
+    struct job_spec spec = world_spec(1, 0, 0, 10), dead = world_spec(9, 0, 0, 10);
+    struct scene s;
+
+    begin(&s, 1, 4, 0);
+    spec.begin_usec = T0 + 5 * MIN;
+    dead.deadline_usec = T0 + 7 * MIN;
+    pend(&s, 1, &spec, 0);
+    pend(&s, 2, &dead, 0);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    assert_int_equal(why_of(&s, 1).start_usec, spec.begin_usec);
+    assert_int_equal(planner_next_usec(s.p), spec.begin_usec);
+    s.now = spec.begin_usec;
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 1, "n00");
+    spec.begin_usec = 0;
+    run(&s, 1, &spec, "n00");
+    s.now = dead.deadline_usec - 1;
+    step(&s);
+    assert_int_equal(s.n, 0);
+    s.now++;
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].type, PLAN_DEADLINE);
+    assert_int_equal(s.actions[0].job, 2);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    end(&s);
+}
+
+static void unlimited_job_gives_no_estimate(void **state)
+{
+    struct job_spec ever = world_spec(4, 0, 0, 0), spec = world_spec(4, 0, 0, 10);
+    struct scene s;
+
+    begin(&s, 1, 4, 0);
+    run(&s, 1, &ever, "n00");
+    pend(&s, 2, &spec, 0);
+    step(&s);
+    struct plan_why why = why_of(&s, 2);
+    assert_int_equal(why.place, 1);
+    assert_int_equal(why.start_usec, 0);
+    assert_string_equal(why.node, "");
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_CPUS);
+    assert_int_equal(why.blockers[0].until_usec, 0);
+    assert_int_equal(why.blockers[0].job, 1);
+    end(&s);
+}
+
+/* Whatever a user writes as begin or limit must not overflow. */
+static void far_times_are_survived(void **state)
+{
+    struct job_spec far = world_spec(1, 0, 0, 1), ever = world_spec(4, 0, 0, 1);
+    struct scene s;
+
+    far.begin_usec = INT64_MAX;
+    ever.time_limit_sec = INT64_MAX;
+    begin(&s, 1, 4, 0);
+    pend(&s, 1, &far, 0);
+    for (uint64_t id = 2; id < 600; id++)
+        pend(&s, id, &ever, 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(why_of(&s, 1).start_usec, 0);
+    assert_int_equal(why_of(&s, 599).start_usec, 0);
+    end(&s);
+}
+
+/* With the cluster full, a put behind 20,000 jobs or before them begins no pass. */
+static void put_on_a_full_cluster_costs_no_pass(void **state)
+{
+    struct job_spec spec = world_spec(4, 0, 0, 10);
+    struct scene s;
+
+    begin(&s, 2, 4, 0);
+    run(&s, 1, &spec, "n00");
+    run(&s, 2, &spec, "n01");
+    for (uint64_t id = 10; id < 20010; id++)
+        pend(&s, id, &spec, 5);
+    step(&s);
+    uint64_t pass = s.p->pass;
+    pend(&s, 30000, &spec, 1);
+    step(&s);
+    assert_int_equal(why_of(&s, 30000).place, 20001);
+    assert_true(why_of(&s, 30000).start_usec > why_of(&s, 20009).start_usec);
+    pend(&s, 30001, &spec, 9);
+    step(&s);
+    assert_int_equal(why_of(&s, 30001).place, 1);
+    assert_int_equal(s.p->pass, pass);
+    int64_t refresh = planner_next_usec(s.p); /* its estimate comes with the next refresh */
+    assert_true(refresh > s.now && refresh <= s.now + 20002 * PLAN_REFRESH_JOB_USEC);
+    s.now = refresh;
+    step(&s);
+    assert_int_equal(s.p->pass, pass + 1);
+    assert_int_equal(why_of(&s, 30001).start_usec, T0 + 10 * MIN);
+    end(&s);
+}
+
+static void every_blocker_has_a_name(void **state)
+{
+    for (int i = 0; i < PLAN_N_BLOCKERS; i++)
+        assert_true(*plan_blocker_name((enum plan_blocker_type)i));
+    assert_string_equal(plan_blocker_name(PLAN_BLOCK_GPUS), "Resources");
+    assert_string_equal(plan_blocker_name(PLAN_BLOCK_NODES_OUT), "ReqNodeNotAvail");
+    assert_string_equal(plan_blocker_name(PLAN_BLOCK_HELD_ADMIN), "JobHeldAdmin");
+}
+
+static void unknown_ids_are_refused(void **state)
+{
+    struct job_spec spec = world_spec(1, 0, 0, 10);
+    struct plan_usage usage;
+    struct plan_why why;
+    struct scene s;
+
+    begin(&s, 1, 4, 0);
+    assert_int_equal(planner_why(s.p, 1, T0, &why), -ENOENT);
+    run(&s, 1, &spec, "n00");
+    assert_int_equal(planner_why(s.p, 1, T0, &why), -ENOENT);
+    assert_false(planner_node_usage(s.p, "n77", &usage));
+    planner_remove_job(s.p, 77);
+    planner_remove_node(s.p, "n77");
+    end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tier_goes_before_priority_before_submit),
+        cmocka_unit_test(short_job_fills_the_gap_and_long_one_waits),
+        cmocka_unit_test(ended_job_wakes_the_line),
+        cmocka_unit_test(resources_are_named_with_numbers),
+        cmocka_unit_test(apart_is_not_together),
+        cmocka_unit_test(held_and_begin_and_resources_at_once),
+        cmocka_unit_test(what_no_node_can_hold_is_named),
+        cmocka_unit_test(nodes_out_are_named_and_come_back),
+        cmocka_unit_test(closed_partition_holds_its_jobs),
+        cmocka_unit_test(start_is_counted_at_once_and_given_again),
+        cmocka_unit_test(begin_and_deadline_come_by_the_clock),
+        cmocka_unit_test(unlimited_job_gives_no_estimate),
+        cmocka_unit_test(far_times_are_survived),
+        cmocka_unit_test(put_on_a_full_cluster_costs_no_pass),
+        cmocka_unit_test(every_blocker_has_a_name),
+        cmocka_unit_test(unknown_ids_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_property.c - random events against a second planner, written to be obvious.
+ *
+ * The reference tries every (time, node) for every job in order and keeps a plain
+ * list of who holds what when. It shares no code with the planner but the texts.
+ */
+#include <errno.h>
+
+#include "world.h"
+
+#define N_NODES 5
+#define N_JOBS 24
+
+struct world {
+    struct world_config config;
+    struct node nodes[N_NODES];
+    bool has_node[N_NODES];
+    struct job_spec specs[N_JOBS];
+    struct job jobs[N_JOBS];
+    bool has_job[N_JOBS];
+    int given[N_JOBS]; /* node of a start that was given out; -1: none */
+    int64_t given_usec[N_JOBS];
+    bool told[N_JOBS];
+    struct planner *planner;
+    int64_t now;
+    unsigned long starts, checks;
+};
+
+static unsigned pick(unsigned n)
+{
+    return (unsigned)rand() % n;
+}
+
+/* ---- the reference ------------------------------------------------------ */
+
+struct hold {
+    int node;
+    int64_t from, to;
+    const struct job_spec *spec;
+};
+
+struct plan {
+    struct hold holds[2 * N_JOBS];
+    size_t n;
+    int node[N_JOBS]; /* by estimate; -1: none */
+    int64_t at[N_JOBS];
+    unsigned place[N_JOBS];
+};
+
+static int64_t span(const struct job_spec *spec)
+{
+    return spec->time_limit_sec ? spec->time_limit_sec * 1000000 : PLAN_UNLIMITED_USEC;
+}
+
+static bool allowed(const struct world *w, int node, const struct job_spec *spec)
+{
+    const struct node *n = &w->nodes[node];
+    if (*spec->nodelist && !strstr(spec->nodelist, n->name))
+        return false;
+    if (*spec->exclude && strstr(spec->exclude, n->name))
+        return false;
+    if (*spec->constraint && !strstr(n->features, spec->constraint))
+        return false;
+    return w->has_node[node] && n->up && !n->drain && spec->cpus <= n->cpus &&
+           spec->memory_mib <= n->memory_mib && spec->gpus <= n->gpus;
+}
+
+static bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t,
+                    const struct job_spec *spec)
+{
+    int64_t cpus = w->nodes[node].cpus, memory = w->nodes[node].memory_mib;
+    int64_t gpus = w->nodes[node].gpus;
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct hold *h = &plan->holds[i];
+        if (h->node != node || t < h->from || t >= h->to)
+            continue;
+        cpus -= h->spec->cpus;
+        memory -= h->spec->memory_mib;
+        gpus -= h->spec->gpus;
+    }
+    return (!spec->cpus || cpus >= spec->cpus) &&
+           (!spec->memory_mib || memory >= spec->memory_mib) && (!spec->gpus || gpus >= spec->gpus);
+}
+
+static bool room(const struct world *w, const struct plan *plan, int node, int64_t t,
+                 const struct job_spec *spec)
+{
+    if (!allowed(w, node, spec) || !room_at(w, plan, node, t, spec))
+        return false;
+    for (size_t i = 0; i < plan->n; i++) {
+        int64_t u = plan->holds[i].from;
+        if (u > t && u < t + span(spec) && !room_at(w, plan, node, u, spec))
+            return false;
+    }
+    return true;
+}
+
+static void place_job(const struct world *w, struct plan *plan, int j)
+{
+    const struct job_spec *spec = &w->specs[j];
+    int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;
+
+    plan->node[j] = -1;
+    for (size_t i = 0; i <= plan->n; i++) {
+        int64_t t = i < plan->n ? plan->holds[i].to : from;
+        for (int n = 0; t >= from && t < best && n < N_NODES; n++) {
+            if (!room(w, plan, n, t, spec))
+                continue;
+            best = t;
+            plan->node[j] = n;
+        }
+    }
+    if (plan->node[j] < 0)
+        return;
+    plan->at[j] = best;
+    plan->holds[plan->n++] = (struct hold){plan->node[j], best, best + span(spec), spec};
+}
+
+static int node_of(const char *name)
+{
+    return atoi(name + 1);
+}
+
+static int64_t seen_end(const struct world *w, int64_t end)
+{
+    return end > w->now ? end : (w->now / MIN + 1) * MIN;
+}
+
+static int64_t end_of_job(const struct job *job)
+{
+    if (job->state == JOB_COMPLETING)
+        return 0;
+    if (job->state == JOB_RUNNING && job_limit_usec(job))
+        return job_limit_usec(job);
+    if (job->state == JOB_CONFIGURING)
+        return job->alloc_usec + span(job->spec);
+    return job->alloc_usec + PLAN_UNLIMITED_USEC;
+}
+
+static bool in_line(const struct world *w, int j)
+{
+    const struct job *job = &w->jobs[j];
+    if (!w->has_job[j])
+        return false;
+    const struct config_partition *part = &w->config.partitions[*w->specs[j].partition == 'l'];
+    return job->state == JOB_PENDING && w->given[j] < 0 && !w->told[j] && !job->held_by_user &&
+           !job->held_by_admin && !job->unknown && part->up;
+}
+
+static bool comes_before(const struct world *w, int a, int b)
+{
+    const struct job *x = &w->jobs[a], *y = &w->jobs[b];
+    bool late_x = x->spec->begin_usec > w->now, late_y = y->spec->begin_usec > w->now;
+    if (late_x != late_y)
+        return late_y;
+    if (late_x && x->spec->begin_usec != y->spec->begin_usec)
+        return x->spec->begin_usec < y->spec->begin_usec;
+    if (*x->spec->partition != *y->spec->partition)
+        return (*x->spec->partition == 'm') ==
+               (w->config.partitions[0].priority_tier > w->config.partitions[1].priority_tier);
+    if (x->priority != y->priority)
+        return x->priority > y->priority;
+    return x->submit_usec != y->submit_usec ? x->submit_usec < y->submit_usec : x->id < y->id;
+}
+
+static void reference(const struct world *w, struct plan *plan)
+{
+    int line[N_JOBS], n = 0;
+
+    memset(plan, 0, sizeof(*plan));
+    for (int j = 0; j < N_JOBS; j++) {
+        const struct job *job = &w->jobs[j];
+        if (w->has_job[j] && job->state != JOB_PENDING)
+            plan->holds[plan->n++] = (struct hold){node_of(job->node), INT64_MIN,
+                                                   seen_end(w, end_of_job(job)), &w->specs[j]};
+        else if (w->has_job[j] && w->given[j] >= 0)
+            plan->holds[plan->n++] =
+                (struct hold){w->given[j], INT64_MIN,
+                              seen_end(w, w->given_usec[j] + span(&w->specs[j])), &w->specs[j]};
+        if (!in_line(w, j))
+            continue;
+        int i = n++;
+        for (; i > 0 && comes_before(w, j, line[i - 1]); i--)
+            line[i] = line[i - 1];
+        line[i] = j;
+    }
+    for (int i = 0; i < n; i++) {
+        plan->place[line[i]] = (unsigned)i + 1;
+        place_job(w, plan, line[i]);
+    }
+}
+
+/* ---- random events ------------------------------------------------------ */
+
+static void put_job(struct world *w, int j)
+{
+    w->given[j] = -1;
+    w->told[j] = false;
+    assert_int_equal(planner_put_job(w->planner, &w->jobs[j]), 0);
+}
+
+static void new_job(struct world *w, int j)
+{
+    static const char *const lists[] = {"", "", "", "", "n00", "n01,n02", "n03,n04"};
+    static const char *const features[] = {"", "", "", "", "a40", "ssd"};
+    static const int64_t limits[] = {1, 2, 5, 5, 17, 60, 0};
+    struct job_spec *s = &w->specs[j];
+
+    *s = world_spec(pick(9), pick(5) * 1000, pick(3) ? 0 : pick(4), limits[pick(7)]);
+    s->partition = (char *)(pick(4) ? "main" : "low");
+    s->nodelist = (char *)lists[pick(7)];
+    s->exclude = (char *)lists[pick(7)];
+    s->constraint = (char *)features[pick(6)];
+    if (pick(6) == 0)
+        s->begin_usec = w->now + pick(20) * MIN / 2 - MIN;
+    if (pick(10) == 0)
+        s->deadline_usec = w->now + pick(20) * MIN / 2 - MIN;
+    w->jobs[j] = world_job((uint64_t)j + 1, s);
+    w->jobs[j].priority = (int32_t)pick(3);
+    w->jobs[j].submit_usec = T0 + pick(4);
+    w->jobs[j].held_by_user = pick(12) == 0;
+    w->jobs[j].held_by_admin = pick(12) == 0;
+    w->jobs[j].unknown = pick(20) == 0;
+    w->has_job[j] = true;
+    put_job(w, j);
+}
+
+static void advance_job(struct world *w, int j)
+{
+    struct job *job = &w->jobs[j];
+
+    switch (job->state) {
+    case JOB_PENDING:
+        if (w->given[j] < 0) {
+            job->held_by_user = !job->held_by_user;
+            break;
+        }
+        job->state = JOB_CONFIGURING;
+        job->alloc_usec = w->now;
+        snprintf(job->node, sizeof(job->node), "n%02d", w->given[j]);
+        break;
+    case JOB_CONFIGURING:
+        job->state = JOB_RUNNING;
+        job->start_usec = w->now;
+        break;
+    case JOB_RUNNING:
+        job->state = pick(3) ? JOB_COMPLETING : JOB_SUSPENDED;
+        break;
+    case JOB_SUSPENDED:
+        job->state = JOB_RUNNING;
+        job->suspended_total_usec += MIN;
+        break;
+    default:                                                /* COMPLETING */
+        job->state = pick(4) ? JOB_COMPLETED : JOB_PENDING; /* requeued */
+        break;
+    }
+    put_job(w, j);
+    w->has_job[j] = job->state != JOB_COMPLETED;
+}
+
+static void job_event(struct world *w)
+{
+    int j = (int)pick(N_JOBS);
+
+    if (!w->has_job[j]) {
+        new_job(w, j);
+    } else if (pick(12) == 0) {
+        planner_remove_job(w->planner, w->jobs[j].id);
+        w->has_job[j] = false;
+        w->given[j] = -1;
+        w->told[j] = false;
+    } else if (pick(8) == 0) {
+        w->jobs[j].priority = (int32_t)pick(3);
+        put_job(w, j);
+    } else {
+        advance_job(w, j);
+    }
+}
+
+/* A start given for a node that goes out of service comes back in line. */
+static void take_back(struct world *w, int n)
+{
+    for (int j = 0; j < N_JOBS; j++)
+        if (w->given[j] == n)
+            w->given[j] = -1;
+}
+
+static void node_event(struct world *w)
+{
+    static const char *const features[] = {"a40", "ssd", "a40,ssd", ""};
+    int i = (int)pick(N_NODES);
+    struct node *n = &w->nodes[i];
+    char name[24];
+
+    snprintf(name, sizeof(name), "n%02d", i);
+    bool was_in_service = w->has_node[i] && n->up && !n->drain;
+    if (!w->has_node[i] || pick(6) == 0) {
+        *n = world_node(name, 4 + pick(8), 3000 + pick(3) * 1000, pick(4));
+        strcpy(n->features, features[pick(4)]);
+        w->has_node[i] = true;
+    } else if (pick(8) == 0) {
+        planner_remove_node(w->planner, name);
+        w->has_node[i] = false;
+        take_back(w, i);
+        return;
+    } else if (pick(2)) {
+        n->drain = !n->drain;
+    } else {
+        n->up = !n->up;
+    }
+    assert_int_equal(planner_put_node(w->planner, n), 0);
+    if (was_in_service && (!n->up || n->drain))
+        take_back(w, i);
+}
+
+static void config_event(struct world *w)
+{
+    struct config_partition *part = &w->config.partitions[pick(2)];
+    if (pick(2))
+        part->up = !part->up;
+    else
+        part->priority_tier = (int32_t)(2 * pick(3)) + (part == &w->config.partitions[0]);
+    assert_int_equal(planner_configure(w->planner, &w->config.config), 0);
+}
+
+static void event(struct world *w)
+{
+    unsigned what = pick(40);
+    if (what < 26)
+        job_event(w);
+    else if (what < 30)
+        node_event(w);
+    else if (what < 31)
+        config_event(w);
+    else
+        w->now += pick(3) ? pick(2000000) : pick(8) * MIN / 2;
+}
+
+/* ---- what must be true -------------------------------------------------- */
+
+static void expire(struct world *w)
+{
+    for (int j = 0; j < N_JOBS; j++)
+        if (w->given[j] >= 0 && w->given_usec[j] + PLAN_RETRY_USEC <= w->now)
+            w->given[j] = -1;
+}
+
+static bool deadline_passed(const struct world *w, int j)
+{
+    return w->has_job[j] && w->specs[j].deadline_usec && w->specs[j].deadline_usec <= w->now;
+}
+
+/* Takes the actions of a step; none starts what the reference would not start now there. */
+static void take_actions(struct world *w, const struct plan_action *a, size_t n)
+{
+    struct plan plan;
+
+    for (size_t i = 0; i < n; i++) {
+        int j = (int)a[i].job - 1;
+        if (a[i].type != PLAN_DEADLINE)
+            continue;
+        assert_true(deadline_passed(w, j) && w->jobs[j].state == JOB_PENDING);
+        w->told[j] = true;
+    }
+    reference(w, &plan);
+    for (size_t i = 0; i < n; i++) {
+        int j = (int)a[i].job - 1;
+        if (a[i].type != PLAN_START)
+            continue;
+        assert_true(in_line(w, j));
+        assert_int_equal(plan.node[j], node_of(a[i].node));
+        assert_int_equal(plan.at[j], w->now);
+        w->given[j] = plan.node[j];
+        w->given_usec[j] = w->now;
+        w->starts++;
+    }
+}
+
+static void step(struct world *w)
+{
+    struct plan_action actions[N_JOBS * 2];
+    bool more;
+
+    expire(w);
+    for (int j = 0; j < N_JOBS; j++)
+        w->told[j] = w->told[j] && w->has_job[j];
+    size_t n = planner_step(w->planner, w->now, 0, actions, N_JOBS * 2, &more);
+    assert_false(more);
+    take_actions(w, actions, n);
+}
+
+/* Until nothing is due, estimates included. */
+static void settle(struct world *w)
+{
+    step(w);
+    w->now += PLAN_REFRESH_JOB_USEC * N_JOBS;
+    step(w);
+}
+
+static void assert_blockers(struct world *w, int j)
+{
+    struct plan_why why;
+    int r = planner_why(w->planner, w->jobs[j].id, w->now, &why);
+
+    if (!w->has_job[j] || w->jobs[j].state != JOB_PENDING) {
+        assert_int_equal(r, -ENOENT);
+        return;
+    }
+    assert_int_equal(r, 0);
+    assert_int_equal(why.n_blockers == 0, w->given[j] >= 0 || (w->told[j] && !why.n_blockers));
+    assert_int_equal(world_blocker(&why, PLAN_BLOCK_HELD_USER) != NULL, w->jobs[j].held_by_user);
+    assert_int_equal(world_blocker(&why, PLAN_BLOCK_HELD_ADMIN) != NULL, w->jobs[j].held_by_admin);
+    assert_int_equal(world_blocker(&why, PLAN_BLOCK_UNKNOWN) != NULL, w->jobs[j].unknown);
+    if (w->given[j] < 0)
+        assert_int_equal(world_blocker(&why, PLAN_BLOCK_BEGIN) != NULL,
+                         w->specs[j].begin_usec > w->now);
+}
+
+static void assert_usage(const struct world *w)
+{
+    for (int i = 0; i < N_NODES; i++) {
+        struct plan_usage sum = {0}, usage = {0};
+        char name[24];
+        for (int j = 0; j < N_JOBS; j++) {
+            const struct job *job = &w->jobs[j];
+            bool here = job->state == JOB_PENDING ? w->given[j] == i : node_of(job->node) == i;
+            if (!w->has_job[j] || !here)
+                continue;
+            sum.cpus += w->specs[j].cpus;
+            sum.memory_mib += w->specs[j].memory_mib;
+            sum.gpus += w->specs[j].gpus;
+            sum.jobs++;
+        }
+        snprintf(name, sizeof(name), "n%02d", i);
+        assert_int_equal(planner_node_usage(w->planner, name, &usage), w->has_node[i] || sum.jobs);
+        assert_memory_equal(&usage, &sum, sizeof(sum));
+    }
+}
+
+static void assert_plan(struct world *w, const struct plan *plan)
+{
+    for (int j = 0; j < N_JOBS; j++) {
+        if (!in_line(w, j))
+            continue;
+        struct entry *e = hash_get_u64(w->planner->jobs, w->jobs[j].id);
+        assert_int_equal(e->place, ENTRY_QUEUED);
+        assert_int_equal(queue_rank(e), plan->place[j]);
+        assert_int_equal(e->node ? node_of(e->node->facts.name) : -1, plan->node[j]);
+        if (plan->node[j] < 0)
+            continue;
+        assert_int_equal(e->time_usec, plan->at[j]);
+        assert_true(plan->at[j] > w->now); /* else it would have started */
+        w->checks++;
+    }
+}
+
+static void assert_all(struct world *w)
+{
+    struct plan plan;
+
+    reference(w, &plan);
+    assert_plan(w, &plan);
+    assert_usage(w);
+    for (int j = 0; j < N_JOBS; j++)
+        assert_blockers(w, j);
+    planner_full(w->planner, w->now);
+    assert_plan(w, &plan);
+    assert_usage(w);
+}
+
+static void world_begin(struct world *w, unsigned seed)
+{
+    memset(w, 0, sizeof(*w));
+    srand(seed);
+    w->planner = planner_new(seed);
+    assert_non_null(w->planner);
+    world_config(&w->config, N_NODES);
+    w->config.partitions[0].priority_tier = 3;
+    assert_int_equal(planner_configure(w->planner, &w->config.config), 0);
+    w->now = T0;
+    for (int j = 0; j < N_JOBS; j++)
+        w->given[j] = -1;
+    for (int i = 0; i < 2 * N_NODES; i++)
+        node_event(w);
+}
+
+static void incremental_is_full_is_reference(void **state)
+{
+    unsigned long starts = 0, checks = 0;
+
+    for (unsigned seed = 1; seed <= 2500; seed++) {
+        struct world w;
+        world_begin(&w, seed);
+        for (int round = 0; round < 12; round++) {
+            for (unsigned k = pick(8) + 1; k; k--) {
+                event(&w);
+                if (pick(2))
+                    step(&w);
+            }
+            settle(&w);
+            assert_all(&w);
+        }
+        starts += w.starts;
+        checks += w.checks;
+        planner_free(w.planner);
+    }
+    print_message("# %lu starts, %lu estimates compared\n", starts, checks);
+    assert_true(starts > 10000 && checks > 10000); /* the events do exercise something */
+}
+
+/* ---- order of puts, size of slices -------------------------------------- */
+
+static void shuffle(int *a, int n)
+{
+    for (int i = n - 1; i > 0; i--) {
+        int k = (int)pick((unsigned)i + 1), x = a[i];
+        a[i] = a[k];
+        a[k] = x;
+    }
+}
+
+/* A planner told of the world's jobs and nodes in a random order. */
+static struct planner *told_shuffled(const struct world *w)
+{
+    struct planner *p = planner_new(pick(1000));
+    int order[N_JOBS + N_NODES + 1];
+
+    assert_non_null(p);
+    for (int i = 0; i < N_JOBS + N_NODES + 1; i++)
+        order[i] = i;
+    shuffle(order, N_JOBS + N_NODES + 1);
+    for (int i = 0; i < N_JOBS + N_NODES + 1; i++) {
+        int k = order[i];
+        if (k == N_JOBS + N_NODES)
+            assert_int_equal(planner_configure(p, &w->config.config), 0);
+        else if (k >= N_JOBS && w->has_node[k - N_JOBS])
+            assert_int_equal(planner_put_node(p, &w->nodes[k - N_JOBS]), 0);
+        else if (k < N_JOBS && w->has_job[k])
+            assert_int_equal(planner_put_job(p, &w->jobs[k]), 0);
+    }
+    return p;
+}
+
+static size_t all_actions(struct planner *p, int64_t now, int64_t budget, size_t max,
+                          struct plan_action *ret, unsigned *ret_steps)
+{
+    size_t n = 0;
+    bool more = true;
+
+    for (*ret_steps = 0; more; ++*ret_steps) {
+        n += planner_step(p, now, budget, ret + n, max, &more);
+        assert_true(*ret_steps < 1000 && n <= 2 * N_JOBS);
+    }
+    return n;
+}
+
+static void order_and_slices_change_nothing(void **state)
+{
+    unsigned long starts = 0;
+    unsigned sliced = 0;
+
+    for (unsigned seed = 1; seed <= 400; seed++) {
+        struct plan_action one[4 * N_JOBS] = {0}, other[4 * N_JOBS] = {0};
+        struct world w;
+        unsigned steps;
+
+        world_begin(&w, seed);
+        for (unsigned k = 0; k < 120; k++)
+            event(&w);
+        struct planner *a = told_shuffled(&w), *b = told_shuffled(&w);
+        size_t n = all_actions(a, w.now, 0, 2 * N_JOBS, one, &steps);
+        assert_int_equal(steps, 1);
+        assert_int_equal(all_actions(b, w.now, 1, 1 + pick(3), other, &steps), n);
+        sliced += steps > 1;
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(one[i].type, other[i].type);
+            assert_int_equal(one[i].job, other[i].job);
+            assert_string_equal(one[i].node, other[i].node);
+            starts += one[i].type == PLAN_START;
+        }
+        for (int j = 0; j < N_JOBS; j++) {
+            struct plan_why x = {0}, y = {0};
+            int r = planner_why(a, w.jobs[j].id, w.now, &x);
+            assert_int_equal(planner_why(b, w.jobs[j].id, w.now, &y), r);
+            assert_memory_equal(&x, &y, sizeof(x));
+        }
+        planner_free(a);
+        planner_free(b);
+        planner_free(w.planner);
+    }
+    print_message("# %lu starts, %u of 400 in slices\n", starts, sliced);
+    assert_true(starts > 500);
+    assert_true(sliced > 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(incremental_is_full_is_reference),
+        cmocka_unit_test(order_and_slices_change_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
