@@ -34,3 +34,8 @@ fuzz_fuzz_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
 fuzz_fuzz_hostlist_SOURCES = fuzz/fuzz_hostlist.c $(FUZZ_DRIVER)
 fuzz_fuzz_hostlist_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_hostlist_LDADD = $(BASE_LIBS)
+
+FUZZ_TARGETS += fuzz/fuzz_link
+fuzz_fuzz_link_SOURCES = fuzz/fuzz_link.c $(FUZZ_DRIVER)
+fuzz_fuzz_link_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_link_LDADD = $(LINK_LIBS) $(CODEC_LIBS) $(BASE_LIBS)

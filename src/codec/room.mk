@@ -25,3 +25,8 @@ UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
 tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += etc/vdi.conf.example
+
+UNIT_TESTS += tests/unit/codec/test_link_codec
+tests_unit_codec_test_link_codec_SOURCES = tests/unit/codec/test_link_codec.c
+tests_unit_codec_test_link_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_link_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
