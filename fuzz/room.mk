@@ -48,3 +48,8 @@ fuzz_fuzz_json_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
 fuzz_fuzz_request_SOURCES = fuzz/fuzz_request.c $(FUZZ_DRIVER)
 fuzz_fuzz_request_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+
+FUZZ_TARGETS += fuzz/fuzz_link
+fuzz_fuzz_link_SOURCES = fuzz/fuzz_link.c $(FUZZ_DRIVER)
+fuzz_fuzz_link_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_link_LDADD = $(LINK_LIBS) $(CODEC_LIBS) $(BASE_LIBS)

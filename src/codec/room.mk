@@ -13,6 +13,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/field.c src/codec/field.h \
     src/codec/job_codec.c src/codec/job_codec.h \
     src/codec/json.h \
+    src/codec/link_codec.c src/codec/link_codec.h \
     src/codec/noun_codec.c src/codec/noun_codec.h \
     src/codec/request.c src/codec/request.h \
     src/codec/request_input.c src/codec/request_input.h \
@@ -40,3 +41,8 @@ UNIT_TESTS += tests/unit/codec/test_request
 tests_unit_codec_test_request_SOURCES = tests/unit/codec/test_request.c
 tests_unit_codec_test_request_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_link_codec
+tests_unit_codec_test_link_codec_SOURCES = tests/unit/codec/test_link_codec.c
+tests_unit_codec_test_link_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_link_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
