@@ -11,6 +11,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/config_tree.c src/codec/config_tree.h \
     src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
+    src/codec/inventory.c src/codec/inventory.h \
     src/codec/job_codec.c src/codec/job_codec.h \
     src/codec/json.h \
     src/codec/link_codec.c src/codec/link_codec.h \

@@ -27,6 +27,7 @@
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
 #include "vdictld/life.h"
+#include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
 #include "vdictld/queue.h"
 #include "vdictld/reconfigure.h"
@@ -257,6 +258,9 @@ static int start(struct core *core, struct vdi_error *err)
     core->site = site_new(core, err);
     if (!core->site)
         return -err->code;
+    core->links = nodelink_new(core, err);
+    if (!core->links && err->code)
+        return -err->code;
     core->auth = auth_new(core, err);
     if (!core->auth)
         return -err->code;
@@ -314,6 +318,7 @@ static void hangup(void *arg, int signo)
 static void core_done(struct core *core)
 {
     auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
+    nodelink_free(core->links);
     site_free(core->site);
     workers_free(core->store_worker);
     http_server_free(core->http);

@@ -21,7 +21,10 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/life.c src/vdictld/life.h \
     src/vdictld/life_calls.c \
     src/vdictld/limit.c src/vdictld/limit.h \
+    src/vdictld/enroll.c src/vdictld/enroll.h \
+    src/vdictld/nodelink.c src/vdictld/nodelink.h \
     src/vdictld/nodes.c src/vdictld/nodes.h \
+    src/vdictld/nodestate.c src/vdictld/nodestate.h \
     src/vdictld/noun.c src/vdictld/noun.h \
     src/vdictld/openapi.c \
     src/vdictld/queue.c src/vdictld/queue.h \
@@ -36,7 +39,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/tokens.c
 src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
-    $(WIRE_SERVER_LIBS) $(OPENSSL_LIBS)
+    $(WIRE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
 
 sbin_PROGRAMS += vdictld
 vdictld_SOURCES = src/vdictld/main.c
