@@ -12,7 +12,9 @@
 #include "base/error.h"
 #include "base/hostlist.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "codec/config.h"
+#include "wire/pki.h"
 #include "codec/field.h"
 
 static int node_patch(struct control *c, const char *node, const struct buf *body)
@@ -164,4 +166,37 @@ int control_check(struct control *c, const struct verb *verb, struct vdi_error *
         return EXIT_REFUSED;
     error_set(err, -r, "", "%.200s: %s", c->words[0], strerror(-r));
     return r == -ENOENT || r == -EACCES ? r : -EIO;
+}
+
+int control_pki_init(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    int r = pki_init(c->words[0], c->words[1], time_now_usec() / USEC_PER_SEC, err);
+
+    if (r < 0)
+        return r;
+    printf("%s: ca.crt, ca.key, server.crt, server.key\n"
+           "Write pki_dir = \"%s\" into vdi.conf; keep the directory as you keep root's keys.\n",
+           c->words[0], c->words[0]);
+    return 0;
+}
+
+int control_node_enroll(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf target = BUF_INIT(1024), body = BUF_INIT(0);
+    _cleanup_(document_freep) struct document *document = NULL;
+    const struct value *root;
+    int r;
+
+    buf_puts(&target, "/v1/nodes/");
+    client_escape(&target, c->words[0]);
+    buf_puts(&target, "/enroll");
+    r = client_send(c->client, "POST", target.data, &body, &document, err);
+    if (r < 0)
+        return r;
+    root = document_root(document);
+    if (c->options.json)
+        control_print(root, true);
+    else
+        puts(value_get_string(root, "token", ""));
+    return 0;
 }

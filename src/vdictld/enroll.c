@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* enroll.c - one enrolment: decode, redeem and sign on a worker, answer, close. */
+/* enroll.c - enrolling a node: the token for it, and its redemption, both on a worker. */
 #include "vdictld/enroll.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/link_codec.h"
+#include "vdictld/handlers.h"
 #include "wire/link.h"
 #include "wire/pki.h"
 
@@ -131,4 +132,67 @@ void enroll_begin(struct core *core, struct link_conn *conn, const void *data, s
         return;
     }
     link_conn_set_data(conn, e);
+}
+
+/* ---- the token: POST /v1/nodes/{name}/enroll ---- */
+
+struct ticket {
+    struct call *call;
+    char *dir;
+    char name[PKI_NAME_MAX + 1];
+    char token[PKI_TOKEN_LEN];
+    int result;
+    struct vdi_error err;
+};
+
+static void ticket_work(void *arg)
+{
+    struct ticket *t = arg;
+
+    t->result = pki_token_new(t->dir, t->name, PKI_TOKEN_TTL_MAX_SEC,
+                              time_now_usec() / USEC_PER_SEC, t->token, &t->err);
+}
+
+static void ticket_done(void *arg, bool dropped)
+{
+    struct ticket *t = arg;
+    struct buf body = BUF_INIT(0);
+
+    if (dropped)
+        t->result = error_set(&t->err, ESHUTDOWN, "", "the controller is stopping");
+    if (t->result < 0) {
+        call_refuse(t->call, &t->err);
+    } else {
+        buf_printf(&body, "{\"token\":\"%s\",\"expires_sec\":%d}", t->token,
+                   (int)PKI_TOKEN_TTL_MAX_SEC);
+        call_reply_json(t->call, 201, &body);
+    }
+    explicit_bzero(t->token, sizeof(t->token));
+    buf_done(&body);
+    free(t->dir);
+    free(t);
+}
+
+void handle_node_enroll(struct call *call)
+{
+    const struct node *node = core_node(call->core, call->match.params[0]);
+    struct ticket *t;
+
+    if (!node || node->removed) {
+        call_refuse_with(call, ENOENT, "name", "there is no node '%s' in vdi.conf",
+                         call->match.params[0]);
+        return;
+    }
+    t = calloc(1, sizeof(*t));
+    if (t) {
+        t->call = call;
+        t->dir = strdup(call->core->config->pki_dir);
+        str_copy(t->name, sizeof(t->name), node->name);
+    }
+    if (!t || !t->dir || workers_post(call->core->store_worker, ticket_work, ticket_done, t) < 0) {
+        call_refuse_with(call, EBUSY, "", "no memory, or the worker is busy");
+        if (t)
+            free(t->dir);
+        free(t);
+    }
 }
