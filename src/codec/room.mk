@@ -15,6 +15,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/job_codec.c src/codec/job_codec.h \
     src/codec/json.h \
     src/codec/link_codec.c src/codec/link_codec.h \
+    src/codec/node_config.c src/codec/node_config.h \
     src/codec/noun_codec.c src/codec/noun_codec.h \
     src/codec/request.c src/codec/request.h \
     src/codec/request_input.c src/codec/request_input.h \

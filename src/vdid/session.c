@@ -163,6 +163,12 @@ static void send_inventory(struct session *s, uint64_t op)
     buf_done(&body);
 }
 
+void session_inventory(struct session *s)
+{
+    if (s->conn)
+        send_inventory(s, 0);
+}
+
 static void on_connected(void *arg, struct link_conn *conn)
 {
     struct session *s = arg;

@@ -38,6 +38,8 @@ bool session_is_connected(const struct session *s);
 /* The order `op` is finished: code 0 or a positive errno; body may be NULL. */
 void session_done(struct session *s, uint64_t op, struct vdi_instance_id id, int code,
                   const char *reason, const char *body_json);
+/* Tells the whole inventory anew. */
+void session_inventory(struct session *s);
 /* An instance changed by itself: a site report with its `state`. */
 void session_state(struct session *s, struct vdi_instance_id id, const char *report_json);
 
