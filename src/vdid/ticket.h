@@ -8,6 +8,8 @@
 #ifndef VDID_TICKET_H
 #define VDID_TICKET_H
 
+#include <stdint.h>
+
 #include "base/buf.h"
 
 struct ticket {
