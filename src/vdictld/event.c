@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,13 +137,15 @@ struct txn *txn_new(struct events *ev)
     return txn;
 }
 
-static struct change *change_new(enum noun_id noun, uint64_t id, const char *key, const void *event)
+static int change_new(enum noun_id noun, uint64_t id, const char *key, const void *event,
+                      struct change **ret, struct vdi_error *err)
 {
     struct change *c = calloc(1, sizeof(*c));
     struct buf body = BUF_INIT(EVENT_BODY_MAX);
+    char limit[32];
 
     if (!c)
-        return NULL;
+        return error_set(err, ENOMEM, "", "out of memory");
     c->noun = noun;
     c->id = id;
     c->time_usec = nouns[noun].event_time(event);
@@ -151,11 +154,15 @@ static struct change *change_new(enum noun_id noun, uint64_t id, const char *key
     if (body.failed || !c->key) {
         buf_done(&body);
         change_free(c);
-        return NULL;
+        error_set(err, EFBIG, "body", "there is too much in this request to be written down");
+        snprintf(limit, sizeof(limit), "%u bytes", EVENT_BODY_MAX);
+        error_hint(err, limit, "keep data in files");
+        return -EFBIG;
     }
     c->body = buf_take(&body, &c->body_len);
     str_copy(c->type, sizeof(c->type), nouns[noun].event_name(event));
-    return c;
+    *ret = c;
+    return 0;
 }
 
 /* The new object, staged. */
@@ -184,15 +191,14 @@ static int change_stage(struct events *ev, struct change *c, const void *event,
 int txn_add(struct txn *txn, enum noun_id noun, uint64_t id, const char *key, const void *event,
             struct vdi_error *err)
 {
-    struct change *c;
-    int r = 0;
+    struct change *c = NULL;
+    int r;
 
     if (txn->ev->n_waiting >= WAITING_TXN_MAX)
         return error_set(err, EBUSY, "", "the store is behind: too many changes are waiting");
-    c = change_new(noun, id, key, event);
-    if (!c)
-        return error_set(err, ENOMEM, "", "out of memory, or an event of more than %u bytes",
-                         EVENT_BODY_MAX);
+    r = change_new(noun, id, key, event, &c, err);
+    if (r < 0)
+        return r;
     if (nouns[noun].apply)
         r = change_stage(txn->ev, c, event, err);
     if (r < 0) {

@@ -201,6 +201,10 @@ void handle_job_extend(struct call *call)
         return;
     }
     spec->time_limit_sec += ask.seconds;
+    if (spec->time_limit_sec > field_find(job_spec_fields, "time_limit_sec")->max) {
+        call_refuse_with(call, ERANGE, "seconds", "no time limit is that long");
+        return;
+    }
     if (submit_check_time(call, spec, &err) < 0) {
         call_refuse(call, &err);
         return;

@@ -106,7 +106,9 @@ static void published(void *arg, const struct published *p)
 
 static size_t collect(void *arg, struct events_extra **ret)
 {
-    return idem_collect(((struct core *)arg)->idem, ret);
+    struct core *core = arg;
+
+    return idem_collect(core->idem, events_table(core->events, NOUN_JOB), ret);
 }
 
 static void restore(void *arg, const struct vdi_store_object *row)
