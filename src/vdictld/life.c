@@ -30,7 +30,7 @@
 struct run {
     struct core *core;
     uint64_t id;
-    bool busy;            /* an operation or a transaction of ours is under way */
+    unsigned busy;        /* operations and transactions of ours that are under way */
     struct source *again; /* look once more: a retry, or the boot timeout */
     struct limit *limit;  /* the time limit of its job, while it is bound */
 };
@@ -105,7 +105,7 @@ static void run_drop(struct core *core, uint64_t id)
     struct run *run = hash_get_u64(core->life->runs, id);
 
     if (!run || run->busy)
-        return; /* whoever is busy with it drops it */
+        return; /* the last one that is busy with it drops it */
     hash_remove_u64(core->life->runs, id);
     run_free(run);
 }
@@ -121,7 +121,7 @@ static void committed(void *arg, int result, const struct vdi_error *err)
 {
     struct run *run = arg;
 
-    run->busy = false;
+    run->busy--;
     if (result < 0)
         retry(run); /* the store could not: the state is as it was, so do it again */
     else
@@ -135,7 +135,7 @@ static void commit_or_retry(struct run *run, struct txn *txn, int r)
         retry(run);
         return;
     }
-    run->busy = true;
+    run->busy++;
     txn_commit(txn, committed, run);
 }
 
@@ -201,7 +201,7 @@ void life_end_job(struct core *core, uint64_t id, enum job_state final, const ch
         return;
     }
     if (run) {
-        run->busy = true;
+        run->busy++;
         txn_commit(txn, committed, run);
     } else {
         txn_commit(txn, NULL, NULL);
@@ -224,7 +224,7 @@ static void start_done(void *arg, int result, const char *json, const struct vdi
     const struct instance *in = core_instance_staged(run->core, run->id);
     const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
 
-    run->busy = false;
+    run->busy--;
     if (!in || in->state != INSTANCE_REQUESTED) {
         act(run); /* it was cancelled, or is ready already */
     } else if (result >= 0) {
@@ -263,7 +263,7 @@ static void start_with(struct run *run, const struct job *job, const char *paylo
     spec.epoch = events_epoch(run->core->events);
     spec.image = t->image;
     spec.spec_json = json.data;
-    run->busy = true;
+    run->busy++;
     site_start(run->core->site, &spec, start_done, run);
     buf_done(&json);
 }
@@ -276,7 +276,7 @@ static void script_read(void *arg, const struct archive_query *q)
     const struct job *job = in ? core_job(run->core, in->job) : NULL;
     struct job_event event = {0};
 
-    run->busy = false;
+    run->busy--;
     if (!job || in->state != INSTANCE_REQUESTED) {
         act(run);
     } else if (q->result < 0 || !q->n_rows ||
@@ -311,7 +311,7 @@ static void act_requested(struct run *run, const struct instance *in)
     if (archive_ask(run->core, &q) < 0)
         retry(run);
     else
-        run->busy = true;
+        run->busy++;
 }
 
 static void act_building(struct run *run, const struct instance *in)
@@ -369,9 +369,11 @@ static void stop_done(void *arg, int result, const char *json, const struct vdi_
     struct txn *txn;
     int r;
 
-    run->busy = false;
-    if (!in || in->state != INSTANCE_STOPPING)
+    run->busy--;
+    if (!in || in->state != INSTANCE_STOPPING) {
+        act(run);
         return;
+    }
     if (result < 0 && result != -ENOENT) {
         log_warning("instance %" PRIu64 " on %s could not be stopped: %s", in->id, in->node,
                     err->detail);
@@ -392,7 +394,7 @@ static void act_stopping(struct run *run, const struct instance *in)
 {
     limit_free(run->limit);
     run->limit = NULL;
-    run->busy = true;
+    run->busy++;
     site_stop(run->core->site, in, (uint32_t)run->core->config->kill_wait_sec, stop_done, run);
 }
 
@@ -473,7 +475,8 @@ void life_start(struct core *core, uint64_t id, const char *node)
     const struct job *job = core_job_staged(core, id);
     struct txn *txn;
 
-    if (!job || job->state != JOB_PENDING)
+    /* The planner knows what is published: a hold or an update on its way makes this void. */
+    if (!job || job->state != JOB_PENDING || job != core_job(core, id))
         return;
     txn = txn_new(core->events);
     if (txn && alloc(core, txn, job, node) >= 0)
@@ -482,27 +485,42 @@ void life_start(struct core *core, uint64_t id, const char *node)
         txn_abort(txn);
 }
 
+/* How a job ends whose instance ended by itself. */
+static enum job_state lost_final(struct core *core, const struct job *job,
+                                 const struct site_report *report)
+{
+    bool configuring = job->state == JOB_CONFIGURING;
+
+    if (report->exited && !report->failed)
+        return report->exit_code || report->exit_signal ? JOB_FAILED : JOB_COMPLETED;
+    if (report->failed || configuring)
+        return fate(core, job, configuring ? JOB_BOOT_FAIL : JOB_NODE_FAIL);
+    return job->spec->kind == JOB_BATCH ? JOB_FAILED : JOB_COMPLETED;
+}
+
 /* The instance is no longer there although nobody stopped it. */
 static void lost(struct core *core, const struct instance *in, const struct site_report *report)
 {
     const struct job *job = core_job_staged(core, in->job);
+    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
     struct job_event event = core_job_event(core, JOB_EVENT_FINISH, CORE_SELF, report->reason);
     struct run *run = run_get(core, in->id);
     struct txn *txn;
+    int r;
 
     if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING)
         return;
-    if (report->failed || job->state == JOB_CONFIGURING)
-        event.final =
-            fate(core, job, job->state == JOB_CONFIGURING ? JOB_BOOT_FAIL : JOB_NODE_FAIL);
-    else if (report->exited)
-        event.final = report->exit_code || report->exit_signal ? JOB_FAILED : JOB_COMPLETED;
-    else
-        event.final = job->spec->kind == JOB_BATCH ? JOB_FAILED : JOB_COMPLETED;
+    event.final = lost_final(core, job, report);
     event.exit_code = report->exit_code;
     event.exit_signal = report->exit_signal;
     txn = txn_new(core->events);
-    commit_or_retry(run, txn, txn ? finish_with(core, txn, job->id, &event, NULL) : -ENOMEM);
+    r = txn ? 0 : -ENOMEM;
+    /* A script that has ended did run, also when it was over before we heard of its start. */
+    if (r >= 0 && job->state == JOB_CONFIGURING && report->exited && !report->failed)
+        r = core_add_job(txn, job->id, &start, NULL);
+    if (r >= 0)
+        r = finish_with(core, txn, job->id, &event, NULL);
+    commit_or_retry(run, txn, r);
 }
 
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
@@ -534,9 +552,11 @@ static void polled(void *arg, int result, const char *json, const struct vdi_err
     const struct instance *in = core_instance_staged(run->core, run->id);
     struct site_report report = {0};
 
-    run->busy = false;
-    if (!in)
+    run->busy--;
+    if (!in) {
+        act(run);
         return;
+    }
     if (result == -ENOENT && in->state != INSTANCE_REQUESTED && in->state != INSTANCE_STOPPING) {
         report.failed = true;
         str_copy(report.reason, sizeof(report.reason), "its instance was gone after a restart");
@@ -566,7 +586,7 @@ void life_recover(struct core *core)
         run = run_get(core, in->id);
         if (!run)
             continue;
-        run->busy = true;
+        run->busy++;
         site_poll(core->site, in, polled, run);
     }
 }
