@@ -31,6 +31,7 @@ struct run {
     struct core *core;
     uint64_t id;
     unsigned busy;        /* operations and transactions of ours that are under way */
+    bool ask;             /* what the site told was not kept: ask it before going on */
     struct source *again; /* look once more: a retry, or the boot timeout */
     struct limit *limit;  /* the time limit of its job, while it is bound */
 };
@@ -41,6 +42,7 @@ struct life {
 };
 
 static void act(struct run *run);
+static void ask_site(struct run *run);
 
 static void act_again(void *arg)
 {
@@ -115,6 +117,13 @@ static void retry(struct run *run)
     source_rearm(run->again, RETRY_USEC);
 }
 
+/* The transaction may have held what a site tells once only: ready, gone. */
+static void ask_and_retry(struct run *run)
+{
+    run->ask = true;
+    retry(run);
+}
+
 /* ---- transactions of our own ---- */
 
 static void committed(void *arg, int result, const struct vdi_error *err)
@@ -123,7 +132,7 @@ static void committed(void *arg, int result, const struct vdi_error *err)
 
     run->busy--;
     if (result < 0)
-        retry(run); /* the store could not: the state is as it was, so do it again */
+        ask_and_retry(run); /* the store could not: the state is as it was, so do it again */
     else
         act(run);
 }
@@ -132,7 +141,7 @@ static void commit_or_retry(struct run *run, struct txn *txn, int r)
 {
     if (r < 0) {
         txn_abort(txn);
-        retry(run);
+        ask_and_retry(run);
         return;
     }
     run->busy++;
@@ -408,6 +417,10 @@ static void act(struct run *run)
         run_drop(run->core, run->id);
         return;
     }
+    if (run->ask) {
+        ask_site(run);
+        return;
+    }
     switch (in->state) {
     case INSTANCE_REQUESTED:
         act_requested(run, in);
@@ -475,9 +488,9 @@ void life_start(struct core *core, uint64_t id, const char *node)
     const struct job *job = core_job_staged(core, id);
     struct txn *txn;
 
-    /* The planner knows what is published: a hold or an update on its way makes this void. */
-    if (!job || job->state != JOB_PENDING || job != core_job(core, id))
-        return;
+    if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
+        core_node_staged(core, node) != core_node(core, node))
+        return; /* a change is on its way: the planner hears of it and decides again */
     txn = txn_new(core->events);
     if (txn && alloc(core, txn, job, node) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
@@ -485,17 +498,34 @@ void life_start(struct core *core, uint64_t id, const char *node)
         txn_abort(txn);
 }
 
-/* How a job ends whose instance ended by itself. */
-static enum job_state lost_final(struct core *core, const struct job *job,
-                                 const struct site_report *report)
+/* How a job ends whose instance went by itself. A script that says how it ended did run. */
+static enum job_state final_of(const struct core *core, const struct job *job,
+                               const struct site_report *report)
 {
-    bool configuring = job->state == JOB_CONFIGURING;
-
     if (report->exited && !report->failed)
         return report->exit_code || report->exit_signal ? JOB_FAILED : JOB_COMPLETED;
-    if (report->failed || configuring)
-        return fate(core, job, configuring ? JOB_BOOT_FAIL : JOB_NODE_FAIL);
+    if (job->state == JOB_CONFIGURING)
+        return fate(core, job, JOB_BOOT_FAIL);
+    if (report->failed)
+        return fate(core, job, JOB_NODE_FAIL);
     return job->spec->kind == JOB_BATCH ? JOB_FAILED : JOB_COMPLETED;
+}
+
+/* The end of a short script overtook the word that its instance was ready. */
+static int add_start(struct core *core, struct txn *txn, const struct job *job,
+                     const struct instance *in)
+{
+    struct instance_event ready = core_instance_event(core, INSTANCE_EVENT_READY, "");
+    struct instance_event bind = core_instance_event(core, INSTANCE_EVENT_BIND, "");
+    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
+    uint64_t id = in->id;
+    int r = 0;
+
+    if (in->state != INSTANCE_READY)
+        r = core_add_instance(txn, id, &ready, NULL);
+    if (r >= 0)
+        r = core_add_instance(txn, id, &bind, NULL);
+    return r < 0 ? r : core_add_job(txn, job->id, &start, NULL);
 }
 
 /* The instance is no longer there although nobody stopped it. */
@@ -510,17 +540,14 @@ static void lost(struct core *core, const struct instance *in, const struct site
 
     if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING)
         return;
-    event.final = lost_final(core, job, report);
+    event.final = final_of(core, job, report);
     event.exit_code = report->exit_code;
     event.exit_signal = report->exit_signal;
     txn = txn_new(core->events);
     r = txn ? 0 : -ENOMEM;
-    /* A script that has ended did run, also when it was over before we heard of its start. */
     if (r >= 0 && job->state == JOB_CONFIGURING && report->exited && !report->failed)
-        r = core_add_job(txn, job->id, &start, NULL);
-    if (r >= 0)
-        r = finish_with(core, txn, job->id, &event, NULL);
-    commit_or_retry(run, txn, r);
+        r = add_start(core, txn, job, in);
+    commit_or_retry(run, txn, r < 0 ? r : finish_with(core, txn, in->job, &event, NULL));
 }
 
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
@@ -544,7 +571,7 @@ void life_instance_event(struct core *core, struct vdi_instance_id id, const cha
         lost(core, in, &report);
 }
 
-/* ---- after a restart ---- */
+/* ---- asking the site: after a restart, or a commit that failed ---- */
 
 static void polled(void *arg, int result, const char *json, const struct vdi_error *err)
 {
@@ -559,17 +586,24 @@ static void polled(void *arg, int result, const char *json, const struct vdi_err
     }
     if (result == -ENOENT && in->state != INSTANCE_REQUESTED && in->state != INSTANCE_STOPPING) {
         report.failed = true;
-        str_copy(report.reason, sizeof(report.reason), "its instance was gone after a restart");
+        str_copy(report.reason, sizeof(report.reason), "its instance is gone");
         lost(run->core, in, &report);
     } else if (result >= 0 && json && site_report_decode(json, &report, NULL) >= 0 &&
                report.state == SITE_STATE_READY &&
                (in->state == INSTANCE_REQUESTED || in->state == INSTANCE_BUILDING)) {
         one_event(run, INSTANCE_EVENT_READY, "");
-    } else if (result >= 0 && report.state == SITE_STATE_GONE) {
+    } else if (result >= 0 && report.state == SITE_STATE_GONE && in->state != INSTANCE_STOPPING) {
         lost(run->core, in, &report);
     } else {
         act(run); /* also when the site can't be asked: every act is safe to repeat */
     }
+}
+
+static void ask_site(struct run *run)
+{
+    run->ask = false;
+    run->busy++;
+    site_poll(run->core->site, core_instance(run->core, run->id), polled, run);
 }
 
 void life_recover(struct core *core)
@@ -586,7 +620,6 @@ void life_recover(struct core *core)
         run = run_get(core, in->id);
         if (!run)
             continue;
-        run->busy++;
-        site_poll(core->site, in, polled, run);
+        ask_site(run);
     }
 }

@@ -147,7 +147,14 @@ static void tell_all(struct core *core)
 {
     struct table *jobs = events_table(core->events, NOUN_JOB);
     struct table *nodes = events_table(core->events, NOUN_NODE);
+    struct table *instances = events_table(core->events, NOUN_INSTANCE);
 
+    for (size_t i = 0; i < table_end(instances); i++) {
+        const struct instance *in = table_at(instances, i) ? table_at(instances, i)->pub : NULL;
+
+        if (in && in->state == INSTANCE_GONE)
+            sweep_later(core, NOUN_INSTANCE, in->id, NULL);
+    }
     for (size_t i = 0; i < table_end(nodes); i++)
         if (table_at(nodes, i))
             queue_node(core->queue, table_at(nodes, i)->pub);

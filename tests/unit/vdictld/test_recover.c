@@ -479,11 +479,53 @@ static void damage_anywhere(void **state)
     }
 }
 
+static void snapshot_done(void *arg, int result, const struct vdi_error *err)
+{
+    assert_int_equal(result, 0);
+    ((struct memory_events *)arg)->n_pending--;
+}
+
+static void snapshot_now(void *arg, int result, const struct vdi_error *err)
+{
+    struct memory_events *m = arg;
+
+    assert_int_equal(events_snapshot(m->events, 0, snapshot_done, m), 0);
+}
+
+/* As a stop does: what shares the barrier's batch is durable and not yet published. */
+static void a_snapshot_in_the_middle_of_a_batch(void **state)
+{
+    struct memory_events m;
+    uint64_t ids[3];
+
+    srand(9);
+    memory_events_new(&m);
+    for (int i = 0; i < 3; i++) {
+        struct txn *txn = txn_new(m.events);
+
+        ids[i] = events_next_id(m.events, NOUN_JOB);
+        assert_int_equal(add_job(txn, ids[i], JOB_EVENT_SUBMIT), 0);
+        memory_events_commit(&m, txn, NULL);
+        if (i != 0)
+            continue;
+        m.n_pending++;
+        txn_commit(txn_new(m.events), snapshot_now, &m);
+    }
+    memory_events_wait(&m);
+    assert_int_equal(m.store.appends, 1); /* else this tried nothing */
+    assert_true(m.store.snapshot_seq > 0);
+    memory_events_restart(&m);
+    for (int i = 0; i < 3; i++)
+        assert_non_null(memory_events_pub(&m, NOUN_JOB, ids[i], NULL));
+    memory_events_done(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_after_a_restart),
         cmocka_unit_test(equal_with_failures),
+        cmocka_unit_test(a_snapshot_in_the_middle_of_a_batch),
         cmocka_unit_test(damage_in_the_middle),
         cmocka_unit_test(damage_of_a_submit),
         cmocka_unit_test(damage_anywhere),
