@@ -237,7 +237,8 @@ struct vdi_auth_ops {
     /* [required] Once, on the loop, at start and at reconfigure. */
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
                 const struct vdi_setting_value *settings, size_t n_settings, struct vdi_error *err);
-    /* [required] On a worker. Fills principal (groups are the host's work) or returns
+    /* [required] On a worker. Fills principal (groups are the host's work, and in realm
+     * "unix" the name of uid if it is left "": never ask NSS here) or returns
      * -EACCES (bad), -EKEYEXPIRED, -EKEYREJECTED (replayed), -EAGAIN (service away).
      * `ret_id` (128 bytes) gets the credential's id if it can be revoked, else "". */
     int (*verify)(void *auth, const struct vdi_auth_request *request, int64_t deadline_usec,

@@ -79,3 +79,10 @@ UNIT_TESTS += tests/unit/vdictld/test_limit
 tests_unit_vdictld_test_limit_SOURCES = tests/unit/vdictld/test_limit.c
 tests_unit_vdictld_test_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_limit_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+VDICTLD_TESTS = \
+    tests/t6000-golden.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/data/golden.tsv
+if HAVE_PYTHON3
+TESTS += $(VDICTLD_TESTS)
+endif
