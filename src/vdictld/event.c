@@ -486,9 +486,9 @@ static void flush(struct events *ev)
     b->id_reserve = id_reserve(ev);
     r = workers_post(ev->worker, batch_work, batch_done, b);
     if (r < 0) {
-        b->result = error_set(&b->err, -r, "", "%s",
-                              r == -ESHUTDOWN ? "the controller is stopping"
-                                              : "the store's queue is full");
+        b->result =
+            error_set(&b->err, -r, "", "%s",
+                      r == -ESHUTDOWN ? "the controller is stopping" : "the store's queue is full");
         batch_done(b, false);
     }
 }
