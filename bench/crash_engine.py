@@ -103,8 +103,8 @@ class Client:
 
 
 class Engine:
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, alive):
+        self.path, self.alive = path, alive
         self.epoll = select.epoll()
         self.clients = {}
         self.timers, self.n_timers = [], 0
@@ -127,8 +127,9 @@ class Engine:
         del self.clients[client.sock.fileno()]
 
     def run(self):
-        """Until every script has ended."""
+        """Until every script has ended; alive() raises when there is no more to wait for."""
         while self.running:
+            self.alive()
             wait = self.timers[0][0] - time.monotonic() if self.timers else 1
             for fd, _ in self.epoll.poll(max(0, min(wait, 1))):
                 if fd in self.clients:

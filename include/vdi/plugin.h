@@ -145,6 +145,8 @@ struct vdi_store_batch {
 struct vdi_store_damage {
     const char *place;  /* "event 4711", "page 12 of vdi.db" */
     const char *reason; /* "checksum differs" */
+    /* Events that can't be read here, both included; 0: it is not about events. */
+    uint64_t first_seq, last_seq;
 };
 
 struct vdi_store_loader {
@@ -161,6 +163,7 @@ struct vdi_store_summary {
     uint64_t last_seq;     /* highest seq ever seen, readable or not */
     uint64_t id_reserve;
     bool damaged;
+    bool lost; /* events may be missing: not all of the log behind the snapshot used could be read */
 };
 
 struct vdi_store_query {
@@ -175,8 +178,9 @@ struct vdi_store_query {
 };
 
 /*
- * All store ops run on one worker thread of vdictld, never two at a time,
- * and may block. `dsn` is what follows "sqlite:" or "pgsql:" in `store =`.
+ * All store ops run on worker threads of vdictld and may block. snapshot_write
+ * may run at the same time as append, lease and the queries (never two
+ * snapshots); all others run never two at a time. `dsn` is what follows "sqlite:" or "pgsql:" in `store =`.
  */
 struct vdi_store_ops {
     /* [required] Opens or creates. A store of a newer schema: -EPROTO, untouched,
@@ -196,7 +200,7 @@ struct vdi_store_ops {
      * -EROFS, -EIO: nothing of it is kept, the next append may succeed. */
     int (*append)(void *store, const struct vdi_store_batch *batch, struct vdi_error *err);
     /* [required] Writes a snapshot that stands for all events up to seq. `next` returns 1
-     * and a row, 0 at the end. The former snapshot stays usable until this one is durable. */
+     * and a row, 0 at the end; it is called on this thread. The former snapshot stays usable until this one is durable. */
     int (*snapshot_write)(void *store, uint64_t epoch, uint64_t seq,
                           int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
                           struct vdi_error *err);
@@ -235,7 +239,8 @@ struct vdi_auth_ops {
     /* [required] Once, on the loop, at start and at reconfigure. */
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
                 const struct vdi_setting_value *settings, size_t n_settings, struct vdi_error *err);
-    /* [required] On a worker. Fills principal (groups are the host's work) or returns
+    /* [required] On a worker. Fills principal (groups are the host's work, and in realm
+     * "unix" the name of uid if it is left "": never ask NSS here) or returns
      * -EACCES (bad), -EKEYEXPIRED, -EKEYREJECTED (replayed), -EAGAIN (service away).
      * `ret_id` (128 bytes) gets the credential's id if it can be revoked, else "". */
     int (*verify)(void *auth, const struct vdi_auth_request *request, int64_t deadline_usec,

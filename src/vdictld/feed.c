@@ -112,6 +112,16 @@ static bool wants(const struct follower *f, const struct item *item)
     return f->sees_all || str_equal(item->owner, f->who);
 }
 
+static const char reset[] = "event: reset\ndata: {}\n\n";
+
+/* Is what comes after `seq` still in the ring? */
+static bool reaches_back(const struct feed *feed, uint64_t seq)
+{
+    if (feed->n > FEED_KEEP)
+        return seq >= feed->ring[feed->n % FEED_KEEP]->seq - 1;
+    return feed->n && seq >= feed->ring[0]->seq - 1;
+}
+
 static void follow(void *arg)
 {
     struct follower *f = arg;
@@ -119,6 +129,10 @@ static void follow(void *arg)
     struct buf out = BUF_INIT(0);
     uint64_t i;
 
+    if (feed->n > FEED_KEEP && !reaches_back(feed, f->after)) { /* it read too slowly */
+        buf_append(&out, reset, sizeof(reset) - 1);
+        f->after = events_seq(feed->core->events);
+    }
     for (i = first_after(feed, f->after); i < feed->n && out.len < SEND_MAX; i++) {
         const struct item *item = feed->ring[i % FEED_KEEP];
 
@@ -233,16 +247,6 @@ void feed_publish(struct feed *feed, const struct published *p)
     }
 }
 
-static const char reset[] = "event: reset\ndata: {}\n\n";
-
-/* Is what comes after `seq` still in the ring? */
-static bool reaches_back(const struct feed *feed, uint64_t seq)
-{
-    if (feed->n > FEED_KEEP)
-        return seq >= feed->ring[feed->n % FEED_KEEP]->seq - 1;
-    return feed->n && seq >= feed->ring[0]->seq - 1;
-}
-
 static struct follower *follower_new(struct call *call, uint64_t job, uint64_t after)
 {
     struct follower *f = calloc(1, sizeof(*f));
@@ -276,7 +280,7 @@ void handle_events(struct call *call)
         call_refuse_with(call, EBUSY, "", "%d clients follow events already", FEED_CLIENTS_MAX);
         return;
     }
-    gap = last && after != now && !reaches_back(feed, after);
+    gap = last && (after > now || (after < now && !reaches_back(feed, after)));
     if (gap)
         f->after = now;
     call->core->replies[2]++;

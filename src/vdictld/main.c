@@ -148,7 +148,14 @@ static void tell_all(struct core *core)
 {
     struct table *jobs = events_table(core->events, NOUN_JOB);
     struct table *nodes = events_table(core->events, NOUN_NODE);
+    struct table *instances = events_table(core->events, NOUN_INSTANCE);
 
+    for (size_t i = 0; i < table_end(instances); i++) {
+        const struct instance *in = table_at(instances, i) ? table_at(instances, i)->pub : NULL;
+
+        if (in && in->state == INSTANCE_GONE)
+            sweep_later(core, NOUN_INSTANCE, in->id, NULL);
+    }
     for (size_t i = 0; i < table_end(nodes); i++)
         if (table_at(nodes, i))
             queue_node(core->queue, table_at(nodes, i)->pub);
@@ -229,9 +236,11 @@ static int make_parts(struct core *core, struct vdi_error *err)
 {
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
-    core->events = core->store_worker ? events_new(core->loop, core->store_worker, &core->store_ops,
-                                                   published, core)
-                                      : NULL;
+    core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
+    core->events = core->store_worker && core->snapshot_worker
+                       ? events_new(core->loop, core->store_worker, core->snapshot_worker,
+                                    &core->store_ops, published, core)
+                       : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
     core->feed = core->loop ? feed_new(core) : NULL;
@@ -320,6 +329,7 @@ static void core_done(struct core *core)
     auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
     nodelink_free(core->links);
     site_free(core->site);
+    workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
     http_server_free(core->http);
     if (core->store && core->store_ops.close)

@@ -64,6 +64,9 @@ static int build(struct issue *issue, struct vdi_principal *who, struct token_ev
     event->expire_usec =
         event->time_usec +
         (issue->ask.lifetime_sec ? issue->ask.lifetime_sec : TOKEN_DEFAULT_SEC) * USEC_PER_SEC;
+    /* Else whoever gets hold of a token could renew it for ever. */
+    if (call->expire_usec && event->expire_usec > call->expire_usec)
+        event->expire_usec = call->expire_usec;
     snprintf(event->owner, sizeof(event->owner), "%s:%s", who->realm, who->name);
     str_copy(event->scope, sizeof(event->scope), issue->ask.scope);
     str_copy(event->by, sizeof(event->by), call->who_text);
