@@ -34,16 +34,16 @@ enum link_type {
 };
 
 enum link_verb { /* of orders: operations of the site plugin, and of the node itself */
-    LINK_VERB_START,
-    LINK_VERB_STOP,
-    LINK_VERB_SUSPEND,
-    LINK_VERB_RESUME,
-    LINK_VERB_REBOOT,
-    LINK_VERB_BIND,
-    LINK_VERB_POLL,
-    LINK_VERB_SIGNAL,
-    LINK_VERB_INVENTORY, /* say everything that is there */
-    LINK_N_VERBS
+                 LINK_VERB_START,
+                 LINK_VERB_STOP,
+                 LINK_VERB_SUSPEND,
+                 LINK_VERB_RESUME,
+                 LINK_VERB_REBOOT,
+                 LINK_VERB_BIND,
+                 LINK_VERB_POLL,
+                 LINK_VERB_SIGNAL,
+                 LINK_VERB_INVENTORY, /* say everything that is there */
+                 LINK_N_VERBS
 };
 
 enum link_report_kind {
