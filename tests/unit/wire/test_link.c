@@ -269,8 +269,9 @@ static void test_reload(void **state)
     assert_true(link_tls_reload(p->server_tls, &config, &err) < 0);
     exchange(p, 10); /* those there stay */
     link_conn_close(p->at_server.conn, "come again");
-    pair_until(p, &p->at_server.frames, 2);
-    assert_int_equal(p->at_server.connected, 2);
+    pair_until(p, &p->at_server.connected, 2);
+    exchange(p, 11);
+    assert_int_equal(p->at_client.connected, 2);
 }
 
 /* ---- those that are no nodes ---- */
