@@ -37,8 +37,8 @@
 #define ALL_UP_PATIENCE_USEC (180 * USEC_PER_SEC)
 #define STREAM "00000000000000000000000000000000"
 
-static const char *const files[] = {"ca.key", "ca.crt",  "server.key", "server.crt",
-                                    "issued", "n.key",   "n.crt"};
+static const char *const files[] = {"ca.key", "ca.crt", "server.key", "server.crt",
+                                    "issued", "n.key",  "n.crt"};
 
 struct bench {
     unsigned links, seconds, heartbeat_sec;
@@ -174,8 +174,8 @@ static void start_some(void *arg)
     struct nodes *n = arg;
     struct vdi_error err = {0};
     for (int i = 0; i < 8 && n->started < n->b->links; i++, n->started++) {
-        int r = link_client_new(n->loop, n->tls, &n->config, &ops, NULL,
-                                &n->clients[n->started], &err);
+        int r =
+            link_client_new(n->loop, n->tls, &n->config, &ops, NULL, &n->clients[n->started], &err);
         if (r < 0)
             die("client", r, &err);
     }
@@ -223,10 +223,12 @@ static void server_frame(void *arg, struct link_conn *conn, const void *data, si
         return;
     }
     if (m.type == LINK_TYPE_HELLO) {
-        answer = (struct link_message){
-            .type = LINK_TYPE_WELCOME,
-            .welcome = {.protocol = 1, .heartbeat_sec = b->heartbeat_sec,
-                        .silence_sec = 3 * b->heartbeat_sec, .stream = STREAM, .first = 1}};
+        answer = (struct link_message){.type = LINK_TYPE_WELCOME,
+                                       .welcome = {.protocol = 1,
+                                                   .heartbeat_sec = b->heartbeat_sec,
+                                                   .silence_sec = 3 * b->heartbeat_sec,
+                                                   .stream = STREAM,
+                                                   .first = 1}};
         link_conn_admit(conn);
         b->up++;
     } else

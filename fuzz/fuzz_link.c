@@ -50,9 +50,8 @@ static void try_frames(const uint8_t *data, size_t size, size_t piece)
     int a = feed(data, size, size + 1, &whole), b = feed(data, size, piece, &pieces);
     if (a != b || whole.n != pieces.n || whole.frames.len != pieces.frames.len)
         abort();
-    if (whole.frames.len &&
-        (memcmp(whole.frames.data, pieces.frames.data, whole.frames.len) != 0 ||
-         memcmp(whole.frames.data, data, whole.frames.len) != 0))
+    if (whole.frames.len && (memcmp(whole.frames.data, pieces.frames.data, whole.frames.len) != 0 ||
+                             memcmp(whole.frames.data, data, whole.frames.len) != 0))
         abort();
     buf_done(&whole.frames);
     buf_done(&pieces.frames);

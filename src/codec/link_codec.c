@@ -219,8 +219,7 @@ static int take_type(json_t *object, enum link_type *ret, struct vdi_error *err)
             return 0;
         }
     }
-    return error_set(err, EINVAL, "type", "there is no message of type '%.40s'",
-                     name ? name : "");
+    return error_set(err, EINVAL, "type", "there is no message of type '%.40s'", name ? name : "");
 }
 
 static int check_texts(const struct link_message *m, struct vdi_error *err)

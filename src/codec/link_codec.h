@@ -33,7 +33,8 @@ enum link_type {
     LINK_N_TYPES
 };
 
-enum link_verb { /* of orders: operations of the site plugin, and of the node itself */
+/* Of orders: operations of the site plugin, and of the node itself. */
+enum link_verb {
     LINK_VERB_START,
     LINK_VERB_STOP,
     LINK_VERB_SUSPEND,

@@ -50,6 +50,9 @@ int link_tls_new_client(const struct link_tls_config *config, struct link_tls **
                         struct vdi_error *err);
 /* A node that has no certificate yet: trusts the CA with this SHA-256 (64 hex digits). */
 int link_tls_new_enroll(const char *ca_fingerprint, struct link_tls **ret, struct vdi_error *err);
+/* Reads key and certificate anew (they were renewed); for connections from here on. */
+int link_tls_reload(struct link_tls *tls, const struct link_tls_config *config,
+                    struct vdi_error *err);
 /* Takes `revoked`. For connections already there: link_server_recheck(). */
 void link_tls_set_revoked(struct link_tls *tls, struct pki_revoked *revoked);
 /* After the servers and clients that use it. */
@@ -132,9 +135,9 @@ struct link_client_config {
 
 /* Connects, and again after every loss, until it is freed. The first attempt is made on the
  * loop's next round. tls stays the caller's; what config points to is copied. */
-int link_client_new(struct loop *loop, struct link_tls *tls, const struct link_client_config *config,
-                    const struct link_client_ops *ops, void *arg, struct link_client **ret,
-                    struct vdi_error *err);
+int link_client_new(struct loop *loop, struct link_tls *tls,
+                    const struct link_client_config *config, const struct link_client_ops *ops,
+                    void *arg, struct link_client **ret, struct vdi_error *err);
 void link_client_free(struct link_client *client);
 void link_client_set_heartbeat(struct link_client *client, int64_t usec);
 

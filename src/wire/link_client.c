@@ -95,8 +95,8 @@ static void try_next(struct link_client *client, const char *why)
             why = strerror(-fd);
             continue;
         }
-        client->conn = link_hub_add(&client->hub, fd, to->ai_addr, (socklen_t)to->ai_addrlen,
-                                    connecting);
+        client->conn =
+            link_hub_add(&client->hub, fd, to->ai_addr, (socklen_t)to->ai_addrlen, connecting);
         if (client->conn)
             return;
         close(fd);
@@ -212,9 +212,9 @@ void link_client_set_heartbeat(struct link_client *client, int64_t usec)
         source_rearm(client->heartbeat_timer, usec);
 }
 
-int link_client_new(struct loop *loop, struct link_tls *tls, const struct link_client_config *config,
-                    const struct link_client_ops *ops, void *arg, struct link_client **ret,
-                    struct vdi_error *err)
+int link_client_new(struct loop *loop, struct link_tls *tls,
+                    const struct link_client_config *config, const struct link_client_ops *ops,
+                    void *arg, struct link_client **ret, struct vdi_error *err)
 {
     _cleanup_(link_client_freep) struct link_client *client = calloc(1, sizeof(*client));
     if (!client)
@@ -222,8 +222,7 @@ int link_client_new(struct loop *loop, struct link_tls *tls, const struct link_c
     client->ops = *ops;
     client->arg = arg;
     client->heartbeat_usec = config->heartbeat_usec ? config->heartbeat_usec : 5 * USEC_PER_SEC;
-    client->retry_min_usec =
-        config->retry_min_usec ? config->retry_min_usec : 200 * USEC_PER_MSEC;
+    client->retry_min_usec = config->retry_min_usec ? config->retry_min_usec : 200 * USEC_PER_MSEC;
     client->retry_max_usec = config->retry_max_usec ? config->retry_max_usec : 10 * USEC_PER_SEC;
     client->retry_usec = client->retry_min_usec;
     int r = link_address_split(config->address, client->host, client->port, err);

@@ -21,7 +21,7 @@
 
 #define READ_PIECE ((size_t)16 * 1024)
 #define READ_SHARE ((size_t)64 * 1024)
-#define HANDSHAKE_SHARE_USEC (5 * USEC_PER_MSEC)
+#define HANDSHAKE_SHARE_USEC (3 * USEC_PER_MSEC)
 
 /* ---- ends ---- */
 
@@ -99,8 +99,7 @@ static void block(struct link_conn *conn)
 {
     conn->is_blocked = true;
     if (!conn->writable)
-        conn->writable =
-            loop_fd(conn->hub->loop, conn->fd, LOOP_WRITE, link_conn_on_fd, conn);
+        conn->writable = loop_fd(conn->hub->loop, conn->fd, LOOP_WRITE, link_conn_on_fd, conn);
     if (!conn->writable)
         link_conn_fail(conn, "no memory");
 }
@@ -255,7 +254,7 @@ static void handshake(struct link_conn *conn)
     struct link_hub *hub = conn->hub;
     int64_t begin = loop_monotonic_usec(hub->loop);
     if (hub->handshake_spent_usec > HANDSHAKE_SHARE_USEC)
-        return; /* the socket stays readable: it comes again */
+        return;
     ERR_clear_error();
     errno = 0;
     int n = SSL_do_handshake(conn->ssl);
@@ -267,8 +266,6 @@ static void handshake(struct link_conn *conn)
         else if (conn->is_blocked)
             unblock(conn);
     }
-    if (hub->handshake_spent_usec == 0)
-        source_rearm(hub->work_timer, 0); /* the round's end sets it back */
     hub->handshake_spent_usec += 1 + loop_monotonic_usec(hub->loop) - begin;
 }
 
@@ -305,6 +302,8 @@ void link_conn_start(struct link_conn *conn)
 void link_conn_on_fd(void *arg, int fd, unsigned events)
 {
     struct link_conn *conn = arg;
+    if (!link_hub_has_time(conn->hub))
+        return;
     switch (conn->state) {
     case LINK_CONNECTING:
         tcp_connected(conn);

@@ -51,8 +51,8 @@ static int take_header(struct feed *f)
     d->header_len += (unsigned)n;
     if (d->header_len < LINK_HEADER_LEN)
         return 0;
-    d->size = (size_t)d->header[0] << 24 | (size_t)d->header[1] << 16 |
-              (size_t)d->header[2] << 8 | d->header[3];
+    d->size = (size_t)d->header[0] << 24 | (size_t)d->header[1] << 16 | (size_t)d->header[2] << 8 |
+              d->header[3];
     return d->size > *f->limit ? -EMSGSIZE : 1;
 }
 

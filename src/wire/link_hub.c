@@ -16,6 +16,8 @@
 #include "wire/link_internal.h"
 
 #define LINGER_USEC USEC_PER_SEC
+/* Reading of a round; what it brings about is written on top of that. */
+#define ROUND_SHARE_USEC (5 * USEC_PER_MSEC)
 #define SWEEP_MIN_USEC (10 * USEC_PER_MSEC)
 
 static void on_work(void *arg);
@@ -40,8 +42,8 @@ static void set_limits(struct link_limits *to, const struct link_limits *from)
 /* A deadline is met within an eighth of it, and within a second. */
 static int64_t sweep_period_usec(const struct link_limits *limits)
 {
-    int64_t usec = limits->handshake_usec < limits->silent_usec ? limits->handshake_usec
-                                                                : limits->silent_usec;
+    int64_t usec =
+        limits->handshake_usec < limits->silent_usec ? limits->handshake_usec : limits->silent_usec;
     usec /= 8;
     if (usec < SWEEP_MIN_USEC)
         return SWEEP_MIN_USEC;
@@ -92,10 +94,10 @@ static bool is_pending(const struct link_conn *conn)
 void link_hub_file(struct link_conn *conn)
 {
     struct link_hub *hub = conn->hub;
-    struct list *list = is_pending(conn)                  ? &hub->pending
-                        : conn->state == LINK_ADMITTED    ? &hub->admitted
-                        : conn->state == LINK_ENDING      ? &hub->ending
-                                                          : &hub->lingering;
+    struct list *list = is_pending(conn)               ? &hub->pending
+                        : conn->state == LINK_ADMITTED ? &hub->admitted
+                        : conn->state == LINK_ENDING   ? &hub->ending
+                                                       : &hub->lingering;
     list_remove(&conn->link);
     list_append(list, &conn->link);
 }
@@ -134,6 +136,16 @@ void link_hub_work(struct link_conn *conn)
     list_append(&hub->work, &conn->work);
 }
 
+bool link_hub_has_time(struct link_hub *hub)
+{
+    int64_t now = loop_monotonic_usec(hub->loop);
+    if (hub->round_usec == 0) {
+        hub->round_usec = now;
+        source_rearm(hub->work_timer, 0); /* ends the round */
+    }
+    return now - hub->round_usec < ROUND_SHARE_USEC;
+}
+
 static void end_conn(struct link_conn *conn)
 {
     struct link_hub *hub = conn->hub;
@@ -161,7 +173,7 @@ static void on_work(void *arg)
 {
     struct link_hub *hub = arg;
     struct list now = LIST_INIT(now);
-    hub->handshake_spent_usec = 0;
+    hub->round_usec = hub->handshake_spent_usec = 0;
     while (!list_is_empty(&hub->work)) {
         struct list *it = hub->work.next;
         list_remove(it);
@@ -191,7 +203,7 @@ static void on_sweep(void *arg)
     struct link_conn *conn;
     while ((conn = overdue(&hub->pending, now - hub->limits.handshake_usec)))
         link_conn_fail(conn, "the %s took longer than %lld ms",
-                       conn->state == LINK_CONNECTING   ? "connection"
+                       conn->state == LINK_CONNECTING  ? "connection"
                        : conn->state == LINK_HANDSHAKE ? "TLS handshake"
                                                        : "hello",
                        (long long)(hub->limits.handshake_usec / USEC_PER_MSEC));

@@ -23,8 +23,8 @@ enum link_state {
     LINK_HANDSHAKE,  /* TLS */
     LINK_HELLO,      /* the peer is known, its hello is not yet accepted */
     LINK_ADMITTED,
-    LINK_ENDING,  /* the owner is told next, then it lingers or goes */
-    LINK_LINGER,  /* what is queued goes out, then we wait for the peer to close */
+    LINK_ENDING, /* the owner is told next, then it lingers or goes */
+    LINK_LINGER, /* what is queued goes out, then we wait for the peer to close */
 };
 
 struct link_hub;
@@ -69,6 +69,7 @@ struct link_hub {
     unsigned n_pending, n_conns;
     struct list work;
     struct source *work_timer, *sweep_timer;
+    int64_t round_usec;           /* when this round began for the hub; 0: not yet */
     int64_t handshake_spent_usec; /* in this round */
     void *owner;
     void (*known)(void *owner, struct link_conn *conn); /* LINK_HELLO has been reached */
@@ -117,6 +118,8 @@ struct link_conn *link_hub_add(struct link_hub *hub, int fd, const struct sockad
 void link_hub_file(struct link_conn *conn);
 /* The hub's work comes to it before the loop waits again. */
 void link_hub_work(struct link_conn *conn);
+/* False when this round has had its share: the sockets stay ready and come again. */
+bool link_hub_has_time(struct link_hub *hub);
 void link_hub_recheck(struct link_hub *hub);
 
 /* ---- link_conn.c ---- */

@@ -19,7 +19,7 @@
 #include "base/time.h"
 #include "wire/link_internal.h"
 
-#define ACCEPTS_PER_ROUND 64
+#define ACCEPTS_PER_ROUND 16
 #define BACKLOG 4096
 #define REST_USEC (50 * USEC_PER_MSEC)
 
@@ -74,8 +74,7 @@ static void listen_again(void *arg)
 {
     struct link_server *server = arg;
     if (!server->listener)
-        server->listener =
-            loop_fd(server->hub.loop, server->fd, LOOP_READ, on_acceptable, server);
+        server->listener = loop_fd(server->hub.loop, server->fd, LOOP_READ, on_acceptable, server);
     if (!server->listener)
         source_rearm(server->resume_timer, REST_USEC);
 }
@@ -160,8 +159,7 @@ static int open_listener(const char *address, struct vdi_error *err)
             : 0;
     freeaddrinfo(found);
     if (r < 0)
-        return error_set(err, r, "address", "%s cannot be listened on: %s.", address,
-                         strerror(-r));
+        return error_set(err, r, "address", "%s cannot be listened on: %s.", address, strerror(-r));
     return TAKE_FD(fd);
 }
 

@@ -85,13 +85,20 @@ static int use_own(struct link_tls *tls, const struct link_tls_config *config,
         r = pki_read_cert(config->cert_file, &cert, err);
     if (r < 0)
         return r;
-    if (SSL_CTX_use_certificate(tls->ctx, cert) != 1 ||
-        SSL_CTX_use_PrivateKey(tls->ctx, key) != 1 || SSL_CTX_check_private_key(tls->ctx) != 1) {
+    /* Looked at before anything is replaced: a reload that fails leaves the old pair. */
+    if (X509_check_private_key(cert, key) != 1 || SSL_CTX_use_certificate(tls->ctx, cert) != 1 ||
+        SSL_CTX_use_PrivateKey(tls->ctx, key) != 1) {
         ERR_clear_error();
         return error_set(err, EINVAL, config->key_file, "%s is not the key of %s.",
                          config->key_file, config->cert_file);
     }
     return 0;
+}
+
+int link_tls_reload(struct link_tls *tls, const struct link_tls_config *config,
+                    struct vdi_error *err)
+{
+    return use_own(tls, config, err);
 }
 
 static int trust_ca(struct link_tls *tls, const struct link_tls_config *config,
@@ -117,7 +124,7 @@ static int verify_node(int ok, X509_STORE_CTX *ctx)
     const SSL *ssl = X509_STORE_CTX_get_ex_data(ctx, SSL_get_ex_data_X509_STORE_CTX_idx());
     const struct link_tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     struct pki_cert_info info;
-    if (!ok || X509_STORE_CTX_get_error_depth(ctx) != 0)
+    if (!ok || !tls->revoked || X509_STORE_CTX_get_error_depth(ctx) != 0)
         return ok;
     if (pki_cert_info(X509_STORE_CTX_get_current_cert(ctx), &info) < 0 ||
         !pki_revoked_has(tls->revoked, info.serial))
@@ -128,8 +135,7 @@ static int verify_node(int ok, X509_STORE_CTX *ctx)
 
 void link_tls_ask(struct link_tls *tls, bool is_must)
 {
-    SSL_CTX_set_verify(tls->ctx,
-                       SSL_VERIFY_PEER | (is_must ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+    SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER | (is_must ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
                        verify_node);
 }
 
@@ -276,8 +282,8 @@ int link_tls_peer(const struct link_tls *tls, SSL *ssl, char *ret, size_t size)
     X509 *cert = SSL_get0_peer_certificate(ssl);
     if (!cert)
         return 0;
-    if (SSL_get_verify_result(ssl) != X509_V_OK || link_tls_objection(tls, ssl) ||
-        pki_cert_info(cert, &info) < 0)
+    if (SSL_get_verify_result(ssl) != X509_V_OK || pki_cert_info(cert, &info) < 0 ||
+        object(tls, &info))
         return -EKEYREJECTED;
     str_copy(ret, size, info.name);
     return 1;

@@ -81,8 +81,8 @@ static X509 *sign_draft(const struct draft *d)
     if (X509_set_version(cert, X509_VERSION_3) != 1 || !set_serial(cert) ||
         !set_time(X509_getm_notBefore(cert), d->now_sec - BACKDATE_SEC) ||
         !set_time(X509_getm_notAfter(cert), end_sec) ||
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)d->name,
-                                   -1, -1, 0) != 1 ||
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)d->name, -1,
+                                   -1, 0) != 1 ||
         X509_set_issuer_name(cert, d->issuer ? X509_get_subject_name(d->issuer) : subject) != 1 ||
         X509_set_pubkey(cert, d->subject_key) != 1 || !add_extensions(cert, d) ||
         X509_sign(cert, d->issuer_key, EVP_sha256()) <= 0)
@@ -204,8 +204,7 @@ static int save_key(int dir_fd, const char *name, EVP_PKEY *key, bool replace,
     return r;
 }
 
-static int save_cert(int dir_fd, const char *name, X509 *cert, bool replace,
-                     struct vdi_error *err)
+static int save_cert(int dir_fd, const char *name, X509 *cert, bool replace, struct vdi_error *err)
 {
     _cleanup_(freep) char *pem = pki_cert_to_pem(cert);
     if (!pem)

@@ -117,8 +117,7 @@ int pki_file_replace(int dir_fd, const char *name, const void *data, size_t len,
 
 int pki_file_append(int dir_fd, const char *name, const char *line, struct vdi_error *err)
 {
-    _cleanup_(closep) int fd =
-        openat(dir_fd, name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_(closep) int fd = openat(dir_fd, name, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
         return pki_file_create(dir_fd, name, line, strlen(line), err);
     if (fd < 0)

@@ -26,8 +26,7 @@ DEFINE_FREEP(struct pki_revoked, pki_revoked_free)
 static bool is_serial(const char *s)
 {
     size_t len = strlen(s);
-    return len > 0 && len < PKI_SERIAL_LEN && len % 2 == 0 &&
-           strspn(s, "0123456789abcdef") == len;
+    return len > 0 && len < PKI_SERIAL_LEN && len % 2 == 0 && strspn(s, "0123456789abcdef") == len;
 }
 
 void pki_revoked_free(struct pki_revoked *revoked)
@@ -44,8 +43,7 @@ bool pki_revoked_has(const struct pki_revoked *revoked, const char *serial)
     return revoked && hash_get(revoked->serials, serial);
 }
 
-static int add_line(struct pki_revoked *revoked, char *line, unsigned number,
-                    struct vdi_error *err)
+static int add_line(struct pki_revoked *revoked, char *line, unsigned number, struct vdi_error *err)
 {
     line[strcspn(line, "# \t\r")] = '\0';
     if (!*line)

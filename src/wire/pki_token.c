@@ -41,8 +41,7 @@ int pki_token_parse(const char *text, struct pki_token *ret, struct vdi_error *e
     struct pki_token token;
     size_t len = strnlen(text, PKI_TOKEN_LEN);
     size_t tail = 1 + SECRET_LEN + 1 + HASH_LEN;
-    bool ok = len < PKI_TOKEN_LEN && str_starts_with(text, PREFIX) &&
-              len > strlen(PREFIX) + tail &&
+    bool ok = len < PKI_TOKEN_LEN && str_starts_with(text, PREFIX) && len > strlen(PREFIX) + tail &&
               len - strlen(PREFIX) - tail <= PKI_NAME_MAX;
     if (ok) {
         const char *end = text + len - tail;

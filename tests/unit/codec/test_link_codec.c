@@ -15,7 +15,7 @@
 
 #define STREAM "0123456789abcdef0123456789abcdef"
 #define HELLO                                                                                      \
-    "\"type\":\"hello\",\"node\":\"gpu01\",\"boot_id\":\"b\",\"version\":\"1\",\"time\":null,"       \
+    "\"type\":\"hello\",\"node\":\"gpu01\",\"boot_id\":\"b\",\"version\":\"1\",\"time\":null,"     \
     "\"stream\":\"" STREAM "\",\"first\":1"
 #define ORDER "\"type\":\"order\",\"seq\":1,\"op\":2,\"epoch\":3,\"verb\":\"stop\""
 
@@ -129,8 +129,8 @@ static void test_enroll(void **state)
 {
     char csr[] = "-----BEGIN\nx\n";
     struct link_message m = {.type = LINK_TYPE_ENROLL, .enroll = {.token = "t", .csr = csr}};
-    struct link_message back = there_and_back(
-        &m, "{\"type\":\"enroll\",\"token\":\"t\",\"csr\":\"-----BEGIN\\nx\\n\"}");
+    struct link_message back =
+        there_and_back(&m, "{\"type\":\"enroll\",\"token\":\"t\",\"csr\":\"-----BEGIN\\nx\\n\"}");
     link_message_done(&back);
     m = (struct link_message){.type = LINK_TYPE_ENROLLED, .enrolled = {.cert = csr, .ca = csr}};
     back = there_and_back(&m, "{\"type\":\"enrolled\",\"cert\":\"-----BEGIN\\nx\\n\","

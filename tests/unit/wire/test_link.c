@@ -255,6 +255,25 @@ static void test_no_certificate(void **state)
     link_tls_free(tls);
 }
 
+/* The controller's certificate is renewed while nodes are there. */
+static void test_reload(void **state)
+{
+    struct pair *p = *state;
+    struct vdi_error err;
+    struct link_tls_config config = {.cert_file = p->scratch.server_cert,
+                                     .key_file = p->scratch.server_key};
+    meet(p);
+    assert_int_equal(pki_renew_server(p->scratch.dir, "test", time_now_usec() / SEC, &err), 0);
+    assert_int_equal(link_tls_reload(p->server_tls, &config, &err), 0);
+    config.key_file = p->scratch.ca; /* nothing that could be a key */
+    assert_true(link_tls_reload(p->server_tls, &config, &err) < 0);
+    exchange(p, 10); /* those there stay */
+    link_conn_close(p->at_server.conn, "come again");
+    pair_until(p, &p->at_server.connected, 2);
+    exchange(p, 11);
+    assert_int_equal(p->at_client.connected, 2);
+}
+
 /* ---- those that are no nodes ---- */
 
 static bool raw_is_closed(struct pair *p, int fd, int64_t patience_usec)
@@ -467,8 +486,8 @@ static void test_bad_addresses(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct link_server *server = NULL;
         err = (struct vdi_error){0};
-        assert_true(link_server_new(p->loop, p->server_tls, bad[i], NULL, &ops, p, &server,
-                                    &err) < 0);
+        assert_true(link_server_new(p->loop, p->server_tls, bad[i], NULL, &ops, p, &server, &err) <
+                    0);
         assert_string_equal(err.field, "address");
     }
 }
@@ -513,6 +532,7 @@ int main(void)
         TEST(test_controller_as_node),
         TEST(test_revoked),
         TEST(test_no_certificate),
+        TEST(test_reload),
         TEST(test_garbage),
         TEST(test_half_open),
         TEST(test_no_hello),

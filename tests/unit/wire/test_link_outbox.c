@@ -246,9 +246,9 @@ static void test_receiver_restarts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),          cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_inbox),          cmocka_unit_test(test_streams_differ),
-        cmocka_unit_test(test_exactly_once),   cmocka_unit_test(test_receiver_restarts),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_inbox),        cmocka_unit_test(test_streams_differ),
+        cmocka_unit_test(test_exactly_once), cmocka_unit_test(test_receiver_restarts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,8 +114,8 @@ static void test_no_overwriting(void **state)
 static void test_bad_clusters(void **state)
 {
     struct vdi_error err = {0};
-    static const char *const bad[] = {"", "a b", "a,DNS:b", "../x", "a_b",
-                                      "a23456789012345678901234567890123456789012345"};
+    static const char *const bad[] = {
+        "", "a b", "a,DNS:b", "../x", "a_b", "a23456789012345678901234567890123456789012345"};
     for (size_t i = 0; i < ELEMENTS(bad); i++)
         assert_int_equal(pki_init("/nonexistent/pki", bad[i], now_sec(), &err), -EINVAL);
     assert_int_equal(pki_init("/nonexistent/pki", "good", now_sec(), &err), -ENOENT);
@@ -160,12 +160,13 @@ static void test_openssl_verify(void **state)
     scratch_path(s, "gpu01.rack-2.crt", node);
     char *as_client[] = {"openssl", "verify", "-x509_strict", "-purpose", "sslclient",
                          "-CAfile", s->ca,    node,           NULL};
-    char *as_server[] = {"openssl", "verify", "-purpose", "sslserver", "-CAfile", s->ca, node, NULL};
-    char *server[] = {"openssl",        "verify",       "-x509_strict", "-purpose",
-                      "sslserver",      "-CAfile",      s->ca,          "-verify_hostname",
-                      "vdictld.test",   s->server_cert, NULL};
-    char *other_host[] = {"openssl", "verify",         "-CAfile", s->ca, "-verify_hostname",
-                          "x.test",  s->server_cert, NULL};
+    char *as_server[] = {"openssl", "verify", "-purpose", "sslserver",
+                         "-CAfile", s->ca,    node,       NULL};
+    char *server[] = {"openssl", "verify", "-x509_strict",     "-purpose",     "sslserver",
+                      "-CAfile", s->ca,    "-verify_hostname", "vdictld.test", s->server_cert,
+                      NULL};
+    char *other_host[] = {"openssl",          "verify", "-CAfile",      s->ca,
+                          "-verify_hostname", "x.test", s->server_cert, NULL};
     assert_int_equal(run_openssl(as_client), 0);
     assert_int_not_equal(run_openssl(as_server), 0);
     assert_int_equal(run_openssl(server), 0);
@@ -221,12 +222,12 @@ static void test_weak_request(void **state)
     char *cert = NULL;
     scratch_path(s, "rsa.csr", path);
     scratch_path(s, "rsa.key", key);
-    char *make[] = {"openssl", "req",     "-newkey", "rsa:1024", "-nodes", "-subj",
+    char *make[] = {"openssl",   "req",     "-newkey", "rsa:1024", "-nodes", "-subj",
                     "/CN=gpu01", "-keyout", key,       "-out",     path,     NULL};
     if (run_openssl(make) != 0)
         skip();
-    assert_int_equal(pki_issue_node(s->dir, "gpu01", slurp(s, "rsa.csr"), 1, now_sec(), &cert, &err),
-                     -EINVAL);
+    assert_int_equal(
+        pki_issue_node(s->dir, "gpu01", slurp(s, "rsa.csr"), 1, now_sec(), &cert, &err), -EINVAL);
 }
 
 static void test_open_keys(void **state)
@@ -534,8 +535,7 @@ static void test_enrollment(void **state)
     struct link_tls_config config = {
         .ca_file = s->ca, .cert_file = s->server_cert, .key_file = s->server_key};
     assert_int_equal(link_tls_new_server(&config, NULL, &tls, &err), 0);
-    assert_int_equal(
-        link_server_new(e.loop, tls, "127.0.0.1:0", NULL, &ops, &e, &server, &err), 0);
+    assert_int_equal(link_server_new(e.loop, tls, "127.0.0.1:0", NULL, &ops, &e, &server, &err), 0);
     assert_int_equal(pki_token_new(s->dir, "gpu09", 60, now_sec(), text, &err), 0);
     assert_int_equal(pki_token_parse(text, &token, &err), 0);
     e.token = text;
@@ -576,11 +576,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_what_is_made),    TEST(test_no_overwriting), TEST(test_bad_clusters),
-        TEST(test_renewal),         TEST(test_openssl_verify), TEST(test_node_certificate),
-        TEST(test_bad_requests),    TEST(test_weak_request),   TEST(test_open_keys),
-        TEST(test_revoke),          TEST(test_broken_list),    TEST(test_token),
-        TEST(test_forged_tokens),   TEST(test_token_race),     TEST(test_enrollment),
+        TEST(test_what_is_made),  TEST(test_no_overwriting), TEST(test_bad_clusters),
+        TEST(test_renewal),       TEST(test_openssl_verify), TEST(test_node_certificate),
+        TEST(test_bad_requests),  TEST(test_weak_request),   TEST(test_open_keys),
+        TEST(test_revoke),        TEST(test_broken_list),    TEST(test_token),
+        TEST(test_forged_tokens), TEST(test_token_race),     TEST(test_enrollment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
