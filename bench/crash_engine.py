@@ -18,7 +18,7 @@ class Client:
     def __init__(self, engine, script):
         self.engine, self.script = engine, script
         self.sock = None
-        self.asked = None
+        self.asked = None  # the request that is under way
         self.reply = b""
 
     def step(self, value=None):
@@ -68,7 +68,9 @@ class Client:
 
     def broken(self):
         self.drop()
-        self.engine.later(RETRY_SEC, lambda: self.step(None))
+        if self.asked:
+            self.asked = None
+            self.engine.later(RETRY_SEC, self.step)
 
     def drop(self):
         if self.sock:
@@ -99,12 +101,13 @@ class Client:
         if closes:
             self.drop()
         self.engine.answers += 1
+        self.asked = None
         self.step((int(head[9:12]), json.loads(body) if body else None))
 
 
 class Engine:
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, alive):
+        self.path, self.alive = path, alive
         self.epoll = select.epoll()
         self.clients = {}
         self.timers, self.n_timers = [], 0
@@ -127,8 +130,9 @@ class Engine:
         del self.clients[client.sock.fileno()]
 
     def run(self):
-        """Until every script has ended."""
+        """Until every script has ended; alive() raises when there is no more to wait for."""
         while self.running:
+            self.alive()
             wait = self.timers[0][0] - time.monotonic() if self.timers else 1
             for fd, _ in self.epoll.poll(max(0, min(wait, 1))):
                 if fd in self.clients:
