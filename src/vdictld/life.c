@@ -572,10 +572,20 @@ void life_instance_event(struct core *core, struct vdi_instance_id id, const cha
 
 /* ---- asking the site: after a restart, or a commit that failed ---- */
 
+/* The record of the job was damaged, and its instance is where the record says. */
+static void known_again(struct run *run, const struct job *job)
+{
+    struct job_event event = core_job_event(run->core, JOB_EVENT_REACHABLE, CORE_SELF, "");
+    struct txn *txn = txn_new(run->core->events);
+
+    commit_or_retry(run, txn, txn ? core_add_job(txn, job->id, &event, NULL) : -ENOMEM);
+}
+
 static void polled(void *arg, int result, const char *json, const struct vdi_error *err)
 {
     struct run *run = arg;
     const struct instance *in = core_instance_staged(run->core, run->id);
+    const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
     struct site_report report = {0};
 
     run->busy--;
@@ -593,6 +603,8 @@ static void polled(void *arg, int result, const char *json, const struct vdi_err
         one_event(run, INSTANCE_EVENT_READY, "");
     } else if (result >= 0 && report.state == SITE_STATE_GONE && in->state != INSTANCE_STOPPING) {
         lost(run->core, in, &report);
+    } else if (result >= 0 && job && job->unknown && job_state_is_active(job->state)) {
+        known_again(run, job);
     } else {
         act(run); /* also when the site can't be asked: every act is safe to repeat */
     }
