@@ -532,7 +532,6 @@ static int add_start(struct core *core, struct txn *txn, const struct job *job,
 static void lost(struct core *core, const struct instance *in, const struct site_report *report)
 {
     const struct job *job = core_job_staged(core, in->job);
-    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
     struct job_event event = core_job_event(core, JOB_EVENT_FINISH, CORE_SELF, report->reason);
     struct run *run = run_get(core, in->id);
     struct txn *txn;
@@ -616,10 +615,20 @@ void life_abandon(struct core *core, const struct instance *in, const char *reas
 
 /* ---- asking the site: after a restart, or a commit that failed ---- */
 
+/* The record of the job was damaged, and its instance is where the record says. */
+static void known_again(struct run *run, const struct job *job)
+{
+    struct job_event event = core_job_event(run->core, JOB_EVENT_REACHABLE, CORE_SELF, "");
+    struct txn *txn = txn_new(run->core->events);
+
+    commit_or_retry(run, txn, txn ? core_add_job(txn, job->id, &event, NULL) : -ENOMEM);
+}
+
 static void polled(void *arg, int result, const char *json, const struct vdi_error *err)
 {
     struct run *run = arg;
     const struct instance *in = core_instance_staged(run->core, run->id);
+    const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
     struct site_report report = {0};
 
     run->busy--;
@@ -637,6 +646,8 @@ static void polled(void *arg, int result, const char *json, const struct vdi_err
         one_event(run, INSTANCE_EVENT_READY, "");
     } else if (result >= 0 && report.state == SITE_STATE_GONE && in->state != INSTANCE_STOPPING) {
         lost(run->core, in, &report);
+    } else if (result >= 0 && job && job->unknown && job_state_is_active(job->state)) {
+        known_again(run, job);
     } else {
         act(run); /* also when the site can't be asked: every act is safe to repeat */
     }

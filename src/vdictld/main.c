@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -136,7 +137,7 @@ static int open_store(struct core *core, struct vdi_error *err)
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     if (r >= 0)
-        r = core->store_ops.lease(core->store, core_holder(), time_now_usec(), LEASE_TTL_USEC,
+        r = core->store_ops.lease(core->store, core_holder(core), time_now_usec(), LEASE_TTL_USEC,
                                   &epoch, err);
     if (r >= 0)
         r = events_load(core->events, core->store, epoch, err);
@@ -258,8 +259,10 @@ static int make_parts(struct core *core, struct vdi_error *err)
 
 static int start(struct core *core, struct vdi_error *err)
 {
-    int r = make_parts(core, err);
+    int r = core_claim(core, err);
 
+    if (r >= 0)
+        r = make_parts(core, err);
     if (r >= 0)
         r = open_store(core, err);
     if (r < 0)
@@ -344,6 +347,9 @@ static void core_done(struct core *core)
     host_plugin_unload(core->store_plugin);
     loop_free(core->loop);
     config_free(core->config);
+    if (core->claim_fd >= 0)
+        close(core->claim_fd);
+    free(core->holder);
     free(core->config_path);
 }
 
@@ -383,7 +389,7 @@ static int run(struct core *core)
 
 int main(int argc, char **argv)
 {
-    struct core core = {0};
+    struct core core = {.claim_fd = -1};
     const char *path = VDI_SYSCONFDIR "/vdi.conf";
     int c;
 

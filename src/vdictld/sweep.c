@@ -146,7 +146,7 @@ static void lease_work(void *arg)
     struct sweep *s = arg;
     uint64_t epoch;
 
-    s->lease_result = s->core->store_ops.lease(s->core->store, core_holder(), time_now_usec(),
+    s->lease_result = s->core->store_ops.lease(s->core->store, core_holder(s->core), time_now_usec(),
                                                LEASE_TTL_USEC, &epoch, &s->lease_err);
 }
 
