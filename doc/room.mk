@@ -9,5 +9,4 @@ dist_man_MANS += \
     doc/man/vdisubmit.1 \
     doc/man/vdictld.8
 EXTRA_DIST += doc/design/events.md
-dist_man_MANS += doc/man/vdi.conf.5 doc/man/vdi-plugin.3
 EXTRA_DIST += doc/design/node-link.md
