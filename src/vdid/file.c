@@ -31,14 +31,15 @@ int file_read(const char *path, struct buf *out)
     if (out->max && (uint64_t)st.st_size > out->max)
         return -EFBIG;
     do {
-        if (buf_reserve(out, 4096) < 0)
+        char chunk[4096];
+
+        n = read(fd, chunk, sizeof(chunk));
+        if (n > 0 && buf_append(out, chunk, (size_t)n) < 0)
             return -EFBIG;
-        n = read(fd, out->data + out->len, 4096);
-        if (n > 0)
-            out->len += (size_t)n;
     } while (n > 0 || (n < 0 && errno == EINTR));
-    out->data[out->len] = '\0';
-    return n < 0 ? -errno : 0;
+    if (n < 0)
+        return -errno;
+    return buf_append(out, "", 0); /* an empty file is "", not NULL */
 }
 
 int file_sync_dir(const char *dir)

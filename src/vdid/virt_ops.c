@@ -107,8 +107,10 @@ int virt_op_destroy(virConnectPtr conn, struct virt_call *call)
 
     if (dom && virDomainDestroyFlags(dom, 0) < 0)
         r = virt_call_failed(call, "the end");
-    /* EBUSY: it ended between the two calls. */
-    return r == -ENOENT || r == -EBUSY ? 0 : r;
+    /* EBUSY: it may have ended between the two calls. */
+    if (r == -EBUSY && virDomainIsActive(dom) != 1)
+        r = 0;
+    return r == -ENOENT ? 0 : r;
 }
 
 int virt_op_shutdown(virConnectPtr conn, struct virt_call *call)
