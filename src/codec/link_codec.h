@@ -45,7 +45,7 @@ enum link_verb {
     LINK_VERB_SIGNAL,
     LINK_VERB_MESSAGE,    /* words for the user */
     LINK_VERB_CONNECTION, /* a ticket and where to */
-    LINK_VERB_INVENTORY, /* say everything that is there */
+    LINK_VERB_INVENTORY,  /* say everything that is there */
     LINK_N_VERBS
 };
 

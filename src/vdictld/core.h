@@ -41,14 +41,14 @@ struct core {
     void *store;
     struct events *events;
     struct http_server *http;
-    struct auth *auth;     /* auth.c: who asks */
-    struct budget *budget; /* budget.c: how often */
-    struct idem *idem;     /* idem.c: retry keys */
-    struct feed *feed;     /* feed.c: /v1/events */
-    struct queue *queue;   /* queue.c: the planner and what it is told */
-    struct life *life;     /* life.c: running instances */
-    struct site *site;     /* site.c: the site plugin and its operations */
-    struct sweep *sweep;   /* sweep.c: what happens now and then */
+    struct auth *auth;      /* auth.c: who asks */
+    struct budget *budget;  /* budget.c: how often */
+    struct idem *idem;      /* idem.c: retry keys */
+    struct feed *feed;      /* feed.c: /v1/events */
+    struct queue *queue;    /* queue.c: the planner and what it is told */
+    struct life *life;      /* life.c: running instances */
+    struct site *site;      /* site.c: the site plugin and its operations */
+    struct sweep *sweep;    /* sweep.c: what happens now and then */
     struct nodelink *links; /* nodelink.c: the nodes' connections; NULL: none are taken */
     int64_t start_usec;
     int64_t start_monotonic_usec;

@@ -125,8 +125,7 @@ void enroll_begin(struct core *core, struct link_conn *conn, const void *data, s
     }
     link_message_done(&m);
     e->conn = conn;
-    if (!e->csr || !e->dir ||
-        workers_post(core->store_worker, enroll_work, enroll_done, e) < 0) {
+    if (!e->csr || !e->dir || workers_post(core->store_worker, enroll_work, enroll_done, e) < 0) {
         link_conn_close(conn, "not an enrolment, or too many of them");
         enroll_free(e);
         return;

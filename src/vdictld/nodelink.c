@@ -225,7 +225,7 @@ static void stop_superseded(void *arg, struct vdi_instance_id id)
 
     log_warning("node %s still has instance %" PRIu64 ".%u, which no longer counts: stopping it",
                 p->name, id.id, id.generation);
-    push_order(p, 0, LINK_VERB_STOP, id, "{\"grace_sec\":0}");
+    push_order(p, ++p->links->next_op, LINK_VERB_STOP, id, "{\"grace_sec\":0}");
 }
 
 static void inventory(struct peer *p, const struct link_report *r)
@@ -354,11 +354,10 @@ static void take_hello(struct nodelink *links, struct link_conn *conn, const str
         return;
     }
     link_conn_admit(conn);
-    log_info("node %s is connected from %s, vdid %s", p->name, link_conn_address(conn),
-             h->version);
+    log_info("node %s is connected from %s, vdid %s", p->name, link_conn_address(conn), h->version);
     check_clock(p, h->time_usec);
     nodestate_boot(links->core, p->name, h->boot_id);
-    push_order(p, 0, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+    push_order(p, ++links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
     send_waiting(p);
 }
 
@@ -415,8 +414,7 @@ static void on_frame(void *arg, struct link_conn *conn, const void *data, size_t
 
     loop_mark(links->core->loop);
     if (link_message_decode(data, len, &m, &err) < 0) {
-        log_warning("node %s: a message was not understood: %s", link_conn_node(conn),
-                    err.detail);
+        log_warning("node %s: a message was not understood: %s", link_conn_node(conn), err.detail);
         send_bye(conn, err.detail);
         return;
     }

@@ -109,8 +109,7 @@ void nodestate_silent(struct core *core, const struct node *node, int64_t silent
         snprintf(reason, sizeof(reason), "silent for %" PRId64 " s", silent_usec / USEC_PER_SEC);
         log_warning("node %s is down: %s", node->name, reason);
         change(core, node->name, NODE_EVENT_DOWN, reason);
-    } else if (!node->up && !node->failed &&
-               silent_usec >= c->node_fail_after_sec * USEC_PER_SEC) {
+    } else if (!node->up && !node->failed && silent_usec >= c->node_fail_after_sec * USEC_PER_SEC) {
         log_warning("node %s is given up: silent for %" PRId64 " s", node->name,
                     silent_usec / USEC_PER_SEC);
         change(core, node->name, NODE_EVENT_FAIL, "silent for longer than node_fail_after");
@@ -159,9 +158,9 @@ static void find_lost(struct core *core, const char *node, const struct inventor
     }
 }
 
-int nodestate_inventory(struct core *core, const char *name, const char *boot_id,
-                        const char *json, void (*stop)(void *arg, struct vdi_instance_id id),
-                        void *arg, struct vdi_error *err)
+int nodestate_inventory(struct core *core, const char *name, const char *boot_id, const char *json,
+                        void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
+                        struct vdi_error *err)
 {
     struct node_event event = node_event(core, NODE_EVENT_UP, "");
     struct inventory inv;

@@ -14,8 +14,7 @@ void nodestate_boot(struct core *core, const char *node, const char *boot_id);
  * The node's list of what it is and runs. What runs there and no longer counts is given to
  * `stop`; what should run there and does not is lost; then the node is up.
  */
-int nodestate_inventory(struct core *core, const char *node, const char *boot_id,
-                        const char *json,
+int nodestate_inventory(struct core *core, const char *node, const char *boot_id, const char *json,
                         void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
                         struct vdi_error *err);
 /* Nothing was heard of it for so long (0: it is connected). */

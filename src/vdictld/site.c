@@ -202,8 +202,7 @@ static void node_answered(void *arg, int result, const char *body, const char *r
     struct vdi_error err = {0};
 
     if (result < 0)
-        error_set(&err, -result, "node", "%s",
-                  reason && *reason ? reason : strerror(-result));
+        error_set(&err, -result, "node", "%s", reason && *reason ? reason : strerror(-result));
     host_complete(op, result, body, &err);
 }
 

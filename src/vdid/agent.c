@@ -123,19 +123,16 @@ static int fill(const struct link_order *o, struct vdid_order *ret, struct vdi_e
 
 /* ---- connection: a ticket, then where to take it ---- */
 
-static void reply_connection(struct task *t, const char *report)
+static void reply_connection(struct task *t)
 {
-    _cleanup_(document_freep) struct document *doc = NULL;
     struct buf out = BUF_INIT(4096);
-    struct vdi_error err = {0};
+    uint32_t port = vdid_port(t->agent->vdid, t->id);
 
-    if (!report || document_parse(report, strlen(report), &doc, &err) < 0) {
-        refuse(t, EIO, "the instance's port is not known");
-        buf_done(&out);
+    if (!port) {
+        refuse(t, ENOENT, "the instance is not on this node");
         return;
     }
-    ticket_write(&t->ticket, t->agent->config->spice_address,
-                 (uint32_t)value_get_int(document_root(doc), "port", 0), &out);
+    ticket_write(&t->ticket, t->agent->config->spice_address, port, &out);
     answer(t, 0, out.data, NULL);
     explicit_bzero(out.data, out.len);
     buf_done(&out);
@@ -148,7 +145,7 @@ static void ticket_set(void *arg, int result, const char *json, const struct vdi
     if (result < 0)
         answer(t, result, NULL, err);
     else
-        reply_connection(t, json);
+        reply_connection(t);
 }
 
 static void connection(struct task *t, struct vdid_order *o)
@@ -194,7 +191,8 @@ static void on_order(void *arg, const struct link_order *o)
 {
     struct agent *agent = arg;
     struct vdid_order order = {
-        .id = {o->instance, o->generation}, .epoch = o->epoch,
+        .id = {o->instance, o->generation},
+        .epoch = o->epoch,
     };
     struct task *t = calloc(1, sizeof(*t));
     struct vdi_error err = {0};
@@ -292,8 +290,8 @@ static void on_instance(void *arg, struct vdi_instance_id id, const char *what, 
 
 static void on_orphan(void *arg, struct vdi_instance_id id)
 {
-    log_warning("a domain of instance %" PRIu64 ".%u runs here without a record: left alone",
-                id.id, id.generation);
+    log_warning("a domain of instance %" PRIu64 ".%u runs here without a record: left alone", id.id,
+                id.generation);
 }
 
 static void on_service(void *arg, bool in_service, const char *why)

@@ -64,8 +64,7 @@ static void on_frame(void *arg, struct link_conn *conn, const void *data, size_t
         e->ca = TAKE_PTR(m.enrolled.ca);
         stop(e, 0);
     } else if (m.type == LINK_TYPE_BYE) {
-        stop(e, error_set(e->err, EKEYREJECTED, "token", "the controller says: %s",
-                          m.bye.reason));
+        stop(e, error_set(e->err, EKEYREJECTED, "token", "the controller says: %s", m.bye.reason));
     }
     link_message_done(&m);
 }
@@ -96,7 +95,10 @@ static int exchange(struct enrolment *e, const struct node_config *config,
                     const struct pki_token *token)
 {
     static const struct link_client_ops ops = {
-        .connected = on_connected, .frame = on_frame, .closed = on_closed, .failed = on_failed,
+        .connected = on_connected,
+        .frame = on_frame,
+        .closed = on_closed,
+        .failed = on_failed,
     };
     struct link_client_config link = {.address = config->controller};
     struct source *deadline = loop_timer(e->loop, DEADLINE_USEC, on_deadline, e);
@@ -138,8 +140,8 @@ int enroll(const struct node_config *config, const char *text, struct vdi_error 
     int r = pki_token_parse(text, &token, err);
 
     if (r >= 0 && strcmp(token.name, config->node) != 0)
-        r = error_set(err, EINVAL, "token", "it is for node '%s', and this one is '%s'",
-                      token.name, config->node);
+        r = error_set(err, EINVAL, "token", "it is for node '%s', and this one is '%s'", token.name,
+                      config->node);
     if (r >= 0)
         r = pki_make_csr(config->key_file, config->node, &e.csr, err);
     if (r >= 0 && !(e.loop = loop_new()))

@@ -89,9 +89,8 @@ void instance_emit_stage(struct instance *in, const char *stage)
     snprintf(json, sizeof(json), "{\"stage\":\"%s\",\"usec\":%" PRId64 "}", stage,
              loop_now_usec(in->vdid->loop) - in->rec.order_usec);
     if (in->vdid->handler.instance)
-        in->vdid->handler.instance(in->vdid->arg,
-                                   (struct vdi_instance_id){in->rec.id, in->rec.generation},
-                                   "stage", json);
+        in->vdid->handler.instance(
+            in->vdid->arg, (struct vdi_instance_id){in->rec.id, in->rec.generation}, "stage", json);
 }
 
 int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg)
@@ -289,8 +288,7 @@ static void destroyed(void *arg, int result, const struct virt_result *res,
     instance_act(in);
 }
 
-static void asked(void *arg, int result, const struct virt_result *res,
-                  const struct vdi_error *err)
+static void asked(void *arg, int result, const struct virt_result *res, const struct vdi_error *err)
 {
     struct instance *in = arg;
 

@@ -66,11 +66,11 @@ struct instance {
     bool untold;          /* GONE, and nobody has heard of it */
     bool is_found_text, has_byte, is_pinging;
     unsigned port_tries;
-    struct image *image;          /* while PREPARE */
+    struct image *image; /* while PREPARE */
     struct child *child;
-    struct source *process;       /* QEMU's pidfd */
-    struct source *timer;         /* boot timeout, grace, patience with libvirt's word */
-    struct source *look;          /* while BOOT: console and agent */
+    struct source *process; /* QEMU's pidfd */
+    struct source *timer;   /* boot timeout, grace, patience with libvirt's word */
+    struct source *look;    /* while BOOT: console and agent */
     int64_t ping_usec;
     struct console console;
     struct list waiters;
@@ -110,7 +110,7 @@ bool instance_is_saved(const struct instance *in);
 void instance_finish_save(struct instance *in);
 
 /* ---- watch.c ---- */
-void instance_watch(struct instance *in);   /* QEMU's process; while BOOT, console and agent */
+void instance_watch(struct instance *in); /* QEMU's process; while BOOT, console and agent */
 void instance_unwatch(struct instance *in);
 void instance_event(struct instance *in, enum virt_event event);
 

@@ -24,8 +24,7 @@ static void refuse(vdid_fn fn, void *arg, const struct vdi_error *err)
     fn(arg, -err->code, NULL, err);
 }
 
-static void refuse_with(vdid_fn fn, void *arg, int code, struct vdi_instance_id id,
-                        const char *why)
+static void refuse_with(vdid_fn fn, void *arg, int code, struct vdi_instance_id id, const char *why)
 {
     struct vdi_error err = {0};
 
@@ -268,8 +267,7 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
         in->is_dead = false;
         instance_set(in, RECORD_RESTORE);
     } else if ((o->verb == VDID_PAUSE && s == RECORD_READY) ||
-               (o->verb == VDID_RESUME && s == RECORD_PAUSED) ||
-               (o->verb == VDID_REBOOT && runs)) {
+               (o->verb == VDID_RESUME && s == RECORD_PAUSED) || (o->verb == VDID_REBOOT && runs)) {
         if (o->verb == VDID_REBOOT) {
             char path[PATH_MAX];
             struct stat st;
@@ -345,6 +343,19 @@ static void poll_state(struct instance *in, vdid_fn fn, void *arg)
     buf_done(&json);
 }
 
+uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(v->instances, &i, &value);) {
+        const struct instance *in = value;
+
+        if (in->rec.id == id.id && in->rec.generation == id.generation)
+            return in->rec.port;
+    }
+    return 0;
+}
+
 void vdid_write_all(const struct vdid *v, struct buf *out)
 {
     bool first = true;
@@ -354,12 +365,14 @@ void vdid_write_all(const struct vdid *v, struct buf *out)
     for (size_t i = 0; hash_next(v->instances, &i, &value);) {
         const struct instance *in = value;
 
-        buf_printf(out,
-                   "%s{\"instance\":%" PRIu64 ",\"generation\":%" PRIu32
-                   ",\"state\":\"%s\",\"port\":%" PRIu32 ",\"pid\":%" PRIu32 ",\"running\":%s}",
-                   first ? "" : ",", in->rec.id, in->rec.generation,
-                   record_state_names[in->rec.state], in->rec.port, in->rec.pid,
-                   in->is_running ? "true" : "false");
+        buf_printf(
+            out,
+            "%s{\"instance\":%" PRIu64 ",\"generation\":%" PRIu32
+            ",\"state\":\"%s\",\"port\":%" PRIu32 ",\"pid\":%" PRIu32 ",\"running\":%s,\"report\":",
+            first ? "" : ",", in->rec.id, in->rec.generation, record_state_names[in->rec.state],
+            in->rec.port, in->rec.pid, in->is_running ? "true" : "false");
+        record_write_report(&in->rec, out);
+        buf_putc(out, '}');
         first = false;
     }
     buf_putc(out, ']');
@@ -378,8 +391,10 @@ static bool is_stale(struct vdid *v, const struct instance *in, const struct vdi
     }
     v->epoch = o->epoch;
     if (in && o->id.generation < in->rec.generation) {
-        error_set(err, ESTALE, "generation", "instance %" PRIu64 ".%" PRIu32 " is superseded by "
-                  "generation %" PRIu32, o->id.id, o->id.generation, in->rec.generation);
+        error_set(err, ESTALE, "generation",
+                  "instance %" PRIu64 ".%" PRIu32 " is superseded by "
+                  "generation %" PRIu32,
+                  o->id.id, o->id.generation, in->rec.generation);
         return true;
     }
     return false;

@@ -28,3 +28,9 @@ VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT
 check_PROGRAMS += tests/vdid_drive
 tests_vdid_drive_SOURCES = tests/vdid_drive.c
 tests_vdid_drive_LDADD = $(VDID_LIBS)
+
+sbin_PROGRAMS += vdid
+vdid_SOURCES = src/vdid/main.c src/vdid/agent.c src/vdid/agent.h src/vdid/enroll.c \
+    src/vdid/enroll.h src/vdid/session.c src/vdid/session.h src/vdid/ticket.c src/vdid/ticket.h
+vdid_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+vdid_LDADD = $(VDID_LIBS) $(LINK_LIBS)

@@ -195,8 +195,8 @@ static void on_connected(void *arg, struct link_conn *conn)
 static void take_welcome(struct session *s, struct link_conn *conn, const struct link_welcome *w)
 {
     if (w->epoch < s->epoch) {
-        log_error("the controller's epoch %" PRIu64 " is older than %" PRIu64 ": refused",
-                  w->epoch, s->epoch);
+        log_error("the controller's epoch %" PRIu64 " is older than %" PRIu64 ": refused", w->epoch,
+                  s->epoch);
         link_conn_close(conn, "an older epoch");
         return;
     }
@@ -321,7 +321,9 @@ static int open_link(struct session *s, const struct session_config *c, struct v
     };
     struct link_client_config link = {.address = c->controller};
     struct link_tls_config tls = {
-        .ca_file = c->ca_file, .cert_file = c->cert_file, .key_file = c->key_file,
+        .ca_file = c->ca_file,
+        .cert_file = c->cert_file,
+        .key_file = c->key_file,
     };
     char peer[80];
     int r;

@@ -37,8 +37,8 @@ void ticket_write(const struct ticket *ticket, const char *host, uint32_t port, 
 
     buf_puts(out, "{\"provider\":\"qemu_spice\",\"host\":");
     json_write_string(out, host);
-    buf_printf(out, ",\"port\":%u,\"password\":\"%s\",\"expires\":\"%s\"}", port,
-               ticket->password, time_to_rfc3339(ticket->expire_sec * USEC_PER_SEC, when));
+    buf_printf(out, ",\"port\":%u,\"password\":\"%s\",\"expires\":\"%s\"}", port, ticket->password,
+               time_to_rfc3339(ticket->expire_sec * USEC_PER_SEC, when));
 }
 
 void ticket_done(struct ticket *ticket)

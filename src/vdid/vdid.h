@@ -15,7 +15,7 @@
 
 struct vdid;
 
-struct vdid_config { /* strings are copied */
+struct vdid_config {       /* strings are copied */
     const char *uri;       /* of libvirt: "qemu:///system" */
     const char *state_dir; /* records, overlays, saved memory; private to vdid and QEMU */
     const char *image_dir;
@@ -78,7 +78,9 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
 /* Ends no instance. Orders under way are answered with -ECANCELED. Takes NULL. */
 void vdid_free(struct vdid *v);
 void vdid_order(struct vdid *v, const struct vdid_order *order, vdid_fn fn, void *arg);
-/* Every instance: [{"instance":5,"generation":1,"state":...,"port":...},...]. */
+/* SPICE's port of an instance; 0: none. */
+uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id);
+/* Every instance: [{"instance":5,"generation":1,"state":...,"port":...,"report":{...}},...]. */
 void vdid_write_all(const struct vdid *v, struct buf *out);
 
 #endif

@@ -32,8 +32,8 @@ static int site_init(void **ret, struct vdi_host *host, const struct vdi_host_ap
 }
 
 /* Sends and frees the body. */
-static int order(struct site *site, const char *node, const char *verb,
-                 struct vdi_instance_id id, json_t *body, struct vdi_op *op)
+static int order(struct site *site, const char *node, const char *verb, struct vdi_instance_id id,
+                 json_t *body, struct vdi_op *op)
 {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     int r = text ? site->api->node_send(site->host, node, verb, id, text, op) : -ENOMEM;
@@ -50,11 +50,10 @@ static int site_start(void *arg, const struct vdi_instance_spec *spec, struct vd
 
     if (!details)
         return -EINVAL;
-    body = json_pack("{s:I, s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o}", "job",
-                     (json_int_t)spec->job, "owner", spec->owner, "template",
-                     spec->template_name, "image", spec->image, "vcpus", (int)spec->vcpus,
-                     "memory_mib", (int)spec->memory_mib, "gpus", (int)spec->gpus,
-                     "gpu_profile", spec->gpu_profile, "details", details);
+    body = json_pack("{s:I, s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:o}", "job", (json_int_t)spec->job,
+                     "owner", spec->owner, "template", spec->template_name, "image", spec->image,
+                     "vcpus", (int)spec->vcpus, "memory_mib", (int)spec->memory_mib, "gpus",
+                     (int)spec->gpus, "gpu_profile", spec->gpu_profile, "details", details);
     return order(arg, spec->node, "start", spec->id, body, op);
 }
 
