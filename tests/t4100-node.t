@@ -42,6 +42,7 @@ pki_dir = "$W/pki"
 plugin_dir = "$top_builddir/plugins.d"
 node_down_after = 3
 node_fail_after = 12
+kill_wait = 2
 site "libvirt" { }
 node "n1" { cpus = 2  memory = "2G" }
 partition "main" { nodes = "n1"  default = true }
@@ -77,8 +78,16 @@ node_state() { vdi_api GET /v1/nodes/n1 | jq -r .state; }
 node_is() { [ "$(node_state)" = "$1" ]; }
 domains() { libvirt_in virsh -c qemu:///system list --name 2>/dev/null | grep -c .; }
 no_domain() { [ "$(domains)" = 0 ]; }
-qemu_pid() { libvirt_in pgrep -x qemu-system-x86 | tr '\n' ' '; }
-story() { diag "$(tail -n 25 "$W/vdid.log"; echo ---; tail -n 25 "$W/vdictld.log")"; }
+qemu_pid() { libvirt_in pgrep -f 'guest=vdi' | tr '\n' ' '; } # not the one that proves the emulator
+story() {
+    diag "$(
+        vdi_api GET "/v1/jobs/$J/log"
+        vdi_api GET /v1/instances
+        libvirt_in virsh -c qemu:///system list --all
+        tail -n 25 "$W/vdid.log"
+        tail -n 25 "$W/vdictld.log"
+    )"
+}
 
 libvirt_start "$W/lv"
 exits 0 "an authority is made" vdictl pki init "$W/pki" scratch
@@ -95,7 +104,8 @@ node_start
 vdi_wait_for "the node in service" node_is IDLE || story
 is "$(node_state)" IDLE "the node is in service"
 
-J=$(vdisubmit --parsable --desktop desk --time 1h)
+J=1
+J=$(vdisubmit --parsable --no-requeue --desktop desk --time 1h)
 vdi_wait_for "job $J running" job_is "$J" RUNNING || story
 is "$(job "$J" state)" RUNNING "a desktop runs in a real VM"
 is "$(domains)" 1 "... one domain"
@@ -149,5 +159,7 @@ exits 0 "the job is cancelled" vdicancel "$J"
 vdi_wait_for "no domain" no_domain || story
 is "$(domains)" 0 "nothing runs after the cancel"
 is "$(find "$W/state/instances" -name 'overlay*' 2>/dev/null | wc -l)" 0 "no overlay is left"
+
+story
 
 done_testing

@@ -70,6 +70,7 @@ static void apply_up(struct node *node, const struct node_event *event)
 
 static void apply_down(struct node *node, const struct node_event *event)
 {
+    node->known = true;
     node->up = false;
     node->failed = event->type == NODE_EVENT_FAIL;
     node->state_usec = event->time_usec;

@@ -29,7 +29,6 @@
 
 #define ORDERS_MAX 4096
 #define ORDER_BYTES_MAX (8u << 20)
-#define HEARTBEAT_SEC 5
 #define SKEW_WARN_USEC (2 * USEC_PER_SEC)
 #define SKEW_DRAIN_USEC (30 * USEC_PER_SEC)
 #define ROUND_USEC USEC_PER_SEC
@@ -308,6 +307,12 @@ static int open_streams(struct peer *p, const struct link_hello *h)
     return 0;
 }
 
+/* Three may be lost before the silence counts. */
+static uint32_t heartbeat_sec(const struct config *c)
+{
+    return c->node_down_after_sec > 3 ? (uint32_t)c->node_down_after_sec / 3 : 1;
+}
+
 static int send_welcome(struct peer *p, uint32_t protocol)
 {
     struct core *core = p->links->core;
@@ -316,7 +321,7 @@ static int send_welcome(struct peer *p, uint32_t protocol)
     m.welcome = (struct link_welcome){
         .protocol = protocol,
         .epoch = events_epoch(core->events),
-        .heartbeat_sec = HEARTBEAT_SEC,
+        .heartbeat_sec = heartbeat_sec(core->config),
         .silence_sec = (uint32_t)core->config->node_down_after_sec,
         .time_usec = loop_now_usec(core->loop),
         .first = link_outbox_first_seq(p->outbox),

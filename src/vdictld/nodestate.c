@@ -162,7 +162,7 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
                         void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
                         struct vdi_error *err)
 {
-    struct node_event event = node_event(core, NODE_EVENT_UP, "");
+    struct node_event event;
     struct inventory inv;
     struct txn *txn;
     int r = inventory_decode(json, &inv, err);
@@ -171,6 +171,9 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
         return r;
     stop_strangers(core, name, &inv, stop, arg);
     find_lost(core, name, &inv);
+    /* A node that says it can't serve is down by its own word until it says otherwise. */
+    event = node_event(core, inv.out_of_service[0] ? NODE_EVENT_DOWN : NODE_EVENT_UP,
+                       inv.out_of_service);
     event.cpus = inv.cpus;
     event.memory_mib = inv.memory_mib;
     str_copy(event.boot_id, sizeof(event.boot_id), boot_id);
@@ -179,10 +182,6 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
     r = txn ? txn_add(txn, NOUN_NODE, 0, name, &event, err) : -ENOMEM;
     if (r >= 0)
         r = add_jobs(core, txn, name, false, "");
-    if (r >= 0 && inv.out_of_service[0]) {
-        event = node_event(core, NODE_EVENT_DRAIN, inv.out_of_service);
-        r = txn_add(txn, NOUN_NODE, 0, name, &event, err);
-    }
     commit(txn, r, name);
     inventory_done(&inv);
     return r;
