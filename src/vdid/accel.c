@@ -26,7 +26,7 @@
 #include "vdid/file.h"
 
 #define SECTOR_BYTES 512
-#define WORD 0x2a                  /* what the guest says */
+#define WORD 0x2a                   /* what the guest says */
 #define WORD_STATUS (WORD << 1 | 1) /* isa-debug-exit ends QEMU with it */
 #define DEADLINE_USEC (10 * USEC_PER_SEC)
 
@@ -171,11 +171,24 @@ int accel_prove(struct loop *loop, enum accel_mode mode, const char *emulator, c
     if (r < 0) {
         error_set(err, r, "state_dir", "%s cannot be written: %s", a->path, strerror(-r));
     } else {
-        const char *const argv[] = {
-            str_is_empty(emulator) ? "qemu-system-x86_64" : emulator,
-            "-accel", accel_word(mode), "-cpu", mode == ACCEL_TCG ? "max" : "host",
-            "-machine", "pc", "-m", "16", "-nodefaults", "-display", "none", "-no-reboot",
-            "-drive", drive, "-device", "isa-debug-exit,iobase=0x501,iosize=1", NULL};
+        const char *const argv[] = {str_is_empty(emulator) ? "qemu-system-x86_64" : emulator,
+                                    "-accel",
+                                    accel_word(mode),
+                                    "-cpu",
+                                    mode == ACCEL_TCG ? "max" : "host",
+                                    "-machine",
+                                    "pc",
+                                    "-m",
+                                    "16",
+                                    "-nodefaults",
+                                    "-display",
+                                    "none",
+                                    "-no-reboot",
+                                    "-drive",
+                                    drive,
+                                    "-device",
+                                    "isa-debug-exit,iobase=0x501,iosize=1",
+                                    NULL};
 
         r = child_start(loop, argv, DEADLINE_USEC, on_end, a, &a->child, err);
     }

@@ -72,8 +72,9 @@ static int check_paths(const struct domain_spec *s, struct vdi_error *err)
     const struct {
         const char *field, *path;
     } paths[] = {
-        {"emulator", s->emulator}, {"kernel", s->kernel},           {"initrd", s->initrd},
-        {"overlay", s->overlay},   {"base", s->base},               {"nvram", s->nvram},
+        {"emulator", s->emulator},   {"kernel", s->kernel},
+        {"initrd", s->initrd},       {"overlay", s->overlay},
+        {"base", s->base},           {"nvram", s->nvram},
         {"console", s->console_log}, {"job_socket", s->job_socket},
     };
     int r = 0;
@@ -92,7 +93,8 @@ static int check_paths(const struct domain_spec *s, struct vdi_error *err)
 static int check_words(const struct domain_spec *s, struct vdi_error *err)
 {
     const char *zone = s->timezone ? s->timezone : "";
-    size_t zone_len = strspn(zone, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/");
+    size_t zone_len =
+        strspn(zone, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+-/");
 
     if (!str_is_name(s->prefix ? s->prefix : "", DOMAIN_PREFIX_MAX))
         return error_set(err, EINVAL, "prefix", "'%.40s' is not a name of 1 to %d characters",
@@ -105,8 +107,9 @@ static int check_words(const struct domain_spec *s, struct vdi_error *err)
         return error_set(err, EINVAL, "bridge", "'%.40s' is not the name of a bridge", s->bridge);
     if (!str_is_empty(s->cmdline) &&
         (strlen(s->cmdline) > 2047 || !str_is_text(s->cmdline, strlen(s->cmdline), false)))
-        return error_set(err, EINVAL, "cmdline",
-                         "the kernel's command line holds a control character, or is over 2047 bytes");
+        return error_set(
+            err, EINVAL, "cmdline",
+            "the kernel's command line holds a control character, or is over 2047 bytes");
     return 0;
 }
 

@@ -47,7 +47,7 @@ struct domain_spec {
     bool tpm;
     uint32_t vcpus;
     uint32_t memory_mib;
-    const char *emulator; /* NULL: libvirt's own */
+    const char *emulator;                  /* NULL: libvirt's own */
     const char *kernel, *initrd, *cmdline; /* direct boot */
     const char *overlay, *base;            /* qcow2 files; overlay over base */
     const char *nvram;                     /* UEFI variables of this instance */

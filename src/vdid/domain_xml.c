@@ -45,8 +45,7 @@ static xmlNodePtr element(struct writer *w, xmlNodePtr parent, const char *name)
 static xmlNodePtr text_element(struct writer *w, xmlNodePtr parent, const char *name,
                                const char *text)
 {
-    xmlNodePtr node =
-        parent ? xmlNewTextChild(parent, NULL, BAD_CAST name, BAD_CAST text) : NULL;
+    xmlNodePtr node = parent ? xmlNewTextChild(parent, NULL, BAD_CAST name, BAD_CAST text) : NULL;
 
     w->failed = w->failed || !node;
     return node;
@@ -160,8 +159,8 @@ static void add_os(struct writer *w, xmlNodePtr root, const struct domain_spec *
 /* What Windows is quicker with under KVM; TCG has none of it. */
 static void add_hyperv(struct writer *w, xmlNodePtr features)
 {
-    static const char *const plain[] = {"relaxed", "vapic", "vpindex", "runtime", "synic",
-                                        "stimer",  "frequencies"};
+    static const char *const plain[] = {"relaxed", "vapic",  "vpindex",    "runtime",
+                                        "synic",   "stimer", "frequencies"};
     xmlNodePtr hyperv = element_with(w, features, "hyperv", "mode", "custom");
 
     for (size_t i = 0; i < ELEMENTS(plain); i++)
@@ -274,9 +273,8 @@ static void add_ports(struct writer *w, xmlNodePtr devices, const struct domain_
     channel(w, devices, "org.qemu.guest_agent.0", NULL);
 }
 
-static xmlNodePtr add_graphics(struct writer *w, xmlNodePtr parent,
-                               const struct domain_graphics *g, const char *password,
-                               int64_t expire_sec)
+static xmlNodePtr add_graphics(struct writer *w, xmlNodePtr parent, const struct domain_graphics *g,
+                               const char *password, int64_t expire_sec)
 {
     xmlNodePtr node = element_with(w, parent, "graphics", "type", "spice");
     time_t at = (time_t)expire_sec;
@@ -420,8 +418,9 @@ int domain_xml_ticket(const struct domain_graphics *g, const char *password, int
     xmlNodePtr holder, node;
 
     /* SPICE_MAX_PASSWORD_LENGTH of spice-protocol */
-    if (len < 16 || len > 60 || strspn(password, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
-                                                 "IJKLMNOPQRSTUVWXYZ-_") != len)
+    if (len < 16 || len > 60 ||
+        strspn(password, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
+                         "IJKLMNOPQRSTUVWXYZ-_") != len)
         return error_set(err, EINVAL, "password", "a ticket has 16 to 60 letters and digits");
     holder = doc ? xmlNewNode(NULL, BAD_CAST "devices") : NULL;
     if (!holder)

@@ -241,8 +241,10 @@ static bool is_same_file(const struct digest *a, const struct digest *b)
 static int differs(const char *path, const char *is, const char *wanted, const char *by,
                    struct vdi_error *err)
 {
-    error_set(err, EUCLEAN, "image", "%s is corrupt or was changed: its SHA-256 is %.12s..., %s "
-              "%.12s...", path, is, by, wanted);
+    error_set(err, EUCLEAN, "image",
+              "%s is corrupt or was changed: its SHA-256 is %.12s..., %s "
+              "%.12s...",
+              path, is, by, wanted);
     error_hint(err, NULL, "put the right file back, or publish the new one under a new name");
     return -EUCLEAN;
 }

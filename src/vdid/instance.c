@@ -32,6 +32,7 @@ struct instance *instance_new(struct vdid *v, const struct record *rec)
     in->rec = *rec;
     in->stamp = ++v->clock;
     list_init(&in->waiters);
+    list_init(&in->parked);
     if (hash_put_u64(v->instances, rec->id, in) < 0) {
         free(in);
         return NULL;
@@ -45,6 +46,12 @@ void instance_free(struct instance *in)
 
     error_set(&err, ECANCELED, "vdid", "vdid is ending");
     instance_answer(in, ~0u, -ECANCELED, &err);
+    list_for_each_safe (it, &in->parked) {
+        struct parked *p = list_entry(it, struct parked, link);
+
+        p->fn(p->arg, -ECANCELED, NULL, &err);
+        free(p);
+    }
     if (hash_get_u64(in->vdid->instances, in->rec.id) == in)
         hash_remove_u64(in->vdid->instances, in->rec.id);
     instance_unwatch(in);
@@ -89,9 +96,8 @@ void instance_emit_stage(struct instance *in, const char *stage)
     snprintf(json, sizeof(json), "{\"stage\":\"%s\",\"usec\":%" PRId64 "}", stage,
              loop_now_usec(in->vdid->loop) - in->rec.order_usec);
     if (in->vdid->handler.instance)
-        in->vdid->handler.instance(in->vdid->arg,
-                                   (struct vdi_instance_id){in->rec.id, in->rec.generation},
-                                   "stage", json);
+        in->vdid->handler.instance(
+            in->vdid->arg, (struct vdi_instance_id){in->rec.id, in->rec.generation}, "stage", json);
 }
 
 int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg)
@@ -246,8 +252,6 @@ static void gone(struct instance *in)
     source_free(in->timer);
     in->timer = NULL;
     instance_unwatch(in);
-    ports_release(in->vdid->ports, (uint16_t)in->rec.port);
-    in->rec.port = 0;
     if (!in->failed_start)
         error_set(&err, ECANCELED, "instance", "instance %" PRIu64 " was ended: %s", in->rec.id,
                   in->rec.reason);
@@ -289,8 +293,7 @@ static void destroyed(void *arg, int result, const struct virt_result *res,
     instance_act(in);
 }
 
-static void asked(void *arg, int result, const struct virt_result *res,
-                  const struct vdi_error *err)
+static void asked(void *arg, int result, const struct virt_result *res, const struct vdi_error *err)
 {
     struct instance *in = arg;
 
@@ -330,6 +333,37 @@ static void stop(struct instance *in)
 }
 
 /* ---- all states ---- */
+
+int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn fn, void *arg)
+{
+    struct parked *p = in->n_parked < WAITERS_MAX ? malloc(sizeof(*p)) : NULL;
+
+    if (!p)
+        return in->n_parked < WAITERS_MAX ? -ENOMEM : -EBUSY;
+    *p = (struct parked){.order = *order, .fn = fn, .arg = arg};
+    list_append(&in->parked, &p->link);
+    in->n_parked++;
+    return 0;
+}
+
+static bool is_at_rest(const struct instance *in)
+{
+    return (in->rec.state >= RECORD_BOOT && in->rec.state <= RECORD_PAUSED) ||
+           in->rec.state == RECORD_SAVED || in->rec.state == RECORD_GONE;
+}
+
+/* Orders that came during a step; one of them may begin the next. */
+static void take_parked(struct instance *in)
+{
+    while (!in->busy && !list_is_empty(&in->parked) && is_at_rest(in)) {
+        struct parked *p = list_entry(in->parked.next, struct parked, link);
+
+        list_remove(&p->link);
+        in->n_parked--;
+        vdid_order(in->vdid, &p->order, p->fn, p->arg);
+        free(p);
+    }
+}
 
 void instance_act(struct instance *in)
 {
@@ -374,4 +408,5 @@ void instance_act(struct instance *in)
     case RECORD_N_STATES:
         break;
     }
+    take_parked(in);
 }

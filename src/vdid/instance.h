@@ -51,6 +51,14 @@ struct waiter {
     void *arg;
 };
 
+/* An order that came while a step was under way. */
+struct parked {
+    struct list link;
+    struct vdid_order order;
+    vdid_fn fn;
+    void *arg;
+};
+
 struct instance {
     struct vdid *vdid;
     struct record rec;
@@ -66,14 +74,15 @@ struct instance {
     bool untold;          /* GONE, and nobody has heard of it */
     bool is_found_text, has_byte, is_pinging;
     unsigned port_tries;
-    struct image *image;          /* while PREPARE */
+    struct image *image; /* while PREPARE */
     struct child *child;
-    struct source *process;       /* QEMU's pidfd */
-    struct source *timer;         /* boot timeout, grace, patience with libvirt's word */
-    struct source *look;          /* while BOOT: console and agent */
+    struct source *process; /* QEMU's pidfd */
+    struct source *timer;   /* boot timeout, grace, patience with libvirt's word */
+    struct source *look;    /* while BOOT: console and agent */
     int64_t ping_usec;
     struct console console;
-    struct list waiters;
+    struct list waiters, parked;
+    unsigned n_parked;
 };
 
 /* ---- instance.c: steps ---- */
@@ -89,6 +98,7 @@ void instance_fail(struct instance *in, const struct vdi_error *err);
 void instance_end(struct instance *in, bool failed, const char *reason);
 void instance_answer(struct instance *in, unsigned verbs, int result, const struct vdi_error *err);
 int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg);
+int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn fn, void *arg);
 void instance_emit(struct instance *in, const char *what);
 void instance_emit_stage(struct instance *in, const char *stage);
 void instance_path(const struct instance *in, const char *file, char *ret);
@@ -110,7 +120,7 @@ bool instance_is_saved(const struct instance *in);
 void instance_finish_save(struct instance *in);
 
 /* ---- watch.c ---- */
-void instance_watch(struct instance *in);   /* QEMU's process; while BOOT, console and agent */
+void instance_watch(struct instance *in); /* QEMU's process; while BOOT, console and agent */
 void instance_unwatch(struct instance *in);
 void instance_event(struct instance *in, enum virt_event event);
 

@@ -7,8 +7,8 @@
 #include "base/str.h"
 #include "vdid/vdid.h"
 
-const char *const vdid_verb_names[] = {"start",  "stop",   "poll",   "pause",      "save",
-                                       "resume", "reboot", "ticket", "screenshot", "log", NULL};
+const char *const vdid_verb_names[] = {"start",  "stop",   "poll",       "pause", "save", "resume",
+                                       "reboot", "ticket", "screenshot", "log",   NULL};
 
 /* The wish is read as a record, whose table has its rows. */
 struct order_text {

@@ -24,8 +24,7 @@ static void refuse(vdid_fn fn, void *arg, const struct vdi_error *err)
     fn(arg, -err->code, NULL, err);
 }
 
-static void refuse_with(vdid_fn fn, void *arg, int code, struct vdi_instance_id id,
-                        const char *why)
+static void refuse_with(vdid_fn fn, void *arg, int code, struct vdi_instance_id id, const char *why)
 {
     struct vdi_error err = {0};
 
@@ -257,8 +256,9 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
     } else if ((o->verb == VDID_SAVE && s == RECORD_SAVE) ||
                (o->verb == VDID_RESUME && s == RECORD_RESTORE)) {
         wait_or_refuse(in, o->verb, fn, arg);
-    } else if (in->busy || in->stop) {
-        refuse_with(fn, arg, EBUSY, o->id, "is busy");
+    } else if (in->busy) {
+        if (instance_park(in, o, fn, arg) < 0)
+            refuse_with(fn, arg, EBUSY, o->id, "has too many orders waiting");
     } else if (o->verb == VDID_SAVE && (s == RECORD_READY || s == RECORD_PAUSED)) {
         wait_or_refuse(in, o->verb, fn, arg);
         instance_set(in, RECORD_SAVE);
@@ -268,8 +268,7 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
         in->is_dead = false;
         instance_set(in, RECORD_RESTORE);
     } else if ((o->verb == VDID_PAUSE && s == RECORD_READY) ||
-               (o->verb == VDID_RESUME && s == RECORD_PAUSED) ||
-               (o->verb == VDID_REBOOT && runs)) {
+               (o->verb == VDID_RESUME && s == RECORD_PAUSED) || (o->verb == VDID_REBOOT && runs)) {
         if (o->verb == VDID_REBOOT) {
             char path[PATH_MAX];
             struct stat st;
@@ -378,8 +377,10 @@ static bool is_stale(struct vdid *v, const struct instance *in, const struct vdi
     }
     v->epoch = o->epoch;
     if (in && o->id.generation < in->rec.generation) {
-        error_set(err, ESTALE, "generation", "instance %" PRIu64 ".%" PRIu32 " is superseded by "
-                  "generation %" PRIu32, o->id.id, o->id.generation, in->rec.generation);
+        error_set(err, ESTALE, "generation",
+                  "instance %" PRIu64 ".%" PRIu32 " is superseded by "
+                  "generation %" PRIu32,
+                  o->id.id, o->id.generation, in->rec.generation);
         return true;
     }
     return false;

@@ -123,7 +123,8 @@ static int fill_spec(struct instance *in, struct domain_spec *s, struct vdi_erro
     s->video = in->image->manifest.video;
     s->width_px = width;
     s->height_px = height;
-    s->graphics = (struct domain_graphics){c->spice_address, (uint16_t)in->rec.port, 0, w->keyboard};
+    s->graphics =
+        (struct domain_graphics){c->spice_address, (uint16_t)in->rec.port, 0, w->keyboard};
     return 0;
 }
 
@@ -258,8 +259,8 @@ static void run(struct instance *in, const char *const *argv, int64_t deadline_u
 static void make_overlay(struct instance *in)
 {
     char overlay[PATH_MAX];
-    const char *const argv[] = {"qemu-img", "create", "-q", "-f", "qcow2", "-F",
-                                "qcow2",    "-b",     in->image->disk, overlay, NULL};
+    const char *const argv[] = {"qemu-img", "create",        "-q",    "-f", "qcow2", "-F", "qcow2",
+                                "-b",       in->image->disk, overlay, NULL};
 
     in->rec.image_usec = loop_now_usec(in->vdid->loop);
     memcpy(in->rec.image_sha256, in->image->sha256, sizeof(in->rec.image_sha256));
@@ -317,8 +318,8 @@ static void loaded(void *arg, bool dropped)
     if (!in->image->is_new) {
         make_overlay(in);
     } else if (*in->image->disk) {
-        const char *const argv[] = {"qemu-img", "check", "-q", "-f", "qcow2", in->image->disk,
-                                    NULL};
+        const char *const argv[] = {"qemu-img", "check",         "-q", "-f",
+                                    "qcow2",    in->image->disk, NULL};
 
         run(in, argv, CHECK_USEC, checked);
     } else {
@@ -426,6 +427,8 @@ static void cleaned(void *arg, bool dropped)
                   strerror(-r));
     in->rec.gone_usec = loop_now_usec(in->vdid->loop);
     in->untold = true;
+    ports_release(in->vdid->ports, (uint16_t)in->rec.port);
+    in->rec.port = 0;
     instance_set(in, RECORD_GONE);
 }
 

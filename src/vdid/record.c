@@ -10,31 +10,33 @@
 #include "base/error.h"
 #include "vdid/domain_spec.h"
 
-const char *const record_state_names[] = {"prepare", "create", "boot",    "ready", "paused", "save",
+const char *const record_state_names[] = {"prepare", "create",  "boot", "ready", "paused", "save",
                                           "saved",   "restore", "stop", "gone",  NULL};
 
 #define R(m) offsetof(struct record, m), sizeof(((struct record *)0)->m)
 #define ASKED (FIELD_SUBMIT | FIELD_KEEP)
 #define TIME_ROW(m, help)                                                                          \
     {                                                                                              \
-        #m, FIELD_I64, R(m), FIELD_KEEP, 0, INT64_MAX, NULL, help                                  \
+#m, FIELD_I64, R(m), FIELD_KEEP, 0, INT64_MAX, NULL, help                                  \
     }
-#define WISH_ROWS                                                                                  \
-    {"job", FIELD_U64, R(wish.job), ASKED, 0, INT64_MAX, NULL, "the job it is for"},               \
-    {"owner", FIELD_FIXED, R(wish.owner), ASKED, 0, 0, NULL, "realm:name"},                        \
-    {"template", FIELD_FIXED, R(wish.template_name), ASKED, 0, 0, NULL, "its template"},           \
-    {"image", FIELD_FIXED, R(wish.image), ASKED, 0, 0, NULL, "NAME or NAME@SHA256"},               \
-    {"vcpus", FIELD_U32, R(wish.vcpus), ASKED, 1, DOMAIN_VCPUS_MAX, NULL, "processors"},           \
-    {"memory_mib", FIELD_U32, R(wish.memory_mib), ASKED, 16, DOMAIN_MEMORY_MAX_MIB, NULL,          \
-     "memory"},                                                                                    \
-    {"os", FIELD_ENUM, R(wish.os), ASKED, 0, 0, domain_os_names, "operating system"},              \
-    {"firmware", FIELD_ENUM, R(wish.firmware), ASKED, 0, 0, domain_firmware_names, "firmware"},    \
-    {"tpm", FIELD_BOOL, R(wish.tpm), ASKED, 0, 0, NULL, "with a TPM 2.0"},                         \
-    {"keyboard", FIELD_FIXED, R(wish.keyboard), ASKED, 0, 0, NULL, "layout"},                      \
-    {"timezone", FIELD_FIXED, R(wish.timezone), ASKED, 0, 0, NULL, "of Windows's clock"},          \
-    {"resolution", FIELD_FIXED, R(wish.resolution), ASKED, 0, 0, NULL, "WIDTHxHEIGHT"},            \
-    {"boot_timeout_sec", FIELD_I64, R(wish.boot_timeout_sec), ASKED, 0, 86400, NULL,               \
-     "time to get ready"}
+#define WISH_ROWS                                                                                   \
+    {"job", FIELD_U64, R(wish.job), ASKED, 0, INT64_MAX, NULL, "the job it is for"},                \
+        {"owner", FIELD_FIXED, R(wish.owner), ASKED, 0, 0, NULL, "realm:name"},                     \
+        {"template", FIELD_FIXED, R(wish.template_name), ASKED, 0, 0, NULL, "its template"},        \
+        {"image", FIELD_FIXED, R(wish.image), ASKED, 0, 0, NULL, "NAME or NAME@SHA256"},            \
+        {"vcpus", FIELD_U32, R(wish.vcpus), ASKED, 1, DOMAIN_VCPUS_MAX, NULL, "processors"},        \
+        {"memory_mib", FIELD_U32, R(wish.memory_mib), ASKED, 16, DOMAIN_MEMORY_MAX_MIB,             \
+         NULL,         "memory"},                                                                   \
+        {"os", FIELD_ENUM, R(wish.os), ASKED, 0, 0, domain_os_names, "operating system"},           \
+        {"firmware", FIELD_ENUM, R(wish.firmware), ASKED, 0, 0, domain_firmware_names, "firmware"}, \
+        {"tpm", FIELD_BOOL, R(wish.tpm), ASKED, 0, 0, NULL, "with a TPM 2.0"},                      \
+        {"keyboard", FIELD_FIXED, R(wish.keyboard), ASKED, 0, 0, NULL, "layout"},                   \
+        {"timezone", FIELD_FIXED, R(wish.timezone), ASKED, 0, 0, NULL, "of Windows's clock"},       \
+        {"resolution", FIELD_FIXED, R(wish.resolution), ASKED, 0, 0, NULL, "WIDTHxHEIGHT"},         \
+    {                                                                                               \
+        "boot_timeout_sec", FIELD_I64, R(wish.boot_timeout_sec), ASKED, 0, 86400, NULL,             \
+            "time to get ready"                                                                     \
+    }
 
 const struct field record_wish_fields[] = {
     WISH_ROWS,

@@ -176,9 +176,8 @@ static void on_event(void *arg, const char *domain, enum virt_event event)
 {
     struct vdid *v = arg;
     struct vdi_instance_id id;
-    struct instance *in = domain_name_parse(v->config.prefix, domain, &id)
-                              ? hash_get_u64(v->instances, id.id)
-                              : NULL;
+    struct instance *in =
+        domain_name_parse(v->config.prefix, domain, &id) ? hash_get_u64(v->instances, id.id) : NULL;
 
     if (in && in->rec.generation == id.generation)
         instance_event(in, event);
@@ -326,9 +325,9 @@ static void proven(void *arg, int result, const struct vdi_error *err)
 
 static int copy_strings(struct vdid *v)
 {
-    const char **members[] = {&v->config.uri,      &v->config.state_dir, &v->config.image_dir,
-                              &v->config.run_dir,  &v->config.prefix,    &v->config.emulator,
-                              &v->config.bridge,   &v->config.spice_address};
+    const char **members[] = {&v->config.uri,     &v->config.state_dir,    &v->config.image_dir,
+                              &v->config.run_dir, &v->config.prefix,       &v->config.emulator,
+                              &v->config.bridge,  &v->config.spice_address};
 
     for (size_t i = 0; i < ELEMENTS(members); i++) {
         v->strings[i] = strdup(*members[i] ? *members[i] : "");
@@ -371,8 +370,8 @@ static int start(struct vdid *v, struct vdi_error *err)
     r = load_all(v, err);
     if (r < 0)
         return r;
-    return accel_prove(v->loop, v->config.accel, v->config.emulator, v->config.state_dir, proven,
-                       v, &v->proof, err);
+    return accel_prove(v->loop, v->config.accel, v->config.emulator, v->config.state_dir, proven, v,
+                       &v->proof, err);
 }
 
 struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,

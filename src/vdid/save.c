@@ -105,8 +105,7 @@ void instance_finish_save(struct instance *in)
         free(s);
 }
 
-static void saved(void *arg, int result, const struct virt_result *res,
-                  const struct vdi_error *err)
+static void saved(void *arg, int result, const struct virt_result *res, const struct vdi_error *err)
 {
     struct instance *in = arg;
 
@@ -188,8 +187,7 @@ static void verified(void *arg, bool dropped)
         return;
     }
     instance_path(in, "save", path);
-    in->busy =
-        virt_restore(in->vdid->virt, instance_domain(in, name), path, restored, in) == 0;
+    in->busy = virt_restore(in->vdid->virt, instance_domain(in, name), path, restored, in) == 0;
 }
 
 void instance_restore(struct instance *in)

@@ -47,7 +47,7 @@ struct virt {
     struct source *wakeup, *retry;
     int64_t retry_usec;
     bool is_connecting, is_freed;
-    bool is_up;        /* as the owner was told */
+    bool is_up;         /* as the owner was told */
     bool broke_at_once; /* closed before connect_done() heard of it */
     pthread_t thread;
     bool has_thread;
@@ -101,8 +101,7 @@ static int on_lifecycle(virConnectPtr conn, virDomainPtr dom, int event, int det
         break;
     case VIR_DOMAIN_EVENT_SUSPENDED:
         happened(arg, name,
-                 detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR ? VIRT_IO_ERROR : VIRT_PAUSED,
-                 false);
+                 detail == VIR_DOMAIN_EVENT_SUSPENDED_IOERROR ? VIRT_IO_ERROR : VIRT_PAUSED, false);
         break;
     case VIR_DOMAIN_EVENT_RESUMED:
         happened(arg, name, VIRT_RESUMED, false);
@@ -220,8 +219,8 @@ static void call_work(void *arg)
         virConnectRef(conn);
     pthread_mutex_unlock(&v->lock);
     if (!conn) {
-        call->result = error_set(&call->err, ENOTCONN, "libvirt", "there is no connection to %s",
-                                 v->uri);
+        call->result =
+            error_set(&call->err, ENOTCONN, "libvirt", "there is no connection to %s", v->uri);
         return;
     }
     call->result = call->op(conn, call);
@@ -253,7 +252,9 @@ static int post(struct virt *v, int (*op)(virConnectPtr, struct virt_call *), co
     call->fn = fn;
     call->arg = arg;
     call->text = text ? strdup(text) : NULL;
-    r = text && !call->text ? -ENOMEM : str_copy(call->name, sizeof(call->name), name) ? 0 : -EINVAL;
+    r = text && !call->text                              ? -ENOMEM
+        : str_copy(call->name, sizeof(call->name), name) ? 0
+                                                         : -EINVAL;
     if (r == 0)
         r = workers_post(v->workers, call_work, call_done, call);
     if (r < 0)

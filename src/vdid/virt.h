@@ -62,7 +62,7 @@ bool virt_is_up(const struct virt *v);
 int virt_list(struct virt *v, virt_fn fn, void *arg);
 /* Of a domain that runs already: 0. -EBUSY: it is being started. */
 int virt_create(struct virt *v, const char *name, const char *xml, virt_fn fn, void *arg);
-int virt_destroy(struct virt *v, const char *name, virt_fn fn, void *arg); /* not there: 0 */
+int virt_destroy(struct virt *v, const char *name, virt_fn fn, void *arg);  /* not there: 0 */
 int virt_shutdown(struct virt *v, const char *name, virt_fn fn, void *arg); /* asks the guest */
 int virt_reset(struct virt *v, const char *name, virt_fn fn, void *arg);
 int virt_pause(struct virt *v, const char *name, virt_fn fn, void *arg);
