@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vdid_drive.c - the instances of a node without a controller: orders on stdin, one JSON object
- * a line; answers and events on stdout, one a line. {"verb":"list"} and {"verb":"quit"} are its own.
+ * vdid_drive.c - the instances of a node without a controller.
+ *
+ * Orders on stdin, one JSON object a line; answers and events on stdout, one a line.
+ * {"verb":"list"} and {"verb":"quit"} are its own.
  *
  * usage: vdid_drive URI STATE_DIR IMAGE_DIR RUN_DIR kvm|tcg|auto PORT_MIN PORT_MAX [BOOT_SEC]
  */

@@ -127,6 +127,7 @@ void instance_event(struct instance *in, enum virt_event event);
 /* ---- registry ---- */
 /* Of one that is GONE and not busy: its directory goes, and so does it. */
 void vdid_forget(struct instance *in);
+void vdid_set_epoch(struct vdid *v, uint64_t epoch);
 void vdid_recheck(struct vdid *v); /* asks libvirt what runs, and holds the records to it */
 
 #endif

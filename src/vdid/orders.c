@@ -375,7 +375,7 @@ static bool is_stale(struct vdid *v, const struct instance *in, const struct vdi
         error_hint(err, NULL, "another controller leads by now");
         return true;
     }
-    v->epoch = o->epoch;
+    vdid_set_epoch(v, o->epoch);
     if (in && o->id.generation < in->rec.generation) {
         error_set(err, ESTALE, "generation",
                   "instance %" PRIu64 ".%" PRIu32 " is superseded by "
