@@ -260,6 +260,13 @@ static void gone(struct instance *in)
     instance_emit(in, "gone");
 }
 
+static void saved(struct instance *in)
+{
+    in->untold = false;
+    instance_answer(in, 1u << VDID_SAVE, 0, NULL);
+    instance_emit(in, "saved");
+}
+
 /* ---- STOP ---- */
 
 static void stop_again(void *arg)
@@ -405,6 +412,9 @@ void instance_act(struct instance *in)
             gone(in);
         break;
     case RECORD_SAVED:
+        if (in->untold)
+            saved(in);
+        break;
     case RECORD_N_STATES:
         break;
     }

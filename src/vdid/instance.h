@@ -71,7 +71,7 @@ struct instance {
     bool was_asked;       /* STOP: the guest was asked to shut down */
     bool is_running;      /* libvirt or a pidfd says so */
     bool is_dead;         /* QEMU's pidfd says so */
-    bool untold;          /* GONE, and nobody has heard of it */
+    bool untold;          /* GONE or SAVED on disk, and nobody has heard of it */
     bool is_found_text, has_byte, is_pinging;
     unsigned port_tries;
     struct image *image; /* while PREPARE */
