@@ -46,7 +46,8 @@ struct events *events_new(struct loop *loop, struct workers *store_worker,
                           void (*published)(void *arg, const struct published *p), void *arg);
 void events_free(struct events *ev);
 /* Fills the tables from the open store, which is used from then on; before the loop
- * runs. Damage is logged with place and reason; jobs that may be affected are UNKNOWN afterwards. */
+ * runs. Damage is logged with place and reason; jobs that it may have changed are
+ * UNKNOWN afterwards. */
 int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error *err);
 struct table *events_table(struct events *ev, enum noun_id noun);
 uint64_t events_seq(const struct events *ev);   /* the last one committed */

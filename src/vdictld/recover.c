@@ -130,7 +130,12 @@ static int load_record(void *arg, const struct vdi_store_record *r)
     if (!record_is_good(r))
         return -EBADMSG;
     noun = noun_from(r->noun);
-    if (noun < 0 || !key_id((enum noun_id)noun, r->key, &id))
+    if (noun < 0) {
+        log_warning("store: event %" PRIu64 " is of a '%s', which this release does not know",
+                    r->seq, r->noun);
+        return 0;
+    }
+    if (!key_id((enum noun_id)noun, r->key, &id))
         return -EBADMSG;
     note_id(load->ev, (enum noun_id)noun, id);
     load->n_records++;

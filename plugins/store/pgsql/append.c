@@ -225,7 +225,7 @@ static int trim_slice(struct store *s, uint64_t seq, int64_t before_usec, bool *
                "  (SELECT max(seq) + 1 FROM part)) AS seq WHERE (SELECT count(*) FROM good) = 2)"
                " DELETE FROM vdi.event e USING upto WHERE e.seq < upto.seq",
                &p, &res, err);
-    *ret_more = r == 0 && atoi(PQcmdTuples(res)) == TRIM_SLICE;
+    *ret_more = r == 0 && strtol(PQcmdTuples(res), NULL, 10) == TRIM_SLICE;
     return r;
 }
 

@@ -39,7 +39,7 @@ const struct schema_step schema_steps[] = {
               "  SELECT * INTO STRICT h FROM vdi.head FOR UPDATE;"
               "  IF h.epoch <> $1 OR $1 = 0 THEN"
               "   RAISE EXCEPTION USING ERRCODE = 'VD001', MESSAGE ="
-              "    format('Epoch %s does not lead: the lease has epoch %s.', $1, h.epoch);"
+              "    'Epoch ' || $1 || ' does not lead: the lease has epoch ' || h.epoch || '.';"
               "  END IF; RETURN h.last_seq; END $f$;"
               "CREATE FUNCTION vdi.extend(first bigint, last bigint, ids bigint) RETURNS void"
               " LANGUAGE plpgsql AS $f$ BEGIN"
@@ -47,7 +47,7 @@ const struct schema_step schema_steps[] = {
               "   WHERE last_seq = $1 - 1;"
               "  IF NOT FOUND THEN"
               "   RAISE EXCEPTION USING ERRCODE = 'VD002', MESSAGE ="
-              "    format('Event %s does not follow the last one.', $1);"
+              "    'Event ' || $1 || ' does not follow the last one.';"
               "  END IF; END $f$;",
         .down = "DROP FUNCTION vdi.extend; DROP FUNCTION vdi.guard; DROP TABLE vdi.snapshot_row,"
                 " vdi.snapshot, vdi.archive, vdi.event, vdi.head;",

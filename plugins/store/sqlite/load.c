@@ -156,8 +156,11 @@ static int on_event(void *arg, sqlite3_stmt *st)
 static int load_events(struct loading *l, uint64_t *ret_last)
 {
     struct store *s = l->s;
-    struct walk w = {
-        .table = "event", .columns = DB_EVENT_COLUMNS, .id = "seq", .row = on_event, .arg = l};
+    struct walk w = {.up = DB_EVENT_WALK,
+                     .down = DB_EVENT_WALK " DESC",
+                     .id_column = 0,
+                     .row = on_event,
+                     .arg = l};
     uint64_t last = s->ids.acked;
 
     l->sequence = (struct store_sequence){.loader = l->loader, .next = l->snapshot_seq + 1};

@@ -13,7 +13,9 @@
 
 static void add(char *sql, const char *piece)
 {
-    strncat(sql, piece, SQL_MAX - strlen(sql) - 1);
+    size_t at = strlen(sql);
+
+    snprintf(sql + at, SQL_MAX - at, "%s", piece);
 }
 
 static void bind_text(sqlite3_stmt *st, const char *name, const char *value)

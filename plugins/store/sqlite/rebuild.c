@@ -77,12 +77,9 @@ static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt in
 }
 
 static const struct walk EVENTS = {
-    .table = "event", .columns = DB_EVENT_COLUMNS, .id = "seq", .id_column = 0, .row = copy_event};
-static const struct walk ARCHIVE = {.table = "archive",
-                                    .columns = DB_ARCHIVE_COLUMNS,
-                                    .id = "id",
-                                    .id_column = 11,
-                                    .row = copy_object};
+    .up = DB_EVENT_WALK, .down = DB_EVENT_WALK " DESC", .id_column = 0, .row = copy_event};
+static const struct walk ARCHIVE = {
+    .up = DB_ARCHIVE_WALK, .down = DB_ARCHIVE_WALK " DESC", .id_column = 11, .row = copy_object};
 
 static int fill(struct store *s, sqlite3 *to, const struct rebuild_filter *filter)
 {

@@ -70,6 +70,8 @@ void db_checkpoint(struct store *s, int pages); /* when the WAL has so many */
 void db_column_record(sqlite3_stmt *st, struct vdi_store_record *ret);
 void db_column_object(sqlite3_stmt *st, struct vdi_store_object *ret);
 #define DB_EVENT_COLUMNS "seq, time_usec, noun, key, type, version, crc, body"
+#define DB_EVENT_WALK WALK_SQL(DB_EVENT_COLUMNS, "event", "seq")
+#define DB_ARCHIVE_WALK WALK_SQL(DB_ARCHIVE_COLUMNS, "archive", "id")
 #define DB_ARCHIVE_COLUMNS                                                                         \
     "seq, noun, key, owner, state, begin_usec, end_usec, version, crc, body, num, id"
 int db_bind_record(sqlite3_stmt *st, const struct vdi_store_record *r);
@@ -83,11 +85,13 @@ int lease_check(struct store *s, uint64_t epoch, struct vdi_error *err);
 int lease_copy(struct store *s, sqlite3 *to); /* an SQLite code */
 void lease_release(struct store *s);
 
-/* walk.c: reads the rows from..upto (ids above INT64_MIN) of a table upwards until an error, then downwards from its end, and hands
- * on what is readable upwards. row() says 0, 1 (not to be believed) or a negative errno,
- * which ends it and is returned. */
+/* walk.c: reads the rows from..upto of a table (ids above INT64_MIN) upwards until an
+ * error, then downwards from the end, and hands on what is readable upwards. row() says
+ * 0, 1 (not to be believed) or a negative errno, which ends it and is returned. */
+#define WALK_SQL(columns, table, id)                                                               \
+    "SELECT " columns " FROM " table " WHERE " id " >= ?1 AND " id " <= ?2 ORDER BY " id
 struct walk {
-    const char *table, *columns, *id;
+    const char *up, *down; /* WALK_SQL, " DESC" added for down */
     int id_column;
     int (*row)(void *arg, sqlite3_stmt *st);
     void *arg;

@@ -248,7 +248,10 @@ int store_snapshot(void *store, uint64_t epoch, uint64_t seq, size_t n)
 {
     struct rows rows = {.seq = seq, .n = n};
 
-    return ops.snapshot_write(store, epoch, seq, next_row, &rows, NULL);
+    int r = ops.snapshot_write(store, epoch, seq, next_row, &rows, NULL);
+
+    content_done(&rows.text);
+    return r;
 }
 
 void assert_whole(const struct loaded *l, uint64_t first, uint64_t last)
