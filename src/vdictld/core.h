@@ -32,7 +32,7 @@ struct core {
     struct loop *loop;
     char *config_path;
     struct config *config;
-    struct workers *store_worker;
+    struct workers *store_worker, *snapshot_worker;
     struct host_plugin *store_plugin;
     struct vdi_store_ops store_ops;
     void *store;

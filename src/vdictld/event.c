@@ -36,7 +36,7 @@ static void flush_now(void *arg)
 }
 
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops,
+                          struct workers *snapshot_worker, const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg)
 {
     struct events *ev = calloc(1, sizeof(*ev));
@@ -46,6 +46,7 @@ struct events *events_new(struct loop *loop, struct workers *store_worker,
     *ev = (struct events){
         .loop = loop,
         .worker = store_worker,
+        .snapshot_worker = snapshot_worker,
         .ops = ops,
         .published = published,
         .arg = arg,
@@ -485,9 +486,9 @@ static void flush(struct events *ev)
     b->id_reserve = id_reserve(ev);
     r = workers_post(ev->worker, batch_work, batch_done, b);
     if (r < 0) {
-        b->result = error_set(&b->err, -r, "", "%s",
-                              r == -ESHUTDOWN ? "the controller is stopping"
-                                              : "the store's queue is full");
+        b->result =
+            error_set(&b->err, -r, "", "%s",
+                      r == -ESHUTDOWN ? "the controller is stopping" : "the store's queue is full");
         batch_done(b, false);
     }
 }

@@ -48,7 +48,7 @@ struct batch {
 
 struct events {
     struct loop *loop;
-    struct workers *worker;
+    struct workers *worker, *snapshot_worker;
     const struct vdi_store_ops *ops;
     void *store;
     void (*published)(void *arg, const struct published *p);
@@ -66,6 +66,7 @@ struct events {
     uint64_t epoch;
     uint64_t snapshot_seq;
     bool snapshot_running;
+    bool snapshot_due; /* what the store has now is not whole, or stands alone */
     bool damaged;
     struct events_stats stats;
 };

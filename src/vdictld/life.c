@@ -488,10 +488,9 @@ void life_start(struct core *core, uint64_t id, const char *node)
     const struct job *job = core_job_staged(core, id);
     struct txn *txn;
 
-    /* The planner knows what is published: what is on its way (hold, drain) makes this void. */
     if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
         core_node_staged(core, node) != core_node(core, node))
-        return;
+        return; /* a change is on its way: the planner hears of it and decides again */
     txn = txn_new(core->events);
     if (txn && alloc(core, txn, job, node) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
@@ -499,17 +498,34 @@ void life_start(struct core *core, uint64_t id, const char *node)
         txn_abort(txn);
 }
 
-/* How a job ends whose instance ended by itself. */
-static enum job_state lost_final(struct core *core, const struct job *job,
-                                 const struct site_report *report)
+/* How a job ends whose instance went by itself. A script that says how it ended did run. */
+static enum job_state final_of(const struct core *core, const struct job *job,
+                               const struct site_report *report)
 {
-    bool configuring = job->state == JOB_CONFIGURING;
-
     if (report->exited && !report->failed)
         return report->exit_code || report->exit_signal ? JOB_FAILED : JOB_COMPLETED;
-    if (report->failed || configuring)
-        return fate(core, job, configuring ? JOB_BOOT_FAIL : JOB_NODE_FAIL);
+    if (job->state == JOB_CONFIGURING)
+        return fate(core, job, JOB_BOOT_FAIL);
+    if (report->failed)
+        return fate(core, job, JOB_NODE_FAIL);
     return job->spec->kind == JOB_BATCH ? JOB_FAILED : JOB_COMPLETED;
+}
+
+/* The end of a short script overtook the word that its instance was ready. */
+static int add_start(struct core *core, struct txn *txn, const struct job *job,
+                     const struct instance *in)
+{
+    struct instance_event ready = core_instance_event(core, INSTANCE_EVENT_READY, "");
+    struct instance_event bind = core_instance_event(core, INSTANCE_EVENT_BIND, "");
+    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
+    uint64_t id = in->id;
+    int r = 0;
+
+    if (in->state != INSTANCE_READY)
+        r = core_add_instance(txn, id, &ready, NULL);
+    if (r >= 0)
+        r = core_add_instance(txn, id, &bind, NULL);
+    return r < 0 ? r : core_add_job(txn, job->id, &start, NULL);
 }
 
 /* The instance is no longer there although nobody stopped it. */
@@ -524,17 +540,14 @@ static void lost(struct core *core, const struct instance *in, const struct site
 
     if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING)
         return;
-    event.final = lost_final(core, job, report);
+    event.final = final_of(core, job, report);
     event.exit_code = report->exit_code;
     event.exit_signal = report->exit_signal;
     txn = txn_new(core->events);
     r = txn ? 0 : -ENOMEM;
-    /* A script that has ended did run, also when it was over before we heard of its start. */
     if (r >= 0 && job->state == JOB_CONFIGURING && report->exited && !report->failed)
-        r = core_add_job(txn, job->id, &start, NULL);
-    if (r >= 0)
-        r = finish_with(core, txn, job->id, &event, NULL);
-    commit_or_retry(run, txn, r);
+        r = add_start(core, txn, job, in);
+    commit_or_retry(run, txn, r < 0 ? r : finish_with(core, txn, in->job, &event, NULL));
 }
 
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
@@ -579,8 +592,7 @@ static void polled(void *arg, int result, const char *json, const struct vdi_err
                report.state == SITE_STATE_READY &&
                (in->state == INSTANCE_REQUESTED || in->state == INSTANCE_BUILDING)) {
         one_event(run, INSTANCE_EVENT_READY, "");
-    } else if (result >= 0 && report.state == SITE_STATE_GONE &&
-               in->state != INSTANCE_STOPPING) {
+    } else if (result >= 0 && report.state == SITE_STATE_GONE && in->state != INSTANCE_STOPPING) {
         lost(run->core, in, &report);
     } else {
         act(run); /* also when the site can't be asked: every act is safe to repeat */

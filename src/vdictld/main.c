@@ -235,9 +235,11 @@ static int make_parts(struct core *core, struct vdi_error *err)
 {
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
-    core->events = core->store_worker ? events_new(core->loop, core->store_worker, &core->store_ops,
-                                                   published, core)
-                                      : NULL;
+    core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
+    core->events = core->store_worker && core->snapshot_worker
+                       ? events_new(core->loop, core->store_worker, core->snapshot_worker,
+                                    &core->store_ops, published, core)
+                       : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
     core->feed = core->loop ? feed_new(core) : NULL;
@@ -321,6 +323,7 @@ static void core_done(struct core *core)
 {
     auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
     site_free(core->site);
+    workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
     http_server_free(core->http);
     if (core->store && core->store_ops.close)

@@ -138,7 +138,7 @@ static void expire_tokens(struct core *core, int64_t now)
 static void snapshot_done(void *arg, int result, const struct vdi_error *err)
 {
     if (result < 0)
-        log_warning("a snapshot was not written: %s", err->detail);
+        log_warning("a snapshot was not written, or the log not trimmed: %s", err->detail);
 }
 
 static void lease_work(void *arg)
