@@ -532,7 +532,6 @@ static int add_start(struct core *core, struct txn *txn, const struct job *job,
 static void lost(struct core *core, const struct instance *in, const struct site_report *report)
 {
     const struct job *job = core_job_staged(core, in->job);
-    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
     struct job_event event = core_job_event(core, JOB_EVENT_FINISH, CORE_SELF, report->reason);
     struct run *run = run_get(core, in->id);
     struct txn *txn;
