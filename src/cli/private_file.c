@@ -30,10 +30,10 @@ static int fill(int fd, const struct buf *text)
     return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
 }
 
+/* One errno, so that a directory that is not there is no job that is not there. */
 static int fail(const char *path, int code, struct vdi_error *err)
 {
-    return error_set(err, code == EINVAL ? EIO : code, "output", "%.200s: %s", path,
-                     strerror(code));
+    return error_set(err, EIO, "output", "%.200s: %s", path, strerror(code));
 }
 
 static int write_new(const char *path, const struct buf *text, struct vdi_error *err)

@@ -12,8 +12,8 @@
 #include <vdi/types.h>
 
 /*
- * Writes a file that the caller names. One that is there already is refused
- * (-EEXIST), or with `replace` replaced whole; a link is never followed.
+ * Writes a file that the caller names; -EIO if that fails. One that is there
+ * already is refused (-EEXIST), or with `replace` replaced whole; a link is never followed.
  */
 int private_file_write(const char *path, bool replace, const struct buf *text,
                        struct vdi_error *err);

@@ -42,7 +42,7 @@ static const struct option_row rows[] = {
     {"quiet", 'q', NULL, "no progress and no remarks", option_set_flag, AT(quiet)},
     {"show-password", 0, NULL, "with --json: print the password on a terminal, too",
      option_set_flag, AT(show_password)},
-    {"ssh", 0, "[USER@]LOGIN", "fetch the ticket by ssh from a login node of the cluster",
+    {"ssh", 0, "USER@LOGIN", "fetch the ticket by ssh from a login node of the cluster",
      connect_set_ssh, AT(ssh)},
     {"viewer", 0, "PROGRAM", "the viewer to open, instead of " VIEWER, option_set_string,
      AT(viewer)},

@@ -41,7 +41,9 @@ static void farewell_set(const struct wait *wait, struct sigaction *ret_old)
     snprintf(farewell, sizeof(farewell),
              "\n%s: job %" PRId64 " is left as it is; vdicancel %" PRId64 " ends it\n",
              wait->program, wait->id, wait->id);
-    sigaction(SIGINT, &action, ret_old);
+    sigaction(SIGINT, NULL, ret_old);
+    if (ret_old->sa_handler != SIG_IGN) /* a shell's job in the background */
+        sigaction(SIGINT, &action, NULL);
 }
 
 /* Asks less often the longer it takes: 1,000 waiting processes are no load. */
