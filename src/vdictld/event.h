@@ -39,15 +39,16 @@ struct events_stats {
 
 #define EVENTS_ID_BLOCK 1000 /* ids are reserved durably in blocks of so many */
 
-/* `store_worker` is the one thread on which all store ops run. */
-/* `arg` goes to every callback. */
+/* On `store_worker`, one thread, all store ops run but snapshots, which have
+ * `snapshot_worker`, one thread, so that commits go on beside them. `arg` goes to every
+ * callback. */
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops,
+                          struct workers *snapshot_worker, const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg);
 void events_free(struct events *ev);
 /* Fills the tables from the open store, which is used from then on; before the loop
- * runs. Damage is logged with place and reason; jobs that it may have changed are
- * UNKNOWN afterwards. */
+ * runs. Damage is logged with place and reason; jobs about which events may be lost
+ * are UNKNOWN afterwards. */
 int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error *err);
 struct table *events_table(struct events *ev, enum noun_id noun);
 uint64_t events_seq(const struct events *ev);   /* the last one committed */
@@ -81,6 +82,6 @@ struct events_extra {
 };
 void events_set_extras(struct events *ev, size_t (*collect)(void *arg, struct events_extra **ret),
                        void (*restore)(void *arg, const struct vdi_store_object *row));
-uint64_t events_since_snapshot(const struct events *ev);
+uint64_t events_since_snapshot(const struct events *ev); /* UINT64_MAX: after damage */
 
 #endif

@@ -254,7 +254,9 @@ void handle_job_cancel(struct call *call)
 
     if (!job || cancel_signal(call, job))
         return;
-    if (job_state_is_end(job->state)) {
+    /* Of a job on its way to an end the first word stands: it would not end as cancelled. */
+    if (job_state_is_end(job->state) ||
+        (job->state == JOB_COMPLETING && job->final != JOB_PENDING)) {
         refuse_state(call, job, "cancelled");
         return;
     }

@@ -395,7 +395,7 @@ void handle_job_list(struct call *call)
         call_refuse(call, &err);
         return;
     }
-    l->limit = limit;
+    l->limit = limit ? limit : 1;
     call->core->replies[2]++;
     l->stream = http_request_stream(call->http, 200, "application/json", job_list_ready,
                                     job_list_closed, l);

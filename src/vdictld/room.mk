@@ -59,6 +59,12 @@ tests_unit_vdictld_test_recover_SOURCES = tests/unit/vdictld/test_recover.c \
 tests_unit_vdictld_test_recover_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_recover_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdictld/test_recover_lost
+tests_unit_vdictld_test_recover_lost_SOURCES = tests/unit/vdictld/test_recover_lost.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_recover_lost_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_recover_lost_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdictld/test_idem
 tests_unit_vdictld_test_idem_SOURCES = tests/unit/vdictld/test_idem.c
 tests_unit_vdictld_test_idem_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -75,8 +81,12 @@ tests_unit_vdictld_test_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_limit_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
 VDICTLD_TESTS = \
+    tests/t1100-errors.t \
+    tests/t1101-services.t \
+    tests/t1102-life.t \
+    tests/t5001-restart.t \
     tests/t6000-golden.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/data/golden.tsv
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/hang_nss.c tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
 endif

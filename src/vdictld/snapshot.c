@@ -3,7 +3,8 @@
  * snapshot.c - a snapshot of everything committed.
  *
  * The loop takes a reference to every published object at one instant (they
- * never change); the store's worker then encodes and writes them.
+ * never change); the snapshot worker then encodes and writes them, beside commits.
+ * References are counted on the loop alone: the worker only reads.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -147,28 +148,47 @@ static int next_row(void *arg, struct vdi_store_object *ret)
     return r;
 }
 
-static void snapshot_work(void *arg)
+static void finish(struct snapshot *s)
 {
-    struct snapshot *s = arg;
-    const struct vdi_store_ops *ops = s->ev->ops;
-
-    s->result = ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
-    if (s->result >= 0)
-        s->result = ops->trim(s->ev->store, s->epoch, s->seq, s->before_usec, &s->err);
-}
-
-static void snapshot_done(void *arg, bool dropped)
-{
-    struct snapshot *s = arg;
-
-    if (dropped)
-        s->result = error_set(&s->err, ESHUTDOWN, "", "the controller is stopping");
     s->ev->snapshot_running = false;
-    if (s->result >= 0)
-        s->ev->snapshot_seq = s->seq;
     if (s->done)
         s->done(s->arg, s->result, &s->err);
     snapshot_free(s);
+}
+
+static void trim_work(void *arg)
+{
+    struct snapshot *s = arg;
+
+    s->result = s->ev->ops->trim(s->ev->store, s->epoch, s->seq, s->before_usec, &s->err);
+}
+
+static void trim_done(void *arg, bool dropped)
+{
+    finish(arg); /* dropped: the next snapshot's trim takes what this one leaves */
+}
+
+static void write_work(void *arg)
+{
+    struct snapshot *s = arg;
+
+    s->result = s->ev->ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
+}
+
+static void write_done(void *arg, bool dropped)
+{
+    struct snapshot *s = arg;
+    struct events *ev = s->ev;
+
+    if (dropped)
+        s->result = error_set(&s->err, ESHUTDOWN, "", "the controller is stopping");
+    if (s->result >= 0) {
+        ev->snapshot_seq = s->seq;
+        ev->snapshot_due = false;
+        if (workers_post(ev->worker, trim_work, trim_done, s) >= 0)
+            return;
+    }
+    finish(s);
 }
 
 int events_snapshot(struct events *ev, int64_t before_usec,
@@ -201,7 +221,7 @@ int events_snapshot(struct events *ev, int64_t before_usec,
     if (r >= 0 && ev->collect)
         s->n_extras = ev->collect(ev->arg, &s->extras);
     if (r >= 0)
-        r = workers_post(ev->worker, snapshot_work, snapshot_done, s);
+        r = workers_post(ev->snapshot_worker, write_work, write_done, s);
     if (r < 0) {
         snapshot_free(s);
         return r;
@@ -212,7 +232,7 @@ int events_snapshot(struct events *ev, int64_t before_usec,
 
 uint64_t events_since_snapshot(const struct events *ev)
 {
-    return events_seq(ev) - ev->snapshot_seq;
+    return ev->snapshot_due ? UINT64_MAX : events_seq(ev) - ev->snapshot_seq;
 }
 
 void events_set_extras(struct events *ev, size_t (*collect)(void *arg, struct events_extra **ret),

@@ -138,7 +138,7 @@ static void expire_tokens(struct core *core, int64_t now)
 static void snapshot_done(void *arg, int result, const struct vdi_error *err)
 {
     if (result < 0)
-        log_warning("a snapshot was not written: %s", err->detail);
+        log_warning("a snapshot was not written, or the log not trimmed: %s", err->detail);
 }
 
 static void lease_work(void *arg)
@@ -146,7 +146,7 @@ static void lease_work(void *arg)
     struct sweep *s = arg;
     uint64_t epoch;
 
-    s->lease_result = s->core->store_ops.lease(s->core->store, core_holder(), time_now_usec(),
+    s->lease_result = s->core->store_ops.lease(s->core->store, core_holder(s->core), time_now_usec(),
                                                LEASE_TTL_USEC, &epoch, &s->lease_err);
 }
 

@@ -80,8 +80,11 @@ static void a_snapshot_has_durable_keys_only(void **state)
     assert_int_equal(n, 2);
     for (size_t i = 0; i < n; i++) {
         struct vdi_store_object row = {
-            .noun = rows[i].noun, .key = rows[i].key, .body = rows[i].body,
-            .body_len = strlen(rows[i].body), .begin_usec = rows[i].time_usec,
+            .noun = rows[i].noun,
+            .key = rows[i].key,
+            .body = rows[i].body,
+            .body_len = strlen(rows[i].body),
+            .begin_usec = rows[i].time_usec,
         };
 
         idem_restore(again, &row);
