@@ -152,8 +152,8 @@ int control_check(struct control *c, const struct verb *verb, struct vdi_error *
         printf("%s: good\n", c->words[0]);
         return 0;
     }
-    if (r == -EINVAL)
-        return EXIT_REFUSED;
+    if (findings.len) /* it is said */
+        return r == -EINVAL ? EXIT_REFUSED : (int)client_exit_code(r);
     error_set(err, -r, "", "%.200s: %s", c->words[0], strerror(-r));
     return r == -ENOENT || r == -EACCES ? r : -EIO;
 }

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/cells.h"
 #include "cli/client.h"
 #include "cli/submit.h"
 #include "cli/wait.h"
@@ -67,8 +68,10 @@ static int print_test(const struct value *answer)
 {
     const char *start = value_get_string(answer, "estimated_start_time", NULL);
     const char *node = value_get_string(answer, "estimated_node", "");
+    _cleanup_(buf_done) struct buf local = BUF_INIT(64);
+    cell_time(&local, start);
     if (start)
-        printf("would start at %s%s%s\n", start, *node ? " on " : "", node);
+        printf("would start at %s%s%s\n", local.data, *node ? " on " : "", node);
     else
         printf("would not start\n");
     print_blockers(answer);

@@ -86,7 +86,7 @@ static void every_failure_has_its_exit_code(void **state)
 {
     assert_string_equal(scripted_run("vdicancel 17", 0), "");
     assert_string_equal(scripted_run("vdicancel 409", 1),
-                        "vdicancel: state: job 409 has ended (limit: once); do nothing\n");
+                        "vdicancel: job 409 has ended (limit: once); do nothing\n");
     scripted_run("vdicancel 500", 1);
     scripted_run("vdicancel --no-such 17", 2);
     scripted_run("vdicancel", 2);
