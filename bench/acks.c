@@ -143,8 +143,7 @@ static int begin(struct run *run, struct client *clients)
         struct epoll_event e = {.events = EPOLLIN, .data.u32 = i};
 
         clients[i].fd = dial(run->path);
-        if (clients[i].fd < 0 ||
-            epoll_ctl(run->epoll, EPOLL_CTL_ADD, clients[i].fd, &e) < 0)
+        if (clients[i].fd < 0 || epoll_ctl(run->epoll, EPOLL_CTL_ADD, clients[i].fd, &e) < 0)
             return -errno;
     }
     for (unsigned i = 0; i < run->n_clients && run->begun < run->jobs; i++)

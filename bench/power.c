@@ -114,8 +114,7 @@ struct found {
     char why[256];
 };
 
-static int wrong(struct found *f, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static int wrong(struct found *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int wrong(struct found *f, const char *format, ...)
 {

@@ -47,7 +47,7 @@ uint32_t power_draw(uint64_t *seed, uint32_t below)
     return (uint32_t)(*seed >> 33) % below;
 }
 
-static void die(const char *what)
+__attribute__((noreturn)) static void die(const char *what)
 {
     perror(what);
     abort();

@@ -30,7 +30,7 @@ static struct {
     int file;
 } names[NAMES];
 
-static void die(const char *what)
+__attribute__((noreturn)) static void die(const char *what)
 {
     fprintf(stderr, "power: %s\n", what);
     abort();

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 enum power_kind {
-    POWER_LINK,     /* name now leads to the file (create) */
-    POWER_RENAME,   /* name2 now leads to the file, name no longer does */
+    POWER_LINK,   /* name now leads to the file (create) */
+    POWER_RENAME, /* name2 now leads to the file, name no longer does */
     POWER_UNLINK,
     POWER_WRITE,
     POWER_TRUNCATE, /* to offset */

@@ -9,3 +9,16 @@ bench_power_LDFLAGS = $(AM_LDFLAGS) -export-dynamic
 bench_power_LDADD = $(BASE_LIBS) -ldl
 TESTS += tests/t5000-power.t
 EXTRA_DIST += tests/t5000-power.t
+
+noinst_PROGRAMS += bench/store
+bench_store_SOURCES = bench/store.c
+bench_store_LDADD = -ldl
+
+noinst_PROGRAMS += bench/acks
+bench_acks_SOURCES = bench/acks.c
+
+# Programs that measure a controller of the build tree; README.md says which and how.
+bench_scripts = bench/crash bench/acks.py bench/scale
+EXTRA_DIST += $(bench_scripts) bench/crash_engine.py bench/crash_ledger.py bench/lab.py
+TESTS += tests/t5001-crash.t
+EXTRA_DIST += tests/t5001-crash.t

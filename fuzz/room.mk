@@ -17,12 +17,18 @@ check_PROGRAMS += $(FUZZ_TARGETS)
 TESTS += $(FUZZ_TARGETS)
 endif
 
+FUZZ_TARGETS += fuzz/fuzz_format
+fuzz_fuzz_format_SOURCES = fuzz/fuzz_format.c $(FUZZ_DRIVER)
+fuzz_fuzz_format_LDADD = $(CLI_LIBS)
+fuzz_fuzz_format_LDFLAGS = $(FUZZ_LDFLAGS)
+
 fuzz_fuzz_http_SOURCES = fuzz/fuzz_http.c $(FUZZ_DRIVER)
 fuzz_fuzz_http_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS)
 fuzz_fuzz_http_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_http_LDADD = $(WIRE_SERVER_LIBS)
 
 fuzz_fuzz_token_SOURCES = fuzz/fuzz_token.c plugins/auth/token/token_text.c $(FUZZ_DRIVER)
+fuzz_fuzz_token_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 fuzz_fuzz_token_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 fuzz_fuzz_token_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_token_LDADD = $(JANSSON_LIBS) $(OPENSSL_LIBS)
@@ -34,3 +40,11 @@ fuzz_fuzz_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
 fuzz_fuzz_hostlist_SOURCES = fuzz/fuzz_hostlist.c $(FUZZ_DRIVER)
 fuzz_fuzz_hostlist_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_hostlist_LDADD = $(BASE_LIBS)
+
+FUZZ_TARGETS += fuzz/fuzz_json fuzz/fuzz_request
+fuzz_fuzz_json_SOURCES = fuzz/fuzz_json.c $(FUZZ_DRIVER)
+fuzz_fuzz_json_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_json_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+fuzz_fuzz_request_SOURCES = fuzz/fuzz_request.c $(FUZZ_DRIVER)
+fuzz_fuzz_request_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS)

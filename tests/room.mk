@@ -15,7 +15,8 @@ LINT_TESTS = \
 HARNESS_TESTS = \
     tests/t0000-harness.t \
     tests/t0001-run-tests.t \
-    tests/t1000-readme.t
+    tests/t1000-readme.t \
+    tests/t1020-new-user.t
 
 EXTRA_DIST += $(LINT_TESTS) tests/lint/lint.py \
     tests/lib/packages.sh tests/lib/tap.sh tests/lib/vdi.sh \
@@ -26,3 +27,10 @@ if HAVE_PYTHON3
 TESTS += $(LINT_TESTS)
 endif
 TESTS += $(HARNESS_TESTS)
+
+# doc/states.md is what this prints.
+check_PROGRAMS += tests/print_states
+tests_print_states_SOURCES = tests/print_states.c
+tests_print_states_LDADD = $(MODEL_LIBS) $(BASE_LIBS)
+TESTS += tests/t0042-states.t
+EXTRA_DIST += tests/t0042-states.t doc/states.md

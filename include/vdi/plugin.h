@@ -51,13 +51,13 @@ struct vdi_setting_value {
 };
 
 struct vdi_plugin {
-    uint32_t abi;      /* VDI_PLUGIN_ABI */
-    uint32_t kind;     /* enum vdi_plugin_kind */
-    const char *name;  /* "sqlite"; must equal the file's name */
-    const char *title; /* one line for people */
+    uint32_t abi;                       /* VDI_PLUGIN_ABI */
+    uint32_t kind;                      /* enum vdi_plugin_kind */
+    const char *name;                   /* "sqlite"; must equal the file's name */
+    const char *title;                  /* one line for people */
     const struct vdi_setting *settings; /* ends with a NULL name; may be NULL */
-    const void *ops;   /* struct vdi_<kind>_ops */
-    uint32_t ops_size; /* sizeof(*ops) as the plugin was compiled */
+    const void *ops;                    /* struct vdi_<kind>_ops */
+    uint32_t ops_size;                  /* sizeof(*ops) as the plugin was compiled */
 };
 
 enum vdi_log_level { VDI_LOG_ERROR = 3, VDI_LOG_WARNING = 4, VDI_LOG_INFO = 6, VDI_LOG_DEBUG = 7 };
@@ -143,6 +143,8 @@ struct vdi_store_batch {
 struct vdi_store_damage {
     const char *place;  /* "event 4711", "page 12 of vdi.db" */
     const char *reason; /* "checksum differs" */
+    /* Events that can't be read here, both included; 0: it is not about events. */
+    uint64_t first_seq, last_seq;
 };
 
 struct vdi_store_loader {
@@ -159,22 +161,24 @@ struct vdi_store_summary {
     uint64_t last_seq;     /* highest seq ever seen, readable or not */
     uint64_t id_reserve;
     bool damaged;
+    bool lost; /* events may be missing: not all of the log behind the snapshot used could be read */
 };
 
 struct vdi_store_query {
-    const char *noun;         /* [required] */
-    const char *key;          /* NULL: all */
-    const char *owner;        /* NULL: all */
-    const char *const *states; /* NULL-terminated list, NULL: all */
+    const char *noun;           /* [required] */
+    const char *key;            /* NULL: all */
+    const char *owner;          /* NULL: all */
+    const char *const *states;  /* NULL-terminated list, NULL: all */
     int64_t from_usec, to_usec; /* objects that overlap [from, to); 0: open */
-    uint64_t after_seq;       /* events: only later ones; cursor */
-    const char *after_key;    /* archive: rows after this one; cursor, NULL: from the start */
-    uint32_t limit;           /* rows at most, 1..10000 */
+    uint64_t after_seq;         /* events: only later ones; cursor */
+    const char *after_key;      /* archive: rows after this one; cursor, NULL: from the start */
+    uint32_t limit;             /* rows at most, 1..10000 */
 };
 
 /*
- * All store ops run on one worker thread of vdictld, never two at a time,
- * and may block. `dsn` is what follows "sqlite:" or "pgsql:" in `store =`.
+ * All store ops run on worker threads of vdictld and may block. snapshot_write
+ * may run at the same time as append, lease and the queries (never two
+ * snapshots); all others run never two at a time. `dsn` is what follows "sqlite:" or "pgsql:" in `store =`.
  */
 struct vdi_store_ops {
     /* [required] Opens or creates. A store of a newer schema: -EPROTO, untouched,
@@ -194,7 +198,7 @@ struct vdi_store_ops {
      * -EROFS, -EIO: nothing of it is kept, the next append may succeed. */
     int (*append)(void *store, const struct vdi_store_batch *batch, struct vdi_error *err);
     /* [required] Writes a snapshot that stands for all events up to seq. `next` returns 1
-     * and a row, 0 at the end. The former snapshot stays usable until this one is durable. */
+     * and a row, 0 at the end; it is called on this thread. The former snapshot stays usable until this one is durable. */
     int (*snapshot_write)(void *store, uint64_t epoch, uint64_t seq,
                           int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
                           struct vdi_error *err);
@@ -220,9 +224,9 @@ struct vdi_store_ops {
 struct vdi_auth_request {
     const char *cluster;
     const char *method;
-    const char *path;           /* with the query string, as sent */
+    const char *path;                 /* with the query string, as sent */
     const unsigned char *body_sha256; /* 32 bytes */
-    const char *credential;     /* what follows the scheme word; NUL-terminated */
+    const char *credential;           /* what follows the scheme word; NUL-terminated */
     int64_t now_usec;
 };
 
@@ -232,9 +236,9 @@ struct vdi_auth_ops {
     const char *scheme;
     /* [required] Once, on the loop, at start and at reconfigure. */
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
-                const struct vdi_setting_value *settings, size_t n_settings,
-                struct vdi_error *err);
-    /* [required] On a worker. Fills principal (groups are the host's work) or returns
+                const struct vdi_setting_value *settings, size_t n_settings, struct vdi_error *err);
+    /* [required] On a worker. Fills principal (groups are the host's work, and in realm
+     * "unix" the name of uid if it is left "": never ask NSS here) or returns
      * -EACCES (bad), -EKEYEXPIRED, -EKEYREJECTED (replayed), -EAGAIN (service away).
      * `ret_id` (128 bytes) gets the credential's id if it can be revoked, else "". */
     int (*verify)(void *auth, const struct vdi_auth_request *request, int64_t deadline_usec,
@@ -279,7 +283,8 @@ struct vdi_site_ops {
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
                 const struct vdi_setting_value *settings, size_t n_settings,
                 struct vdi_error *err); /* [required] */
-    int (*start)(void *site, const struct vdi_instance_spec *spec, struct vdi_op *op); /* [required] */
+    /* [required] */
+    int (*start)(void *site, const struct vdi_instance_spec *spec, struct vdi_op *op);
     int (*stop)(void *site, struct vdi_instance_id id, const char *node, uint32_t grace_sec,
                 struct vdi_op *op); /* [required]; of one that is not there: success */
     int (*poll)(void *site, struct vdi_instance_id id, const char *node,

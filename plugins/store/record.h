@@ -14,11 +14,11 @@
 
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 
-#define STORE_LABEL_MAX 255            /* noun, key, type, owner, state: bytes each */
-#define STORE_BODY_MAX (64u << 20)     /* one body */
-#define STORE_BATCH_MAX 100000u        /* records or objects of one batch */
-#define STORE_QUERY_MAX 10000u         /* rows of one query */
-#define STORE_STATES_MAX 32u           /* states named in one query */
+#define STORE_LABEL_MAX 255        /* noun, key, type, owner, state: bytes each */
+#define STORE_BODY_MAX (64u << 20) /* one body */
+#define STORE_BATCH_MAX 100000u    /* records or objects of one batch */
+#define STORE_QUERY_MAX 10000u     /* rows of one query */
+#define STORE_STATES_MAX 32u       /* states named in one query */
 #define STORE_ROW_MAX (STORE_BODY_MAX + 4096u)
 
 /* CRC-32C (Castagnoli, RFC 3720 appendix B.4); start with 0, feed piece after piece. */
@@ -62,9 +62,12 @@ int store_too_new(struct vdi_error *err, uint32_t has, uint32_t knows, const cha
 /* What append says when the batch's epoch is not the lease's. */
 int store_stale(struct vdi_error *err, uint64_t mine, uint64_t current);
 
-/* Tells the loader of one damaged place. */
+/* Tells the loader of one damaged place; store_damage_events: where these events can't be read. */
 void store_damage(const struct vdi_store_loader *loader, const char *reason, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
+void store_damage_events(const struct vdi_store_loader *loader, uint64_t first, uint64_t last,
+                         const char *reason, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /*
  * The order in which events must come: by one, from after a snapshot. Tells gaps,
@@ -83,7 +86,7 @@ struct store_run {
 struct store_sequence {
     const struct vdi_store_loader *loader;
     uint64_t next;
-    uint64_t gap_end;        /* highest missing seq so far */
+    uint64_t gap_end; /* highest missing seq so far */
     struct store_reject *rejected;
     size_t n_rejected, rejected_size;
     struct store_run *runs; /* of seqs that were good */

@@ -19,7 +19,8 @@ bool str_copy(char *dst, size_t size, const char *src)
     size_t len = strnlen(src, size);
     bool whole = len < size;
     if (!whole)
-        len = size - 1;
+        for (len = size - 1; len && ((unsigned char)src[len] & 0xc0) == 0x80; len--)
+            ; /* no half of a letter */
     memcpy(dst, src, len);
     dst[len] = '\0';
     return whole;

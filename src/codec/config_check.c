@@ -141,6 +141,14 @@ static void check_role(const struct config_role *role, struct config_findings *f
                             "nobody has the role");
 }
 
+static bool listens_on_tcp(const struct config *c)
+{
+    for (size_t i = 0; i < c->listen.n; i++)
+        if (!str_starts_with(c->listen.names[i], "unix:"))
+            return true;
+    return false;
+}
+
 void config_check(const struct config *c, struct config_findings *f, bool complete)
 {
     check_listen(c, f);
@@ -152,7 +160,7 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
     if (complete && !c->site.name)
         config_finding_text(f, 0, "site", "write a block, as in site \"libvirt\" { }",
                             "there is none, so nothing could be started");
-    if (complete && c->n_auth == 0)
+    if (complete && c->n_auth == 0 && listens_on_tcp(c)) /* a unix socket needs no credential */
         config_finding_text(f, 0, "auth", "write a block, as in auth \"munge\" { }",
-                            "there is none, so nobody could sign in");
+                            "there is none, so nobody could sign in over TCP");
 }

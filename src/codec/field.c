@@ -19,6 +19,8 @@
 #include "base/time.h"
 #include "codec/json.h"
 
+/* 9999-12-31T23:59:59.999999Z: RFC 3339 has years of four digits. */
+#define TIME_MAX_USEC INT64_C(253402300799999999)
 #define FIELD_ACCEPT (FIELD_SUBMIT | FIELD_UPDATE | FIELD_ADMIN | FIELD_KEEP)
 
 static void write_escape(struct buf *out, unsigned char c)
@@ -41,21 +43,30 @@ static void write_escape(struct buf *out, unsigned char c)
     }
 }
 
+/* A byte that is no UTF-8 (text cut in the middle of a character) becomes '?': whatever
+ * is in memory, what is written can be read again, and is no longer than it was. */
 void json_write_string(struct buf *out, const char *s)
 {
-    const char *plain = s;
+    const char *plain = s, *end = s + strlen(s);
 
     buf_putc(out, '"');
-    for (; *s; s++) {
+    while (s < end) {
         unsigned char c = (unsigned char)*s;
+        uint32_t point;
+        unsigned n = c < 0x80 ? 1 : str_utf8(s, (size_t)(end - s), &point);
 
-        if (c >= 0x20 && c != '"' && c != '\\')
+        if (n && c >= 0x20 && c != '"' && c != '\\') {
+            s += n;
             continue;
+        }
         buf_append(out, plain, (size_t)(s - plain));
-        write_escape(out, c);
-        plain = s + 1;
+        if (n)
+            write_escape(out, c);
+        else
+            buf_putc(out, '?');
+        plain = ++s;
     }
-    buf_append(out, plain, (size_t)(s - plain));
+    buf_append(out, plain, (size_t)(end - plain));
     buf_putc(out, '"');
 }
 
@@ -80,7 +91,7 @@ static void write_time(struct buf *out, int64_t usec)
 {
     char text[40];
 
-    if (!usec) {
+    if (usec <= 0 || usec > TIME_MAX_USEC) { /* none, or none that could be read again */
         buf_puts(out, "null");
         return;
     }
@@ -213,7 +224,7 @@ static const char *json_kind(const json_t *value)
     return "null";
 }
 
-static int read_string(const struct field *f, const json_t *value, struct vdi_error *err)
+static int read_string(const struct field *f, const json_t *value, bool kept, struct vdi_error *err)
 {
     size_t len, max;
     char limit[40];
@@ -221,6 +232,8 @@ static int read_string(const struct field *f, const json_t *value, struct vdi_er
     if (!json_is_string(value))
         return error_set(err, EINVAL, f->name, "'%s' must be a string, not %s", f->name,
                          json_kind(value));
+    if (kept)
+        return 0;
     len = json_string_length(value);
     max = f->type == FIELD_FIXED ? f->size - 1u : (size_t)f->max;
     if (len > max) {
@@ -235,19 +248,36 @@ static int read_string(const struct field *f, const json_t *value, struct vdi_er
     return 0;
 }
 
-static int read_number(const struct field *f, const json_t *value, int64_t *ret,
+/* What the member itself can hold; what is kept knows no other limit. */
+static void number_range(const struct field *f, int64_t *ret_min, int64_t *ret_max)
+{
+    *ret_min = f->type == FIELD_I64 ? INT64_MIN : f->type == FIELD_I32 ? INT32_MIN : 0;
+    *ret_max = f->type == FIELD_U32 ? UINT32_MAX : f->type == FIELD_I32 ? INT32_MAX : INT64_MAX;
+}
+
+/* A name ends in its unit; a person is told it as such. */
+static const char *unit_of(const char *name)
+{
+    const char *end = strrchr(name, '_');
+
+    return str_equal(end, "_sec") ? " s" : str_equal(end, "_mib") ? " MiB" : "";
+}
+
+static int read_number(const struct field *f, const json_t *value, bool kept, int64_t *ret,
                        struct vdi_error *err)
 {
+    int64_t n, min = f->min, max = f->max;
     char limit[64];
-    int64_t n;
 
     if (!json_is_integer(value))
         return error_set(err, EINVAL, f->name, "'%s' must be a whole number, not %s", f->name,
                          json_kind(value));
     n = json_integer_value(value);
-    if (n < f->min || n > f->max) {
-        error_set(err, ERANGE, f->name, "'%s' is %" PRId64, f->name, n);
-        snprintf(limit, sizeof(limit), "%" PRId64 " to %" PRId64, f->min, f->max);
+    if (kept)
+        number_range(f, &min, &max);
+    if (n < min || n > max) {
+        error_set(err, ERANGE, f->name, "'%s' is %" PRId64 "%s", f->name, n, unit_of(f->name));
+        snprintf(limit, sizeof(limit), "%" PRId64 " to %" PRId64 "%s", min, max, unit_of(f->name));
         error_hint(err, limit, NULL);
         return -ERANGE;
     }
@@ -255,18 +285,23 @@ static int read_number(const struct field *f, const json_t *value, int64_t *ret,
     return 0;
 }
 
-static int read_time(const struct field *f, const json_t *value, int64_t *ret,
+/* 0 stands for no time: nobody may ask for that instant, or for one before it. */
+static int read_time(const struct field *f, const json_t *value, bool kept, int64_t *ret,
                      struct vdi_error *err)
 {
+    int64_t usec = 0;
+
     if (json_is_null(value)) {
         *ret = 0;
         return 0;
     }
-    if (!json_is_string(value) || time_from_rfc3339(json_string_value(value), ret) < 0) {
-        error_set(err, EINVAL, f->name, "'%s' is not a time", f->name);
+    if (!json_is_string(value) || time_from_rfc3339(json_string_value(value), &usec) < 0 ||
+        (!kept && (usec <= 0 || usec > TIME_MAX_USEC))) {
+        error_set(err, EINVAL, f->name, "'%s' is not a time from 1970 to 9999", f->name);
         error_hint(err, NULL, "write it as 2026-10-13T10:15:00Z");
         return -EINVAL;
     }
+    *ret = usec;
     return 0;
 }
 
@@ -291,14 +326,15 @@ static int read_name(const struct field *f, const json_t *value, int64_t *ret,
     return -EINVAL;
 }
 
-static int check_value(const struct field *f, const json_t *value, int64_t *ret_number,
+/* kept: a record of ours, where the limits for requests do not hold. */
+static int check_value(const struct field *f, const json_t *value, bool kept, int64_t *ret_number,
                        struct vdi_error *err)
 {
     switch (f->type) {
     case FIELD_STRING:
     case FIELD_TEXT:
     case FIELD_FIXED:
-        return read_string(f, value, err);
+        return read_string(f, value, kept, err);
     case FIELD_BOOL:
         if (!json_is_boolean(value))
             return error_set(err, EINVAL, f->name, "'%s' must be true or false, not %s", f->name,
@@ -306,11 +342,11 @@ static int check_value(const struct field *f, const json_t *value, int64_t *ret_
         *ret_number = json_is_true(value);
         return 0;
     case FIELD_TIME:
-        return read_time(f, value, ret_number, err);
+        return read_time(f, value, kept, ret_number, err);
     case FIELD_ENUM:
         return read_name(f, value, ret_number, err);
     default:
-        return read_number(f, value, ret_number, err);
+        return read_number(f, value, kept, ret_number, err);
     }
 }
 
@@ -384,7 +420,7 @@ static int refuse_name(const struct field *f, const char *name, struct vdi_error
 int fields_read_value(const struct field *fields, void *base, json_t *object, uint32_t accept,
                       uint64_t *ret_seen, struct vdi_error *err)
 {
-    bool lenient = accept == FIELD_KEEP;
+    bool kept = accept == FIELD_KEEP;
     uint64_t seen = 0;
     const char *name;
     json_t *value;
@@ -396,11 +432,11 @@ int fields_read_value(const struct field *fields, void *base, json_t *object, ui
         int r;
 
         if (!f || !(f->flags & accept & FIELD_ACCEPT)) {
-            if (lenient)
+            if (kept)
                 continue;
             return refuse_name(f, name, err);
         }
-        r = check_value(f, value, &number, err);
+        r = check_value(f, value, kept, &number, err);
         if (r < 0)
             return r;
         if (store_value(f, base, value, number) < 0)

@@ -18,7 +18,7 @@
 
 enum field_type {
     FIELD_END,    /* ends a table */
-    FIELD_STRING, /* char *: owned, never NULL; max = bytes */
+    FIELD_STRING, /* char *: never NULL; owned, but "" may be shared; max = bytes */
     FIELD_TEXT,   /* the same, newlines allowed */
     FIELD_FIXED,  /* char[size] */
     FIELD_BOOL,   /* bool */
@@ -62,8 +62,10 @@ const struct field *field_find(const struct field *fields, const char *name);
 /*
  * Reads a JSON object into base. Only fields with one of `accept` are taken:
  * any other name is -EINVAL naming it (a known one says that it is read-only).
- * *ret_seen (may be NULL) gets a bit per row. Unknown names are ignored when
- * accept has FIELD_KEEP alone (a newer minor version wrote the record).
+ * *ret_seen (may be NULL) gets a bit per row; a table has at most 63 rows.
+ * FIELD_KEEP alone reads a record of our own: unknown names are ignored (a newer
+ * minor version wrote it), and of the rows' limits only what the member can hold
+ * counts (a value may come from vdi.conf or a plugin, not from a request).
  */
 int fields_read(const struct field *fields, void *base, const char *json, size_t len,
                 uint32_t accept, uint64_t *ret_seen, struct vdi_error *err);

@@ -103,8 +103,8 @@ const struct field job_fields[] = {
     {"start_time", FIELD_TIME, JOB(start_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "started"},
     {"end_time", FIELD_TIME, JOB(end_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "ended"},
     {"suspended_time", FIELD_TIME, JOB(suspended_usec), DERIVED, 0, 0, NULL, "suspended since"},
-    {"suspended_total_usec", FIELD_I64, JOB(suspended_total_usec), FIELD_KEEP, 0, INT64_MAX, NULL,
-     ""},
+    {"suspended_total_usec", FIELD_I64, JOB(suspended_total_usec), DERIVED, 0, INT64_MAX, NULL,
+     "time of earlier suspensions of this run"},
     {.type = FIELD_END},
 };
 
@@ -164,18 +164,23 @@ static int check_environment(json_t *object, struct vdi_error *err)
 {
     const char *name;
     json_t *value;
+    char limit[40];
 
-    if (!json_is_object(object) || json_object_size(object) > ENVIRONMENT_MAX) {
-        error_set(err, EINVAL, "environment", "'environment' must be an object of strings");
-        error_hint(err, "4096 variables", NULL);
+    if (!json_is_object(object))
+        return error_set(err, EINVAL, "environment", "'environment' must be an object of strings");
+    if (json_object_size(object) > ENVIRONMENT_MAX) {
+        error_set(err, EINVAL, "environment", "'environment' has %zu variables",
+                  json_object_size(object));
+        snprintf(limit, sizeof(limit), "%d variables", ENVIRONMENT_MAX);
+        error_hint(err, limit, NULL);
         return -EINVAL;
     }
-    json_object_foreach(object, name, value) if (
-        !is_variable_name(name) ||
-        !json_is_string(
-            value)) return error_set(err, EINVAL, "environment",
-                                     "'%.40s' in 'environment' is not a variable with a string",
-                                     name);
+    json_object_foreach(object, name, value)
+    {
+        if (!is_variable_name(name) || !json_is_string(value))
+            return error_set(err, EINVAL, "environment",
+                             "'%.40s' in 'environment' is not a variable with a string", name);
+    }
     return 0;
 }
 
@@ -378,9 +383,12 @@ void job_event_encode(const struct job_event *event, struct buf *out)
 
 static int decode_spec(json_t *object, struct job_spec **ret, struct vdi_error *err)
 {
-    _cleanup_(job_spec_unrefp) struct job_spec *spec = job_spec_new();
+    _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
     int r;
 
+    if (!json_is_object(object))
+        return error_set(err, EINVAL, "spec", "a job without a request");
+    spec = job_spec_new();
     if (!spec)
         return error_set(err, ENOMEM, "", "out of memory");
     spec->uid = spec->gid = 0; /* zeros are not written */
@@ -391,10 +399,18 @@ static int decode_spec(json_t *object, struct job_spec **ret, struct vdi_error *
     return 0;
 }
 
+static int decode_payload(const json_t *payload, char **ret, struct vdi_error *err)
+{
+    if (!json_is_object(payload))
+        return error_set(err, EINVAL, "payload", "the payload is not an object");
+    *ret = json_dumps(payload, JSON_COMPACT);
+    return *ret ? 0 : error_set(err, ENOMEM, "", "out of memory");
+}
+
 int job_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
                      size_t len, struct job_event *ret, struct vdi_error *err)
 {
-    _cleanup_(json_decrefp) json_t *object = fields_parse_object(json, len, err);
+    _cleanup_(json_decrefp) json_t *object = NULL;
     struct job_event event = {.time_usec = time_usec};
     json_t *spec, *payload;
     int r, t = job_event_from(type);
@@ -402,18 +418,21 @@ int job_event_decode(const char *type, int64_t time_usec, uint32_t version, cons
     if (t < 0 || version > JOB_EVENT_VERSION)
         return error_set(err, EPROTO, "type", "job event '%s' version %u is not known", type,
                          version);
+    object = fields_parse_object(json, len, err);
     if (!object)
         return -EINVAL;
     event.type = (enum job_event_type)t;
     r = fields_read_value(job_event_fields, &event, object, FIELD_KEEP, NULL, err);
     spec = json_object_get(object, "spec");
-    if (r >= 0 && json_is_object(spec))
+    if (r >= 0 && spec)
         r = decode_spec(spec, &event.spec, err);
-    if (r < 0)
-        return r;
     payload = json_object_get(object, "payload");
-    if (json_is_object(payload))
-        event.payload = json_dumps(payload, JSON_COMPACT);
+    if (r >= 0 && payload)
+        r = decode_payload(payload, &event.payload, err);
+    if (r < 0) {
+        job_event_done(&event);
+        return r;
+    }
     *ret = event;
     return 0;
 }
@@ -435,7 +454,6 @@ int job_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t 
 {
     _cleanup_(json_decrefp) json_t *object = fields_parse_object(json, len, err);
     struct job *job;
-    json_t *spec;
     int r;
 
     if (!object || version > JOB_EVENT_VERSION)
@@ -447,10 +465,10 @@ int job_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t 
     job->refs = 1;
     job->id = id;
     r = fields_read_value(job_fields, job, object, FIELD_KEEP, NULL, err);
-    spec = json_object_get(object, "spec");
     if (r >= 0)
-        r = json_is_object(spec) ? decode_spec(spec, &job->spec, err)
-                                 : error_set(err, EINVAL, "spec", "a job without a request");
+        r = decode_spec(json_object_get(object, "spec"), &job->spec, err);
+    if (r >= 0 && job->state == JOB_NONE)
+        r = error_set(err, EINVAL, "state", "a job without a state");
     if (r < 0) {
         job_unref(job);
         return r;

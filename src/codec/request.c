@@ -86,6 +86,12 @@ const struct request requests[REQUEST_N] = {
      request_reconfigure_fields, "", NULL, true, "reads vdi.conf again, or says what would change"},
 };
 
+/* "." and ".." are steps in a path, whatever was percent-encoded to get them here. */
+static bool is_step(const char *segment, size_t n)
+{
+    return (n == 1 || n == 2) && !memcmp(segment, "..", n);
+}
+
 /* Matches one pattern; fills params. */
 static bool path_matches(const char *pattern, const char *path, struct request_match *ret)
 {
@@ -95,7 +101,8 @@ static bool path_matches(const char *pattern, const char *path, struct request_m
         if (*pattern == '{') {
             size_t n = strcspn(path, "/");
 
-            if (!n || n >= sizeof(ret->params[0]) || n_params == REQUEST_PARAMS_MAX)
+            if (!n || n >= sizeof(ret->params[0]) || is_step(path, n) ||
+                n_params == REQUEST_PARAMS_MAX)
                 return false;
             memcpy(ret->params[n_params], path, n);
             ret->params[n_params++][n] = '\0';
@@ -108,24 +115,33 @@ static bool path_matches(const char *pattern, const char *path, struct request_m
     return !*pattern && !*path;
 }
 
+/* Verbs that do not fit are left out. */
+static void allow_verb(const char *verb, char *allow, size_t size)
+{
+    size_t len = strlen(allow);
+
+    if (len + strlen(verb) + 3 <= size)
+        snprintf(allow + len, size - len, "%s%s", len ? ", " : "", verb);
+}
+
 int request_find(const char *verb, const char *path, struct request_match *ret, char *ret_allow,
                  size_t allow_size)
 {
-    struct request_match match = {0};
-    size_t len = 0;
+    bool is_path = false;
 
     ret_allow[0] = '\0';
     for (size_t i = 0; i < REQUEST_N; i++) {
+        struct request_match match = {.request = &requests[i]};
+
         if (!path_matches(requests[i].path, path, &match))
             continue;
         if (!strcmp(requests[i].verb, verb)) {
-            match.request = &requests[i];
+            ret_allow[0] = '\0';
             *ret = match;
             return 0;
         }
-        if (len + 10 < allow_size)
-            len += (size_t)snprintf(ret_allow + len, allow_size - len, "%s%s", len ? ", " : "",
-                                    requests[i].verb);
+        is_path = true;
+        allow_verb(requests[i].verb, ret_allow, allow_size);
     }
-    return ret_allow[0] ? -EOPNOTSUPP : -ENOENT;
+    return is_path ? -EOPNOTSUPP : -ENOENT;
 }

@@ -9,6 +9,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/config_scan.c src/codec/config_scan.h \
     src/codec/config_table.c \
     src/codec/config_tree.c src/codec/config_tree.h \
+    src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
     src/codec/job_codec.c src/codec/job_codec.h \
     src/codec/json.h \
@@ -24,3 +25,18 @@ UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
 tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += etc/vdi.conf.example
+
+UNIT_TESTS += tests/unit/codec/test_field
+tests_unit_codec_test_field_SOURCES = tests/unit/codec/test_field.c
+tests_unit_codec_test_field_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_field_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_job_codec
+tests_unit_codec_test_job_codec_SOURCES = tests/unit/codec/test_job_codec.c
+tests_unit_codec_test_job_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_job_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_request
+tests_unit_codec_test_request_SOURCES = tests/unit/codec/test_request.c
+tests_unit_codec_test_request_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

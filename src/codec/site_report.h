@@ -19,7 +19,7 @@ struct site_report {
     uint32_t state; /* enum site_state; polls */
     bool exited;    /* the batch script ended: exit_code, exit_signal are its */
     int32_t exit_code, exit_signal;
-    bool failed;    /* it ended by no will of its guest (crash, lost node) */
+    bool failed; /* it ended by no will of its guest (crash, lost node) */
     char reason[96];
 };
 

@@ -173,12 +173,14 @@ static void apply_submit(struct job *job, const struct job_event *event)
         job->held_by_user = true;
 }
 
+/* A user's release ends the user's own hold alone; why it is still held stays told. */
 static void apply_release(struct job *job, const struct job_event *event)
 {
-    job->held_by_user = job->unknown = false;
+    job->held_by_user = false;
     if (event->admin)
-        job->held_by_admin = false;
-    job->reason[0] = '\0';
+        job->held_by_admin = job->unknown = false;
+    if (!job->held_by_admin && !job->unknown)
+        job->reason[0] = '\0';
 }
 
 static void apply_finish(struct job *job, const struct job_event *event)
@@ -254,7 +256,7 @@ static void apply_members(struct job *job, const struct job_event *event)
         str_copy(job->reason, sizeof(job->reason), event->reason);
         break;
     case JOB_EVENT_REACHABLE:
-        job->unreachable = false;
+        job->unreachable = job->unknown = false; /* its node has said what it is */
         job->reason[0] = '\0';
         break;
     case JOB_EVENT_UNKNOWN:
@@ -281,10 +283,11 @@ int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
     if (event->type == JOB_EVENT_REQUEUE && old && old->final != JOB_PENDING)
         to = JOB_NONE;
     if (to == JOB_NONE)
-        return error_set(err, EPROTO, "state", "job %llu is %s: it cannot take '%s'",
+        return error_set(err, EPROTO, "state", "job %llu is %s: '%s' is not possible then",
                          (unsigned long long)id, job_state_name(from), job_event_name(event->type));
-    if (event->type == JOB_EVENT_SUBMIT && !event->spec)
-        return error_set(err, EINVAL, "spec", "a submit event without a request");
+    if ((event->type == JOB_EVENT_SUBMIT || event->type == JOB_EVENT_UPDATE) && !event->spec)
+        return error_set(err, EINVAL, "spec", "a %s event without a request",
+                         job_event_name(event->type));
     job = job_copy(old);
     if (!job)
         return error_set(err, ENOMEM, "", "out of memory");

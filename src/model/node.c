@@ -110,6 +110,8 @@ int node_apply(const struct node *old, const char *name, const struct node_event
 {
     struct node *node;
 
+    if ((unsigned)event->type >= NODE_N_EVENTS)
+        return error_set(err, EPROTO, "type", "node event %u is not known", (unsigned)event->type);
     if (!old && event->type != NODE_EVENT_DEFINE)
         return error_set(err, ENOENT, "node", "there is no node '%s'", name);
     if (event->type == NODE_EVENT_RESUME && !old->drain)

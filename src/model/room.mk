@@ -9,3 +9,28 @@ src_model_libmodel_a_SOURCES = \
     src/model/token.c src/model/token.h
 
 MODEL_LIBS = src/model/libmodel.a
+
+UNIT_TESTS += tests/unit/model/test_job_state
+tests_unit_model_test_job_state_SOURCES = tests/unit/model/test_job_state.c
+tests_unit_model_test_job_state_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_job_state_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_job
+tests_unit_model_test_job_SOURCES = tests/unit/model/test_job.c
+tests_unit_model_test_job_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_job_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_instance
+tests_unit_model_test_instance_SOURCES = tests/unit/model/test_instance.c
+tests_unit_model_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_instance_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_node
+tests_unit_model_test_node_SOURCES = tests/unit/model/test_node.c
+tests_unit_model_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_node_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_token
+tests_unit_model_test_token_SOURCES = tests/unit/model/test_token.c
+tests_unit_model_test_token_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_token_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

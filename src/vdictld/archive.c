@@ -61,9 +61,14 @@ static void ask_work(void *arg)
 {
     struct archive_query *q = arg;
     struct vdi_store_query query = {
-        .noun = q->noun, .key = *q->key ? q->key : NULL, .owner = *q->owner ? q->owner : NULL,
-        .from_usec = q->from_usec, .to_usec = q->to_usec, .after_seq = q->after_seq,
-        .after_key = *q->after_key ? q->after_key : NULL, .limit = q->limit,
+        .noun = q->noun,
+        .key = *q->key ? q->key : NULL,
+        .owner = *q->owner ? q->owner : NULL,
+        .from_usec = q->from_usec,
+        .to_usec = q->to_usec,
+        .after_seq = q->after_seq,
+        .after_key = *q->after_key ? q->after_key : NULL,
+        .limit = q->limit,
     };
     const struct vdi_store_ops *ops = &q->core->store_ops;
 

@@ -30,12 +30,12 @@ struct method {
     struct host_plugin *plugin;
     struct vdi_auth_ops ops;
     void *state;
+    struct workers *workers; /* its own: one that hangs holds up nobody else's credentials */
 };
 
 struct auth {
     struct core *core;
     struct identity *identity;
-    struct workers *workers;
     struct method *methods;
     size_t n_methods;
 };
@@ -69,11 +69,13 @@ static int method_load(struct auth *auth, const struct config_plugin *c, struct 
     if (r >= 0)
         r = m->ops.init(&m->state, NULL, NULL, settings, n, err);
     free(settings);
-    if (r < 0)
+    if (r < 0) {
         host_plugin_unload(m->plugin);
-    else
-        auth->n_methods++;
-    return r;
+        return r;
+    }
+    auth->n_methods++;
+    m->workers = workers_new(auth->core->loop, c->name, VERIFY_THREADS, VERIFY_QUEUE);
+    return m->workers ? 0 : error_set(err, ENOMEM, "", "out of memory");
 }
 
 struct auth *auth_new(struct core *core, struct vdi_error *err)
@@ -87,9 +89,8 @@ struct auth *auth_new(struct core *core, struct vdi_error *err)
     }
     auth->core = core;
     auth->identity = identity_new(core->loop, NULL);
-    auth->workers = workers_new(core->loop, "auth", VERIFY_THREADS, VERIFY_QUEUE);
     auth->methods = calloc(c->n_auth + 1, sizeof(*auth->methods));
-    if (!auth->identity || !auth->workers || !auth->methods) {
+    if (!auth->identity || !auth->methods) {
         error_set(err, ENOMEM, "", "out of memory");
         auth_free(auth);
         return NULL;
@@ -107,7 +108,8 @@ void auth_free(struct auth *auth)
 {
     if (!auth)
         return;
-    workers_free(auth->workers);
+    for (size_t i = 0; i < auth->n_methods; i++)
+        workers_free(auth->methods[i].workers);
     identity_free(auth->identity);
     for (size_t i = 0; i < auth->n_methods; i++) {
         if (auth->methods[i].ops.done)
@@ -122,7 +124,12 @@ void auth_free(struct auth *auth)
 
 static bool role_has(const struct config_role *role, const struct vdi_principal *who)
 {
-    if (config_names_has(&role->users, who->name))
+    char whole[CALL_WHO_MAX];
+
+    snprintf(whole, sizeof(whole), "%s:%s", who->realm, who->name);
+    if (config_names_has(&role->users, whole))
+        return true;
+    if (!strcmp(who->realm, "unix") && config_names_has(&role->users, who->name))
         return true;
     for (uint32_t i = 0; i < who->n_groups; i++)
         if (config_names_has(&role->groups, who->groups[i]))
@@ -210,7 +217,7 @@ static void ask_groups(struct check *check)
     identity_get(check->auth->identity, IDENTITY_GROUPS, &check->who, groups_known, check);
 }
 
-/* ---- the peer of a unix socket ---- */
+/* ---- the name of a uid: of a unix socket's peer, of a MUNGE credential ---- */
 
 static void name_known(void *arg, int r, const struct vdi_principal *principal)
 {
@@ -230,10 +237,15 @@ static void name_known(void *arg, int r, const struct vdi_principal *principal)
     ask_groups(check);
 }
 
+static void ask_name(struct check *check)
+{
+    identity_get(check->auth->identity, IDENTITY_NAME, &check->who, name_known, check);
+}
+
 static void use_peer(struct check *check)
 {
     str_copy(check->who.realm, sizeof(check->who.realm), "unix");
-    identity_get(check->auth->identity, IDENTITY_NAME, &check->who, name_known, check);
+    ask_name(check);
 }
 
 /* ---- credentials ---- */
@@ -242,8 +254,11 @@ static void verify_work(void *arg)
 {
     struct check *check = arg;
     struct vdi_auth_request request = {
-        .cluster = check->cluster, .method = check->verb, .path = check->target,
-        .body_sha256 = check->digest, .credential = check->credential,
+        .cluster = check->cluster,
+        .method = check->verb,
+        .path = check->target,
+        .body_sha256 = check->digest,
+        .credential = check->credential,
         .now_usec = time_now_usec(),
     };
 
@@ -252,9 +267,8 @@ static void verify_work(void *arg)
                                   "the credential could not be verified in time");
         return;
     }
-    check->result = check->method->ops.verify(check->method->state, &request,
-                                              VERIFY_DEADLINE_USEC, &check->who, check->id,
-                                              &check->err);
+    check->result = check->method->ops.verify(check->method->state, &request, VERIFY_DEADLINE_USEC,
+                                              &check->who, check->id, &check->err);
 }
 
 /* A token counts while it is in the events and not revoked, whatever its signature says. */
@@ -284,7 +298,12 @@ static void verify_done(void *arg, bool dropped)
         check_free(check);
         return;
     }
-    ask_groups(check);
+    if (check->id[0])
+        check->call->expire_usec = core_token(check->auth->core, check->id)->expire_usec;
+    if (check->who.name[0])
+        ask_groups(check);
+    else
+        ask_name(check);
 }
 
 static const struct method *method_find(const struct auth *auth, const char *header,
@@ -321,7 +340,7 @@ static void use_credential(struct check *check, const char *header)
     check->cluster = strdup(check->auth->core->config->cluster);
     check->begin_usec = time_monotonic_usec();
     if (!check->credential || !check->verb || !check->target || !check->cluster ||
-        workers_post(check->auth->workers, verify_work, verify_done, check) < 0) {
+        workers_post(check->method->workers, verify_work, verify_done, check) < 0) {
         refuse(check, EBUSY, "too many credentials are being verified");
         check_free(check);
     }

@@ -19,8 +19,7 @@ void auth_identify(struct auth *auth, struct call *call,
                    void (*done)(struct call *call, int result, const struct vdi_error *err));
 /* A user by name, for tokens issued to others. done(arg, 0 or -errno, principal). */
 void auth_lookup(struct auth *auth, const char *name,
-                 void (*done)(void *arg, int r, const struct vdi_principal *principal),
-                 void *arg);
+                 void (*done)(void *arg, int r, const struct vdi_principal *principal), void *arg);
 /* Signs a new token for the principal; -ENOSYS when no plugin issues tokens. */
 int auth_issue(struct auth *auth, const struct vdi_principal *who, const char *id,
                int64_t issue_usec, int64_t expire_usec, char *ret, size_t ret_size,

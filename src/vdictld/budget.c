@@ -47,7 +47,7 @@ void budget_free(struct budget *b)
 {
     if (!b)
         return;
-    list_for_each_safe(it, &b->by_age)
+    list_for_each_safe (it, &b->by_age)
         bucket_drop(b, list_entry(it, struct bucket, link));
     hash_free(b->buckets);
     free(b);

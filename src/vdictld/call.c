@@ -86,8 +86,8 @@ void call_reply(struct call *call, unsigned status, const char *content_type, st
 
     if (status / 100 < 6)
         core->replies[status / 100]++;
-    if (call->match.request && call->match.request->changes && call->role >= ROLE_OPERATOR &&
-        status < 400)
+    if (call->match.request && call->match.request->changes && status < 400 &&
+        (call->foreign || call->match.request->role >= ROLE_OPERATOR))
         call_audit(call, status, "");
     http_request_reply(call->http, status, content_type, body);
     free(call);
@@ -140,7 +140,8 @@ void call_audit(struct call *call, unsigned status, const char *detail)
 {
     static struct log_rate denials;
     struct audit_event event = {
-        .time_usec = loop_now_usec(call->core->loop), .status = status,
+        .time_usec = loop_now_usec(call->core->loop),
+        .status = status,
     };
     unsigned dropped = 0;
     struct txn *txn;
@@ -192,14 +193,14 @@ const struct job *call_job(struct call *call)
 
     if (str_to_u64(call->match.params[0], 1, INT64_MAX, &id) == 0)
         job = core_job(call->core, id);
-    if (job && (call_is_operator(call) || str_equal(job->spec->owner, call->who_text)))
+    call->foreign = job && !str_equal(job->spec->owner, call->who_text);
+    if (job && (!call->foreign || call_is_operator(call)))
         return job;
     call_refuse_with(call, ENOENT, "id", "there is no job %s", call->match.params[0]);
     return NULL;
 }
 
-bool call_number(struct call *call, const char *name, uint64_t initial, uint64_t max,
-                 uint64_t *ret)
+bool call_number(struct call *call, const char *name, uint64_t initial, uint64_t max, uint64_t *ret)
 {
     const char *text = http_request_query(call->http, name);
     struct vdi_error err;

@@ -131,8 +131,8 @@ static bool check_shape(struct call *call)
 
     http_request_each_query(call->http, check_query, &check);
     if (check.unknown[0]) {
-        call_refuse_with(call, EINVAL, check.unknown, "%s takes no parameter '%s'",
-                         request->name, check.unknown);
+        call_refuse_with(call, EINVAL, check.unknown, "%s takes no parameter '%s'", request->name,
+                         check.unknown);
         return false;
     }
     http_request_body(call->http, &len);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@
 #include "vdictld/event_impl.h"
 #include "vdictld/record.h"
 
-#define BATCH_TXN_MAX 256   /* publishing more at once would stall the loop */
+#define BATCH_TXN_MAX 256 /* publishing more at once would stall the loop */
 #define WAITING_TXN_MAX 65536
 #define EVENT_BODY_MAX (8u << 20)
 
@@ -35,7 +36,7 @@ static void flush_now(void *arg)
 }
 
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops,
+                          struct workers *snapshot_worker, const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg)
 {
     struct events *ev = calloc(1, sizeof(*ev));
@@ -43,8 +44,13 @@ struct events *events_new(struct loop *loop, struct workers *store_worker,
     if (!ev)
         return NULL;
     *ev = (struct events){
-        .loop = loop, .worker = store_worker, .ops = ops,
-        .published = published, .arg = arg, .next_seq = 1,
+        .loop = loop,
+        .worker = store_worker,
+        .snapshot_worker = snapshot_worker,
+        .ops = ops,
+        .published = published,
+        .arg = arg,
+        .next_seq = 1,
     };
     list_init(&ev->waiting);
     for (int i = 0; i < NOUN_N; i++) {
@@ -68,7 +74,7 @@ static void change_free(struct change *c)
 
 static void txn_free(struct txn *txn)
 {
-    list_for_each_safe(it, &txn->changes) {
+    list_for_each_safe (it, &txn->changes) {
         list_remove(it);
         change_free(list_entry(it, struct change, link));
     }
@@ -79,7 +85,7 @@ void events_free(struct events *ev)
 {
     if (!ev)
         return;
-    list_for_each_safe(it, &ev->waiting) {
+    list_for_each_safe (it, &ev->waiting) {
         list_remove(it);
         txn_free(list_entry(it, struct txn, link));
     }
@@ -96,7 +102,7 @@ struct table *events_table(struct events *ev, enum noun_id noun)
 
 uint64_t events_seq(const struct events *ev)
 {
-    return ev->next_seq - 1;
+    return ev->published_seq;
 }
 
 uint64_t events_epoch(const struct events *ev)
@@ -132,14 +138,15 @@ struct txn *txn_new(struct events *ev)
     return txn;
 }
 
-static struct change *change_new(enum noun_id noun, uint64_t id, const char *key,
-                                 const void *event)
+static int change_new(enum noun_id noun, uint64_t id, const char *key, const void *event,
+                      struct change **ret, struct vdi_error *err)
 {
     struct change *c = calloc(1, sizeof(*c));
     struct buf body = BUF_INIT(EVENT_BODY_MAX);
+    char limit[32];
 
     if (!c)
-        return NULL;
+        return error_set(err, ENOMEM, "", "out of memory");
     c->noun = noun;
     c->id = id;
     c->time_usec = nouns[noun].event_time(event);
@@ -148,11 +155,15 @@ static struct change *change_new(enum noun_id noun, uint64_t id, const char *key
     if (body.failed || !c->key) {
         buf_done(&body);
         change_free(c);
-        return NULL;
+        error_set(err, EFBIG, "body", "there is too much in this request to be written down");
+        snprintf(limit, sizeof(limit), "%u bytes", EVENT_BODY_MAX);
+        error_hint(err, limit, "keep data in files");
+        return -EFBIG;
     }
     c->body = buf_take(&body, &c->body_len);
     str_copy(c->type, sizeof(c->type), nouns[noun].event_name(event));
-    return c;
+    *ret = c;
+    return 0;
 }
 
 /* The new object, staged. */
@@ -181,15 +192,14 @@ static int change_stage(struct events *ev, struct change *c, const void *event,
 int txn_add(struct txn *txn, enum noun_id noun, uint64_t id, const char *key, const void *event,
             struct vdi_error *err)
 {
-    struct change *c;
-    int r = 0;
+    struct change *c = NULL;
+    int r;
 
     if (txn->ev->n_waiting >= WAITING_TXN_MAX)
         return error_set(err, EBUSY, "", "the store is behind: too many changes are waiting");
-    c = change_new(noun, id, key, event);
-    if (!c)
-        return error_set(err, ENOMEM, "", "out of memory, or an event of more than %u bytes",
-                         EVENT_BODY_MAX);
+    r = change_new(noun, id, key, event, &c, err);
+    if (r < 0)
+        return r;
     if (nouns[noun].apply)
         r = change_stage(txn->ev, c, event, err);
     if (r < 0) {
@@ -218,8 +228,8 @@ void txn_abort(struct txn *txn)
     free(txn);
 }
 
-void txn_commit(struct txn *txn,
-                void (*done)(void *arg, int result, const struct vdi_error *err), void *arg)
+void txn_commit(struct txn *txn, void (*done)(void *arg, int result, const struct vdi_error *err),
+                void *arg)
 {
     struct events *ev = txn->ev;
 
@@ -235,7 +245,7 @@ void txn_commit(struct txn *txn,
 
 static void batch_free(struct batch *b)
 {
-    list_for_each_safe(it, &b->txns) {
+    list_for_each_safe (it, &b->txns) {
         list_remove(it);
         txn_free(list_entry(it, struct txn, link));
     }
@@ -259,8 +269,13 @@ static void archive_add(struct batch *b, const struct change *c, uint64_t seq)
         return;
     nouns[c->noun].encode(c->object, &body);
     *o = (struct vdi_store_object){
-        .seq = seq, .noun = nouns[c->noun].name, .key = c->key, .owner = strdup(meta.owner),
-        .state = meta.state, .begin_usec = meta.begin_usec, .end_usec = meta.end_usec,
+        .seq = seq,
+        .noun = nouns[c->noun].name,
+        .key = c->key,
+        .owner = strdup(meta.owner),
+        .state = meta.state,
+        .begin_usec = meta.begin_usec,
+        .end_usec = meta.end_usec,
         .version = nouns[c->noun].version,
     };
     o->body = buf_take(&body, &o->body_len);
@@ -272,18 +287,23 @@ static void batch_fill(struct events *ev, struct batch *b)
 {
     uint64_t seq = ev->next_seq;
 
-    list_for_each(it, &b->txns) {
+    list_for_each (it, &b->txns) {
         struct txn *txn = list_entry(it, struct txn, link);
 
-        list_for_each(jt, &txn->changes) {
+        list_for_each (jt, &txn->changes) {
             struct change *c = list_entry(jt, struct change, link);
             struct vdi_store_record *r = &b->records[b->n_records++];
 
             c->seq = seq;
             *r = (struct vdi_store_record){
-                .seq = seq++, .time_usec = c->time_usec, .noun = nouns[c->noun].name,
-                .key = c->key, .type = c->type, .version = nouns[c->noun].version,
-                .body = c->body, .body_len = c->body_len,
+                .seq = seq++,
+                .time_usec = c->time_usec,
+                .noun = nouns[c->noun].name,
+                .key = c->key,
+                .type = c->type,
+                .version = nouns[c->noun].version,
+                .body = c->body,
+                .body_len = c->body_len,
             };
             record_seal(r);
             if (c->object) {
@@ -308,8 +328,12 @@ static void batch_work(void *arg)
 {
     struct batch *b = arg;
     struct vdi_store_batch batch = {
-        .epoch = b->ev->epoch, .records = b->records, .n_records = b->n_records,
-        .archive = b->archive, .n_archive = b->n_archive, .id_reserve = b->id_reserve,
+        .epoch = b->ev->epoch,
+        .records = b->records,
+        .n_records = b->n_records,
+        .archive = b->archive,
+        .n_archive = b->n_archive,
+        .id_reserve = b->id_reserve,
     };
     int64_t begin = time_monotonic_usec();
 
@@ -321,8 +345,13 @@ static void batch_work(void *arg)
 static void publish_change(struct events *ev, struct change *c)
 {
     struct published p = {
-        .noun = c->noun, .id = c->id, .key = c->key, .now = c->object, .type = c->type,
-        .time_usec = c->time_usec, .seq = c->seq,
+        .noun = c->noun,
+        .id = c->id,
+        .key = c->key,
+        .now = c->object,
+        .type = c->type,
+        .time_usec = c->time_usec,
+        .seq = c->seq,
     };
     void *old = NULL;
 
@@ -331,6 +360,7 @@ static void publish_change(struct events *ev, struct change *c)
         table_publish(ev->tables[c->noun], c->slot, c->object);
     }
     p.old = old;
+    ev->published_seq = c->seq;
     ev->published(ev->arg, &p);
     if (old)
         nouns[c->noun].unref(old);
@@ -338,10 +368,10 @@ static void publish_change(struct events *ev, struct change *c)
 
 static void publish_batch(struct events *ev, struct batch *b)
 {
-    list_for_each(it, &b->txns) {
+    list_for_each (it, &b->txns) {
         struct txn *txn = list_entry(it, struct txn, link);
 
-        list_for_each(jt, &txn->changes)
+        list_for_each (jt, &txn->changes)
             publish_change(ev, list_entry(jt, struct change, link));
         if (txn->done)
             txn->done(txn->arg, 0, NULL);
@@ -372,13 +402,13 @@ static void undo_batch(struct events *ev, struct batch *b)
         undo_txn(ev, list_entry(it, struct txn, link));
     for (struct list *it = b->txns.prev; it != &b->txns; it = it->prev)
         undo_txn(ev, list_entry(it, struct txn, link));
-    list_for_each_safe(it, &ev->waiting) {
+    list_for_each_safe (it, &ev->waiting) {
         list_remove(it);
         list_append(&b->txns, it);
     }
     ev->n_waiting = 0;
     ev->stats.failures++;
-    list_for_each(it, &b->txns) {
+    list_for_each (it, &b->txns) {
         struct txn *txn = list_entry(it, struct txn, link);
 
         if (txn->done)
@@ -399,8 +429,8 @@ static void batch_done(void *arg, bool dropped)
         ev->stats.longest_commit_usec = b->took_usec;
     ev->stats.last_error = -b->result;
     if (b->result < 0) {
-        log_error("store: a commit of %zu events failed, nothing of it was kept: %s",
-                  b->n_records, b->err.detail);
+        log_error("store: a commit of %zu events failed, nothing of it was kept: %s", b->n_records,
+                  b->err.detail);
         undo_batch(ev, b);
     } else {
         ev->next_seq += b->n_records;
@@ -418,7 +448,7 @@ static void batch_take(struct events *ev, struct batch *b)
 {
     size_t n_changes = 0;
 
-    list_for_each_safe(it, &ev->waiting) {
+    list_for_each_safe (it, &ev->waiting) {
         if (b->n_txns == BATCH_TXN_MAX)
             break;
         list_remove(it);
@@ -434,6 +464,7 @@ static void batch_take(struct events *ev, struct batch *b)
 static void flush(struct events *ev)
 {
     struct batch *b;
+    int r;
 
     if (ev->inflight || list_is_empty(&ev->waiting))
         return;
@@ -453,8 +484,11 @@ static void flush(struct events *ev)
     }
     batch_fill(ev, b);
     b->id_reserve = id_reserve(ev);
-    if (workers_post(ev->worker, batch_work, batch_done, b) < 0) {
-        b->result = error_set(&b->err, EBUSY, "", "the store's queue is full");
+    r = workers_post(ev->worker, batch_work, batch_done, b);
+    if (r < 0) {
+        b->result =
+            error_set(&b->err, -r, "", "%s",
+                      r == -ESHUTDOWN ? "the controller is stopping" : "the store's queue is full");
         batch_done(b, false);
     }
 }

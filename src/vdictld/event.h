@@ -39,17 +39,19 @@ struct events_stats {
 
 #define EVENTS_ID_BLOCK 1000 /* ids are reserved durably in blocks of so many */
 
-/* `store_worker` is the one thread on which all store ops run. */
-/* `arg` goes to every callback. */
+/* On `store_worker`, one thread, all store ops run but snapshots, which have
+ * `snapshot_worker`, one thread, so that commits go on beside them. `arg` goes to every
+ * callback. */
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops,
+                          struct workers *snapshot_worker, const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg);
 void events_free(struct events *ev);
-/* Fills the tables from the open store, which is used from then on; before the loop runs. Damage is logged with place and
- * reason; jobs that may be affected are UNKNOWN afterwards. */
+/* Fills the tables from the open store, which is used from then on; before the loop
+ * runs. Damage is logged with place and reason; jobs about which events may be lost
+ * are UNKNOWN afterwards. */
 int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error *err);
 struct table *events_table(struct events *ev, enum noun_id noun);
-uint64_t events_seq(const struct events *ev); /* the last one committed */
+uint64_t events_seq(const struct events *ev);   /* the last one committed */
 uint64_t events_epoch(const struct events *ev); /* of our lease; every order carries it */
 bool events_damaged(const struct events *ev);
 void events_stats(struct events *ev, struct events_stats *ret);
@@ -62,8 +64,8 @@ int txn_add(struct txn *txn, enum noun_id noun, uint64_t id, const char *key, co
             struct vdi_error *err);
 /* Takes the transaction. `done` is called once, on the loop, after publishing: result 0,
  * or negative errno when nothing of it was kept. An empty one waits for all before it. */
-void txn_commit(struct txn *txn,
-                void (*done)(void *arg, int result, const struct vdi_error *err), void *arg);
+void txn_commit(struct txn *txn, void (*done)(void *arg, int result, const struct vdi_error *err),
+                void *arg);
 /* Takes the transaction and undoes it; only before anything else is staged. Takes NULL. */
 void txn_abort(struct txn *txn);
 
@@ -78,9 +80,8 @@ struct events_extra {
     char *noun, *key, *body; /* owned by the collector's caller */
     int64_t time_usec;
 };
-void events_set_extras(struct events *ev,
-                       size_t (*collect)(void *arg, struct events_extra **ret),
+void events_set_extras(struct events *ev, size_t (*collect)(void *arg, struct events_extra **ret),
                        void (*restore)(void *arg, const struct vdi_store_object *row));
-uint64_t events_since_snapshot(const struct events *ev);
+uint64_t events_since_snapshot(const struct events *ev); /* UINT64_MAX: after damage */
 
 #endif

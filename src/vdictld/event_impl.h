@@ -12,9 +12,9 @@ struct change {
     enum noun_id noun;
     uint64_t id;
     char *key;
-    struct slot *slot;  /* NULL: the noun has no objects */
-    void *object;       /* after the event */
-    void *prev;         /* staged before it */
+    struct slot *slot; /* NULL: the noun has no objects */
+    void *object;      /* after the event */
+    void *prev;        /* staged before it */
     bool made_slot;
     char type[48];
     int64_t time_usec;
@@ -48,7 +48,7 @@ struct batch {
 
 struct events {
     struct loop *loop;
-    struct workers *worker;
+    struct workers *worker, *snapshot_worker;
     const struct vdi_store_ops *ops;
     void *store;
     void (*published)(void *arg, const struct published *p);
@@ -61,10 +61,12 @@ struct events {
     struct batch *inflight;
     struct source *flush;
     uint64_t next_seq;
+    uint64_t published_seq; /* behind next_seq - 1 while a batch is being published */
     uint64_t next_id[NOUN_N];
     uint64_t epoch;
     uint64_t snapshot_seq;
     bool snapshot_running;
+    bool snapshot_due; /* what the store has now is not whole, or stands alone */
     bool damaged;
     struct events_stats stats;
 };

@@ -72,7 +72,7 @@ void feed_free(struct feed *feed)
 {
     if (!feed)
         return;
-    list_for_each_safe(it, &feed->followers) {
+    list_for_each_safe (it, &feed->followers) {
         struct follower *f = list_entry(it, struct follower, link);
 
         list_remove(it);
@@ -112,6 +112,16 @@ static bool wants(const struct follower *f, const struct item *item)
     return f->sees_all || str_equal(item->owner, f->who);
 }
 
+static const char reset[] = "event: reset\ndata: {}\n\n";
+
+/* Is what comes after `seq` still in the ring? */
+static bool reaches_back(const struct feed *feed, uint64_t seq)
+{
+    if (feed->n > FEED_KEEP)
+        return seq >= feed->ring[feed->n % FEED_KEEP]->seq - 1;
+    return feed->n && seq >= feed->ring[0]->seq - 1;
+}
+
 static void follow(void *arg)
 {
     struct follower *f = arg;
@@ -119,6 +129,10 @@ static void follow(void *arg)
     struct buf out = BUF_INIT(0);
     uint64_t i;
 
+    if (feed->n > FEED_KEEP && !reaches_back(feed, f->after)) { /* it read too slowly */
+        buf_append(&out, reset, sizeof(reset) - 1);
+        f->after = events_seq(feed->core->events);
+    }
     for (i = first_after(feed, f->after); i < feed->n && out.len < SEND_MAX; i++) {
         const struct item *item = feed->ring[i % FEED_KEEP];
 
@@ -146,7 +160,7 @@ static void ping(void *arg)
 {
     struct feed *feed = arg;
 
-    list_for_each(it, &feed->followers) {
+    list_for_each (it, &feed->followers) {
         struct follower *f = list_entry(it, struct follower, link);
 
         if (f->idle && !http_stream_waiting(f->stream))
@@ -172,8 +186,7 @@ static void write_data(const struct published *p, struct buf *out, uint64_t *ret
         json_write_string(out, job->node);
         buf_puts(out, ",\"reason\":");
         json_write_string(out, job->reason);
-        buf_printf(out, ",\"exit_code\":%d,\"exit_signal\":%d", job->exit_code,
-                   job->exit_signal);
+        buf_printf(out, ",\"exit_code\":%d,\"exit_signal\":%d", job->exit_code, job->exit_signal);
     } else if (p->noun == NOUN_INSTANCE) {
         const struct instance *in = p->now;
 
@@ -226,22 +239,12 @@ void feed_publish(struct feed *feed, const struct published *p)
         return;
     item_free(feed->ring[feed->n % FEED_KEEP]);
     feed->ring[feed->n++ % FEED_KEEP] = item;
-    list_for_each(it, &feed->followers) {
+    list_for_each (it, &feed->followers) {
         struct follower *f = list_entry(it, struct follower, link);
 
         if (f->idle)
             follow(f);
     }
-}
-
-static const char reset[] = "event: reset\ndata: {}\n\n";
-
-/* Is what comes after `seq` still in the ring? */
-static bool reaches_back(const struct feed *feed, uint64_t seq)
-{
-    if (feed->n > FEED_KEEP)
-        return seq >= feed->ring[feed->n % FEED_KEEP]->seq - 1;
-    return feed->n && seq >= feed->ring[0]->seq - 1;
 }
 
 static struct follower *follower_new(struct call *call, uint64_t job, uint64_t after)
@@ -277,7 +280,7 @@ void handle_events(struct call *call)
         call_refuse_with(call, EBUSY, "", "%d clients follow events already", FEED_CLIENTS_MAX);
         return;
     }
-    gap = last && after != now && !reaches_back(feed, after);
+    gap = last && (after > now || (after < now && !reaches_back(feed, after)));
     if (gap)
         f->after = now;
     call->core->replies[2]++;

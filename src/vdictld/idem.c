@@ -54,7 +54,7 @@ void idem_free(struct idem *idem)
 {
     if (!idem)
         return;
-    list_for_each_safe(it, &idem->by_age)
+    list_for_each_safe (it, &idem->by_age)
         entry_drop(idem, list_entry(it, struct entry, link));
     hash_free(idem->entries);
     free(idem);
@@ -128,16 +128,26 @@ void idem_expire(struct idem *idem, int64_t now_usec)
     }
 }
 
-size_t idem_collect(struct idem *idem, struct events_extra **ret)
+/* A job without a slot ended and left memory: it was committed long ago. */
+static bool is_durable(struct table *jobs, uint64_t id)
+{
+    const struct slot *slot = table_slot(jobs, id, NULL, false);
+
+    return !slot || slot->pub;
+}
+
+size_t idem_collect(struct idem *idem, struct table *jobs, struct events_extra **ret)
 {
     struct events_extra *rows = calloc(hash_count(idem->entries) + 1, sizeof(*rows));
     size_t n = 0;
 
     if (!rows)
         return 0;
-    list_for_each(it, &idem->by_age) {
+    list_for_each (it, &idem->by_age) {
         const struct entry *e = list_entry(it, struct entry, link);
 
+        if (!is_durable(jobs, e->job))
+            continue;
         rows[n].noun = strdup(IDEM_NOUN);
         rows[n].key = strdup(e->id);
         rows[n].body = str_printf("%s %" PRIu64, e->digest, e->job);

@@ -59,12 +59,14 @@ static void write_partition(struct core *core, const struct config_partition *p,
     json_write_string(out, p->name);
     buf_puts(out, ",\"nodes\":");
     json_write_string(out, nodes ? nodes : "");
-    buf_printf(out, ",\"default\":%s,\"up\":%s,\"max_time_sec\":%" PRId64
-                    ",\"default_time_sec\":%" PRId64 ",\"priority_tier\":%d",
+    buf_printf(out,
+               ",\"default\":%s,\"up\":%s,\"max_time_sec\":%" PRId64
+               ",\"default_time_sec\":%" PRId64 ",\"priority_tier\":%d",
                p->is_default ? "true" : "false", p->up ? "true" : "false", p->max_time_sec,
                p->default_time_sec, p->priority_tier);
-    buf_printf(out, ",\"cpus\":%" PRIu64 ",\"cpus_used\":%" PRIu64 ",\"gpus\":%" PRIu64
-                    ",\"gpus_used\":%" PRIu64 ",\"jobs\":%" PRIu64 "}",
+    buf_printf(out,
+               ",\"cpus\":%" PRIu64 ",\"cpus_used\":%" PRIu64 ",\"gpus\":%" PRIu64
+               ",\"gpus_used\":%" PRIu64 ",\"jobs\":%" PRIu64 "}",
                cpus, cpus_used, gpus, gpus_used, jobs);
 }
 
@@ -153,27 +155,18 @@ struct figure {
 
 static size_t job_figures(struct core *core, struct figure *f)
 {
-    struct table *t = events_table(core->events, NOUN_JOB);
     static const struct {
         enum job_state state;
         const char *name;
     } counted[] = {
-        {JOB_PENDING, "jobs_pending"},     {JOB_CONFIGURING, "jobs_configuring"},
-        {JOB_RUNNING, "jobs_running"},     {JOB_SUSPENDED, "jobs_suspended"},
+        {JOB_PENDING, "jobs_pending"},       {JOB_CONFIGURING, "jobs_configuring"},
+        {JOB_RUNNING, "jobs_running"},       {JOB_SUSPENDED, "jobs_suspended"},
         {JOB_COMPLETING, "jobs_completing"},
     };
-    uint64_t n[JOB_N_STATES] = {0};
 
-    for (size_t i = 0; i < table_end(t); i++) {
-        const struct slot *slot = table_at(t, i);
-        const struct job *job = slot ? slot->pub : NULL;
-
-        if (job)
-            n[job->state]++;
-    }
     for (size_t i = 0; i < ELEMENTS(counted); i++)
         f[i] = (struct figure){counted[i].name, "gauge", "jobs in this state",
-                               (double)n[counted[i].state]};
+                               queue_jobs_in(core->queue, counted[i].state)};
     return ELEMENTS(counted);
 }
 
@@ -192,10 +185,9 @@ static size_t figures(struct core *core, struct figure *f)
     f[n++] = (struct figure){"commits", "counter", "group commits", (double)ev.commits};
     f[n++] = (struct figure){"commit_transactions", "counter", "transactions committed",
                              (double)ev.transactions};
-    f[n++] = (struct figure){"commit_failures", "counter", "commits that failed",
-                             (double)ev.failures};
-    f[n++] = (struct figure){"commit_waiting", "gauge", "transactions not durable yet",
-                             ev.waiting};
+    f[n++] =
+        (struct figure){"commit_failures", "counter", "commits that failed", (double)ev.failures};
+    f[n++] = (struct figure){"commit_waiting", "gauge", "transactions not durable yet", ev.waiting};
     f[n++] = (struct figure){"commit_longest_seconds", "gauge", "since the last look",
                              (double)ev.longest_commit_usec / 1e6};
     f[n++] = (struct figure){"store_error", "gauge", "errno of the last commit; 0: it worked",
@@ -207,8 +199,7 @@ static size_t figures(struct core *core, struct figure *f)
     f[n++] = (struct figure){"http_connections_open", "gauge", "connections now", http.open};
     f[n++] = (struct figure){"http_connections_refused", "counter", "over a limit",
                              (double)http.refused_connections};
-    f[n++] = (struct figure){"http_requests", "counter", "requests taken",
-                             (double)http.requests};
+    f[n++] = (struct figure){"http_requests", "counter", "requests taken", (double)http.requests};
     for (size_t i = 2; i < 6; i++)
         f[n++] = (struct figure){i == 2   ? "replies_2xx"
                                  : i == 3 ? "replies_3xx"
@@ -216,8 +207,7 @@ static size_t figures(struct core *core, struct figure *f)
                                           : "replies_5xx",
                                  "counter", "answers", (double)core->replies[i]};
     f[n++] = (struct figure){"planner_steps", "counter", "slices planned", (double)plan.steps};
-    f[n++] = (struct figure){"planner_starts", "counter", "starts decided",
-                             (double)plan.starts};
+    f[n++] = (struct figure){"planner_starts", "counter", "starts decided", (double)plan.starts};
     f[n++] = (struct figure){"planner_cpu_seconds", "counter", "processor time spent",
                              (double)plan.cpu_usec / 1e6};
     f[n++] = (struct figure){"planner_longest_step_seconds", "gauge", "since the last look",
@@ -256,8 +246,7 @@ void handle_metrics(struct call *call)
         bool counter = str_equal(f[i].kind, "counter");
 
         buf_printf(&body, "# TYPE vdi_%s %s\n# HELP vdi_%s %s\nvdi_%s%s %.9g\n", f[i].name,
-                   f[i].kind, f[i].name, f[i].help, f[i].name, counter ? "_total" : "",
-                   f[i].value);
+                   f[i].kind, f[i].name, f[i].help, f[i].name, counter ? "_total" : "", f[i].value);
     }
     buf_puts(&body, "# EOF\n");
     call_reply(call, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8", &body);

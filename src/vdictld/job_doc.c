@@ -71,8 +71,8 @@ void job_doc_write_why(const struct plan_why *why, bool blockers, struct buf *ou
     }
 }
 
-void job_doc_write(struct core *core, const struct job *job,
-                   const struct job_doc_columns *columns, struct buf *out)
+void job_doc_write(struct core *core, const struct job *job, const struct job_doc_columns *columns,
+                   struct buf *out)
 {
     struct plan_why why = {0};
 
@@ -138,7 +138,7 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
                    *b->subject ? ": " : "", b->subject);
         break;
     case PLAN_BLOCK_PRIORITY:
-        buf_printf(out, "%" PRIu64 " jobs are before it", b->count);
+        buf_printf(out, "%" PRIu64 " job%s before it", b->count, b->count == 1 ? " is" : "s are");
         break;
     case PLAN_BLOCK_CPUS:
     case PLAN_BLOCK_MEMORY:
@@ -161,8 +161,9 @@ void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool
     json_write_string(out, plan_blocker_name(b->type));
     buf_puts(out, ",\"resource\":");
     json_write_string(out, is_resource ? resources[b->type] : "");
-    buf_printf(out, ",\"need\":%" PRIu64 ",\"free\":%" PRIu64 ",\"count\":%" PRIu64 ",\"job\":",
-               b->need, b->free, b->count);
+    buf_printf(out,
+               ",\"need\":%" PRIu64 ",\"free\":%" PRIu64 ",\"count\":%" PRIu64 ",\"job\":", b->need,
+               b->free, b->count);
     if (b->job && name_job)
         buf_printf(out, "%" PRIu64, b->job);
     else

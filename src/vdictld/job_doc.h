@@ -14,8 +14,8 @@ struct job_doc_columns {
 
 int job_doc_columns(const char *fields, bool estimates, struct job_doc_columns *ret,
                     struct vdi_error *err);
-void job_doc_write(struct core *core, const struct job *job,
-                   const struct job_doc_columns *columns, struct buf *out);
+void job_doc_write(struct core *core, const struct job *job, const struct job_doc_columns *columns,
+                   struct buf *out);
 /* place, estimate and blockers as members of an object, each preceded by a comma. */
 void job_doc_write_why(const struct plan_why *why, bool blockers, struct buf *out);
 /* For /v1/jobs/{id}/why and --test-only: one blocker in words. A stranger's job is not named. */

@@ -54,7 +54,11 @@ static int ask_job(struct asked *a, void (*done)(void *arg, const struct archive
 static int ask_events(struct asked *a, void (*done)(void *arg, const struct archive_query *q))
 {
     struct archive_query q = {
-        .noun = "job", .events = true, .limit = a->limit, .after_seq = a->after, .done = done,
+        .noun = "job",
+        .events = true,
+        .limit = a->limit,
+        .after_seq = a->after,
+        .done = done,
         .arg = a,
     };
 
@@ -190,8 +194,8 @@ static void write_event(const struct archive_row *row, struct buf *out)
     bool first = false;
     char when[40];
 
-    if (job_event_decode(row->type, row->time_usec, row->version, row->body, row->body_len,
-                         &event, NULL) < 0)
+    if (job_event_decode(row->type, row->time_usec, row->version, row->body, row->body_len, &event,
+                         NULL) < 0)
         return;
     buf_printf(out, "{\"seq\":%" PRIu64 ",\"time\":\"%s\",\"type\":\"%s\"", row->seq,
                time_to_rfc3339(row->time_usec, when), row->type);
@@ -241,9 +245,8 @@ static void reply_log(struct call *call, const struct archive_query *q)
             continue;
         buf_printf(&body, "%s %+9.3f s  %-11s", time_to_rfc3339(row->time_usec, when),
                    before ? (double)(row->time_usec - before) / 1e6 : 0.0, row->type);
-        buf_printf(&body, " by %s%s%s%s%s%s%s\n", event.by, event.node[0] ? " on " : "",
-                   event.node, event.final ? " -> " : "",
-                   event.final ? job_state_name(event.final) : "",
+        buf_printf(&body, " by %s%s%s%s%s%s%s\n", event.by, event.node[0] ? " on " : "", event.node,
+                   event.final ? " -> " : "", event.final ? job_state_name(event.final) : "",
                    event.reason[0] ? ": " : "", event.reason);
         before = row->time_usec;
         job_event_done(&event);
@@ -286,8 +289,8 @@ void handle_job_why(struct call *call)
     for (size_t i = 0; i < why.n_blockers; i++) {
         if (i)
             buf_putc(&body, ',');
-        job_doc_write_blocker(call->core, &why.blockers[i],
-                              may_name(call, why.blockers[i].job), &body);
+        job_doc_write_blocker(call->core, &why.blockers[i], may_name(call, why.blockers[i].job),
+                              &body);
     }
     buf_puts(&body, "]}");
     call_reply_json(call, 200, &body);

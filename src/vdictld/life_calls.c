@@ -142,7 +142,7 @@ static void connected(void *arg, int result, const char *json, const struct vdi_
     buf_done(&body);
 }
 
-/* A ticket is for the owner: an operator who wants to see a screen asks for that, and is audited. */
+/* A ticket is for the owner alone: it is the whole desktop. */
 void handle_job_connection(struct call *call)
 {
     const struct job *job = call_job(call);

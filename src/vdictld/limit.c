@@ -24,8 +24,8 @@ struct limit {
     struct core *core;
     uint64_t job;
     struct source *timer;
-    int64_t end_usec;      /* 0: none */
-    int64_t told_usec;     /* stages up to here were done */
+    int64_t end_usec;  /* 0: none */
+    int64_t told_usec; /* stages up to here were done */
 };
 
 static void limit_fire(void *arg);
@@ -51,6 +51,11 @@ void limit_free(struct limit *limit)
     free(limit);
 }
 
+static int64_t stage_usec(const struct limit *limit, int64_t before_sec)
+{
+    return limit->end_usec - before_sec * USEC_PER_SEC;
+}
+
 /* The next stage after told_usec; the end is the last. */
 static int64_t next_stage(const struct limit *limit, const struct job *job)
 {
@@ -58,23 +63,33 @@ static int64_t next_stage(const struct limit *limit, const struct job *job)
     int64_t at;
 
     for (size_t i = 0; i < N_WARNINGS; i++) {
-        at = limit->end_usec - warnings_sec[i] * USEC_PER_SEC;
+        at = stage_usec(limit, warnings_sec[i]);
         if (at > limit->told_usec && at < next)
             next = at;
     }
-    at = limit->end_usec - (int64_t)job->spec->signal_sec * USEC_PER_SEC;
+    at = stage_usec(limit, job->spec->signal_sec);
     if (job->spec->signal && at > limit->told_usec && at < next)
         next = at;
     return next;
 }
 
+/* Its time has come since the last look, however late this one is. */
+static bool is_due(const struct limit *limit, int64_t before_sec, int64_t now)
+{
+    int64_t at = stage_usec(limit, before_sec);
+
+    return at > limit->told_usec && at <= now;
+}
+
 void limit_set(struct limit *limit, const struct job *job)
 {
-    int64_t left;
+    int64_t end = job_limit_usec(job), left;
 
     if (!limit)
         return;
-    limit->end_usec = job_limit_usec(job);
+    if (end != limit->end_usec) /* stages of the new time that lie behind were never due */
+        limit->told_usec = loop_now_usec(limit->core->loop);
+    limit->end_usec = end;
     if (!limit->end_usec) {
         source_rearm(limit->timer, -1);
         return;
@@ -89,12 +104,13 @@ static void told(void *arg, int result, const char *json, const struct vdi_error
         log_warning("a message before the time limit was not delivered: %s", err->detail);
 }
 
-static void warn(struct limit *limit, const struct instance *in, int64_t left_sec)
+static void warn(struct limit *limit, const struct instance *in, int64_t left_usec)
 {
+    int64_t minutes = (left_usec + 30 * USEC_PER_SEC) / (60 * USEC_PER_SEC);
     char text[120];
 
     snprintf(text, sizeof(text), "This session ends in %" PRId64 " minute%s. Save your work.",
-             left_sec / 60, left_sec == 60 ? "" : "s");
+             minutes, minutes == 1 ? "" : "s");
     site_message(limit->core->site, in, text, told, NULL);
 }
 
@@ -104,7 +120,7 @@ static void limit_fire(void *arg)
     const struct job *job = core_job(limit->core, limit->job);
     const struct instance *in = job ? core_instance(limit->core, job->instance) : NULL;
     int64_t now = loop_now_usec(limit->core->loop);
-    int64_t left_sec;
+    bool due = false;
 
     if (!in || !limit->end_usec)
         return;
@@ -112,11 +128,11 @@ static void limit_fire(void *arg)
         life_end_job(limit->core, job->id, JOB_TIMEOUT, "time limit reached");
         return;
     }
-    left_sec = (limit->end_usec - now + USEC_PER_SEC / 2) / USEC_PER_SEC;
     for (size_t i = 0; i < N_WARNINGS; i++)
-        if (left_sec == warnings_sec[i])
-            warn(limit, in, left_sec);
-    if (job->spec->signal && left_sec == job->spec->signal_sec)
+        due |= is_due(limit, warnings_sec[i], now);
+    if (due)
+        warn(limit, in, limit->end_usec - now);
+    if (job->spec->signal && is_due(limit, job->spec->signal_sec, now))
         site_signal(limit->core->site, in, (int)job->spec->signal, told, NULL);
     limit->told_usec = now;
     limit_set(limit, job);

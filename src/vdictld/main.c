@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -38,8 +39,10 @@
 #define ARRIVE_SEC 30
 
 static const struct option options[] = {
-    {"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
-    {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'V'},
+    {"config", required_argument, NULL, 'c'},
+    {"foreground", no_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
 };
 
@@ -104,7 +107,9 @@ static void published(void *arg, const struct published *p)
 
 static size_t collect(void *arg, struct events_extra **ret)
 {
-    return idem_collect(((struct core *)arg)->idem, ret);
+    struct core *core = arg;
+
+    return idem_collect(core->idem, events_table(core->events, NOUN_JOB), ret);
 }
 
 static void restore(void *arg, const struct vdi_store_object *row)
@@ -131,7 +136,7 @@ static int open_store(struct core *core, struct vdi_error *err)
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     if (r >= 0)
-        r = core->store_ops.lease(core->store, core_holder(), time_now_usec(), LEASE_TTL_USEC,
+        r = core->store_ops.lease(core->store, core_holder(core), time_now_usec(), LEASE_TTL_USEC,
                                   &epoch, err);
     if (r >= 0)
         r = events_load(core->events, core->store, epoch, err);
@@ -143,7 +148,14 @@ static void tell_all(struct core *core)
 {
     struct table *jobs = events_table(core->events, NOUN_JOB);
     struct table *nodes = events_table(core->events, NOUN_NODE);
+    struct table *instances = events_table(core->events, NOUN_INSTANCE);
 
+    for (size_t i = 0; i < table_end(instances); i++) {
+        const struct instance *in = table_at(instances, i) ? table_at(instances, i)->pub : NULL;
+
+        if (in && in->state == INSTANCE_GONE)
+            sweep_later(core, NOUN_INSTANCE, in->id, NULL);
+    }
     for (size_t i = 0; i < table_end(nodes); i++)
         if (table_at(nodes, i))
             queue_node(core->queue, table_at(nodes, i)->pub);
@@ -224,9 +236,10 @@ static int make_parts(struct core *core, struct vdi_error *err)
 {
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
-    core->events = core->store_worker
-                       ? events_new(core->loop, core->store_worker, &core->store_ops, published,
-                                    core)
+    core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
+    core->events = core->store_worker && core->snapshot_worker
+                       ? events_new(core->loop, core->store_worker, core->snapshot_worker,
+                                    &core->store_ops, published, core)
                        : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
@@ -244,8 +257,10 @@ static int make_parts(struct core *core, struct vdi_error *err)
 
 static int start(struct core *core, struct vdi_error *err)
 {
-    int r = make_parts(core, err);
+    int r = core_claim(core, err);
 
+    if (r >= 0)
+        r = make_parts(core, err);
     if (r >= 0)
         r = open_store(core, err);
     if (r < 0)
@@ -309,10 +324,11 @@ static void hangup(void *arg, int signo)
 
 static void core_done(struct core *core)
 {
-    http_server_free(core->http);
-    auth_free(core->auth);
+    auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
     site_free(core->site);
+    workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
+    http_server_free(core->http);
     if (core->store && core->store_ops.close)
         core->store_ops.close(core->store);
     sweep_free(core->sweep);
@@ -325,6 +341,9 @@ static void core_done(struct core *core)
     host_plugin_unload(core->store_plugin);
     loop_free(core->loop);
     config_free(core->config);
+    if (core->claim_fd >= 0)
+        close(core->claim_fd);
+    free(core->holder);
     free(core->config_path);
 }
 
@@ -364,7 +383,7 @@ static int run(struct core *core)
 
 int main(int argc, char **argv)
 {
-    struct core core = {0};
+    struct core core = {.claim_fd = -1};
     const char *path = VDI_SYSCONFDIR "/vdi.conf";
     int c;
 

@@ -44,10 +44,11 @@ static void write_node(struct core *core, const struct node *node, struct buf *o
     queue_usage(core->queue, node->name, &used);
     buf_putc(out, '{');
     fields_write(node_fields, node, FIELD_SHOW, out, &first);
-    buf_printf(out, ",\"state\":\"%s\",\"cpus_used\":%u,\"memory_mib_used\":%u,"
-                    "\"gpus_used\":%u,\"jobs\":%u",
-               node_state_name(node, used.cpus, used.gpus, used.jobs), used.cpus,
-               used.memory_mib, used.gpus, used.jobs);
+    buf_printf(out,
+               ",\"state\":\"%s\",\"cpus_used\":%u,\"memory_mib_used\":%u,"
+               "\"gpus_used\":%u,\"jobs\":%u",
+               node_state_name(node, used.cpus, used.gpus, used.jobs), used.cpus, used.memory_mib,
+               used.gpus, used.jobs);
     write_partitions(core, node->name, out);
     buf_putc(out, '}');
 }
@@ -154,8 +155,12 @@ void handle_node_update(struct call *call)
 static struct node_event define_event(struct core *core, const struct config_node *n)
 {
     struct node_event event = {
-        .type = NODE_EVENT_DEFINE, .time_usec = loop_now_usec(core->loop), .cpus = n->cpus,
-        .memory_mib = n->memory_mib, .disk_gib = n->disk_gib, .gpus = n->gpus,
+        .type = NODE_EVENT_DEFINE,
+        .time_usec = loop_now_usec(core->loop),
+        .cpus = n->cpus,
+        .memory_mib = n->memory_mib,
+        .disk_gib = n->disk_gib,
+        .gpus = n->gpus,
     };
 
     str_copy(event.gpu_type, sizeof(event.gpu_type), n->gpu_type);
@@ -184,7 +189,9 @@ static int add_node(struct core *core, struct txn *txn, const struct config_node
     if (r < 0 || !site_nodes_always_up(core->site) || (node && node->up))
         return r;
     event = (struct node_event){
-        .type = NODE_EVENT_UP, .time_usec = event.time_usec, .cpus = n->cpus,
+        .type = NODE_EVENT_UP,
+        .time_usec = event.time_usec,
+        .cpus = n->cpus,
         .memory_mib = n->memory_mib,
     };
     return txn_add(txn, NOUN_NODE, 0, n->name, &event, err);
@@ -195,7 +202,9 @@ int nodes_configure(struct core *core, struct txn *txn, const struct config *con
 {
     struct table *t = events_table(core->events, NOUN_NODE);
     struct node_event remove = {
-        .type = NODE_EVENT_REMOVE, .time_usec = loop_now_usec(core->loop), .by = CORE_SELF,
+        .type = NODE_EVENT_REMOVE,
+        .time_usec = loop_now_usec(core->loop),
+        .by = CORE_SELF,
     };
 
     for (size_t i = 0; i < config->n_nodes; i++) {

@@ -14,8 +14,8 @@ static int job_apply_(const void *old, uint64_t id, const char *key, const void 
 }
 
 static int job_replay(const void *old, uint64_t id, const char *key, const char *type,
-                      int64_t time_usec, uint32_t version, const char *body, size_t len,
-                      void **ret, struct vdi_error *err)
+                      int64_t time_usec, uint32_t version, const char *body, size_t len, void **ret,
+                      struct vdi_error *err)
 {
     struct job_event event;
     int r = job_event_decode(type, time_usec, version, body, len, &event, err);
@@ -27,8 +27,8 @@ static int job_replay(const void *old, uint64_t id, const char *key, const char 
     return r;
 }
 
-static int job_decode(uint64_t id, const char *key, uint32_t version, const char *body,
-                      size_t len, void **ret, struct vdi_error *err)
+static int job_decode(uint64_t id, const char *key, uint32_t version, const char *body, size_t len,
+                      void **ret, struct vdi_error *err)
 {
     return job_snapshot_decode(id, version, body, len, (struct job **)ret, err);
 }
@@ -71,14 +71,14 @@ static void instance_meta(const void *object, struct noun_meta *ret)
     };
 }
 
-static int node_apply_(const void *old, uint64_t id, const char *key, const void *event,
-                       void **ret, struct vdi_error *err)
+static int node_apply_(const void *old, uint64_t id, const char *key, const void *event, void **ret,
+                       struct vdi_error *err)
 {
     return node_apply(old, key, event, (struct node **)ret, err);
 }
 
-static int node_decode(uint64_t id, const char *key, uint32_t version, const char *body,
-                       size_t len, void **ret, struct vdi_error *err)
+static int node_decode(uint64_t id, const char *key, uint32_t version, const char *body, size_t len,
+                       void **ret, struct vdi_error *err)
 {
     return node_snapshot_decode(key, version, body, len, (struct node **)ret, err);
 }
@@ -89,7 +89,9 @@ static void node_meta(const void *object, struct noun_meta *ret)
 
     *ret = (struct noun_meta){
         .owner = "",
-        .state = node->removed ? "REMOVED" : node->up ? "UP" : "DOWN",
+        .state = node->removed ? "REMOVED"
+                 : node->up    ? "UP"
+                               : "DOWN",
         .begin_usec = node->state_usec,
         .ended = node->removed,
     };
@@ -113,7 +115,9 @@ static void token_meta(const void *object, struct noun_meta *ret)
 
     *ret = (struct noun_meta){
         .owner = token->owner,
-        .state = token->revoked ? "REVOKED" : token->ended ? "EXPIRED" : "VALID",
+        .state = token->revoked ? "REVOKED"
+                 : token->ended ? "EXPIRED"
+                                : "VALID",
         .begin_usec = token->issue_usec,
         .end_usec = token->ended ? token->expire_usec : 0,
         .ended = token->ended,
@@ -121,7 +125,7 @@ static void token_meta(const void *object, struct noun_meta *ret)
 }
 
 /* The parts that are alike for the flat nouns. */
-#define DEFINE_REPLAY(noun)                                                                  \
+#define DEFINE_REPLAY(noun)                                                                        \
     static int noun##_replay(const void *old, uint64_t id, const char *key, const char *type,      \
                              int64_t time_usec, uint32_t version, const char *body, size_t len,    \
                              void **ret, struct vdi_error *err)                                    \
@@ -200,13 +204,12 @@ static void audit_event_encode_(const void *event, struct buf *out)
     audit_event_encode(event, out);
 }
 
-#define ROW(n, ID, VERSION)                                                                   \
+#define ROW(n, ID, VERSION)                                                                        \
     {                                                                                              \
-        .name = #n, .version = VERSION, .numeric = ID != NULL, .id = ID, .apply = n##_apply_,                   \
+        .name = #n, .version = VERSION, .numeric = ID != NULL, .id = ID, .apply = n##_apply_,      \
         .unref = n##_unref_, .ref = n##_ref_, .set_seq = n##_set_seq, .seq = n##_seq,              \
-        .event_name = n##_name_of, .event_time = n##_time_of,                                      \
-        .event_encode = n##_event_encode_, .replay = n##_replay, .encode = n##_encode,             \
-        .decode = n##_decode, .meta = n##_meta,                                                    \
+        .event_name = n##_name_of, .event_time = n##_time_of, .event_encode = n##_event_encode_,   \
+        .replay = n##_replay, .encode = n##_encode, .decode = n##_decode, .meta = n##_meta,        \
     }
 
 const struct noun nouns[NOUN_N] = {

@@ -39,8 +39,7 @@ static void write_field(const struct field *f, struct buf *out)
     } else if (f->type == FIELD_STRING && f->max) {
         buf_printf(out, ",\"maxLength\":%lld", (long long)f->max);
     } else if (f->type == FIELD_U32 || f->type == FIELD_I32 || f->type == FIELD_I64) {
-        buf_printf(out, ",\"minimum\":%lld,\"maximum\":%lld", (long long)f->min,
-                   (long long)f->max);
+        buf_printf(out, ",\"minimum\":%lld,\"maximum\":%lld", (long long)f->min, (long long)f->max);
     }
     buf_putc(out, '}');
 }
@@ -64,8 +63,9 @@ static void write_properties(const struct field *fields, uint32_t flags, struct 
 static void write_parameter(const char *name, size_t len, const char *in, struct buf *out,
                             bool *io_first)
 {
-    buf_printf(out, "%s{\"name\":\"%.*s\",\"in\":\"%s\",\"required\":%s,"
-                    "\"schema\":{\"type\":\"string\"}}",
+    buf_printf(out,
+               "%s{\"name\":\"%.*s\",\"in\":\"%s\",\"required\":%s,"
+               "\"schema\":{\"type\":\"string\"}}",
                *io_first ? "" : ",", (int)len, name, in, strcmp(in, "path") ? "false" : "true");
     *io_first = false;
 }
@@ -92,15 +92,16 @@ static void write_operation(const struct request *r, struct buf *out)
 
     for (size_t i = 0; r->verb[i] && i < sizeof(verb) - 1; i++)
         verb[i] = (char)(r->verb[i] | 0x20);
-    buf_printf(out, "\"%s\":{\"operationId\":\"%s\",\"x-role\":\"%s\",\"summary\":", verb,
-               r->name, request_role_names[r->role]);
+    buf_printf(out, "\"%s\":{\"operationId\":\"%s\",\"x-role\":\"%s\",\"summary\":", verb, r->name,
+               request_role_names[r->role]);
     json_write_string(out, r->summary);
     write_parameters(r, out);
     if (r->input) {
         buf_puts(out, ",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":");
-        write_properties(r->input, strcmp(r->verb, "PATCH") || r->id == REQUEST_NODE_UPDATE
-                                       ? FIELD_SUBMIT
-                                       : FIELD_UPDATE | FIELD_ADMIN,
+        write_properties(r->input,
+                         strcmp(r->verb, "PATCH") || r->id == REQUEST_NODE_UPDATE
+                             ? FIELD_SUBMIT
+                             : FIELD_UPDATE | FIELD_ADMIN,
                          out);
         buf_puts(out, "}}}");
     }

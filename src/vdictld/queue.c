@@ -32,6 +32,7 @@ struct queue {
     struct source *step;
     struct hash *owners;
     uint32_t n;
+    uint32_t in_state[JOB_N_STATES]; /* of published jobs that have not ended */
     struct queue_stats stats;
 };
 
@@ -97,6 +98,11 @@ uint32_t queue_jobs_of(const struct queue *q, const char *owner)
     const struct owner *o = hash_get(q->owners, owner);
 
     return o ? o->n : 0;
+}
+
+uint32_t queue_jobs_in(const struct queue *q, enum job_state state)
+{
+    return q->in_state[state];
 }
 
 void queue_stage(struct queue *q, const char *owner)
@@ -173,6 +179,10 @@ void queue_job(struct queue *q, const struct job *old, const struct job *now)
 {
     bool was = old && !job_state_is_end(old->state);
 
+    if (was)
+        q->in_state[old->state]--;
+    if (!job_state_is_end(now->state))
+        q->in_state[now->state]++;
     if (was && job_state_is_end(now->state))
         queue_unstage(q, now->spec->owner);
     if (job_state_is_end(now->state))
@@ -204,17 +214,39 @@ int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
     return planner_why(q->planner, job, loop_now_usec(q->core->loop), ret);
 }
 
+/* Nobody planned it: it starts now when nothing is in its way, else not before all that is ends. */
+static void estimate_alone(struct plan_why *why, int64_t now_usec)
+{
+    int64_t latest = now_usec;
+
+    if (why->start_usec)
+        return;
+    for (size_t i = 0; i < why->n_blockers; i++) {
+        if (why->blockers[i].type == PLAN_BLOCK_PRIORITY)
+            continue; /* those before it wait for the same */
+        if (!why->blockers[i].until_usec)
+            return;
+        if (why->blockers[i].until_usec > latest)
+            latest = why->blockers[i].until_usec;
+    }
+    why->start_usec = latest;
+}
+
 void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
                       struct buf *out)
 {
     struct job job = {
-        .refs = 1, .id = INT64_MAX, .spec = (struct job_spec *)spec, .state = JOB_PENDING,
-        .priority = priority, .submit_usec = loop_now_usec(q->core->loop),
+        .refs = 1,
+        .id = INT64_MAX,
+        .spec = (struct job_spec *)spec,
+        .state = JOB_PENDING,
+        .priority = priority,
+        .submit_usec = loop_now_usec(q->core->loop),
     };
     struct plan_why why = {0};
 
-    if (planner_put_job(q->planner, &job) >= 0)
-        queue_why(q, job.id, &why);
+    if (planner_put_job(q->planner, &job) >= 0 && queue_why(q, job.id, &why) >= 0)
+        estimate_alone(&why, job.submit_usec);
     planner_remove_job(q->planner, job.id);
     buf_printf(out, "{\"priority\":%d", priority);
     job_doc_write_why(&why, true, out);

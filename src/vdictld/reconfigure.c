@@ -149,8 +149,8 @@ void handle_reconfigure(struct call *call)
     size_t len;
     const char *body = http_request_body(call->http, &len);
 
-    if (len && fields_read(request_reconfigure_fields, &ask, body, len, FIELD_SUBMIT, NULL,
-                           &err) < 0)
+    if (len &&
+        fields_read(request_reconfigure_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0)
         call_refuse(call, &err);
     else
         reconfigure(call->core, call, ask.dry_run);

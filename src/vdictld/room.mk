@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-sbin_PROGRAMS += vdictld
-vdictld_SOURCES = \
+# All but main() is a library, so that tests link what they try.
+noinst_LIBRARIES += src/vdictld/libvdictld.a
+src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/archive.c src/vdictld/archive.h \
     src/vdictld/audit.c \
     src/vdictld/auth.c src/vdictld/auth.h \
@@ -20,7 +21,6 @@ vdictld_SOURCES = \
     src/vdictld/life.c src/vdictld/life.h \
     src/vdictld/life_calls.c \
     src/vdictld/limit.c src/vdictld/limit.h \
-    src/vdictld/main.c \
     src/vdictld/nodes.c src/vdictld/nodes.h \
     src/vdictld/noun.c src/vdictld/noun.h \
     src/vdictld/openapi.c \
@@ -34,5 +34,59 @@ vdictld_SOURCES = \
     src/vdictld/sweep.c src/vdictld/sweep.h \
     src/vdictld/table.c src/vdictld/table.h \
     src/vdictld/tokens.c
-vdictld_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
-vdictld_LDADD = $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) $(WIRE_SERVER_LIBS) $(OPENSSL_LIBS)
+src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
+    $(WIRE_SERVER_LIBS) $(OPENSSL_LIBS)
+
+sbin_PROGRAMS += vdictld
+vdictld_SOURCES = src/vdictld/main.c
+vdictld_LDADD = $(VDICTLD_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_table
+tests_unit_vdictld_test_table_SOURCES = tests/unit/vdictld/test_table.c
+tests_unit_vdictld_test_table_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_table_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_event
+tests_unit_vdictld_test_event_SOURCES = tests/unit/vdictld/test_event.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_event_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_event_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_recover
+tests_unit_vdictld_test_recover_SOURCES = tests/unit/vdictld/test_recover.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_recover_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_recover_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_recover_lost
+tests_unit_vdictld_test_recover_lost_SOURCES = tests/unit/vdictld/test_recover_lost.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_recover_lost_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_recover_lost_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_idem
+tests_unit_vdictld_test_idem_SOURCES = tests/unit/vdictld/test_idem.c
+tests_unit_vdictld_test_idem_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_idem_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_budget
+tests_unit_vdictld_test_budget_SOURCES = tests/unit/vdictld/test_budget.c
+tests_unit_vdictld_test_budget_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_budget_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_limit
+tests_unit_vdictld_test_limit_SOURCES = tests/unit/vdictld/test_limit.c
+tests_unit_vdictld_test_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_limit_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+VDICTLD_TESTS = \
+    tests/t1100-errors.t \
+    tests/t1101-services.t \
+    tests/t1102-life.t \
+    tests/t5001-restart.t \
+    tests/t6000-golden.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/hang_nss.c tests/data/golden.tsv
+if HAVE_PYTHON3
+TESTS += $(VDICTLD_TESTS)
+endif

@@ -184,8 +184,8 @@ static void host_complete(struct vdi_op *op, int result, const char *json,
     source_trigger(site->wakeup);
 }
 
-static void host_instance_event(struct vdi_host *host, struct vdi_instance_id id,
-                                const char *what, const char *json)
+static void host_instance_event(struct vdi_host *host, struct vdi_instance_id id, const char *what,
+                                const char *json)
 {
     life_instance_event(host_site(host)->core, id, what, json ? json : "{}");
 }
@@ -250,12 +250,12 @@ static void completed(void *arg)
     struct list done = LIST_INIT(done);
 
     pthread_mutex_lock(&site->lock);
-    list_for_each_safe(it, &site->completed) {
+    list_for_each_safe (it, &site->completed) {
         list_remove(it);
         list_append(&done, it);
     }
     pthread_mutex_unlock(&site->lock);
-    list_for_each_safe(it, &done) {
+    list_for_each_safe (it, &done) {
         struct vdi_op *op = list_entry(it, struct vdi_op, link);
 
         list_remove(it);
@@ -273,8 +273,7 @@ static struct vdi_op *op_new(struct site *site, site_done_fn done, void *arg)
     op->host = &site->host;
     op->done = done;
     op->arg = arg;
-    op->deadline =
-        loop_timer(site->core->loop, OP_DEADLINE_SEC * USEC_PER_SEC, op_late, op);
+    op->deadline = loop_timer(site->core->loop, OP_DEADLINE_SEC * USEC_PER_SEC, op_late, op);
     pthread_mutex_lock(&site->lock);
     list_append(&site->open, &op->link);
     pthread_mutex_unlock(&site->lock);
@@ -289,7 +288,10 @@ static void op_begun(struct vdi_op *op, int result)
 
     if (result >= 0)
         return;
-    error_set(&err, -result, "site", "the site cannot do that: %s", strerror(-result));
+    if (result == -ENOSYS)
+        error_set(&err, ENOSYS, "site", "the site of this cluster has nothing that could do that");
+    else
+        error_set(&err, -result, "site", "the site cannot do that: %s", strerror(-result));
     host_complete(op, result, NULL, &err);
 }
 
@@ -317,8 +319,8 @@ void site_start(struct site *site, const struct vdi_instance_spec *spec, site_do
     SITE_OP(site, done, arg, start, spec);
 }
 
-void site_stop(struct site *site, const struct instance *in, uint32_t grace_sec,
-               site_done_fn done, void *arg)
+void site_stop(struct site *site, const struct instance *in, uint32_t grace_sec, site_done_fn done,
+               void *arg)
 {
     SITE_OP(site, done, arg, stop, id_of(in), in->node, grace_sec);
 }
@@ -344,8 +346,8 @@ void site_signal(struct site *site, const struct instance *in, int signo, site_d
     SITE_OP(site, done, arg, signal, id_of(in), in->node, signo);
 }
 
-void site_message(struct site *site, const struct instance *in, const char *text,
-                  site_done_fn done, void *arg)
+void site_message(struct site *site, const struct instance *in, const char *text, site_done_fn done,
+                  void *arg)
 {
     SITE_OP(site, done, arg, message, id_of(in), in->node, text);
 }
@@ -414,11 +416,11 @@ void site_free(struct site *site)
         site->ops.done(site->state);
     workers_free(site->workers);
     source_free(site->wakeup);
-    list_for_each_safe(it, &site->completed) {
+    list_for_each_safe (it, &site->completed) {
         list_remove(it);
         op_free(site, list_entry(it, struct vdi_op, link));
     }
-    list_for_each_safe(it, &site->open) {
+    list_for_each_safe (it, &site->open) {
         list_remove(it);
         op_free(site, list_entry(it, struct vdi_op, link));
     }

@@ -11,8 +11,7 @@
 #include "vdictld/core.h"
 
 /* json is borrowed and NULL when there is none. */
-typedef void (*site_done_fn)(void *arg, int result, const char *json,
-                             const struct vdi_error *err);
+typedef void (*site_done_fn)(void *arg, int result, const char *json, const struct vdi_error *err);
 
 struct site *site_new(struct core *core, struct vdi_error *err);
 void site_free(struct site *site);
@@ -21,16 +20,16 @@ uint32_t site_ops_open(const struct site *site);
 
 void site_start(struct site *site, const struct vdi_instance_spec *spec, site_done_fn done,
                 void *arg);
-void site_stop(struct site *site, const struct instance *in, uint32_t grace_sec,
-               site_done_fn done, void *arg);
+void site_stop(struct site *site, const struct instance *in, uint32_t grace_sec, site_done_fn done,
+               void *arg);
 void site_poll(struct site *site, const struct instance *in, site_done_fn done, void *arg);
 /* Those that a plugin may lack: done gets -ENOSYS. */
 void site_suspend(struct site *site, const struct instance *in, site_done_fn done, void *arg);
 void site_resume(struct site *site, const struct instance *in, site_done_fn done, void *arg);
 void site_signal(struct site *site, const struct instance *in, int signo, site_done_fn done,
                  void *arg);
-void site_message(struct site *site, const struct instance *in, const char *text,
-                  site_done_fn done, void *arg);
+void site_message(struct site *site, const struct instance *in, const char *text, site_done_fn done,
+                  void *arg);
 void site_connection(struct site *site, const struct instance *in, const char *request_json,
                      site_done_fn done, void *arg);
 

@@ -3,7 +3,8 @@
  * snapshot.c - a snapshot of everything committed.
  *
  * The loop takes a reference to every published object at one instant (they
- * never change); the store's worker then encodes and writes them.
+ * never change); the snapshot worker then encodes and writes them, beside commits.
+ * References are counted on the loop alone: the worker only reads.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -21,7 +22,7 @@ struct snapshot {
         enum noun_id noun;
         char *key;
         void *object;
-    } *rows;
+    } * rows;
     size_t n, at;
     struct events_extra *extras;
     size_t n_extras, at_extra;
@@ -84,9 +85,13 @@ static int object_row(struct snapshot *s, struct vdi_store_object *ret)
     if (nouns[noun].numeric) /* job and instance keep their id in different places */
         snprintf(s->key, sizeof(s->key), "%" PRIu64, nouns[noun].id(object));
     *ret = (struct vdi_store_object){
-        .seq = nouns[noun].seq(object), .noun = nouns[noun].name,
-        .key = nouns[noun].numeric ? s->key : s->rows[s->at].key, .owner = meta.owner,
-        .state = meta.state, .begin_usec = meta.begin_usec, .end_usec = meta.end_usec,
+        .seq = nouns[noun].seq(object),
+        .noun = nouns[noun].name,
+        .key = nouns[noun].numeric ? s->key : s->rows[s->at].key,
+        .owner = meta.owner,
+        .state = meta.state,
+        .begin_usec = meta.begin_usec,
+        .end_usec = meta.end_usec,
         .version = nouns[noun].version,
     };
     s->at++;
@@ -97,7 +102,11 @@ static int id_row(struct snapshot *s, struct vdi_store_object *ret)
 {
     buf_printf(&s->body, "%" PRIu64, s->next_id[s->at_id]);
     *ret = (struct vdi_store_object){
-        .seq = s->seq, .noun = "next_id", .key = nouns[s->at_id].name, .owner = "", .state = "",
+        .seq = s->seq,
+        .noun = "next_id",
+        .key = nouns[s->at_id].name,
+        .owner = "",
+        .state = "",
     };
     s->at_id++;
     return 1;
@@ -109,7 +118,11 @@ static int extra_row(struct snapshot *s, struct vdi_store_object *ret)
 
     buf_puts(&s->body, x->body);
     *ret = (struct vdi_store_object){
-        .seq = s->seq, .noun = x->noun, .key = x->key, .owner = "", .state = "",
+        .seq = s->seq,
+        .noun = x->noun,
+        .key = x->key,
+        .owner = "",
+        .state = "",
         .begin_usec = x->time_usec,
     };
     return 1;
@@ -135,28 +148,47 @@ static int next_row(void *arg, struct vdi_store_object *ret)
     return r;
 }
 
-static void snapshot_work(void *arg)
+static void finish(struct snapshot *s)
 {
-    struct snapshot *s = arg;
-    const struct vdi_store_ops *ops = s->ev->ops;
-
-    s->result = ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
-    if (s->result >= 0)
-        s->result = ops->trim(s->ev->store, s->epoch, s->seq, s->before_usec, &s->err);
-}
-
-static void snapshot_done(void *arg, bool dropped)
-{
-    struct snapshot *s = arg;
-
-    if (dropped)
-        s->result = error_set(&s->err, ESHUTDOWN, "", "the controller is stopping");
     s->ev->snapshot_running = false;
-    if (s->result >= 0)
-        s->ev->snapshot_seq = s->seq;
     if (s->done)
         s->done(s->arg, s->result, &s->err);
     snapshot_free(s);
+}
+
+static void trim_work(void *arg)
+{
+    struct snapshot *s = arg;
+
+    s->result = s->ev->ops->trim(s->ev->store, s->epoch, s->seq, s->before_usec, &s->err);
+}
+
+static void trim_done(void *arg, bool dropped)
+{
+    finish(arg); /* dropped: the next snapshot's trim takes what this one leaves */
+}
+
+static void write_work(void *arg)
+{
+    struct snapshot *s = arg;
+
+    s->result = s->ev->ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
+}
+
+static void write_done(void *arg, bool dropped)
+{
+    struct snapshot *s = arg;
+    struct events *ev = s->ev;
+
+    if (dropped)
+        s->result = error_set(&s->err, ESHUTDOWN, "", "the controller is stopping");
+    if (s->result >= 0) {
+        ev->snapshot_seq = s->seq;
+        ev->snapshot_due = false;
+        if (workers_post(ev->worker, trim_work, trim_done, s) >= 0)
+            return;
+    }
+    finish(s);
 }
 
 int events_snapshot(struct events *ev, int64_t before_usec,
@@ -189,7 +221,7 @@ int events_snapshot(struct events *ev, int64_t before_usec,
     if (r >= 0 && ev->collect)
         s->n_extras = ev->collect(ev->arg, &s->extras);
     if (r >= 0)
-        r = workers_post(ev->worker, snapshot_work, snapshot_done, s);
+        r = workers_post(ev->snapshot_worker, write_work, write_done, s);
     if (r < 0) {
         snapshot_free(s);
         return r;
@@ -200,11 +232,10 @@ int events_snapshot(struct events *ev, int64_t before_usec,
 
 uint64_t events_since_snapshot(const struct events *ev)
 {
-    return events_seq(ev) - ev->snapshot_seq;
+    return ev->snapshot_due ? UINT64_MAX : events_seq(ev) - ev->snapshot_seq;
 }
 
-void events_set_extras(struct events *ev,
-                       size_t (*collect)(void *arg, struct events_extra **ret),
+void events_set_extras(struct events *ev, size_t (*collect)(void *arg, struct events_extra **ret),
                        void (*restore)(void *arg, const struct vdi_store_object *row))
 {
     ev->collect = collect;

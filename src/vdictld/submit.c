@@ -24,8 +24,7 @@
 DEFINE_FREEP(struct job_spec, job_spec_unref)
 
 static void names_of(struct buf *out, const char *before, size_t n,
-                     const char *(*name)(const struct config *c, size_t i),
-                     const struct config *c)
+                     const char *(*name)(const struct config *c, size_t i), const struct config *c)
 {
     buf_puts(out, before);
     for (size_t i = 0; i < n && !out->failed; i++)
@@ -54,7 +53,7 @@ static int unknown_name(const char *field, const char *value, size_t n,
     struct buf all = BUF_INIT(sizeof(err->remedy) - 1);
 
     error_set(err, ESRCH, field, "there is no %s '%s'", field, value);
-    names_of(&all, "there are: ", n, name, c);
+    names_of(&all, n ? "there are: " : "this cluster has none; leave it out", n, name, c);
     error_hint(err, NULL, all.data ? all.data : "");
     buf_done(&all);
     return -ESRCH;
@@ -80,8 +79,7 @@ static int check_partition(struct call *call, struct job_spec *spec,
         return -EINVAL;
     }
     if (!p)
-        return unknown_name("partition", spec->partition, c->n_partitions, partition_name, c,
-                            err);
+        return unknown_name("partition", spec->partition, c->n_partitions, partition_name, c, err);
     if (!call_in_groups(call, &p->groups) && !call_is_operator(call))
         return refuse_groups("partition", p->name, err);
     *ret = p;
@@ -107,8 +105,7 @@ static int check_template(struct call *call, struct job_spec *spec,
     }
     t = config_template(c, spec->template_name);
     if (!t)
-        return unknown_name("template", spec->template_name, c->n_templates, template_name, c,
-                            err);
+        return unknown_name("template", spec->template_name, c->n_templates, template_name, c, err);
     if (!call_in_groups(call, &t->groups) && !call_is_operator(call))
         return refuse_groups("template", t->name, err);
     if (*spec->profile && !config_names_has(&t->profiles, spec->profile)) {

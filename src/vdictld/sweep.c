@@ -55,7 +55,7 @@ void sweep_free(struct sweep *s)
 {
     if (!s)
         return;
-    list_for_each_safe(it, &s->ended) {
+    list_for_each_safe (it, &s->ended) {
         list_remove(it);
         free(list_entry(it, struct ended, link));
     }
@@ -138,7 +138,7 @@ static void expire_tokens(struct core *core, int64_t now)
 static void snapshot_done(void *arg, int result, const struct vdi_error *err)
 {
     if (result < 0)
-        log_warning("a snapshot was not written: %s", err->detail);
+        log_warning("a snapshot was not written, or the log not trimmed: %s", err->detail);
 }
 
 static void lease_work(void *arg)
@@ -146,8 +146,9 @@ static void lease_work(void *arg)
     struct sweep *s = arg;
     uint64_t epoch;
 
-    s->lease_result = s->core->store_ops.lease(s->core->store, core_holder(), time_now_usec(),
-                                               LEASE_TTL_USEC, &epoch, &s->lease_err);
+    s->lease_result =
+        s->core->store_ops.lease(s->core->store, core_holder(s->core), time_now_usec(),
+                                 LEASE_TTL_USEC, &epoch, &s->lease_err);
 }
 
 /* Another leads: what we would still do, vdid and store refuse by the epoch. */

@@ -61,8 +61,12 @@ static int build(struct issue *issue, struct vdi_principal *who, struct token_ev
         return error_set(err, -r, "", "the kernel gives no random bytes");
     str_copy(who->scope, sizeof(who->scope), issue->ask.scope);
     event->time_usec = loop_now_usec(call->core->loop);
-    event->expire_usec = event->time_usec +
+    event->expire_usec =
+        event->time_usec +
         (issue->ask.lifetime_sec ? issue->ask.lifetime_sec : TOKEN_DEFAULT_SEC) * USEC_PER_SEC;
+    /* Else whoever gets hold of a token could renew it for ever. */
+    if (call->expire_usec && event->expire_usec > call->expire_usec)
+        event->expire_usec = call->expire_usec;
     snprintf(event->owner, sizeof(event->owner), "%s:%s", who->realm, who->name);
     str_copy(event->scope, sizeof(event->scope), issue->ask.scope);
     str_copy(event->by, sizeof(event->by), call->who_text);
@@ -74,8 +78,7 @@ static int build(struct issue *issue, struct vdi_principal *who, struct token_ev
     json_write_string(&issue->body, token);
     buf_printf(&issue->body, ",\"id\":\"%s\",\"owner\":", issue->id);
     json_write_string(&issue->body, event->owner);
-    buf_printf(&issue->body, ",\"expire_time\":\"%s\"}",
-               time_to_rfc3339(event->expire_usec, when));
+    buf_printf(&issue->body, ",\"expire_time\":\"%s\"}", time_to_rfc3339(event->expire_usec, when));
     explicit_bzero(token, sizeof(token));
     return 0;
 }
@@ -120,14 +123,14 @@ static void looked_up(void *arg, int r, const struct vdi_principal *found)
         return;
     }
     who = *found;
+    issue->call->foreign = true;
     issue_for(issue, &who);
 }
 
 static int check_issue(struct call *call, const struct request_token *ask, struct vdi_error *err)
 {
     if (table_count(events_table(call->core->events, NOUN_TOKEN)) >= TOKENS_LIVE_MAX)
-        return error_set(err, EDQUOT, "", "%d tokens are valid: no more for now",
-                         TOKENS_LIVE_MAX);
+        return error_set(err, EDQUOT, "", "%d tokens are valid: no more for now", TOKENS_LIVE_MAX);
     if (*ask->user && call->role < ROLE_ADMIN && !str_equal(ask->user, call->who.name))
         return error_set(err, EPERM, "user", "only admins issue tokens for others");
     if (*ask->user && !str_is_name(ask->user, VDI_NAME_MAX - 1))
@@ -205,7 +208,8 @@ void handle_token_revoke(struct call *call)
     const char *id = call->match.params[0];
     const struct token *token = core_token(call->core, id);
     struct token_event event = {
-        .type = TOKEN_EVENT_REVOKE, .time_usec = loop_now_usec(call->core->loop),
+        .type = TOKEN_EVENT_REVOKE,
+        .time_usec = loop_now_usec(call->core->loop),
     };
     struct vdi_error err = {0};
     struct txn *txn;
@@ -215,6 +219,7 @@ void handle_token_revoke(struct call *call)
         call_refuse_with(call, ENOENT, "id", "there is no token '%s'", id);
         return;
     }
+    call->foreign = !str_equal(token->owner, call->who_text);
     str_copy(event.by, sizeof(event.by), call->who_text);
     txn = txn_new(call->core->events);
     if (!txn || txn_add(txn, NOUN_TOKEN, 0, id, &event, &err) < 0) {

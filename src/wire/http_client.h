@@ -32,10 +32,11 @@ int http_client_new(const char *url, const char *ca_file, unsigned timeout_sec,
 void http_client_free(struct http_client *client); /* takes NULL */
 /*
  * One exchange on a kept-alive connection. headers: "Name: value" lines,
- * NULL-terminated, may be NULL. -ECONNREFUSED/-ENOENT/-ETIMEDOUT/-ECONNRESET/
- * -EKEYREJECTED (certificate)/-EPROTO/-EFBIG (over 64 MiB) with err saying where; any HTTP status is success here. `reply` is the caller's
- * (http_reply_done). If on_data is given, a 200's body goes there in pieces
- * as it comes (return negative to stop) and not into reply->body.
+ * NULL-terminated, may be NULL. Any HTTP status is success here. -ECONNREFUSED,
+ * -ENOENT, -ETIMEDOUT, -ECONNRESET, -EKEYREJECTED (certificate), -EPROTO, -EFBIG
+ * (over 64 MiB) with err saying where. `reply` is the caller's (http_reply_done).
+ * If on_data is given, a 200's body goes there in pieces as it comes (return
+ * negative to stop) and not into reply->body.
  */
 int http_client_do(struct http_client *client, const char *method, const char *target,
                    const char *const *headers, const char *body, size_t body_len,

@@ -287,19 +287,19 @@ void http_request_add_header(struct http_request *r, const char *name, const cha
 {
     struct http_pair *grown = NULL;
     char *copy = NULL;
-    size_t name_size = strlen(name) + 1;
+    size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
     if (r->n_headers < ANSWER_HEADERS_MAX)
         grown = reallocarray(r->headers, r->n_headers + 1, sizeof(*grown));
     if (grown) {
         r->headers = grown;
-        copy = malloc(name_size + strlen(value) + 1);
+        copy = malloc(name_size + value_size);
     }
     if (!copy) {
         log_warning("http: answer header %s left out: no room", name);
         return;
     }
     memcpy(copy, name, name_size);
-    strcpy(copy + name_size, value);
+    memcpy(copy + name_size, value, value_size);
     r->headers[r->n_headers++] = (struct http_pair){.name = copy, .value = copy + name_size};
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/str.h"
 #include "base/time.h"
 
 #define STUCK_USEC USEC_PER_SEC
@@ -106,7 +107,7 @@ static struct entry *entry_get(struct identity *id, const char *key)
     e = calloc(1, sizeof(*e));
     if (!e)
         return NULL;
-    strcpy(e->key, key);
+    str_copy(e->key, sizeof(e->key), key);
     if (hash_put(id->entries, e->key, e) < 0) {
         free(e);
         return NULL;

@@ -14,8 +14,9 @@ src_wire_libwire_server_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS) $(EVENT_CFL
 src_wire_libwire_client_a_SOURCES = \
     src/wire/http_client.c src/wire/http_client.h \
     src/wire/http_link.c src/wire/http_link.h \
-    src/wire/http_tls.c
-src_wire_libwire_client_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+    src/wire/http_tls.c \
+    src/wire/munge_sign.c src/wire/munge_sign.h
+src_wire_libwire_client_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(MUNGE_CFLAGS)
 
 WIRE_SERVER_LIBS = src/wire/libwire_server.a $(LOOP_LIBS) $(BASE_LIBS) $(MICROHTTPD_LIBS)
 WIRE_CLIENT_LIBS = src/wire/libwire_client.a $(BASE_LIBS) -ldl
@@ -31,6 +32,11 @@ tests_unit_wire_test_http_client_SOURCES = tests/unit/wire/test_http_client.c \
     tests/unit/wire/http_fixture.c tests/unit/wire/http_fixture.h
 tests_unit_wire_test_http_client_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 tests_unit_wire_test_http_client_LDADD = $(WIRE_SERVER_LIBS) $(WIRE_CLIENT_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/wire/test_munge_sign
+tests_unit_wire_test_munge_sign_SOURCES = tests/unit/wire/test_munge_sign.c
+tests_unit_wire_test_munge_sign_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(MUNGE_CFLAGS)
+tests_unit_wire_test_munge_sign_LDADD = $(WIRE_CLIENT_LIBS) $(MUNGE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/wire/test_identity
 tests_unit_wire_test_identity_SOURCES = tests/unit/wire/test_identity.c

@@ -42,7 +42,8 @@ vdi_running() { [ -n "$VDI_PID" ] && kill -0 "$VDI_PID" 2>/dev/null; }
 
 vdi_log() { tail -n 40 "$VDI_DIR/vdictld.log"; }
 
-# Writes vdi.conf for N nodes of 4 cpus; further lines are taken as they are.
+# Writes vdi.conf for N nodes of 4 cpus; further lines are taken as they are. VDI_FAKE: settings
+# of the fake site instead of boot_ms = 0.
 vdi_write_conf() {
     local nodes=$1
     shift
@@ -51,8 +52,8 @@ vdi_write_conf() {
         echo "store = \"sqlite:$VDI_DIR/vdi.db\""
         echo "listen = {\"unix:$VDI_DIR/vdictld.sock\"}"
         echo "plugin_dir = \"$top_builddir/plugins.d\""
-        echo 'auth "token" { }'
-        echo 'site "fake" { boot = "0" }'
+        echo "auth \"token\" { key = \"$VDI_DIR/token.key\"  create = \"true\" }"
+        echo "site \"fake\" { ${VDI_FAKE:-boot_ms = 0} }"
         echo "node \"n[1-$nodes]\" { cpus = 4  memory = \"8G\" }"
         echo "partition \"main\" { nodes = \"n[1-$nodes]\"  default = true  batch_template = \"batch\" }"
         echo 'template "desk" { image = "none"  vcpus = 1  memory = "1G" }'

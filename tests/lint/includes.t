@@ -79,10 +79,11 @@ def plugins(tree):
         for line, kind, name in includes(tree, path):
             if kind == "<":
                 continue
-            beside = tree.has(os.path.join(os.path.dirname(path), name))
-            if not beside or "/" in name:
+            beside = "/" not in name and tree.has(os.path.join(os.path.dirname(path), name))
+            of_kind = name.startswith("/".join(path.split("/")[:2]) + "/") and tree.has(name)
+            if not beside and not of_kind:
                 yield f"{path}:{line}: a plugin includes <vdi/*.h>, its own libraries and " \
-                    f"headers of its own folder, not {name}"
+                    f"headers of its own kind, not {name}"
 
 
 def public(tree):

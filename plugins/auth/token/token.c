@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../auth_error.h"
+#include "plugins/auth/auth_error.h"
 #include "token_text.h"
 
 #define SKEW_SEC 30 /* an issuer's clock may be ahead by this (DESIGN 7: then nodes drain) */
@@ -156,12 +156,12 @@ static int token_verify(void *arg, const struct vdi_auth_request *request, int64
     if (r < 0)
         return r;
     memset(ret_principal, 0, sizeof(*ret_principal));
-    strcpy(ret_principal->realm, claims.realm);
-    strcpy(ret_principal->name, claims.name);
-    strcpy(ret_principal->scope, claims.scope);
+    memcpy(ret_principal->realm, claims.realm, sizeof(claims.realm));
+    memcpy(ret_principal->name, claims.name, sizeof(claims.name));
+    memcpy(ret_principal->scope, claims.scope, sizeof(claims.scope));
     ret_principal->uid = claims.uid;
     ret_principal->gid = claims.gid;
-    strcpy(ret_id, claims.jti);
+    memcpy(ret_id, claims.jti, sizeof(claims.jti));
     return 0;
 }
 

@@ -77,7 +77,7 @@ int token_text_sign(const struct token_key *key, const void *payload, size_t n, 
     size_t len = head + 1 + (4 * MAC_SIZE + 2) / 3;
     if (len > TOKEN_TEXT_MAX || len >= size)
         return -ENOBUFS;
-    strcpy(ret, PREFIX);
+    memcpy(ret, PREFIX, strlen(PREFIX));
     base64_encode(payload, n, ret + strlen(PREFIX));
     int r = sign(key, ret, head, mac);
     ret[head] = '.';
@@ -108,7 +108,7 @@ static int get_string(json_t *json, const char *name, char *ret, size_t size)
     const char *text = json_string_value(value);
     if (!text || json_string_length(value) >= size || strlen(text) != json_string_length(value))
         return -EACCES;
-    strcpy(ret, text);
+    memcpy(ret, text, strlen(text) + 1);
     return 0;
 }
 

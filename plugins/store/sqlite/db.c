@@ -138,7 +138,8 @@ int db_prepare(struct store *s)
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(s->db, "PRAGMA synchronous = FULL", NULL, NULL, NULL);
     for (int i = 0; i < STMT_COUNT && rc == SQLITE_OK; i++)
-        rc = sqlite3_prepare_v3(s->db, db_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[i], NULL);
+        rc =
+            sqlite3_prepare_v3(s->db, db_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &s->stmts[i], NULL);
     if (rc == SQLITE_OK && sqlite3_db_readonly(s->db, "main"))
         rc = SQLITE_READONLY;
     s->ready = rc == SQLITE_OK;

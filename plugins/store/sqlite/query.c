@@ -13,7 +13,9 @@
 
 static void add(char *sql, const char *piece)
 {
-    strncat(sql, piece, SQL_MAX - strlen(sql) - 1);
+    size_t at = strlen(sql);
+
+    snprintf(sql + at, SQL_MAX - at, "%s", piece);
 }
 
 static void bind_text(sqlite3_stmt *st, const char *name, const char *value)
@@ -33,8 +35,8 @@ static void bind_number(sqlite3_stmt *st, const char *name, int64_t value)
 }
 
 /* Runs row() over what st gives; it ends with the first answer that is not 0. */
-static int run(struct store *s, sqlite3_stmt *st, int (*row)(void *ctx, sqlite3_stmt *st), void *ctx,
-               struct vdi_error *err)
+static int run(struct store *s, sqlite3_stmt *st, int (*row)(void *ctx, sqlite3_stmt *st),
+               void *ctx, struct vdi_error *err)
 {
     int rc, r = 0;
 
@@ -65,6 +67,7 @@ int query_events(void *store, const struct vdi_store_query *q,
                  struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     struct event_row ctx = {row, arg};
     char sql[SQL_MAX] = "SELECT " DB_EVENT_COLUMNS " FROM event WHERE seq > :after";
     sqlite3_stmt *st = NULL;
@@ -142,6 +145,7 @@ int query_archive(void *store, const struct vdi_store_query *q,
                   struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     struct object_row ctx = {row, arg};
     char sql[SQL_MAX] = "SELECT " DB_ARCHIVE_COLUMNS " FROM archive WHERE noun = :noun";
     sqlite3_stmt *st = NULL;

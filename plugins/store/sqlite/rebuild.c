@@ -62,8 +62,8 @@ static int copy_object(void *arg, sqlite3_stmt *st)
     return copy_insert(c);
 }
 
-static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt insert, int64_t from_id,
-                      int64_t upto)
+static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt insert,
+                      int64_t from_id, int64_t upto)
 {
     enum walk_end end;
 
@@ -77,12 +77,9 @@ static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt in
 }
 
 static const struct walk EVENTS = {
-    .table = "event", .columns = DB_EVENT_COLUMNS, .id = "seq", .id_column = 0, .row = copy_event};
-static const struct walk ARCHIVE = {.table = "archive",
-                                    .columns = DB_ARCHIVE_COLUMNS,
-                                    .id = "id",
-                                    .id_column = 11,
-                                    .row = copy_object};
+    .up = DB_EVENT_WALK, .down = DB_EVENT_WALK " DESC", .id_column = 0, .row = copy_event};
+static const struct walk ARCHIVE = {
+    .up = DB_ARCHIVE_WALK, .down = DB_ARCHIVE_WALK " DESC", .id_column = 11, .row = copy_object};
 
 static int fill(struct store *s, sqlite3 *to, const struct rebuild_filter *filter)
 {
@@ -190,14 +187,15 @@ int rebuild(struct store *s, const struct rebuild_filter *filter, struct vdi_err
     _cleanup_(store_closep) int fd = create_empty(s, name_of(s, ".rebuild", name));
 
     if (fd < 0)
-        return store_fail(err, fd, "store", "%s.rebuild can't be made: %s.", s->path, strerror(-fd));
+        return store_fail(err, fd, "store", "%s.rebuild can't be made: %s.", s->path,
+                          strerror(-fd));
     int r = build(s, name, filter, err);
     if (r < 0) {
         (void)unlinkat(s->dirfd, name, 0);
         return r;
     }
-    if (fsync(fd) < 0 ||
-        renameat(s->dirfd, name, s->dirfd, name_of(s, ".new", final)) < 0 || fsync(s->dirfd) < 0)
+    if (fsync(fd) < 0 || renameat(s->dirfd, name, s->dirfd, name_of(s, ".new", final)) < 0 ||
+        fsync(s->dirfd) < 0)
         return store_fail(err, errno, "store", "%s.new can't be made: %s.", s->path,
                           strerror(errno));
     db_disconnect(s, false);

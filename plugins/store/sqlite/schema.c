@@ -71,7 +71,8 @@ int meta_get(sqlite3 *db, const char *name, char *ret_value)
 int meta_put(sqlite3 *db, const char *name, const char *value)
 {
     sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2, ?3)", -1, &st, NULL);
+    int rc =
+        sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO meta VALUES(?1, ?2, ?3)", -1, &st, NULL);
 
     if (rc != SQLITE_OK)
         return rc;

@@ -9,11 +9,16 @@
  *   vdi.db.lock           flock()ed by the process that has the store open
  *   vdi.db.new            a rebuilt database that waits for its name (rebuild.c)
  *   vdi.db.damaged-*      kept for the operator, never read again
+ *
+ * A snapshot is written beside appends, the lease and queries: they hold `lock`, it
+ * does so only while it looks at what they change. The snapshot slots are its own; the
+ * other ops that look at them never run beside it.
  */
 #ifndef SQLITE_SQLITE_H
 #define SQLITE_SQLITE_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "plugins/store/record.h"
@@ -36,6 +41,7 @@ struct snapshot_slot {
 };
 
 struct store {
+    pthread_mutex_t lock;
     struct vdi_host *host;
     const struct vdi_host_api *api;
     char path[PATH_MAX];
@@ -56,10 +62,24 @@ struct store {
     char holder[STORE_LABEL_MAX + 1];
 };
 
+static inline struct store *store_lock(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    return s;
+}
+
+static inline void store_unlockp(struct store **s)
+{
+    pthread_mutex_unlock(&(*s)->lock);
+}
+/* To the end of the block. */
+#define STORE_LOCK(s)                                                                              \
+    _cleanup_(store_unlockp) struct store *held __attribute__((unused)) = store_lock(s)
+
 /* db.c */
 extern const char *const db_sql[STMT_COUNT];
-int db_connect(struct store *s);             /* opens the file; 0, an SQLite code */
-int db_prepare(struct store *s);             /* WAL, FULL, statements; 0, an SQLite code */
+int db_connect(struct store *s); /* opens the file; 0, an SQLite code */
+int db_prepare(struct store *s); /* WAL, FULL, statements; 0, an SQLite code */
 void db_disconnect(struct store *s, bool checkpoint);
 int db_run(struct store *s, enum stmt which); /* steps once, resets; 0, an SQLite code */
 bool db_code_corrupt(int rc);
@@ -70,6 +90,8 @@ void db_checkpoint(struct store *s, int pages); /* when the WAL has so many */
 void db_column_record(sqlite3_stmt *st, struct vdi_store_record *ret);
 void db_column_object(sqlite3_stmt *st, struct vdi_store_object *ret);
 #define DB_EVENT_COLUMNS "seq, time_usec, noun, key, type, version, crc, body"
+#define DB_EVENT_WALK WALK_SQL(DB_EVENT_COLUMNS, "event", "seq")
+#define DB_ARCHIVE_WALK WALK_SQL(DB_ARCHIVE_COLUMNS, "archive", "id")
 #define DB_ARCHIVE_COLUMNS                                                                         \
     "seq, noun, key, owner, state, begin_usec, end_usec, version, crc, body, num, id"
 int db_bind_record(sqlite3_stmt *st, const struct vdi_store_record *r);
@@ -83,11 +105,13 @@ int lease_check(struct store *s, uint64_t epoch, struct vdi_error *err);
 int lease_copy(struct store *s, sqlite3 *to); /* an SQLite code */
 void lease_release(struct store *s);
 
-/* walk.c: reads the rows from..upto (ids above INT64_MIN) of a table upwards until an error, then downwards from its end, and hands
- * on what is readable upwards. row() says 0, 1 (not to be believed) or a negative errno,
- * which ends it and is returned. */
+/* walk.c: reads the rows from..upto of a table (ids above INT64_MIN) upwards until an
+ * error, then downwards from the end, and hands on what is readable upwards. row() says
+ * 0, 1 (not to be believed) or a negative errno, which ends it and is returned. */
+#define WALK_SQL(columns, table, id)                                                               \
+    "SELECT " columns " FROM " table " WHERE " id " >= ?1 AND " id " <= ?2 ORDER BY " id
 struct walk {
-    const char *table, *columns, *id;
+    const char *up, *down; /* WALK_SQL, " DESC" added for down */
     int id_column;
     int (*row)(void *arg, sqlite3_stmt *st);
     void *arg;
@@ -105,7 +129,7 @@ struct rebuild_filter {
     /* After snapshot_seq only the rows that the load accepted; NULL: all. */
     const struct store_sequence *sequence;
     uint64_t snapshot_seq;
-    uint64_t floor;                        /* seqs up to here are used, readable or not */
+    uint64_t floor; /* seqs up to here are used, readable or not */
     uint64_t id_reserve;
 };
 int rebuild(struct store *s, const struct rebuild_filter *filter, struct vdi_error *err);

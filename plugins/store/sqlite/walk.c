@@ -2,16 +2,10 @@
 /* walk.c - reads a table that may be damaged from both of its ends. */
 #include "plugins/store/sqlite/sqlite.h"
 
-#define WALK_SQL_MAX 256
-
-static sqlite3_stmt *walk_open(sqlite3 *db, const struct walk *w, const char *order, int64_t from,
-                               int64_t upto)
+static sqlite3_stmt *walk_open(sqlite3 *db, const char *sql, int64_t from, int64_t upto)
 {
-    char sql[WALK_SQL_MAX];
     sqlite3_stmt *st = NULL;
 
-    snprintf(sql, sizeof(sql), "SELECT %s FROM %s WHERE %s >= ?1 AND %s <= ?2 ORDER BY %s %s",
-             w->columns, w->table, w->id, w->id, w->id, order);
     if (!db || sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
         return NULL;
     sqlite3_bind_int64(st, 1, from);
@@ -54,21 +48,21 @@ int walk_table(sqlite3 *db, const struct walk *w, int64_t from, int64_t upto,
 {
     int64_t last = from - 1;
     int r = 0;
-    sqlite3_stmt *st = walk_open(db, w, "ASC", from, upto);
+    sqlite3_stmt *st = walk_open(db, w->up, from, upto);
     bool whole = walk_up(st, w, &last, &r);
 
     sqlite3_finalize(st);
     *ret_end = WALK_WHOLE;
     if (whole)
         return r;
-    st = walk_open(db, w, "DESC", last + 1, upto);
+    st = walk_open(db, w->down, last + 1, upto);
     int64_t low = walk_down(st, w, last);
     sqlite3_finalize(st);
     *ret_end = low == INT64_MAX ? WALK_NO_TAIL : WALK_HOLE;
     if (low == INT64_MAX)
         return 0;
     /* Sought by itself: the row before it may be on the page that is damaged. */
-    st = walk_open(db, w, "ASC", low, upto);
+    st = walk_open(db, w->up, low, upto);
     if (!walk_up(st, w, &last, &r))
         *ret_end = WALK_NO_TAIL;
     sqlite3_finalize(st);

@@ -31,6 +31,10 @@ static void copies(void **state)
     assert_string_equal(b, "abc");
     assert_false(str_copy(b, sizeof(b), "abcd"));
     assert_string_equal(b, "abc");
+    assert_false(str_copy(b, sizeof(b), "ab\xc3\xbc")); /* no half of a letter */
+    assert_string_equal(b, "ab");
+    assert_false(str_copy(b, sizeof(b), "\xf0\x9f\x98\x80"));
+    assert_string_equal(b, "");
     assert_false(str_copy(b, 0, "x"));
     assert_true(str_copy(b, 1, ""));
     assert_true(str_equal(NULL, ""));

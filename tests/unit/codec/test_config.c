@@ -128,9 +128,10 @@ static void design_example(void **state)
            "vdi.conf:9: qos \"teaching\" preempt_modes" LATER
            "vdi.conf:9: qos \"teaching\" grace" LATER "vdi.conf:11: class \"cad1-lab\"" LATER
            "vdi.conf:7: partition \"batch\" batch_template: there is no template \"batch\"; "
-           "write a template block of that name\n"
-           "vdi.conf: auth: there is none, so nobody could sign in; write a block, as in auth "
-           "\"munge\" { }\n");
+           "write a template block of that name\n");
+    refuse("site \"fake\" { }\nlisten = {\"http:127.0.0.1:6820\"}\n",
+           "vdi.conf: auth: there is none, so nobody could sign in over TCP; write a block, as in "
+           "auth \"munge\" { }\n");
 }
 
 static void defaults_are_in_range(void **state)
@@ -344,7 +345,7 @@ static void files(void **state)
     assert_non_null(strstr(findings.data, "(limit: 4 MiB)"));
     buf_clear(&findings);
     assert_int_equal(ftruncate(fd, 0), 0);
-    assert_int_equal(config_read(path, &c, &findings), -EINVAL); /* no site, no auth */
+    assert_int_equal(config_read(path, &c, &findings), -EINVAL); /* no site */
     assert_null(c);
     unlink(path);
     buf_done(&findings);

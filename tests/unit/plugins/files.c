@@ -15,7 +15,7 @@
 static char scratch[64];
 static pid_t owner;
 
-static void fail(const char *what)
+__attribute__((noreturn)) static void fail(const char *what)
 {
     perror(what);
     abort();

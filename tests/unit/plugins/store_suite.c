@@ -55,10 +55,21 @@ void test_contents_survive(void **state)
     size_t n = 0;
     void *store = fresh_store(dsn, &epoch);
     struct vdi_store_record r[] = {
-        {.seq = 1, .time_usec = INT64_MAX, .noun = "job", .key = quotes, .type = quotes,
-         .version = UINT32_MAX, .body = zeros, .body_len = sizeof(zeros)},
-        {.seq = 2, .time_usec = INT64_MIN, .noun = "job", .key = "Schlüssel 中", .type = "",
-         .body = big, .body_len = 1 << 20},
+        {.seq = 1,
+         .time_usec = INT64_MAX,
+         .noun = "job",
+         .key = quotes,
+         .type = quotes,
+         .version = UINT32_MAX,
+         .body = zeros,
+         .body_len = sizeof(zeros)},
+        {.seq = 2,
+         .time_usec = INT64_MIN,
+         .noun = "job",
+         .key = "Schlüssel 中",
+         .type = "",
+         .body = big,
+         .body_len = 1 << 20},
         {.seq = 3, .noun = "", .key = "", .type = "", .body = NULL, .body_len = 0},
     };
     struct vdi_store_batch batch = {.epoch = epoch, .records = r, .n_records = 3};
@@ -205,7 +216,7 @@ static int row_then_error(void *arg, struct vdi_store_object *ret)
     content_done(&text);
     if (++*(int *)arg > 3)
         return -ENOMEM;
-    *ret = content_object((uint64_t)*(int *)arg, 12, &text);
+    *ret = content_object((uint64_t) * (int *)arg, 12, &text);
     return 1;
 }
 
@@ -309,10 +320,10 @@ static void put_key(void *store, uint64_t epoch, uint64_t *seq, const char *key)
 
 void test_archive_order_and_cursor(void **state)
 {
-    static const char *const want[] = {"4711", "1000", "999", "10", "9", "0",
-                                       "name", "b", "a_2", "B", "9x", "007"};
-    static const char *const put[] = {"9", "b", "1000", "a_2", "999", "B", "10", "4711", "9x",
-                                      "0", "007", "name", "999"};
+    static const char *const want[] = {"4711", "1000", "999", "10", "9",  "0",
+                                       "name", "b",    "a_2", "B",  "9x", "007"};
+    static const char *const put[] = {"9",    "b",  "1000", "a_2", "999",  "B",  "10",
+                                      "4711", "9x", "0",    "007", "name", "999"};
     char dsn[512];
     uint64_t epoch, seq = 0;
     void *store = fresh_store(dsn, &epoch);

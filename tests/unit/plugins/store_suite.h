@@ -92,8 +92,8 @@ void test_schema_versions(void **state);
         cmocka_unit_test(test_lease_is_renewed_and_raised),                                        \
         cmocka_unit_test(test_snapshot_then_events), cmocka_unit_test(test_snapshot_that_fails),   \
         cmocka_unit_test(test_trim_keeps_what_is_needed),                                          \
-        cmocka_unit_test(test_archive_order_and_cursor),                                           \
-        cmocka_unit_test(test_archive_filters), cmocka_unit_test(test_events_of_an_object),        \
+        cmocka_unit_test(test_archive_order_and_cursor), cmocka_unit_test(test_archive_filters),   \
+        cmocka_unit_test(test_events_of_an_object),                                                \
         cmocka_unit_test(test_bad_queries_are_refused),                                            \
         cmocka_unit_test(test_id_reserve_never_falls),                                             \
         cmocka_unit_test(test_damaged_record_is_told), cmocka_unit_test(test_load_can_be_stopped), \

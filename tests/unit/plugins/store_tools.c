@@ -218,11 +218,8 @@ int store_archive(void *store, uint64_t epoch, uint64_t seq, uint64_t i)
     struct content text[2];
     struct vdi_store_record record = content_record(seq, &text[0]);
     struct vdi_store_object object = content_object(i, seq, &text[1]);
-    struct vdi_store_batch batch = {.epoch = epoch,
-                                    .records = &record,
-                                    .n_records = 1,
-                                    .archive = &object,
-                                    .n_archive = 1};
+    struct vdi_store_batch batch = {
+        .epoch = epoch, .records = &record, .n_records = 1, .archive = &object, .n_archive = 1};
     int r = ops.append(store, &batch, NULL);
 
     content_done(&text[0]);
@@ -251,7 +248,10 @@ int store_snapshot(void *store, uint64_t epoch, uint64_t seq, size_t n)
 {
     struct rows rows = {.seq = seq, .n = n};
 
-    return ops.snapshot_write(store, epoch, seq, next_row, &rows, NULL);
+    int r = ops.snapshot_write(store, epoch, seq, next_row, &rows, NULL);
+
+    content_done(&rows.text);
+    return r;
 }
 
 void assert_whole(const struct loaded *l, uint64_t first, uint64_t last)

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.h - vdictl's verbs: one table of (noun, verb), what each takes and who does it.
+ */
+#ifndef CLI_CONTROL_H
+#define CLI_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/client.h"
+
+#define CONTROL_NAME "vdictl"
+
+struct control_options {
+    const char *reason, *lifetime, *scope, *user, *output, *after;
+    bool json, dry_run, log, events;
+};
+
+struct control {
+    struct client *client;
+    struct control_options options;
+    char **words; /* behind noun and verb */
+    int n_words;
+};
+
+struct verb {
+    const char *noun;         /* "node"; "" for none */
+    const char *name;         /* "drain" */
+    bool is_short;            /* the verb alone means this noun */
+    const char *args;         /* "NODES" */
+    int min_words, max_words; /* max -1: any number */
+    const char *options;      /* those it takes, blank separated */
+    /* 0 or negative errno with err; positive: an exit code, all is said. */
+    int (*run)(struct control *control, const struct verb *verb, struct vdi_error *err);
+    bool is_local;      /* needs no controller */
+    const char *target; /* for the generic ones: "/v1/jobs" */
+    const char *help;
+};
+
+extern const struct verb control_verbs[];
+
+int control_job_update(struct control *, const struct verb *, struct vdi_error *);
+int control_job_act(struct control *, const struct verb *, struct vdi_error *);
+int control_job_extend(struct control *, const struct verb *, struct vdi_error *);
+int control_node_state(struct control *, const struct verb *, struct vdi_error *);
+int control_token_issue(struct control *, const struct verb *, struct vdi_error *);
+int control_token_revoke(struct control *, const struct verb *, struct vdi_error *);
+int control_show_jobs(struct control *, const struct verb *, struct vdi_error *);
+int control_show_one(struct control *, const struct verb *, struct vdi_error *);
+int control_show_list(struct control *, const struct verb *, struct vdi_error *);
+int control_show_document(struct control *, const struct verb *, struct vdi_error *);
+int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
+int control_check(struct control *, const struct verb *, struct vdi_error *);
+int control_ping(struct control *, const struct verb *, struct vdi_error *);
+
+/* One KEY=VALUE of `update job` as a member of a PATCH body. */
+int control_member(const char *word, int64_t now_usec, struct buf *out, struct vdi_error *err);
+/* A document as lines "name: value", or as it is with --json. */
+void control_print(const struct value *value, bool json);
+/* "--option" is given to a verb that takes it? */
+int control_check_options(const struct control_options *options, const struct verb *verb,
+                          struct vdi_error *err);
+/* The row that the words begin with; *ret_used says how many words it took. NULL with err. */
+const struct verb *control_find(char **words, int n, int *ret_used, struct vdi_error *err);
+
+#endif

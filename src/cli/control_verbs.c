@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control_verbs.c - the table of vdictl's verbs, and finding the row that was meant.
+ *
+ * "vdictl node resume gpu01" and "vdictl resume node gpu01" are the same. A verb
+ * alone stands for one noun only, so "vdictl resume X" is always about a job.
+ */
+#include "cli/control.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+#define SHORT true
+#define LONG false
+
+const struct verb control_verbs[] = {
+    {"job", "show", LONG, "JOB...", 1, -1, "json log events", control_show_jobs, false, NULL,
+     "everything about jobs; --log its stages, --events what happened to it"},
+    {"job", "update", LONG, "JOB KEY=VALUE...", 2, -1, "json", control_job_update, false, NULL,
+     "change fields of a job: time_limit=4h, partition=batch, ..."},
+    {"job", "hold", SHORT, "JOB...", 1, -1, "", control_job_act, false, "hold",
+     "keep pending jobs from starting"},
+    {"job", "release", SHORT, "JOB...", 1, -1, "", control_job_act, false, "release", "end a hold"},
+    {"job", "suspend", SHORT, "JOB...", 1, -1, "", control_job_act, false, "suspend",
+     "suspend running jobs"},
+    {"job", "resume", SHORT, "JOB...", 1, -1, "", control_job_act, false, "resume",
+     "resume suspended jobs"},
+    {"job", "requeue", SHORT, "JOB...", 1, -1, "", control_job_act, false, "requeue",
+     "stop jobs and queue them again"},
+    {"job", "extend", SHORT, "JOB +TIME", 2, 2, "", control_job_extend, false, NULL,
+     "give a job more time: +30m, +1h"},
+    {"node", "show", LONG, "[NODE]...", 0, -1, "json", control_show_one, false, "/v1/nodes",
+     "everything about nodes"},
+    {"node", "drain", SHORT, "NODES", 1, 1, "reason", control_node_state, false, "drain",
+     "no new jobs on nodes; needs --reason"},
+    {"node", "resume", LONG, "NODES", 1, 1, "", control_node_state, false, "resume",
+     "put nodes back into service"},
+    {"node", "down", LONG, "NODES", 1, 1, "reason", control_node_state, false, "down",
+     "take nodes out of service at once; needs --reason"},
+    {"instance", "show", LONG, "[INSTANCE]...", 0, -1, "json", control_show_one, false,
+     "/v1/instances", "instances (VMs)"},
+    {"partition", "show", LONG, "[PARTITION]...", 0, -1, "json", control_show_list, false,
+     "/v1/partitions", "partitions"},
+    {"template", "show", LONG, "[TEMPLATE]...", 0, -1, "json", control_show_list, false,
+     "/v1/templates", "templates"},
+    {"qos", "show", LONG, "[QOS]...", 0, -1, "json", control_show_list, false, "/v1/qos",
+     "qualities of service"},
+    {"token", "issue", LONG, "", 0, 0, "json lifetime scope user output", control_token_issue,
+     false, NULL, "a bearer token for VDI_TOKEN_FILE"},
+    {"token", "list", LONG, "", 0, 0, "json", control_show_list, false, "/v1/tokens",
+     "issued tokens, without their secret"},
+    {"token", "revoke", LONG, "TOKEN-ID...", 1, -1, "", control_token_revoke, false, NULL,
+     "make tokens worthless now"},
+    {"", "reconfigure", SHORT, "", 0, 0, "json dry-run", control_reconfigure, false, NULL,
+     "have the controller read vdi.conf again; --dry-run says what would change"},
+    {"", "check", SHORT, "FILE", 1, 1, "", control_check, true, NULL,
+     "check a vdi.conf, with file and line of every finding"},
+    {"", "audit", SHORT, "", 0, 0, "json after", control_show_document, false, "/v1/audit",
+     "administrative acts and denials"},
+    {"", "diag", SHORT, "", 0, 0, "json", control_show_document, false, "/v1/diag",
+     "counters and times of the controller"},
+    {"", "ping", SHORT, "", 0, 0, "json", control_ping, false, "/v1/ping",
+     "does the controller answer, and in what time"},
+    {.noun = NULL},
+};
+
+/* "nodes" is "node": who lists things says so. */
+static bool is_noun(const struct verb *v, const char *word)
+{
+    size_t n = strlen(v->noun);
+    return strncmp(v->noun, word, n) == 0 && (!word[n] || str_equal(word + n, "s"));
+}
+
+static bool matches(const struct verb *v, char **words, int n, int *ret_used)
+{
+    const char *first = n > 0 ? words[0] : "", *second = n > 1 ? words[1] : "";
+    if (!*v->noun) {
+        *ret_used = 1;
+        return str_equal(v->name, first);
+    }
+    *ret_used = 2;
+    return (is_noun(v, first) && str_equal(v->name, second)) ||
+           (str_equal(v->name, first) && is_noun(v, second));
+}
+
+/* A verb without its noun is told the nouns that it has. */
+static void refuse_words(char **words, int n, struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf nouns = BUF_INIT(128);
+    for (const struct verb *v = control_verbs; n > 0 && v->noun; v++)
+        if (str_equal(v->name, words[0]))
+            buf_printf(&nouns, "%s%s", nouns.len ? ", " : "", v->noun);
+    if (n == 0)
+        error_set(err, EINVAL, "", "nothing to do");
+    else if (nouns.len)
+        error_set(err, EINVAL, "", "%.40s what? one of %s", words[0], nouns.data);
+    else
+        error_set(err, EINVAL, "", "'%.40s%s%.40s' is nothing that vdictl does", words[0],
+                  n > 1 ? " " : "", n > 1 ? words[1] : "");
+    error_hint(err, NULL, "vdictl --help lists what it does");
+}
+
+const struct verb *control_find(char **words, int n, int *ret_used, struct vdi_error *err)
+{
+    const struct verb *in_short = NULL;
+    for (const struct verb *v = control_verbs; v->noun; v++) {
+        if (matches(v, words, n, ret_used))
+            return v;
+        if (n > 0 && v->is_short && str_equal(v->name, words[0]))
+            in_short = v;
+    }
+    *ret_used = 1;
+    if (in_short)
+        return in_short;
+    refuse_words(words, n, err);
+    return NULL;
+}
+
+static int check_option(const struct verb *verb, const char *name, bool given,
+                        struct vdi_error *err)
+{
+    size_t n = strlen(name);
+    if (!given)
+        return 0;
+    for (const char *p = verb->options; (p = strstr(p, name)); p += n)
+        if ((p == verb->options || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+            return 0;
+    return error_set(err, EINVAL, name, "--%s does not go with '%s%s%s'", name, verb->noun,
+                     *verb->noun ? " " : "", verb->name);
+}
+
+int control_check_options(const struct control_options *o, const struct verb *verb,
+                          struct vdi_error *err)
+{
+    const struct {
+        const char *name;
+        bool given;
+    } all[] = {
+        {"reason", o->reason}, {"lifetime", o->lifetime}, {"scope", o->scope},
+        {"user", o->user},     {"output", o->output},     {"after", o->after},
+        {"json", o->json},     {"dry-run", o->dry_run},   {"log", o->log},
+        {"events", o->events},
+    };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ELEMENTS(all); i++)
+        r = check_option(verb, all[i].name, all[i].given, err);
+    return r;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vdictl.c - shows and changes jobs, nodes, tokens and the configuration. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "cli/control.h"
+#include "cli/options.h"
+
+#define AT(member) offsetof(struct control_options, member)
+
+static const struct option_row rows[] = {
+    {"after", 0, "SEQ", "audit: entries after this one", option_set_string, AT(after)},
+    {"dry-run", 0, NULL, "reconfigure: say what would change", option_set_flag, AT(dry_run)},
+    {"events", 0, NULL, "show job: everything that happened to it", option_set_flag, AT(events)},
+    {"json", 0, NULL, "print the documents of the REST API", option_set_flag, AT(json)},
+    {"lifetime", 0, "TIME", "token issue: good for so long (default 15m, at most 1h)",
+     option_set_string, AT(lifetime)},
+    {"log", 0, NULL, "show job: its stages with their times", option_set_flag, AT(log)},
+    {"output", 'o', "FILE", "token issue: write it to FILE, for its owner alone", option_set_string,
+     AT(output)},
+    {"reason", 0, "TEXT", "drain, down: why", option_set_string, AT(reason)},
+    {"scope", 0, "SCOPE", "token issue: jobs:read or jobs:write", option_set_string, AT(scope),
+     .words = "jobs:read jobs:write"},
+    {"user", 0, "USER", "token issue: for another user (administrators)", option_set_string,
+     AT(user)},
+    {NULL},
+};
+
+static void print_verbs(void)
+{
+    printf(
+        "Verbs (the noun may come first or second; jobs are 17 or 17,20-25, nodes gpu[01-16]):\n");
+    for (const struct verb *v = control_verbs; v->noun; v++) {
+        char left[80];
+        bool verb_first = str_equal(v->name, "show") || str_equal(v->name, "update");
+        const char *noun = v->is_short ? "" : v->noun;
+        snprintf(left, sizeof(left), "%s%s%s %s", verb_first ? v->name : noun, *noun ? " " : "",
+                 verb_first ? noun : v->name, v->args);
+        printf("  %-30s  %s\n", left, v->help);
+    }
+    printf("\n");
+}
+
+static const struct command command = {
+    .name = CONTROL_NAME,
+    .usage = "[OPTION]... VERB [NOUN] [ARGUMENT]...",
+    .summary = "Shows and changes jobs, nodes, tokens and the configuration.",
+    .rows = rows,
+    .help = print_verbs,
+    .words = "show update hold release suspend resume requeue extend drain down job node "
+             "instance partition template qos token issue list revoke reconfigure check audit "
+             "diag ping",
+};
+
+static int check_words(const struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    if (c->n_words >= verb->min_words && (verb->max_words < 0 || c->n_words <= verb->max_words))
+        return control_check_options(&c->options, verb, err);
+    return error_set(err, EINVAL, "", "usage: vdictl %s%s%s %s", verb->noun, *verb->noun ? " " : "",
+                     verb->name, verb->args);
+}
+
+int main(int argc, char **argv)
+{
+    struct vdi_error err = {.code = 0};
+    struct control control = {.client = NULL};
+    const struct verb *verb = NULL;
+    int first, used;
+    int r = options_read(&command, argc, argv, &control.options, &first, &err);
+    if (r == OPTIONS_EXIT)
+        return EXIT_OK;
+    if (r == 0) {
+        verb = control_find(argv + first, argc - first, &used, &err);
+        r = verb ? 0 : -EINVAL;
+    }
+    if (r == 0) {
+        control.words = argv + first + used;
+        control.n_words = argc - first - used;
+        r = check_words(&control, verb, &err);
+    }
+    if (r == 0 && !verb->is_local)
+        r = client_new(&control.client, &err);
+    if (r == 0)
+        r = verb->run(&control, verb, &err);
+    client_free(control.client);
+    return r < 0 ? (int)client_fail(CONTROL_NAME, r, &err) : r;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_instance.c - every (state, event) against a table written by hand */
+#include <model/instance.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define S(name) INSTANCE_##name
+#define E(name) [INSTANCE_EVENT_##name]
+
+/* Whatever is not gone can be stopped and can go by itself; only one in use can be saved. */
+static const int expected[INSTANCE_N_STATES][INSTANCE_N_EVENTS] = {
+    [S(NONE)] = {E(REQUEST) = S(REQUESTED)},
+    [S(REQUESTED)] = {E(BUILD) = S(BUILDING), E(READY) = S(READY), E(STOP) = S(STOPPING),
+                      E(GONE) = S(GONE)},
+    [S(BUILDING)] = {E(READY) = S(READY), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
+    [S(READY)] = {E(BIND) = S(BOUND), E(SAVE) = S(SAVED), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
+    [S(BOUND)] = {E(SAVE) = S(SAVED), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
+    [S(SAVED)] = {E(RESTORE) = S(BOUND), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
+    [S(STOPPING)] = {E(GONE) = S(GONE)},
+};
+
+static void every_pair(void **state)
+{
+    for (int from = 0; from < INSTANCE_N_STATES; from++) {
+        for (int event = 0; event < INSTANCE_N_EVENTS; event++) {
+            struct instance old = {.refs = 1,
+                                   .id = 3,
+                                   .state = from,
+                                   .generation = 2,
+                                   .node = "gpu01",
+                                   .reason = "old"};
+            struct instance copy = old, *now = NULL;
+            struct instance_event e = {.type = event, .time_usec = 99};
+            struct vdi_error err = {0};
+            int to = expected[from][event];
+            int r = instance_apply(from ? &old : NULL, 3, &e, &now, &err);
+
+            if ((int)instance_state_next(from, event) != to || (r >= 0) != (to != 0))
+                fail_msg("%s + %s", instance_state_name(from), instance_event_name(event));
+            assert_memory_equal(&old, &copy, sizeof(old));
+            if (r < 0) {
+                assert_int_equal(r, -EPROTO);
+                assert_string_equal(err.field, "state");
+                assert_null(now);
+                continue;
+            }
+            assert_int_equal(now->state, to);
+            assert_int_equal(now->refs, 1);
+            assert_true(now->state_usec == 99);
+            if (from)
+                assert_string_equal(now->reason, "old"); /* no new one was given */
+            instance_unref(now);
+        }
+    }
+    assert_int_equal(instance_n_transitions, 19);
+}
+
+static void request_fills_it(void **state)
+{
+    struct instance_event e = {
+        .type = INSTANCE_EVENT_REQUEST,
+        .time_usec = 5,
+        .generation = 4,
+        .job = 9,
+        .vcpus = 2,
+        .memory_mib = 1024,
+        .gpus = 1,
+        .owner = "unix:ada",
+        .node = "gpu01",
+        .template_name = "cad",
+        .profile = "a40-4q",
+    };
+    struct instance *in = NULL, *ready = NULL, *gone = NULL;
+
+    assert_int_equal(instance_apply(NULL, 3, &e, &in, NULL), 0);
+    assert_int_equal(in->id, 3);
+    assert_int_equal(in->generation, 4);
+    assert_int_equal(in->job, 9);
+    assert_int_equal(in->vcpus, 2);
+    assert_int_equal(in->memory_mib, 1024);
+    assert_int_equal(in->gpus, 1);
+    assert_string_equal(in->owner, "unix:ada");
+    assert_string_equal(in->node, "gpu01");
+    assert_string_equal(in->template_name, "cad");
+    assert_string_equal(in->profile, "a40-4q");
+    assert_true(in->request_usec == 5 && !in->ready_usec && !in->gone_usec);
+    e = (struct instance_event){.type = INSTANCE_EVENT_READY, .time_usec = 6};
+    assert_int_equal(instance_apply(in, 3, &e, &ready, NULL), 0);
+    assert_true(ready->ready_usec == 6 && ready->generation == 4 && ready->vcpus == 2);
+    e = (struct instance_event){.type = INSTANCE_EVENT_GONE, .time_usec = 7, .reason = "died"};
+    assert_int_equal(instance_apply(ready, 3, &e, &gone, NULL), 0);
+    assert_true(gone->gone_usec == 7 && gone->ready_usec == 6);
+    assert_string_equal(gone->reason, "died");
+    assert_string_equal(ready->reason, "");
+    instance_unref(instance_ref(gone));
+    assert_int_equal(gone->refs, 1);
+    instance_unref(in);
+    instance_unref(ready);
+    instance_unref(gone);
+    instance_unref(NULL);
+}
+
+static void names(void **state)
+{
+    for (int i = 0; i < INSTANCE_N_EVENTS; i++)
+        assert_int_equal(instance_event_from(instance_event_name(i)), i);
+    assert_int_equal(instance_event_from("none"), -1);
+    assert_string_equal(instance_state_name(INSTANCE_GONE), "GONE");
+    assert_string_equal(instance_state_name((enum instance_state)77), "NONE");
+    assert_string_equal(instance_event_name((enum instance_event_type)77), "none");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_pair),
+        cmocka_unit_test(request_fills_it),
+        cmocka_unit_test(names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_job.c - what each event makes of a job, and that the old one stays as it was */
+#include <model/job.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SEC INT64_C(1000000)
+
+/* The job after the event; the old one is checked bit by bit and let go. */
+static struct job *step(struct job *old, struct job_event event)
+{
+    struct job copy = old ? *old : (struct job){0}, *now = NULL;
+    struct vdi_error err = {0};
+
+    if (job_apply(old, 7, &event, &now, &err) < 0)
+        fail_msg("%s: %s", job_event_name(event.type), err.detail);
+    assert_int_equal(now->refs, 1);
+    assert_int_equal(now->id, 7);
+    if (old) {
+        assert_memory_equal(old, &copy, sizeof(copy));
+        assert_ptr_not_equal(old, now);
+        job_unref(old);
+    }
+    return now;
+}
+
+static void refused(const struct job *old, struct job_event event, int code)
+{
+    struct job *now = NULL;
+    struct vdi_error err = {0};
+
+    assert_int_equal(job_apply(old, 7, &event, &now, &err), -code);
+    assert_null(now);
+    assert_int_equal(err.code, code);
+    assert_true(err.detail[0]);
+}
+
+static struct job *submitted(int64_t limit_sec)
+{
+    struct job_event event = {.type = JOB_EVENT_SUBMIT, .time_usec = SEC, .priority = 10};
+    struct job *job;
+
+    event.spec = job_spec_new();
+    event.spec->time_limit_sec = limit_sec;
+    assert_int_equal(job_spec_set(&event.spec->name, "cad"), 0);
+    job = step(NULL, event);
+    assert_ptr_equal(job->spec, event.spec);
+    assert_int_equal(job->spec->refs, 2);
+    job_event_done(&event);
+    assert_int_equal(job->spec->refs, 1);
+    return job;
+}
+
+static struct job_event at(enum job_event_type type, int64_t sec)
+{
+    return (struct job_event){.type = type, .time_usec = sec * SEC};
+}
+
+static struct job_event finish(int64_t sec, enum job_state final, const char *reason)
+{
+    struct job_event event = at(JOB_EVENT_FINISH, sec);
+
+    event.final = final;
+    snprintf(event.reason, sizeof(event.reason), "%s", reason);
+    return event;
+}
+
+static struct job *allocated(struct job *job, int64_t sec)
+{
+    struct job_event event = at(JOB_EVENT_ALLOC, sec);
+
+    event.instance = 70;
+    event.generation = 1;
+    strcpy(event.node, "gpu01");
+    return step(job, event);
+}
+
+static struct job *running(int64_t limit_sec)
+{
+    return step(allocated(submitted(limit_sec), 100), at(JOB_EVENT_START, 110));
+}
+
+static void from_submit_to_end(void **state)
+{
+    struct job *job = submitted(60);
+    struct job_event event;
+
+    assert_int_equal(job->state, JOB_PENDING);
+    assert_int_equal(job->priority, 10);
+    assert_true(job->submit_usec == SEC);
+    assert_false(job->held_by_user);
+    assert_true(job_limit_usec(job) == 0);
+    job = allocated(job, 100);
+    assert_int_equal(job->state, JOB_CONFIGURING);
+    assert_int_equal(job->instance, 70);
+    assert_string_equal(job->node, "gpu01");
+    assert_true(job->alloc_usec == 100 * SEC);
+    assert_true(job_limit_usec(job) == 0); /* the time runs once it is ready */
+    job = step(job, at(JOB_EVENT_START, 110));
+    assert_true(job->start_usec == 110 * SEC);
+    assert_true(job_limit_usec(job) == 170 * SEC);
+    event = finish(150, JOB_FAILED, "exit 3");
+    event.exit_code = 3;
+    job = step(job, event);
+    assert_int_equal(job->state, JOB_COMPLETING);
+    assert_int_equal(job->final, JOB_FAILED);
+    assert_true(job_limit_usec(job) == 0);
+    event = at(JOB_EVENT_END, 160);
+    event.final = JOB_COMPLETED; /* what FINISH said stands */
+    job = step(job, event);
+    assert_int_equal(job->state, JOB_FAILED);
+    assert_int_equal(job->final, JOB_NONE);
+    assert_int_equal(job->exit_code, 3);
+    assert_string_equal(job->reason, "exit 3");
+    assert_true(job->end_usec == 160 * SEC);
+    assert_string_equal(job->node, "gpu01"); /* where it ran is still known */
+    for (int i = 0; i < JOB_N_EVENTS; i++) {
+        event = at(i, 200);
+        event.final = JOB_CANCELLED;
+        refused(job, event, EPROTO);
+    }
+    job_unref(job);
+}
+
+static void refusals_change_nothing(void **state)
+{
+    struct job *job = submitted(0);
+    struct job copy = *job;
+
+    refused(job, at(JOB_EVENT_START, 2), EPROTO);
+    refused(job, at(JOB_EVENT_REQUEUE, 2), EPROTO);
+    refused(job, at(JOB_EVENT_END, 2), EPROTO); /* without a final state */
+    refused(job, at(JOB_EVENT_SUBMIT, 2), EPROTO);
+    refused(job, at(JOB_EVENT_UPDATE, 2), EINVAL);
+    refused(NULL, at(JOB_EVENT_SUBMIT, 2), EINVAL);
+    refused(NULL, at(JOB_EVENT_HOLD, 2), EPROTO);
+    refused(NULL, at(JOB_N_EVENTS, 2), EPROTO);
+    assert_memory_equal(job, &copy, sizeof(copy));
+    assert_int_equal(job->spec->refs, 1);
+    job_unref(job);
+}
+
+static void holds(void **state)
+{
+    struct job_event event = at(JOB_EVENT_SUBMIT, 1);
+    struct job *job;
+
+    event.spec = job_spec_new();
+    event.final = JOB_PENDING;
+    job = step(NULL, event);
+    job_event_done(&event);
+    assert_true(job->held_by_user);
+    assert_int_equal(job->final, JOB_NONE);
+    event = at(JOB_EVENT_HOLD, 2);
+    event.admin = true;
+    strcpy(event.reason, "cooling");
+    job = step(job, event);
+    assert_true(job->held_by_user && job->held_by_admin);
+    job = step(job, at(JOB_EVENT_RELEASE, 3));
+    assert_true(!job->held_by_user && job->held_by_admin);
+    assert_string_equal(job->reason, "cooling"); /* still held, and still says why */
+    event = at(JOB_EVENT_RELEASE, 4);
+    event.admin = true;
+    job = step(job, event);
+    assert_true(!job->held_by_user && !job->held_by_admin);
+    assert_string_equal(job->reason, "");
+    job_unref(job);
+}
+
+static void a_damaged_record_is_not_released_by_its_owner(void **state)
+{
+    struct job_event release = at(JOB_EVENT_RELEASE, 4);
+    struct job *job = step(submitted(0), at(JOB_EVENT_UNKNOWN, 2));
+
+    assert_true(job->unknown);
+    job = step(job, release);
+    assert_true(job->unknown);
+    release.admin = true;
+    job = step(job, release);
+    assert_false(job->unknown);
+    job_unref(job);
+    job = step(running(0), at(JOB_EVENT_UNKNOWN, 200));
+    assert_true(job->unknown);
+    job = step(job, at(JOB_EVENT_REACHABLE, 201)); /* its node has reported */
+    assert_false(job->unknown);
+    job_unref(job);
+}
+
+static void suspensions_move_the_limit(void **state)
+{
+    struct job *job = running(60); /* until 170 */
+
+    job = step(job, at(JOB_EVENT_SUSPEND, 120));
+    assert_true(job->suspended_usec == 120 * SEC);
+    assert_true(job_limit_usec(job) == 0);
+    job = step(job, at(JOB_EVENT_RESUME, 1120));
+    assert_true(job->suspended_usec == 0);
+    assert_true(job->suspended_total_usec == 1000 * SEC);
+    assert_true(job_limit_usec(job) == 1170 * SEC);
+    job = step(job, at(JOB_EVENT_SUSPEND, 1130));
+    job = step(job, at(JOB_EVENT_RESUME, 1125)); /* the clock was set back: not negative */
+    assert_true(job_limit_usec(job) == 1170 * SEC);
+    job = step(job, at(JOB_EVENT_SUSPEND, 1140));
+    job = step(job, finish(1150, JOB_CANCELLED, ""));
+    assert_true(job->suspended_total_usec == 1010 * SEC);
+    assert_true(job->suspended_usec == 0);
+    job_unref(job);
+    job = running(0);
+    assert_true(job_limit_usec(job) == 0); /* unlimited */
+    job_unref(job);
+    job = running(10 * INT64_C(366) * 24 * 3600);
+    assert_true(job_limit_usec(job) > 110 * SEC);
+    job_unref(job);
+}
+
+static void extend_is_an_update_while_it_runs(void **state)
+{
+    struct job *job = running(60);
+    struct job_spec *shared = job_spec_ref(job->spec);
+    struct job_event event = at(JOB_EVENT_UPDATE, 130);
+
+    event.spec = job_spec_copy(job->spec);
+    event.spec->time_limit_sec = 120;
+    job = step(job, event);
+    job_event_done(&event);
+    assert_true(job_limit_usec(job) == 230 * SEC);
+    assert_string_equal(job->spec->name, "cad");
+    assert_true(shared->time_limit_sec == 60);
+    assert_int_equal(shared->refs, 1);
+    job_spec_unref(shared);
+    job_unref(job);
+}
+
+static void the_first_word_stands(void **state)
+{
+    struct job *job = step(running(0), finish(120, JOB_TIMEOUT, "limit"));
+
+    job = step(job, finish(121, JOB_CANCELLED, "by hand"));
+    assert_int_equal(job->final, JOB_TIMEOUT);
+    assert_string_equal(job->reason, "limit");
+    job = step(job, finish(122, JOB_PENDING, "again")); /* no way back from an end */
+    assert_int_equal(job->final, JOB_TIMEOUT);
+    refused(job, at(JOB_EVENT_REQUEUE, 123), EPROTO);
+    job_unref(job);
+    job = step(running(0), finish(120, JOB_PENDING, "preempted"));
+    refused(job, at(JOB_EVENT_END, 121), EPROTO); /* it is to be queued again */
+    job = step(job, finish(121, JOB_CANCELLED, "by hand"));
+    assert_int_equal(job->final, JOB_CANCELLED);
+    refused(job, at(JOB_EVENT_REQUEUE, 122), EPROTO);
+    job = step(job, at(JOB_EVENT_END, 123));
+    assert_int_equal(job->state, JOB_CANCELLED);
+    job_unref(job);
+}
+
+static void requeue_forgets_the_run(void **state)
+{
+    struct job *job = running(60);
+    struct job_event event = finish(130, JOB_PENDING, "node went away");
+
+    job = step(job, at(JOB_EVENT_SUSPEND, 120));
+    job = step(job, at(JOB_EVENT_UNREACHABLE, 121));
+    assert_true(job->unreachable);
+    event.exit_signal = 9;
+    job = step(job, event);
+    job = step(job, at(JOB_EVENT_REQUEUE, 140));
+    assert_int_equal(job->state, JOB_PENDING);
+    assert_int_equal(job->restarts, 1);
+    assert_true(job->submit_usec == SEC); /* it keeps its place */
+    assert_true(!job->instance && !job->generation && !job->node[0]);
+    assert_true(!job->alloc_usec && !job->start_usec && !job->end_usec);
+    assert_true(!job->suspended_usec && !job->suspended_total_usec);
+    assert_true(!job->exit_code && !job->exit_signal && !job->final && !job->unreachable);
+    job = step(allocated(job, 200), at(JOB_EVENT_START, 210));
+    assert_true(job_limit_usec(job) == 270 * SEC);
+    job_unref(job);
+}
+
+static void a_pending_job_ends_at_once(void **state)
+{
+    struct job_event event = at(JOB_EVENT_END, 5);
+    struct job *job = submitted(0);
+
+    event.final = JOB_DEADLINE;
+    strcpy(event.reason, "too late");
+    job = step(job, event);
+    assert_int_equal(job->state, JOB_DEADLINE);
+    assert_string_equal(job->reason, "too late");
+    job_unref(job);
+}
+
+static void unreachable_and_back(void **state)
+{
+    struct job_event event = at(JOB_EVENT_UNREACHABLE, 120);
+    struct job *job = running(60);
+
+    strcpy(event.reason, "gpu01 is silent");
+    job = step(job, event);
+    assert_int_equal(job->state, JOB_RUNNING);
+    assert_true(job->unreachable);
+    assert_true(job_limit_usec(job) == 170 * SEC); /* its time runs on */
+    job = step(job, at(JOB_EVENT_REACHABLE, 130));
+    assert_false(job->unreachable);
+    assert_string_equal(job->reason, "");
+    job_unref(job);
+}
+
+static void long_texts_are_cut(void **state)
+{
+    struct job_event event = finish(130, JOB_FAILED, "");
+    struct job *job = running(0);
+
+    memset(event.reason, 'x', sizeof(event.reason) - 1);
+    job = step(job, event);
+    assert_int_equal(strlen(job->reason), sizeof(job->reason) - 1);
+    job_unref(job);
+}
+
+static void specs(void **state)
+{
+    struct job_spec *spec = job_spec_new(), *copy;
+
+    assert_string_equal(spec->name, "");
+    assert_string_equal(spec->request_digest, "");
+    assert_true(spec->uid == UINT32_MAX && spec->gid == UINT32_MAX);
+    assert_int_equal(job_spec_set(&spec->name, "a"), 0);
+    assert_int_equal(job_spec_set(&spec->name, "b"), 0);
+    assert_int_equal(job_spec_set(&spec->comment, "c"), 0);
+    assert_int_equal(job_spec_set(&spec->comment, NULL), 0);
+    assert_string_equal(spec->comment, "");
+    copy = job_spec_copy(spec);
+    assert_int_equal(copy->refs, 1);
+    assert_string_equal(copy->name, "b");
+    assert_ptr_not_equal(copy->name, spec->name);
+    assert_int_equal(job_spec_set(&copy->name, ""), 0);
+    assert_string_equal(spec->name, "b");
+    job_spec_unref(copy);
+    job_spec_unref(spec);
+    job_spec_unref(NULL);
+    job_unref(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(from_submit_to_end),
+        cmocka_unit_test(refusals_change_nothing),
+        cmocka_unit_test(holds),
+        cmocka_unit_test(a_damaged_record_is_not_released_by_its_owner),
+        cmocka_unit_test(suspensions_move_the_limit),
+        cmocka_unit_test(extend_is_an_update_while_it_runs),
+        cmocka_unit_test(the_first_word_stands),
+        cmocka_unit_test(requeue_forgets_the_run),
+        cmocka_unit_test(a_pending_job_ends_at_once),
+        cmocka_unit_test(unreachable_and_back),
+        cmocka_unit_test(long_texts_are_cut),
+        cmocka_unit_test(specs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_limit.c - warnings, signal and end of a job's time, on a clock that the test moves. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/time.h"
+#include "vdictld/life.h"
+#include "vdictld/limit.h"
+#include "vdictld/site.h"
+
+#define START (INT64_C(1000000) * USEC_PER_SEC)
+
+/* What limit.c did, each with the time: "841 message ..." */
+static struct world {
+    struct core core;
+    struct job job;
+    struct instance instance;
+    struct limit *limit;
+    char did[16][80];
+    size_t n;
+    bool stop_at_signal;
+} w;
+
+static void note(const char *what)
+{
+    assert_true(w.n < ELEMENTS(w.did));
+    snprintf(w.did[w.n++], sizeof(w.did[0]), "%lld %s",
+             (long long)((loop_now_usec(w.core.loop) - START) / USEC_PER_SEC), what);
+}
+
+/* The parts of the controller that limit.c speaks to. */
+const struct job *core_job(struct core *core, uint64_t id)
+{
+    return id == w.job.id ? &w.job : NULL;
+}
+
+const struct instance *core_instance(struct core *core, uint64_t id)
+{
+    return id == w.instance.id ? &w.instance : NULL;
+}
+
+void life_end_job(struct core *core, uint64_t job, enum job_state final, const char *reason)
+{
+    note(final == JOB_TIMEOUT ? "end" : "wrong end");
+    loop_stop(core->loop);
+}
+
+void site_message(struct site *site, const struct instance *in, const char *text, site_done_fn done,
+                  void *arg)
+{
+    note(text);
+}
+
+void site_signal(struct site *site, const struct instance *in, int signo, site_done_fn done,
+                 void *arg)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "signal %d", signo);
+    note(text);
+    if (w.stop_at_signal)
+        loop_stop(w.core.loop);
+}
+
+static void begin(int64_t limit_sec)
+{
+    memset(&w, 0, sizeof(w));
+    w.core.loop = loop_new_virtual(START);
+    w.instance.id = 9;
+    w.job = (struct job){.refs = 1,
+                         .id = 4,
+                         .spec = job_spec_new(),
+                         .state = JOB_RUNNING,
+                         .instance = 9,
+                         .start_usec = START};
+    w.job.spec->time_limit_sec = limit_sec;
+    w.limit = limit_new(&w.core, 4);
+}
+
+static void finish(void)
+{
+    limit_free(w.limit);
+    loop_free(w.core.loop);
+    job_spec_unref(w.job.spec);
+}
+
+static void run(void)
+{
+    limit_set(w.limit, &w.job);
+    loop_run(w.core.loop);
+}
+
+static void assert_did(size_t n, const char *const *want)
+{
+    for (size_t i = 0; i < n && i < w.n; i++)
+        assert_string_equal(w.did[i], want[i]);
+    assert_int_equal(w.n, n);
+}
+
+#define WARN(n, s) "This session ends in " n " minute" s ". Save your work."
+
+static void warned_and_ended(void **state)
+{
+    static const char *const want[] = {
+        "2700 " WARN("15", "s"),
+        "3300 " WARN("5", "s"),
+        "3540 " WARN("1", ""),
+        "3600 end",
+    };
+
+    begin(3600);
+    run();
+    assert_did(ELEMENTS(want), want);
+    finish();
+}
+
+static void a_short_one_is_warned_of_what_lies_ahead(void **state)
+{
+    static const char *const want[] = {"30 signal 10", "90 " WARN("1", ""), "150 end"};
+
+    begin(150);
+    w.job.spec->signal = 10;
+    w.job.spec->signal_sec = 120;
+    run();
+    assert_did(ELEMENTS(want), want);
+    finish();
+}
+
+static struct source *hook;
+
+static void extend(void *arg)
+{
+    w.job.spec->time_limit_sec += 600;
+    limit_set(w.limit, &w.job);
+}
+
+static void an_extension_warns_anew(void **state)
+{
+    static const char *const want[] = {
+        "300 " WARN("5", "s"), "540 " WARN("1", ""), "900 " WARN("5", "s"),
+        "1140 " WARN("1", ""), "1200 end",
+    };
+
+    begin(600);
+    hook = loop_timer(w.core.loop, 550 * USEC_PER_SEC, extend, NULL);
+    run();
+    assert_did(ELEMENTS(want), want);
+    source_free(hook);
+    finish();
+}
+
+static void suspend_now(void *arg)
+{
+    w.job.state = JOB_SUSPENDED;
+    limit_set(w.limit, &w.job);
+}
+
+static void resume_now(void *arg)
+{
+    w.job.state = JOB_RUNNING;
+    w.job.suspended_total_usec = 1000 * USEC_PER_SEC;
+    limit_set(w.limit, &w.job);
+}
+
+static void a_suspension_does_not_count(void **state)
+{
+    static const char *const want[] = {"1040 " WARN("1", ""), "1100 end"};
+    struct source *resumed;
+
+    begin(100);
+    hook = loop_timer(w.core.loop, 10 * USEC_PER_SEC, suspend_now, NULL);
+    resumed = loop_timer(w.core.loop, 1010 * USEC_PER_SEC, resume_now, NULL);
+    run();
+    assert_did(ELEMENTS(want), want);
+    source_free(hook);
+    source_free(resumed);
+    finish();
+}
+
+/* What is said late is said with the time that is left; what lies behind at a restart, not. */
+static void a_restart_repeats_nothing(void **state)
+{
+    static const char *const want[] = {"0 end"};
+    static const char *const one[] = {"10 " WARN("1", ""), "70 end"};
+
+    begin(100);
+    w.job.start_usec = START - 3600 * USEC_PER_SEC; /* ran out while nobody looked */
+    run();
+    assert_did(ELEMENTS(want), want);
+    finish();
+    begin(1000);
+    w.job.start_usec = START - 930 * USEC_PER_SEC;
+    run();
+    assert_did(ELEMENTS(one), one);
+    finish();
+}
+
+/*
+ * The loop was held up, or the machine slept, across a stage: a batch script that asked
+ * for a signal before its end must get it all the same. On the real clock: a virtual one
+ * is never late.
+ */
+static void hold_up(void *arg)
+{
+    usleep(1200000);
+}
+
+static void a_stage_met_late_is_not_left_out(void **state)
+{
+    int64_t now;
+
+    begin(100);
+    loop_free(w.core.loop);
+    w.core.loop = loop_new();
+    limit_free(w.limit);
+    w.limit = limit_new(&w.core, 4);
+    now = loop_now_usec(w.core.loop);
+    w.stop_at_signal = true;
+    w.job.spec->signal = 12;
+    w.job.spec->signal_sec = 50;
+    w.job.start_usec = now - 50 * USEC_PER_SEC + 200 * USEC_PER_MSEC; /* due in 200 ms */
+    hook = loop_timer(w.core.loop, 0, hold_up, NULL);
+    run();
+    assert_int_equal(w.n, 1);
+    assert_non_null(strstr(w.did[0], "signal 12"));
+    source_free(hook);
+    finish();
+}
+
+static void without_a_limit_nothing_happens(void **state)
+{
+    begin(0);
+    limit_set(w.limit, &w.job);
+    assert_true(loop_run_once(w.core.loop, true) < 0);
+    assert_int_equal(w.n, 0);
+    finish();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(warned_and_ended),
+        cmocka_unit_test(a_short_one_is_warned_of_what_lies_ahead),
+        cmocka_unit_test(an_extension_warns_anew),
+        cmocka_unit_test(a_suspension_does_not_count),
+        cmocka_unit_test(a_restart_repeats_nothing),
+        cmocka_unit_test(a_stage_met_late_is_not_left_out),
+        cmocka_unit_test(without_a_limit_nothing_happens),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
