@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vdid_drive.c - the instances of a node without a controller: orders on stdin, one JSON object
- * a line; answers and events on stdout, one a line. {"verb":"list"} and {"verb":"quit"} are its own.
+ * vdid_drive.c - the instances of a node without a controller.
+ *
+ * Orders on stdin, one JSON object a line; answers and events on stdout, one a line.
+ * {"verb":"list"} and {"verb":"quit"} are its own.
  *
  * usage: vdid_drive URI STATE_DIR IMAGE_DIR RUN_DIR kvm|tcg|auto PORT_MIN PORT_MAX [BOOT_SEC]
  */
@@ -37,8 +39,12 @@ static void answered(void *arg, int result, const char *json, const struct vdi_e
 
     printf("answer %s %" PRIu64 ".%" PRIu32 " %s %s\n", vdid_verb_names[a->order.verb],
            a->order.id.id, a->order.id.generation,
-           result == 0 ? "ok" : strerrorname_np(-result) ? strerrorname_np(-result) : "?",
-           result < 0 ? err->detail : json ? json : "{}");
+           result == 0                ? "ok"
+           : strerrorname_np(-result) ? strerrorname_np(-result)
+                                      : "?",
+           result < 0 ? err->detail
+           : json     ? json
+                      : "{}");
     fflush(stdout);
     free(a);
 }
@@ -126,10 +132,8 @@ static enum accel_mode accel_from(const char *name)
 int main(int argc, char **argv)
 {
     const struct vdid_handler handler = {on_instance, on_orphan, on_service};
-    struct vdid_config config = {.prefix = "vdi",
-                                 .spice_address = "127.0.0.1",
-                                 .tcg_cache_mib = 32,
-                                 .keep_gone_sec = 3600};
+    struct vdid_config config = {
+        .prefix = "vdi", .spice_address = "127.0.0.1", .tcg_cache_mib = 32, .keep_gone_sec = 3600};
     struct vdi_error err = {0};
     struct source *in;
 

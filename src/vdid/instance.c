@@ -32,6 +32,7 @@ struct instance *instance_new(struct vdid *v, const struct record *rec)
     in->rec = *rec;
     in->stamp = ++v->clock;
     list_init(&in->waiters);
+    list_init(&in->parked);
     if (hash_put_u64(v->instances, rec->id, in) < 0) {
         free(in);
         return NULL;
@@ -45,6 +46,12 @@ void instance_free(struct instance *in)
 
     error_set(&err, ECANCELED, "vdid", "vdid is ending");
     instance_answer(in, ~0u, -ECANCELED, &err);
+    list_for_each_safe (it, &in->parked) {
+        struct parked *p = list_entry(it, struct parked, link);
+
+        p->fn(p->arg, -ECANCELED, NULL, &err);
+        free(p);
+    }
     if (hash_get_u64(in->vdid->instances, in->rec.id) == in)
         hash_remove_u64(in->vdid->instances, in->rec.id);
     instance_unwatch(in);
@@ -245,14 +252,19 @@ static void gone(struct instance *in)
     source_free(in->timer);
     in->timer = NULL;
     instance_unwatch(in);
-    ports_release(in->vdid->ports, (uint16_t)in->rec.port);
-    in->rec.port = 0;
     if (!in->failed_start)
         error_set(&err, ECANCELED, "instance", "instance %" PRIu64 " was ended: %s", in->rec.id,
                   in->rec.reason);
     instance_answer(in, 1u << VDID_STOP, 0, NULL);
     instance_answer(in, ~0u, -err.code, &err);
     instance_emit(in, "gone");
+}
+
+static void saved(struct instance *in)
+{
+    in->untold = false;
+    instance_answer(in, 1u << VDID_SAVE, 0, NULL);
+    instance_emit(in, "saved");
 }
 
 /* ---- STOP ---- */
@@ -329,6 +341,37 @@ static void stop(struct instance *in)
 
 /* ---- all states ---- */
 
+int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn fn, void *arg)
+{
+    struct parked *p = in->n_parked < WAITERS_MAX ? malloc(sizeof(*p)) : NULL;
+
+    if (!p)
+        return in->n_parked < WAITERS_MAX ? -ENOMEM : -EBUSY;
+    *p = (struct parked){.order = *order, .fn = fn, .arg = arg};
+    list_append(&in->parked, &p->link);
+    in->n_parked++;
+    return 0;
+}
+
+static bool is_at_rest(const struct instance *in)
+{
+    return (in->rec.state >= RECORD_BOOT && in->rec.state <= RECORD_PAUSED) ||
+           in->rec.state == RECORD_SAVED || in->rec.state == RECORD_GONE;
+}
+
+/* Orders that came during a step; one of them may begin the next. */
+static void take_parked(struct instance *in)
+{
+    while (!in->busy && !list_is_empty(&in->parked) && is_at_rest(in)) {
+        struct parked *p = list_entry(in->parked.next, struct parked, link);
+
+        list_remove(&p->link);
+        in->n_parked--;
+        vdid_order(in->vdid, &p->order, p->fn, p->arg);
+        free(p);
+    }
+}
+
 void instance_act(struct instance *in)
 {
     bool up = virt_is_up(in->vdid->virt);
@@ -369,7 +412,11 @@ void instance_act(struct instance *in)
             gone(in);
         break;
     case RECORD_SAVED:
+        if (in->untold)
+            saved(in);
+        break;
     case RECORD_N_STATES:
         break;
     }
+    take_parked(in);
 }

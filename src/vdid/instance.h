@@ -51,6 +51,14 @@ struct waiter {
     void *arg;
 };
 
+/* An order that came while a step was under way. */
+struct parked {
+    struct list link;
+    struct vdid_order order;
+    vdid_fn fn;
+    void *arg;
+};
+
 struct instance {
     struct vdid *vdid;
     struct record rec;
@@ -63,7 +71,7 @@ struct instance {
     bool was_asked;       /* STOP: the guest was asked to shut down */
     bool is_running;      /* libvirt or a pidfd says so */
     bool is_dead;         /* QEMU's pidfd says so */
-    bool untold;          /* GONE, and nobody has heard of it */
+    bool untold;          /* GONE or SAVED on disk, and nobody has heard of it */
     bool is_found_text, has_byte, is_pinging;
     unsigned port_tries;
     struct image *image; /* while PREPARE */
@@ -73,7 +81,8 @@ struct instance {
     struct source *look;    /* while BOOT: console and agent */
     int64_t ping_usec;
     struct console console;
-    struct list waiters;
+    struct list waiters, parked;
+    unsigned n_parked;
 };
 
 /* ---- instance.c: steps ---- */
@@ -89,6 +98,7 @@ void instance_fail(struct instance *in, const struct vdi_error *err);
 void instance_end(struct instance *in, bool failed, const char *reason);
 void instance_answer(struct instance *in, unsigned verbs, int result, const struct vdi_error *err);
 int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg);
+int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn fn, void *arg);
 void instance_emit(struct instance *in, const char *what);
 void instance_emit_stage(struct instance *in, const char *stage);
 void instance_path(const struct instance *in, const char *file, char *ret);
@@ -117,6 +127,7 @@ void instance_event(struct instance *in, enum virt_event event);
 /* ---- registry ---- */
 /* Of one that is GONE and not busy: its directory goes, and so does it. */
 void vdid_forget(struct instance *in);
+void vdid_set_epoch(struct vdid *v, uint64_t epoch);
 void vdid_recheck(struct vdid *v); /* asks libvirt what runs, and holds the records to it */
 
 #endif

@@ -29,7 +29,7 @@ static const struct field order_fields[] = {
     {.type = FIELD_END},
 };
 
-#define ROWS_MAX 40
+#define ROWS_MAX 64 /* fields_read() has a bit for each */
 
 /* One table of both, made once: the rows of an order, then those of a wish. */
 static const struct field *all_fields(void)
@@ -39,8 +39,9 @@ static const struct field *all_fields(void)
 
     if (all[0].name)
         return all;
-    for (const struct field *f = record_wish_fields; f->type != FIELD_END; f++)
-        all[n++] = *f;
+    for (const struct field *f = record_fields; f->type != FIELD_END; f++)
+        if (f->flags & FIELD_SUBMIT)
+            all[n++] = *f;
     for (const struct field *f = order_fields; f->type != FIELD_END; f++)
         all[n++] = *f;
     all[n] = (struct field){.type = FIELD_END};

@@ -256,8 +256,9 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
     } else if ((o->verb == VDID_SAVE && s == RECORD_SAVE) ||
                (o->verb == VDID_RESUME && s == RECORD_RESTORE)) {
         wait_or_refuse(in, o->verb, fn, arg);
-    } else if (in->busy || in->stop) {
-        refuse_with(fn, arg, EBUSY, o->id, "is busy");
+    } else if (in->busy) {
+        if (instance_park(in, o, fn, arg) < 0)
+            refuse_with(fn, arg, EBUSY, o->id, "has too many orders waiting");
     } else if (o->verb == VDID_SAVE && (s == RECORD_READY || s == RECORD_PAUSED)) {
         wait_or_refuse(in, o->verb, fn, arg);
         instance_set(in, RECORD_SAVE);
@@ -389,7 +390,7 @@ static bool is_stale(struct vdid *v, const struct instance *in, const struct vdi
         error_hint(err, NULL, "another controller leads by now");
         return true;
     }
-    v->epoch = o->epoch;
+    vdid_set_epoch(v, o->epoch);
     if (in && o->id.generation < in->rec.generation) {
         error_set(err, ESTALE, "generation",
                   "instance %" PRIu64 ".%" PRIu32 " is superseded by "

@@ -427,6 +427,8 @@ static void cleaned(void *arg, bool dropped)
                   strerror(-r));
     in->rec.gone_usec = loop_now_usec(in->vdid->loop);
     in->untold = true;
+    ports_release(in->vdid->ports, (uint16_t)in->rec.port);
+    in->rec.port = 0;
     instance_set(in, RECORD_GONE);
 }
 

@@ -14,41 +14,26 @@ const char *const record_state_names[] = {"prepare", "create",  "boot", "ready",
                                           "saved",   "restore", "stop", "gone",  NULL};
 
 #define R(m) offsetof(struct record, m), sizeof(((struct record *)0)->m)
-#define ASKED (FIELD_SUBMIT | FIELD_KEEP)
-#define TIME_ROW(m, help)                                                                          \
-    {                                                                                              \
-#m, FIELD_I64, R(m), FIELD_KEEP, 0, INT64_MAX, NULL, help                                  \
-    }
-#define WISH_ROWS                                                                                   \
-    {"job", FIELD_U64, R(wish.job), ASKED, 0, INT64_MAX, NULL, "the job it is for"},                \
-        {"owner", FIELD_FIXED, R(wish.owner), ASKED, 0, 0, NULL, "realm:name"},                     \
-        {"template", FIELD_FIXED, R(wish.template_name), ASKED, 0, 0, NULL, "its template"},        \
-        {"image", FIELD_FIXED, R(wish.image), ASKED, 0, 0, NULL, "NAME or NAME@SHA256"},            \
-        {"vcpus", FIELD_U32, R(wish.vcpus), ASKED, 1, DOMAIN_VCPUS_MAX, NULL, "processors"},        \
-        {"memory_mib", FIELD_U32, R(wish.memory_mib), ASKED, 16, DOMAIN_MEMORY_MAX_MIB,             \
-         NULL,         "memory"},                                                                   \
-        {"os", FIELD_ENUM, R(wish.os), ASKED, 0, 0, domain_os_names, "operating system"},           \
-        {"firmware", FIELD_ENUM, R(wish.firmware), ASKED, 0, 0, domain_firmware_names, "firmware"}, \
-        {"tpm", FIELD_BOOL, R(wish.tpm), ASKED, 0, 0, NULL, "with a TPM 2.0"},                      \
-        {"keyboard", FIELD_FIXED, R(wish.keyboard), ASKED, 0, 0, NULL, "layout"},                   \
-        {"timezone", FIELD_FIXED, R(wish.timezone), ASKED, 0, 0, NULL, "of Windows's clock"},       \
-        {"resolution", FIELD_FIXED, R(wish.resolution), ASKED, 0, 0, NULL, "WIDTHxHEIGHT"},         \
-    {                                                                                               \
-        "boot_timeout_sec", FIELD_I64, R(wish.boot_timeout_sec), ASKED, 0, 86400, NULL,             \
-            "time to get ready"                                                                     \
-    }
+#define ASKED (FIELD_SUBMIT | FIELD_KEEP) /* in the order as well */
 
-const struct field record_wish_fields[] = {
-    WISH_ROWS,
-    {.type = FIELD_END},
-};
-
-static const struct field record_fields[] = {
+const struct field record_fields[] = {
     {"id", FIELD_U64, R(id), FIELD_KEEP, 1, INT64_MAX, NULL, "instance"},
     {"generation", FIELD_U32, R(generation), FIELD_KEEP, 0, UINT32_MAX, NULL, "generation"},
     {"epoch", FIELD_U64, R(epoch), FIELD_KEEP, 0, INT64_MAX, NULL, "of who ordered it"},
     {"state", FIELD_ENUM, R(state), FIELD_KEEP, 0, 0, record_state_names, "state"},
-    WISH_ROWS,
+    {"job", FIELD_U64, R(wish.job), ASKED, 0, INT64_MAX, NULL, "the job it is for"},
+    {"owner", FIELD_FIXED, R(wish.owner), ASKED, 0, 0, NULL, "realm:name"},
+    {"template", FIELD_FIXED, R(wish.template_name), ASKED, 0, 0, NULL, "its template"},
+    {"image", FIELD_FIXED, R(wish.image), ASKED, 0, 0, NULL, "NAME or NAME@SHA256"},
+    {"vcpus", FIELD_U32, R(wish.vcpus), ASKED, 1, DOMAIN_VCPUS_MAX, NULL, "processors"},
+    {"memory_mib", FIELD_U32, R(wish.memory_mib), ASKED, 16, DOMAIN_MEMORY_MAX_MIB, NULL, "memory"},
+    {"os", FIELD_ENUM, R(wish.os), ASKED, 0, 0, domain_os_names, "operating system"},
+    {"firmware", FIELD_ENUM, R(wish.firmware), ASKED, 0, 0, domain_firmware_names, "firmware"},
+    {"tpm", FIELD_BOOL, R(wish.tpm), ASKED, 0, 0, NULL, "with a TPM 2.0"},
+    {"keyboard", FIELD_FIXED, R(wish.keyboard), ASKED, 0, 0, NULL, "layout"},
+    {"timezone", FIELD_FIXED, R(wish.timezone), ASKED, 0, 0, NULL, "of Windows's clock"},
+    {"resolution", FIELD_FIXED, R(wish.resolution), ASKED, 0, 0, NULL, "WIDTHxHEIGHT"},
+    {"boot_timeout_sec", FIELD_I64, R(wish.boot_timeout_sec), ASKED, 0, 86400, NULL, "to be ready"},
     {"uuid", FIELD_FIXED, R(uuid), FIELD_KEEP, 0, 0, NULL, "of the domain"},
     {"image_sha256", FIELD_FIXED, R(image_sha256), FIELD_KEEP, 0, 0, NULL, "of its image"},
     {"ready_text", FIELD_FIXED, R(ready_text), FIELD_KEEP, 0, 0, NULL, "on the console"},
@@ -59,13 +44,14 @@ static const struct field record_fields[] = {
     {"was_created", FIELD_BOOL, R(was_created), FIELD_KEEP, 0, 0, NULL, "a domain may exist"},
     {"failed", FIELD_BOOL, R(failed), FIELD_KEEP, 0, 0, NULL, "ended by no will of its guest"},
     {"reason", FIELD_FIXED, R(reason), FIELD_KEEP, 0, 0, NULL, "why it ended"},
-    TIME_ROW(order_usec, "ordered"),
-    TIME_ROW(image_usec, "image checked"),
-    TIME_ROW(overlay_usec, "overlay made"),
-    TIME_ROW(create_usec, "QEMU runs"),
-    TIME_ROW(first_usec, "first byte on the console"),
-    TIME_ROW(ready_usec, "ready"),
-    TIME_ROW(gone_usec, "ended"),
+    {"order_usec", FIELD_I64, R(order_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ordered"},
+    {"image_usec", FIELD_I64, R(image_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "image checked"},
+    {"overlay_usec", FIELD_I64, R(overlay_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "overlay made"},
+    {"create_usec", FIELD_I64, R(create_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "QEMU runs"},
+    {"first_usec", FIELD_I64, R(first_usec), FIELD_KEEP, 0, INT64_MAX, NULL,
+     "first byte on the console"},
+    {"ready_usec", FIELD_I64, R(ready_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ready"},
+    {"gone_usec", FIELD_I64, R(gone_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ended"},
     {.type = FIELD_END},
 };
 

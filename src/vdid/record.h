@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * record.h - what this node remembers of one instance: STATE_DIR/instances/ID.GENERATION/record.json.
+ * record.h - what this node remembers of one instance, in the record.json of its directory.
  *
  * Written whole and atomically before the step it announces is taken, so that after
  * a crash the record and libvirt's list together say what has to be done.
@@ -63,7 +63,7 @@ struct record {
     int64_t order_usec, image_usec, overlay_usec, create_usec, first_usec, ready_usec, gone_usec;
 };
 
-extern const struct field record_wish_fields[]; /* of struct record */
+extern const struct field record_fields[]; /* those of the wish have FIELD_SUBMIT */
 
 void record_write(const struct record *r, struct buf *out);
 int record_read(const char *json, size_t len, struct record *ret, struct vdi_error *err);

@@ -192,7 +192,7 @@ static void trim_work(void *arg)
     console_trim(arg, CONSOLE_FILE_MAX);
 }
 
-static void trim_done(void *arg, bool dropped)
+static void free_done(void *arg, bool dropped)
 {
     free(arg);
 }
@@ -204,7 +204,7 @@ static void trim(struct instance *in)
     if (!path)
         return;
     instance_path(in, "console.log", path);
-    if (workers_post(in->vdid->disk, trim_work, trim_done, path) < 0)
+    if (workers_post(in->vdid->disk, trim_work, free_done, path) < 0)
         free(path);
 }
 
@@ -223,7 +223,7 @@ void vdid_forget(struct instance *in)
     if (!dir)
         return;
     instance_path(in, "", dir);
-    if (workers_post(in->vdid->disk, remove_work, trim_done, dir) < 0)
+    if (workers_post(in->vdid->disk, remove_work, free_done, dir) < 0)
         free(dir);
     instance_free(in);
 }
@@ -248,7 +248,48 @@ static void on_tick(void *arg)
         vdid_recheck(v);
 }
 
-/* ---- a new generation in the place of one that ended ---- */
+/* ---- the epoch: a controller that was replaced is refused also after a restart ---- */
+
+struct epoch_writing {
+    char path[PATH_MAX], text[24];
+};
+
+static void epoch_work(void *arg)
+{
+    struct epoch_writing *w = arg;
+    int r = file_replace(w->path, w->text, strlen(w->text));
+
+    if (r < 0)
+        log_error("%s cannot be written: %s", w->path, strerror(-r));
+}
+
+/* Before any record of the order that brought it: the disk's thread keeps the order. */
+void vdid_set_epoch(struct vdid *v, uint64_t epoch)
+{
+    struct epoch_writing *w = epoch > v->epoch ? malloc(sizeof(*w)) : NULL;
+
+    if (!w)
+        return;
+    v->epoch = epoch;
+    snprintf(w->path, sizeof(w->path), "%s/epoch", v->config.state_dir);
+    snprintf(w->text, sizeof(w->text), "%" PRIu64, epoch);
+    if (workers_post(v->disk, epoch_work, free_done, w) < 0)
+        free(w);
+}
+
+static void load_epoch(struct vdid *v)
+{
+    struct buf text = BUF_INIT(24);
+    char path[PATH_MAX];
+    uint64_t epoch;
+
+    snprintf(path, sizeof(path), "%s/epoch", v->config.state_dir);
+    if (file_read(path, &text) == 0 && str_to_u64(text.data, 0, INT64_MAX, &epoch) == 0)
+        v->epoch = epoch;
+    buf_done(&text);
+}
+
+/* ---- records ---- */
 
 static void load_record(struct vdid *v, const char *name)
 {
@@ -367,6 +408,7 @@ static int start(struct vdid *v, struct vdi_error *err)
     v->virt = virt_new(v->loop, v->config.uri, &on_virt, v, err);
     if (!v->virt)
         return -EIO;
+    load_epoch(v);
     r = load_all(v, err);
     if (r < 0)
         return r;

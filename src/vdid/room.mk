@@ -34,3 +34,38 @@ vdid_SOURCES = src/vdid/main.c src/vdid/agent.c src/vdid/agent.h src/vdid/enroll
     src/vdid/enroll.h src/vdid/session.c src/vdid/session.h src/vdid/ticket.c src/vdid/ticket.h
 vdid_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 vdid_LDADD = $(VDID_LIBS) $(LINK_LIBS)
+UNIT_TESTS += tests/unit/vdid/test_domain_xml
+tests_unit_vdid_test_domain_xml_SOURCES = tests/unit/vdid/test_domain_xml.c
+tests_unit_vdid_test_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS)
+tests_unit_vdid_test_domain_xml_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/data/domain/linux-direct.xml tests/data/domain/linux-uefi.xml \
+    tests/data/domain/windows-secure.xml
+
+UNIT_TESTS += tests/unit/vdid/test_node
+tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
+tests_unit_vdid_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_node_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_virt
+tests_unit_vdid_test_virt_SOURCES = tests/unit/vdid/test_virt.c
+tests_unit_vdid_test_virt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_virt_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+# The records' laws, with a libvirt that the test plays: its virt.c takes the library's place.
+UNIT_TESTS += tests/unit/vdid/test_instance
+tests_unit_vdid_test_instance_SOURCES = tests/unit/vdid/test_instance.c \
+    tests/unit/vdid/fake_virt.c tests/unit/vdid/fake_virt.h
+tests_unit_vdid_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+# Real VMs take minutes and root: a target of their own.
+VM_TESTS = tests/t4000-libvirt.t
+dist_check_SCRIPTS += $(VM_TESTS)
+EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh doc/design/vdid.md
+.PHONY: check-vm
+check-vm: $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
+clean-local: clean-vm
+.PHONY: clean-vm
+clean-vm:
+	-rm -rf tests/guest-cache tests/libvirt-cache

@@ -3,8 +3,8 @@
  * save.c - a guest's memory to a file of ours and back.
  *
  * Managed save is refused for transient domains; a file of ours also has a
- * digest. It is "save.part" until libvirt is done, and "save" once its digest is
- * in the record; it is removed only after the guest runs again.
+ * digest. It is "save.part" until libvirt is done; "save" is removed only after
+ * the guest runs again. Finishing can be done again after a crash at any point.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,15 +30,21 @@ struct saving {
     char sha256[65];
 };
 
-bool instance_is_saved(const struct instance *in)
+static bool is_whole(const struct instance *in, const char *file)
 {
     char path[PATH_MAX], magic[sizeof(SAVE_MAGIC)] = "";
     _cleanup_(closep) int fd = -1;
 
-    instance_path(in, "save.part", path);
+    instance_path(in, file, path);
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 && read(fd, magic, sizeof(magic) - 1) == sizeof(magic) - 1 &&
            !memcmp(magic, SAVE_MAGIC, sizeof(magic) - 1);
+}
+
+/* The rename may be done already, and the record not written. */
+bool instance_is_saved(const struct instance *in)
+{
+    return is_whole(in, "save.part") || is_whole(in, "save");
 }
 
 static void finish_work(void *arg)
@@ -50,11 +56,15 @@ static void finish_work(void *arg)
     instance_path(s->in, "save.part", part);
     instance_path(s->in, "save", path);
     instance_path(s->in, "", dir);
-    fd = open(s->restore ? path : part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (!s->restore && rename(part, path) < 0 && errno != ENOENT)
+        s->result = -errno;
+    if (s->result < 0)
+        return;
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     s->result = fd < 0 ? -errno : file_sha256(fd, s->sha256);
     if (s->restore || s->result < 0)
         return;
-    if (fchmod(fd, 0600) < 0 || fsync(fd) < 0 || rename(part, path) < 0)
+    if (fchmod(fd, 0600) < 0 || fsync(fd) < 0)
         s->result = -errno;
     else
         s->result = file_sync_dir(dir);
@@ -92,9 +102,8 @@ static void finished(void *arg, bool dropped)
     in->rec.was_created = false;
     in->is_running = false;
     instance_unwatch(in);
-    instance_answer(in, 1u << VDID_SAVE, 0, NULL);
+    in->untold = true;
     instance_set(in, RECORD_SAVED);
-    instance_emit(in, "saved");
 }
 
 void instance_finish_save(struct instance *in)
@@ -129,6 +138,8 @@ void instance_save(struct instance *in)
 {
     char path[PATH_MAX], name[DOMAIN_NAME_MAX];
 
+    instance_path(in, "save", path);
+    unlink(path); /* of an earlier time: it must not pass for this one */
     instance_path(in, "save.part", path);
     in->busy = virt_save(in->vdid->virt, instance_domain(in, name), path, saved, in) == 0;
 }

@@ -59,7 +59,8 @@ struct vdid_order {
 /* From {"verb":"start","instance":5,"generation":1,"epoch":3,...}. */
 int vdid_order_decode(const char *json, size_t len, struct vdid_order *ret, struct vdi_error *err);
 
-/* Called once per order, on the loop; json may be NULL. */
+/* Called once per order, on the loop, perhaps before vdid_order() returns; json may be NULL. Gives
+ * no order itself: what it was called from still looks at the instance. So do events' handlers. */
 typedef void (*vdid_fn)(void *arg, int result, const char *json, const struct vdi_error *err);
 
 struct vdid_handler {

@@ -47,7 +47,7 @@ guest_initrd() {
     guest_init >"$stage/init"
     chmod 755 "$stage/init"
     depmod -b "$k" "$version"
-    for m in virtio_pci virtio_blk; do
+    for m in virtio_pci virtio_blk pvpanic-mmio; do
         modprobe -d "$k" -S "$version" --show-depends "$m"
     done | while read -r verb path _; do
         [ "$verb" = insmod ] || continue

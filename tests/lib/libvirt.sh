@@ -4,7 +4,7 @@
 #
 #     . "$top_srcdir/tests/lib/libvirt.sh"
 #     libvirt_need              # skips the file, with the reason, where it can't run
-#     libvirt_start "$dir"      # sets LIBVIRT_URI, LIBVIRT_RUN (QEMU's pid files); $dir stays short
+#     libvirt_start "$dir"      # sets LIBVIRT_URI; $dir stays short (sockets)
 #     libvirt_in CMD...         # runs in its namespaces: pids and paths are then the same as its
 #     libvirt_kill_daemon       # SIGKILL to libvirtd alone; it is started again
 #     libvirt_stop              # as power off: VMs included
@@ -77,7 +77,6 @@ libvirt_start() {
     LIBVIRT_DIR=$1
     LIBVIRT_CACHE=${LIBVIRT_CACHE:-$top_builddir/tests/libvirt-cache}
     LIBVIRT_URI="qemu+unix:///system?socket=$1/run/libvirt/libvirt-sock"
-    LIBVIRT_RUN=$1/run/libvirt/qemu
     libvirt_conf "$1"
     export -f libvirt_inside
     unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
