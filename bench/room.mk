@@ -19,6 +19,6 @@ bench_acks_SOURCES = bench/acks.c
 
 # Programs that measure a controller of the build tree; README.md says which and how.
 bench_scripts = bench/crash bench/acks.py bench/scale
-EXTRA_DIST += $(bench_scripts) bench/crash_engine.py bench/crash_ledger.py bench/lab.py
+EXTRA_DIST += $(bench_scripts) bench/README.md bench/RESULTS.md bench/crash_engine.py bench/crash_ledger.py bench/lab.py
 TESTS += tests/t5001-crash.t
 EXTRA_DIST += tests/t5001-crash.t
