@@ -16,3 +16,7 @@ bench_store_LDADD = -ldl
 
 noinst_PROGRAMS += bench/acks
 bench_acks_SOURCES = bench/acks.c
+
+noinst_PROGRAMS += bench/snapshot
+bench_snapshot_SOURCES = bench/snapshot.c
+bench_snapshot_LDADD = $(VDICTLD_LIBS) -ldl

@@ -262,8 +262,9 @@ int store_stale(struct vdi_error *err, uint64_t mine, uint64_t current)
                       (unsigned long long)mine, (unsigned long long)current);
 }
 
-static void damage(const struct vdi_store_loader *loader, struct vdi_store_damage told,
-                   const char *format, va_list ap)
+static void __attribute__((format(printf, 3, 0)))
+damage(const struct vdi_store_loader *loader, struct vdi_store_damage told, const char *format,
+       va_list ap)
 {
     char place[256];
 
