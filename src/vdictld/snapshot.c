@@ -15,12 +15,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/time.h"
 #include "vdictld/event_impl.h"
 #include "vdictld/record.h"
 
-#define SLICE_USEC (2 * USEC_PER_MSEC) /* the loop's other work waits so long */
-#define SLICE_STEPS 64                 /* between two looks at the clock */
+#define SLICE_STEPS 2000 /* the loop's other work waits for so many: under 1 ms */
 
 struct row {
     enum noun_id noun;
@@ -147,6 +145,8 @@ static int gather_one(struct snapshot *s)
 
     if (s->noun == NOUN_N)
         return gather_extra(s); /* last: what left its table before it was taken is among them */
+    if (t && s->index && s->shifts != table_shifts(t))
+        s->index = 0; /* what is taken already is passed over */
     if (!t || s->index >= table_end(t)) {
         s->noun++;
         s->index = 0;
@@ -154,8 +154,6 @@ static int gather_one(struct snapshot *s)
             s->ev->extras.begin(s->ev->arg);
         return 1;
     }
-    if (s->index && s->shifts != table_shifts(t))
-        s->index = 0; /* what is taken already is passed over */
     s->shifts = table_shifts(t);
     slot = table_at(t, s->index++);
     int r = slot ? take_slot(s, (enum noun_id)s->noun, slot) : 0;
@@ -197,18 +195,15 @@ static int step(struct snapshot *s)
 static void run_slice(void *arg)
 {
     struct snapshot *s = arg;
-    int64_t end = time_monotonic_usec() + SLICE_USEC;
-    int r;
 
-    do {
-        for (int i = 0; i < SLICE_STEPS; i++) {
-            r = step(s);
-            if (r == 0)
-                finish(s);
-            if (r <= 0)
-                return;
-        }
-    } while (time_monotonic_usec() < end);
+    for (int i = 0; i < SLICE_STEPS; i++) {
+        int r = step(s);
+
+        if (r == 0)
+            finish(s);
+        if (r <= 0)
+            return;
+    }
     source_rearm(s->slice, 0);
 }
 
