@@ -302,8 +302,7 @@ static void write_work(void *arg)
 {
     struct snapshot *s = arg;
 
-    s->result =
-        s->ev->ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
+    s->result = s->ev->ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
 }
 
 static void write_done(void *arg, bool dropped)
