@@ -3,7 +3,6 @@
 #include "cli/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/error.h"
 #include "base/hostlist.h"
 #include "base/str.h"
+#include "cli/private_file.h"
 #include "codec/config.h"
 #include "codec/field.h"
 
@@ -55,21 +55,13 @@ int control_node_state(struct control *c, const struct verb *verb, struct vdi_er
     return code;
 }
 
-/* Only the owner can read it, from the first moment; what was there is replaced whole. */
 static int token_save(const char *path, const char *token, struct vdi_error *err)
 {
-    _cleanup_(freep) char *next = str_printf("%s.XXXXXX", path);
-    _cleanup_(closep) int fd = next ? mkostemp(next, O_CLOEXEC) : -1; /* 0600 */
-    size_t n = strlen(token);
-    if (fd < 0)
-        return error_set(err, errno, "output", "%.200s: %s", path, strerror(errno));
-    if (write(fd, token, n) != (ssize_t)n || write(fd, "\n", 1) != 1 || fsync(fd) < 0 ||
-        rename(next, path) < 0) {
-        int code = errno;
-        unlink(next);
-        return error_set(err, code, "output", "%.200s: %s", path, strerror(code));
-    }
-    return 0;
+    _cleanup_(buf_done) struct buf text = BUF_INIT(0);
+    buf_printf(&text, "%s\n", token);
+    int r = private_file_write(path, true, &text, err);
+    explicit_bzero(text.data, text.len);
+    return r;
 }
 
 static int token_body(const struct control_options *o, struct buf *body, struct vdi_error *err)
@@ -160,8 +152,8 @@ int control_check(struct control *c, const struct verb *verb, struct vdi_error *
         printf("%s: good\n", c->words[0]);
         return 0;
     }
-    if (r == -EINVAL)
-        return EXIT_REFUSED;
+    if (findings.len) /* it is said */
+        return r == -EINVAL ? EXIT_REFUSED : (int)client_exit_code(r);
     error_set(err, -r, "", "%.200s: %s", c->words[0], strerror(-r));
     return r == -ENOENT || r == -EACCES ? r : -EIO;
 }

@@ -31,6 +31,8 @@ struct sweep;
 struct core {
     struct loop *loop;
     char *config_path;
+    char *holder; /* core_claim */
+    int claim_fd;
     struct config *config;
     struct workers *store_worker, *snapshot_worker;
     struct host_plugin *store_plugin;
@@ -54,8 +56,14 @@ struct core {
 /* The one principal under which the controller itself acts. */
 #define CORE_SELF "vdictld"
 
-/* "host:pid": who holds the lease of the store. */
-const char *core_holder(void);
+/*
+ * Who holds the lease of the store: "host:FILE", the same after a restart, so that a killed
+ * controller need not wait for its own lease to run out. core_claim sees to it that no other
+ * one of this host has the name: -EBUSY. A configuration replaced by another file is not seen;
+ * the epoch of the lease then decides.
+ */
+int core_claim(struct core *core, struct vdi_error *err);
+const char *core_holder(const struct core *core);
 #define LEASE_TTL_USEC INT64_C(30000000)
 
 /* Published (readers) and staged (checks) objects; NULL: there is none. */

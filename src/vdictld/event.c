@@ -103,7 +103,7 @@ struct table *events_table(struct events *ev, enum noun_id noun)
 
 uint64_t events_seq(const struct events *ev)
 {
-    return ev->next_seq - 1;
+    return ev->published_seq;
 }
 
 uint64_t events_epoch(const struct events *ev)
@@ -362,6 +362,7 @@ static void publish_change(struct events *ev, struct change *c)
         table_publish(ev->tables[c->noun], c->slot, c->object);
     }
     p.old = old;
+    ev->published_seq = c->seq;
     ev->published(ev->arg, &p);
     if (old)
         nouns[c->noun].unref(old);
@@ -465,6 +466,7 @@ static void batch_take(struct events *ev, struct batch *b)
 static void flush(struct events *ev)
 {
     struct batch *b;
+    int r;
 
     if (ev->inflight || list_is_empty(&ev->waiting))
         return;
@@ -484,8 +486,11 @@ static void flush(struct events *ev)
     }
     batch_fill(ev, b);
     b->id_reserve = id_reserve(ev);
-    if (workers_post(ev->worker, batch_work, batch_done, b) < 0) {
-        b->result = error_set(&b->err, EBUSY, "", "the store's queue is full");
+    r = workers_post(ev->worker, batch_work, batch_done, b);
+    if (r < 0) {
+        b->result =
+            error_set(&b->err, -r, "", "%s",
+                      r == -ESHUTDOWN ? "the controller is stopping" : "the store's queue is full");
         batch_done(b, false);
     }
 }

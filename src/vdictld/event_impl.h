@@ -62,6 +62,7 @@ struct events {
     struct batch *inflight;
     struct source *flush;
     uint64_t next_seq;
+    uint64_t published_seq; /* behind next_seq - 1 while a batch is being published */
     uint64_t next_id[NOUN_N];
     uint64_t epoch;
     uint64_t snapshot_seq;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -140,7 +141,7 @@ static int open_store(struct core *core, struct vdi_error *err)
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     if (r >= 0)
-        r = core->store_ops.lease(core->store, core_holder(), time_now_usec(), LEASE_TTL_USEC,
+        r = core->store_ops.lease(core->store, core_holder(core), time_now_usec(), LEASE_TTL_USEC,
                                   &epoch, err);
     if (r >= 0)
         r = events_load(core->events, core->store, epoch, err);
@@ -153,7 +154,14 @@ static void tell_all(struct core *core)
     int64_t forgotten = loop_now_usec(core->loop) - IDEM_KEEP_USEC;
     struct table *jobs = events_table(core->events, NOUN_JOB);
     struct table *nodes = events_table(core->events, NOUN_NODE);
+    struct table *instances = events_table(core->events, NOUN_INSTANCE);
 
+    for (size_t i = 0; i < table_end(instances); i++) {
+        const struct instance *in = table_at(instances, i) ? table_at(instances, i)->pub : NULL;
+
+        if (in && in->state == INSTANCE_GONE)
+            sweep_later(core, NOUN_INSTANCE, in->id, NULL);
+    }
     for (size_t i = 0; i < table_end(nodes); i++)
         if (table_at(nodes, i))
             queue_node(core->queue, table_at(nodes, i)->pub);
@@ -255,8 +263,10 @@ static int make_parts(struct core *core, struct vdi_error *err)
 
 static int start(struct core *core, struct vdi_error *err)
 {
-    int r = make_parts(core, err);
+    int r = core_claim(core, err);
 
+    if (r >= 0)
+        r = make_parts(core, err);
     if (r >= 0)
         r = open_store(core, err);
     if (r < 0)
@@ -337,6 +347,9 @@ static void core_done(struct core *core)
     host_plugin_unload(core->store_plugin);
     loop_free(core->loop);
     config_free(core->config);
+    if (core->claim_fd >= 0)
+        close(core->claim_fd);
+    free(core->holder);
     free(core->config_path);
 }
 
@@ -376,7 +389,7 @@ static int run(struct core *core)
 
 int main(int argc, char **argv)
 {
-    struct core core = {0};
+    struct core core = {.claim_fd = -1};
     const char *path = VDI_SYSCONFDIR "/vdi.conf";
     int c;
 

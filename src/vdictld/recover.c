@@ -208,6 +208,7 @@ int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error
     }
     ev->epoch = epoch;
     ev->next_seq = summary.last_seq + 1;
+    ev->published_seq = summary.last_seq;
     ev->snapshot_seq = summary.snapshot_seq;
     if (summary.damaged || ev->damaged) {
         ev->damaged = true;

@@ -87,8 +87,12 @@ tests_unit_vdictld_test_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_limit_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
 VDICTLD_TESTS = \
+    tests/t1100-errors.t \
+    tests/t1101-services.t \
+    tests/t1102-life.t \
+    tests/t5001-restart.t \
     tests/t6000-golden.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/data/golden.tsv
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/hang_nss.c tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
 endif

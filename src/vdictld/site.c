@@ -288,7 +288,10 @@ static void op_begun(struct vdi_op *op, int result)
 
     if (result >= 0)
         return;
-    error_set(&err, -result, "site", "the site cannot do that: %s", strerror(-result));
+    if (result == -ENOSYS)
+        error_set(&err, ENOSYS, "site", "the site of this cluster has nothing that could do that");
+    else
+        error_set(&err, -result, "site", "the site cannot do that: %s", strerror(-result));
     host_complete(op, result, NULL, &err);
 }
 

@@ -153,8 +153,9 @@ static void lease_work(void *arg)
     struct sweep *s = arg;
     uint64_t epoch;
 
-    s->lease_result = s->core->store_ops.lease(s->core->store, core_holder(), time_now_usec(),
-                                               LEASE_TTL_USEC, &epoch, &s->lease_err);
+    s->lease_result =
+        s->core->store_ops.lease(s->core->store, core_holder(s->core), time_now_usec(),
+                                 LEASE_TTL_USEC, &epoch, &s->lease_err);
 }
 
 /* Another leads: what we would still do, vdid and store refuse by the epoch. */

@@ -43,7 +43,7 @@ struct memory_events {
     struct events *events;
     uint64_t last_seq; /* published */
     size_t n_published;
-    bool disorder;     /* a seq did not follow the one before */
+    bool disorder; /* a seq did not follow the one before */
     unsigned n_pending;
 };
 

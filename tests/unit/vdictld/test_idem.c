@@ -69,8 +69,11 @@ static int collect_one(struct idem *idem, struct table *jobs, struct idem *again
 
     if (r > 0) {
         struct vdi_store_object row = {
-            .noun = x.noun, .key = x.key, .body = x.body,
-            .body_len = strlen(x.body), .begin_usec = x.time_usec,
+            .noun = x.noun,
+            .key = x.key,
+            .body = x.body,
+            .body_len = strlen(x.body),
+            .begin_usec = x.time_usec,
         };
 
         idem_restore(again, &row);
