@@ -101,7 +101,7 @@ void test_killed_in_a_snapshot(void **state);
         cmocka_unit_test(test_bad_queries_are_refused),                                            \
         cmocka_unit_test(test_id_reserve_never_falls),                                             \
         cmocka_unit_test(test_damaged_record_is_told), cmocka_unit_test(test_load_can_be_stopped), \
-        cmocka_unit_test(test_newer_schema_is_refused), cmocka_unit_test(test_schema_versions), \
+        cmocka_unit_test(test_newer_schema_is_refused), cmocka_unit_test(test_schema_versions),    \
         cmocka_unit_test(test_append_beside_snapshot),                                             \
         cmocka_unit_test(test_snapshot_of_a_former_leader),                                        \
         cmocka_unit_test(test_killed_in_a_snapshot)
