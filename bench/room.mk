@@ -17,6 +17,9 @@ bench_store_LDADD = -ldl
 noinst_PROGRAMS += bench/acks
 bench_acks_SOURCES = bench/acks.c
 
+noinst_PROGRAMS += bench/snapshot
+bench_snapshot_SOURCES = bench/snapshot.c
+bench_snapshot_LDADD = $(VDICTLD_LIBS) -ldl
 # Programs that measure a controller of the build tree; README.md says which and how.
 bench_scripts = bench/crash bench/acks.py bench/scale
 EXTRA_DIST += $(bench_scripts) bench/README.md bench/RESULTS.md bench/crash_engine.py bench/crash_ledger.py bench/lab.py
