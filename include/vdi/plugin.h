@@ -163,7 +163,8 @@ struct vdi_store_summary {
     uint64_t last_seq;     /* highest seq ever seen, readable or not */
     uint64_t id_reserve;
     bool damaged;
-    bool lost; /* events may be missing: not all of the log behind the snapshot used could be read */
+    /* Events may be missing: not all of the log behind the snapshot used could be read. */
+    bool lost;
 };
 
 struct vdi_store_query {
@@ -180,7 +181,8 @@ struct vdi_store_query {
 /*
  * All store ops run on worker threads of vdictld and may block. snapshot_write
  * may run at the same time as append, lease and the queries (never two
- * snapshots); all others run never two at a time. `dsn` is what follows "sqlite:" or "pgsql:" in `store =`.
+ * snapshots); all others run never two at a time. `dsn` is what follows
+ * "sqlite:" or "pgsql:" in `store =`.
  */
 struct vdi_store_ops {
     /* [required] Opens or creates. A store of a newer schema: -EPROTO, untouched,
@@ -200,7 +202,8 @@ struct vdi_store_ops {
      * -EROFS, -EIO: nothing of it is kept, the next append may succeed. */
     int (*append)(void *store, const struct vdi_store_batch *batch, struct vdi_error *err);
     /* [required] Writes a snapshot that stands for all events up to seq. `next` returns 1
-     * and a row, 0 at the end; it is called on this thread. The former snapshot stays usable until this one is durable. */
+     * and a row, 0 at the end; it is called on this thread. The former snapshot stays
+     * usable until this one is durable. */
     int (*snapshot_write)(void *store, uint64_t epoch, uint64_t seq,
                           int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
                           struct vdi_error *err);

@@ -90,6 +90,7 @@ void events_free(struct events *ev)
         txn_free(list_entry(it, struct txn, link));
     }
     source_free(ev->flush);
+    snapshot_free(ev->snapshot);
     for (int i = 0; i < NOUN_N; i++)
         table_free(ev->tables[i]);
     free(ev);
@@ -356,6 +357,7 @@ static void publish_change(struct events *ev, struct change *c)
     void *old = NULL;
 
     if (c->slot) {
+        snapshot_keep(ev, c->noun, c->slot, c->seq);
         old = c->slot->pub ? nouns[c->noun].ref(c->slot->pub) : NULL;
         table_publish(ev->tables[c->noun], c->slot, c->object);
     }

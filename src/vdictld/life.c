@@ -537,7 +537,8 @@ static void lost(struct core *core, const struct instance *in, const struct site
     struct txn *txn;
     int r;
 
-    if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING)
+    if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING ||
+        job->instance != in->id) /* the job has moved on to another */
         return;
     event.final = final_of(core, job, report);
     event.exit_code = report->exit_code;

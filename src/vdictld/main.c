@@ -106,7 +106,12 @@ static void published(void *arg, const struct published *p)
     feed_publish(core->feed, p);
 }
 
-static size_t collect(void *arg, struct events_extra **ret)
+static void collect_begin(void *arg)
+{
+    idem_collect_begin(((struct core *)arg)->idem);
+}
+
+static int collect(void *arg, struct events_extra *ret)
 {
     struct core *core = arg;
 
@@ -147,6 +152,7 @@ static int open_store(struct core *core, struct vdi_error *err)
 /* What is in memory after the load, told to those who keep their own view of it. */
 static void tell_all(struct core *core)
 {
+    int64_t forgotten = loop_now_usec(core->loop) - IDEM_KEEP_USEC;
     struct table *jobs = events_table(core->events, NOUN_JOB);
     struct table *nodes = events_table(core->events, NOUN_NODE);
     struct table *instances = events_table(core->events, NOUN_INSTANCE);
@@ -165,7 +171,7 @@ static void tell_all(struct core *core)
 
         if (!job)
             continue;
-        if (*job->spec->idempotency_key)
+        if (*job->spec->idempotency_key && job->submit_usec > forgotten)
             idem_put(core->idem, job->spec->owner, job->spec->idempotency_key,
                      job->spec->request_digest, job->id, job->submit_usec);
         if (job_state_is_end(job->state)) {
@@ -251,7 +257,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     if (!core->events || !core->budget || !core->idem || !core->feed || !core->queue ||
         !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
-    events_set_extras(core->events, collect, restore);
+    events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
     core->start_monotonic_usec = loop_monotonic_usec(core->loop);
     return 0;

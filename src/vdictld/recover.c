@@ -93,8 +93,8 @@ static int load_object(void *arg, const struct vdi_store_object *row)
         return 0;
     }
     if (noun < 0) {
-        if (load->ev->restore)
-            load->ev->restore(load->ev->arg, row);
+        if (load->ev->extras.restore)
+            load->ev->extras.restore(load->ev->arg, row);
         return 0;
     }
     if (!key_id((enum noun_id)noun, row->key, &id))

@@ -68,6 +68,12 @@ tests_unit_vdictld_test_recover_lost_SOURCES = tests/unit/vdictld/test_recover_l
 tests_unit_vdictld_test_recover_lost_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_recover_lost_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdictld/test_snapshot
+tests_unit_vdictld_test_snapshot_SOURCES = tests/unit/vdictld/test_snapshot.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_snapshot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_snapshot_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdictld/test_idem
 tests_unit_vdictld_test_idem_SOURCES = tests/unit/vdictld/test_idem.c
 tests_unit_vdictld_test_idem_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

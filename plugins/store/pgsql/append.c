@@ -136,10 +136,11 @@ static int snapshot_begin(struct store *s, const int64_t bad[2], uint64_t epoch,
 
     pg_number(&p, bad[0]);
     pg_number(&p, bad[1]);
-    int r = pg_run(s,
-                   "SELECT last_seq, id_reserve, epoch, coalesce((SELECT max(seq) FROM vdi.snapshot"
-                   " WHERE generation NOT IN ($1, $2)), 0), nextval('vdi.generation') FROM vdi.head",
-                   &p, &res, err);
+    int r =
+        pg_run(s,
+               "SELECT last_seq, id_reserve, epoch, coalesce((SELECT max(seq) FROM vdi.snapshot"
+               " WHERE generation NOT IN ($1, $2)), 0), nextval('vdi.generation') FROM vdi.head",
+               &p, &res, err);
     if (r < 0)
         return r;
     if (epoch == 0 || epoch != (uint64_t)pg_get_number(res, 2)) /* told before much is written */

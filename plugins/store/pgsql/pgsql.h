@@ -36,7 +36,7 @@ struct store {
     struct pg_doubt doubt;
     uint64_t epoch; /* held by this handle */
     char holder[STORE_LABEL_MAX + 1];
-    int64_t bad[2]; /* generations of snapshots that the load found damaged, 0: none */
+    int64_t bad[2];          /* generations of snapshots that the load found damaged, 0: none */
     struct store *snapshots; /* the second connection; NULL: not made yet */
 };
 

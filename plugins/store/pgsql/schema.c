@@ -51,7 +51,8 @@ const struct schema_step schema_steps[] = {
               "    'Event ' || $1 || ' does not follow the last one.';"
               "  END IF; END $f$;",
         .down = "DROP FUNCTION vdi.extend; DROP FUNCTION vdi.guard;"
-                " DROP SEQUENCE vdi.generation; DROP TABLE vdi.snapshot_row, vdi.snapshot, vdi.archive, vdi.event, vdi.head;",
+                " DROP SEQUENCE vdi.generation; DROP TABLE vdi.snapshot_row, vdi.snapshot,"
+                " vdi.archive, vdi.event, vdi.head;",
     },
 };
 const size_t schema_n_steps = sizeof(schema_steps) / sizeof(schema_steps[0]);
