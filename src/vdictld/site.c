@@ -68,6 +68,9 @@ static struct site *host_site(struct vdi_host *host)
 /* ---- what plugins may call ---- */
 
 static void host_log(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void host_log(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
 {
     char text[1024];
     va_list ap;

@@ -59,7 +59,7 @@ tests_unit_vdid_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 # Real VMs take minutes and root: a target of their own.
-VM_TESTS = tests/t4000-libvirt.t
+VM_TESTS = tests/t4000-libvirt.t tests/t4100-node.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh doc/design/vdid.md
 .PHONY: check-vm
