@@ -32,7 +32,8 @@ static void must(int r, const struct vdi_error *err, const char *what)
 
 void scratch_path(const struct scratch *s, const char *name, char ret[96])
 {
-    snprintf(ret, 96, "%s/%s", s->dir, name);
+    int n = snprintf(ret, 96, "%s/%s", s->dir, name);
+    assert_in_range(n, 1, 95);
 }
 
 void scratch_init(struct scratch *s)
