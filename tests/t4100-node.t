@@ -15,7 +15,8 @@ guest=$top_builddir/tests/guest-cache
 guest_build "$guest" || skip_all "Debian's kernel package linux-image-cloud-amd64 can't be had"
 
 W=$(mktemp -d /tmp/vn.XXXXXX) || bail "no temporary directory"
-VDI_DIR=$W
+VDI_DIR=$W # of vdi.sh
+export VDI_DIR
 NODE_PID=
 cleanup() {
     local code=$?

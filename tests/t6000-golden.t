@@ -47,6 +47,7 @@ TARGETS = {
     "node.list": ("/v1/nodes", None),
     "node.show": ("/v1/nodes/n1", None),
     "node.update": ("/v1/nodes/n2", {"state": "drain", "reason": "test"}),
+    "node.enroll": ("/v1/nodes/n1/enroll", None),
     "partition.list": ("/v1/partitions", None),
     "qos.list": ("/v1/qos", None),
     "template.list": ("/v1/templates", None),
@@ -251,6 +252,11 @@ def main():
     lines = ["requests_per_sec = 100000", "requests_burst = 100000", "max_connections_client = 1000",
              'role "ops" { users = {"sys"}  may = {"operator"} }',
              'role "chiefs" { users = {"games"}  may = {"admin"} }']
+    scratch = vdi.tempfile.TemporaryDirectory(prefix="vdi.")
+    pki = os.path.join(scratch.name, "pki")
+    vdi.subprocess.run([os.path.join(vdi.BUILD, "vdictl"), "pki", "init", pki, "scratch"],
+                       check=True, capture_output=True)
+    lines.append(f'pki_dir = "{pki}"')
     states = dict(STATES)
     if ROOT:
         states.update(MUNGE)
