@@ -83,14 +83,20 @@ static void on_line(void *arg, int fd, unsigned events)
 
 static int read_config(char **argv, struct runner_config *c, struct buf *payload)
 {
-    static char *const env[] = {"VDI_JOB_ID=7", "VDI_JOB_NAME=count", "VDI_INSTANCE=3",
-                                "VDI_NODE=gpu01", "VDI_CLUSTER=test", "LD_PRELOAD=/never", NULL};
+    static char *const env[] = {"VDI_JOB_ID=7",
+                                "VDI_JOB_NAME=count",
+                                "VDI_INSTANCE=3",
+                                "VDI_NODE=gpu01",
+                                "VDI_CLUSTER=test",
+                                "LD_PRELOAD=/never",
+                                NULL};
 
     *c = (struct runner_config){.socket = argv[1], .dir = argv[2], .env = env, .merge = argv[10]};
     c->id = (struct runner_id){.job = 7, .instance = 3, .generation = 1};
     str_copy(c->id.nonce, sizeof(c->id.nonce), argv[9]);
     c->output_max = strtoull(argv[3], NULL, 10);
-    str_copy(c->owner.name, sizeof(c->owner.name), str_equal(argv[4], "0") ? "root" : "runner-test");
+    str_copy(c->owner.name, sizeof(c->owner.name),
+             str_equal(argv[4], "0") ? "root" : "runner-test");
     c->owner.uid = (uint32_t)strtoul(argv[4], NULL, 10);
     c->owner.gid = (uint32_t)strtoul(argv[5], NULL, 10);
     str_copy(c->owner.home, sizeof(c->owner.home), argv[6]);

@@ -149,7 +149,6 @@ def on_a_tty():
     with Rig("#!/bin/sh\nprintf 'a\\r\\n\\003\\004b'\n") as r:
         master, slave = pty.openpty()
         r.start_host()
-        r.port.orders.put("guest")
         name = os.ttyname(slave)
         r.start_guest(port=name)
         side = runner.socket.socket(runner.socket.AF_UNIX)

@@ -23,20 +23,38 @@
 #define ARGS_MAX 4096
 #define ENVIRONMENT_MAX 4096
 
-const char *const runner_type_names[] = {
-    "greet", "hello", "welcome", "ready", "part",   "run",  "signal", "message", "shutdown",
-    "time",  "ping",  "pong",    "stage", "output", "exit", "ack",    NULL};
+const char *const runner_type_names[] = {"greet",  "hello",   "welcome",  "ready", "part", "run",
+                                         "signal", "message", "shutdown", "time",  "ping", "pong",
+                                         "stage",  "output",  "exit",     "ack",   NULL};
 const char *const runner_stream_names[] = {"out", "err", NULL};
 
 #define AT(T, m) offsetof(struct T, m), sizeof(((struct T *)0)->m)
 #define MSG(m) AT(runner_message, m)
 #define MUST (FIELD_SUBMIT | FIELD_REQUIRED)
-#define U64(name, m) {name, FIELD_U64, MSG(m), MUST, 0, INT64_MAX, NULL, ""}
-#define U32(name, m, min, max) {name, FIELD_U32, MSG(m), MUST, min, max, NULL, ""}
-#define FIXED(name, m) {name, FIELD_FIXED, MSG(m), MUST, 0, 0, NULL, ""}
-#define BOOL(name, m) {name, FIELD_BOOL, MSG(m), MUST, 0, 0, NULL, ""}
-#define USEC(name, m) {name, FIELD_I64, MSG(m), MUST, 0, INT64_MAX, NULL, ""}
-#define END {.type = FIELD_END}
+#define U64(name, m)                                                                               \
+    {                                                                                              \
+        name, FIELD_U64, MSG(m), MUST, 0, INT64_MAX, NULL, ""                                      \
+    }
+#define U32(name, m, min, max)                                                                     \
+    {                                                                                              \
+        name, FIELD_U32, MSG(m), MUST, min, max, NULL, ""                                          \
+    }
+#define FIXED(name, m)                                                                             \
+    {                                                                                              \
+        name, FIELD_FIXED, MSG(m), MUST, 0, 0, NULL, ""                                            \
+    }
+#define BOOL(name, m)                                                                              \
+    {                                                                                              \
+        name, FIELD_BOOL, MSG(m), MUST, 0, 0, NULL, ""                                             \
+    }
+#define USEC(name, m)                                                                              \
+    {                                                                                              \
+        name, FIELD_I64, MSG(m), MUST, 0, INT64_MAX, NULL, ""                                      \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        .type = FIELD_END                                                                          \
+    }
 
 static const struct field greet_fields[] = {END};
 static const struct field hello_fields[] = {
@@ -102,7 +120,10 @@ static const struct field exit_message_fields[] = {
     END,
 };
 static const struct field ack_fields[] = {
-    U64("seq", seq), U64("out", offsets[RUNNER_OUT]), U64("err", offsets[RUNNER_ERR]), END,
+    U64("seq", seq),
+    U64("out", offsets[RUNNER_OUT]),
+    U64("err", offsets[RUNNER_ERR]),
+    END,
 };
 
 #define OWNER(m) AT(runner_owner, m)

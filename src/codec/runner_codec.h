@@ -20,8 +20,8 @@
 #define RUNNER_PORT_NAME "org.osvdi.job.0"
 #define RUNNER_PROTOCOL_MIN 1
 #define RUNNER_PROTOCOL_MAX 1
-#define RUNNER_DATA_MAX (64u << 10)   /* bytes in one output or part */
-#define RUNNER_WINDOW (64u << 10)     /* output of a stream that waits for its ack, at most */
+#define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
+#define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
 #define RUNNER_GROUPS_MAX 64
 #define RUNNER_ENV_MAX 64 /* variables of ours in a welcome */
@@ -69,8 +69,8 @@ struct runner_owner {
 };
 
 struct runner_message {
-    uint32_t type; /* enum runner_type */
-    uint64_t seq;  /* numbered messages; ack: the last that is safe */
+    uint32_t type;    /* enum runner_type */
+    uint64_t seq;     /* numbered messages; ack: the last that is safe */
     uint64_t session; /* hello: counts up; welcome, greet: the hello it answers, 0 */
     /* hello and welcome */
     uint32_t protocol_min, protocol_max, protocol;
@@ -79,18 +79,18 @@ struct runner_message {
     uint64_t first;
     struct runner_id id;
     struct runner_owner owner;
-    char **env;                        /* "VDI_NAME=value", NULL-terminated; owned */
+    char **env;                         /* "VDI_NAME=value", NULL-terminated; owned */
     uint64_t offsets[RUNNER_N_STREAMS]; /* welcome, ack: taken so far; exit: how much there was */
-    bool started;                      /* ready: this run; exit: it could be started at all */
-    bool merge;                        /* run: stderr goes where stdout goes */
-    uint64_t offset, total;            /* part: of the payload; output: of the stream; run: total */
-    uint8_t *data;                     /* part, output; owned */
+    bool started;                       /* ready: this run; exit: it could be started at all */
+    bool merge;                         /* run: stderr goes where stdout goes */
+    uint64_t offset, total; /* part: of the payload; output: of the stream; run: total */
+    uint8_t *data;          /* part, output; owned */
     size_t data_len;
-    char *work_dir, *text;             /* run; message: owned, NULL: "" */
+    char *work_dir, *text; /* run; message: owned, NULL: "" */
     uint32_t signal, stream;
-    char name[32];                     /* stage */
-    char detail[256];                  /* stage, exit */
-    int64_t usec;                      /* stage, time: Unix time */
+    char name[32];    /* stage */
+    char detail[256]; /* stage, exit */
+    int64_t usec;     /* stage, time: Unix time */
     int32_t exit_code, exit_signal;
 };
 
@@ -128,9 +128,10 @@ bool runner_id_equal(const struct runner_id *a, const struct runner_id *b);
 struct runner_started {
     struct runner_id id;
     char boot_id[40];
-    bool ended;          /* and the host has its exit status */
-    int32_t pid;         /* leader of the process group; 0: not forked yet */
-    uint64_t start_ticks; /* field 22 of its /proc/PID/stat: the same process, not the same number */
+    bool ended;  /* and the host has its exit status */
+    int32_t pid; /* leader of the process group; 0: not forked yet */
+    uint64_t
+        start_ticks; /* field 22 of its /proc/PID/stat: the same process, not the same number */
 };
 void runner_started_write(const struct runner_started *s, struct buf *out);
 int runner_started_read(const char *json, size_t len, struct runner_started *ret,

@@ -67,6 +67,16 @@ static void skip_rest_of_mark(struct runner_reader *r)
         r->after_mark = false;
 }
 
+/* In place of a length: the beginning of a mark, and no more yet. */
+static bool may_be_mark(const unsigned char *p, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && p[n] == MARK_BYTE)
+        n++;
+    return n > 0 && n == len && n < MARK_MIN;
+}
+
 /* Of an aligned reader. */
 static enum runner_next next_frame(struct runner_reader *r, const char **ret_json, size_t *ret_len)
 {
@@ -76,6 +86,8 @@ static enum runner_next next_frame(struct runner_reader *r, const char **ret_jso
     skip_rest_of_mark(r);
     p = (const unsigned char *)r->in.data + r->used;
     have = r->in.len - r->used;
+    if (may_be_mark(p, have))
+        return RUNNER_NEXT_NONE;
     if (have > 0 && p[0] != 0)
         return lose(r);
     if (have < HEADER_LEN)

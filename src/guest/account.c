@@ -91,8 +91,8 @@ static int check_passwd(const struct buf *passwd, const struct runner_owner *own
     snprintf(uid, sizeof(uid), "%u", owner->uid);
     const char *by_name = find_line(passwd, 0, owner->name), *by_uid = find_line(passwd, 2, uid);
     if (by_name && !line_has(by_name, 2, uid)) {
-        error_set(err, EEXIST, "owner.name", "the guest has an account '%s' with another uid than %s",
-                  owner->name, uid);
+        error_set(err, EEXIST, "owner.name",
+                  "the guest has an account '%s' with another uid than %s", owner->name, uid);
         error_hint(err, NULL, "take the account out of the image");
         return -EEXIST;
     }

@@ -56,7 +56,7 @@ struct guest {
         bool exit_due;           /* to be pushed when all output is */
     } script;
     struct capture captures[RUNNER_N_STREAMS];
-    uint64_t exit_seq; /* of the exit message; 0: none was sent by this process */
+    uint64_t exit_seq;       /* of the exit message; 0: none was sent by this process */
     void (*idle)(void *arg); /* the script has ended, while the runner waits for that to stop */
     void *idle_arg;
 };

@@ -107,8 +107,7 @@ void keep_drop_all(const char *dir)
     drop(dir, STARTED);
 }
 
-int keep_script(const char *dir, const struct runner_owner *owner, const char *text,
-                char *ret_path)
+int keep_script(const char *dir, const struct runner_owner *owner, const char *text, char *ret_path)
 {
     path_of(dir, SCRIPT, ret_path);
     drop(dir, SCRIPT);
@@ -117,8 +116,8 @@ int keep_script(const char *dir, const struct runner_owner *owner, const char *t
     if (fd < 0)
         return -errno;
     int r = file_write_all(fd, text, strlen(text));
-    if (r == 0 && ((geteuid() == 0 && fchown(fd, owner->uid, owner->gid) < 0) ||
-                   fchmod(fd, 0500) < 0))
+    if (r == 0 &&
+        ((geteuid() == 0 && fchown(fd, owner->uid, owner->gid) < 0) || fchmod(fd, 0500) < 0))
         r = -errno;
     return r;
 }

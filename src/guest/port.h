@@ -13,7 +13,7 @@
 struct port;
 
 struct port_handler {
-    void (*up)(void *arg); /* somebody is there, perhaps anew */
+    void (*up)(void *arg);                                 /* somebody is there, perhaps anew */
     void (*data)(void *arg, const void *data, size_t len); /* at most 64 KiB */
     bool (*fill)(void *arg, struct buf *out); /* appends one frame; false: nothing to say */
 };

@@ -20,3 +20,18 @@ vdi_runner_SOURCES = src/guest/runner.c
 vdi_runner_LDFLAGS = $(AM_LDFLAGS) $(RUNNER_LDFLAGS)
 vdi_runner_LDADD = src/guest/libguest.a src/codec/libcodec.a src/loop/libloop.a $(BASE_LIBS) \
     $(JANSSON_LIBS) $(RUNNER_EVENT_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_account
+tests_unit_guest_test_account_SOURCES = tests/unit/guest/test_account.c
+tests_unit_guest_test_account_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_account_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_capture
+tests_unit_guest_test_capture_SOURCES = tests/unit/guest/test_capture.c
+tests_unit_guest_test_capture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_capture_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
+
+if HAVE_PYTHON3
+TESTS += tests/t2100-runner.t tests/t5100-runner-chaos.t
+endif
+EXTRA_DIST += tests/t2100-runner.t tests/t5100-runner-chaos.t tests/lib/runner.py

@@ -15,12 +15,21 @@
 #include "base/error.h"
 #include "base/str.h"
 
-enum step { STEP_SESSION, STEP_FILES, STEP_GROUPS, STEP_GID, STEP_UID, STEP_CHECK, STEP_DIR, STEP_EXEC };
+enum step {
+    STEP_SESSION,
+    STEP_FILES,
+    STEP_GROUPS,
+    STEP_GID,
+    STEP_UID,
+    STEP_CHECK,
+    STEP_DIR,
+    STEP_EXEC
+};
 
-static const char *const step_names[] = {
-    "a session of its own", "its stdin, stdout and stderr", "the owner's groups",
-    "the owner's gid",      "the owner's uid",              "giving up all rights of root",
-    "its working directory", "the script itself"};
+static const char *const step_names[] = {"a session of its own",  "its stdin, stdout and stderr",
+                                         "the owner's groups",    "the owner's gid",
+                                         "the owner's uid",       "giving up all rights of root",
+                                         "its working directory", "the script itself"};
 
 struct failure {
     int32_t step, error;

@@ -14,17 +14,17 @@
 
 struct script_order {
     const struct runner_owner *owner;
-    const char *path;      /* of the script */
-    char *const *args;     /* behind argv[0]; may be NULL */
-    char *const *env;      /* whole */
-    const char *work_dir;  /* "": the home, or / if it is not there */
-    bool merge;            /* stderr into stdout's pipe */
+    const char *path;     /* of the script */
+    char *const *args;    /* behind argv[0]; may be NULL */
+    char *const *env;     /* whole */
+    const char *work_dir; /* "": the home, or / if it is not there */
+    bool merge;           /* stderr into stdout's pipe */
     bool allow_root;
 };
 
 struct script_process {
-    pid_t pid;            /* leader of its session and process group */
-    int status_fd;        /* ends without a byte when exec worked, else script_failure() */
+    pid_t pid;                 /* leader of its session and process group */
+    int status_fd;             /* ends without a byte when exec worked, else script_failure() */
     int out[RUNNER_N_STREAMS]; /* ends to read; [RUNNER_ERR] is -1 when merged */
 };
 

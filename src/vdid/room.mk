@@ -12,3 +12,8 @@ RUNNER_HOST_LIBS = src/vdid/librunner.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) 
 check_PROGRAMS += tests/runner_host
 tests_runner_host_SOURCES = tests/runner_host.c
 tests_runner_host_LDADD = $(RUNNER_HOST_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_runner_spool
+tests_unit_vdid_test_runner_spool_SOURCES = tests/unit/vdid/test_runner_spool.c
+tests_unit_vdid_test_runner_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_runner_spool_LDADD = $(RUNNER_HOST_LIBS) $(CMOCKA_LIBS)

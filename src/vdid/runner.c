@@ -190,7 +190,8 @@ static void on_greet(void *arg)
 
 static void end_session(struct runner *r, const char *why)
 {
-    log_warning("guest of instance %" PRIu64 ": the session is begun anew: %s", r->id.instance, why);
+    log_warning("guest of instance %" PRIu64 ": the session is begun anew: %s", r->id.instance,
+                why);
     r->in_session = false;
     source_rearm(r->greets, GREET_USEC);
 }
@@ -339,9 +340,9 @@ static int take_hello(struct runner *r, const struct runner_message *m)
     char why[160];
 
     if (common < m->protocol_min || common < RUNNER_PROTOCOL_MIN) {
-        snprintf(why, sizeof(why), "the guest runner %s speaks protocol %u to %u, this vdid %u to %u",
-                 m->version, m->protocol_min, m->protocol_max, RUNNER_PROTOCOL_MIN,
-                 RUNNER_PROTOCOL_MAX);
+        snprintf(why, sizeof(why),
+                 "the guest runner %s speaks protocol %u to %u, this vdid %u to %u", m->version,
+                 m->protocol_min, m->protocol_max, RUNNER_PROTOCOL_MIN, RUNNER_PROTOCOL_MAX);
         problem(r, why);
         r->in_session = false;
         return 0;
@@ -419,17 +420,14 @@ static int take_exit(struct runner *r, const struct runner_message *m)
     }
     if (r->exit_work)
         return 0;
-    r->exit = (struct runner_exit){.id = r->id,
-                                   .started = m->started,
-                                   .code = m->exit_code,
-                                   .signal = m->exit_signal};
+    r->exit = (struct runner_exit){
+        .id = r->id, .started = m->started, .code = m->exit_code, .signal = m->exit_signal};
     str_copy(r->exit.detail, sizeof(r->exit.detail), m->detail);
     for (int i = 0; i < RUNNER_N_STREAMS; i++) {
         r->exit.offsets[i] = m->offsets[i];
         if (m->offsets[i] != r->spools[i].offset)
             log_warning("instance %" PRIu64 ": %" PRIu64 " bytes of %s, and %" PRIu64 " came",
-                        r->id.instance, m->offsets[i], runner_stream_names[i],
-                        r->spools[i].offset);
+                        r->id.instance, m->offsets[i], runner_stream_names[i], r->spools[i].offset);
     }
     return keep_exit(r);
 }
@@ -440,7 +438,8 @@ static void exit_is_kept(struct runner *r, int result)
     char why[160];
 
     if (result < 0) {
-        snprintf(why, sizeof(why), "the exit status can't be written to disk: %s", strerror(-result));
+        snprintf(why, sizeof(why), "the exit status can't be written to disk: %s",
+                 strerror(-result));
         problem(r, why);
         end_session(r, why);
         return;
@@ -718,7 +717,8 @@ static int copy_config(struct runner *r, const struct runner_config *config, str
         return error_set(err, ENAMETOOLONG, "", "the path of a socket or folder is too long: %s",
                          config->socket);
     if (config->payload && (!*config->payload || strlen(config->payload) > RUNNER_PAYLOAD_MAX))
-        return error_set(err, EMSGSIZE, "payload", "script, arguments and environment have %zu bytes",
+        return error_set(err, EMSGSIZE, "payload",
+                         "script, arguments and environment have %zu bytes",
                          strlen(config->payload));
     r->id = config->id;
     r->owner = config->owner;

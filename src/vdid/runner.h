@@ -18,14 +18,14 @@
 
 struct runner;
 
-struct runner_config { /* copied */
-    const char *socket; /* unix socket of the port's chardev, made by QEMU (mode bind) */
-    const char *dir;    /* of this instance and generation; must exist */
+struct runner_config {   /* copied */
+    const char *socket;  /* unix socket of the port's chardev, made by QEMU (mode bind) */
+    const char *dir;     /* of this instance and generation; must exist */
     uint64_t output_max; /* bytes of each stream; the same for the same dir */
     struct runner_id id; /* the nonce must be the same after a restart of vdid */
     struct runner_owner owner;
-    char *const *env;    /* "VDI_JOB_ID=5", ...; NULL-terminated */
-    const char *payload; /* JSON of script, args, environment; NULL: there is no script */
+    char *const *env;     /* "VDI_JOB_ID=5", ...; NULL-terminated */
+    const char *payload;  /* JSON of script, args, environment; NULL: there is no script */
     const char *work_dir; /* "": the owner's home */
     bool merge;           /* stderr into "output" */
 };

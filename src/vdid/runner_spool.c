@@ -29,7 +29,8 @@ static int write_at(int fd, const char *data, size_t len, uint64_t offset)
 static int put_cut(struct runner_spool *s)
 {
     char text[80];
-    int len = snprintf(text, sizeof(text), "\n[output truncated after %" PRIu64 " bytes]\n", s->max);
+    int len =
+        snprintf(text, sizeof(text), "\n[output truncated after %" PRIu64 " bytes]\n", s->max);
     int r = write_at(s->fd, text, (size_t)len, s->max);
 
     s->is_cut = r == 0;
@@ -39,7 +40,8 @@ static int put_cut(struct runner_spool *s)
 int runner_spool_open(struct runner_spool *s, const char *path, uint64_t max)
 {
     struct stat st;
-    _cleanup_(closep) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    _cleanup_(closep) int fd =
+        open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
