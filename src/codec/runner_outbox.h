@@ -4,7 +4,8 @@
  *
  * As on the node link: a sender numbers from 1 under a name that lives as long as its process,
  * keeps each message until it is acknowledged, and on a new session says the name and the first
- * number it still has and sends again from there. The receiver hands on the next and drops what it has seen.
+ * number it still has, and sends again from there. The receiver hands on the next one and drops
+ * what it has seen.
  */
 #ifndef CODEC_RUNNER_OUTBOX_H
 #define CODEC_RUNNER_OUTBOX_H
@@ -42,7 +43,8 @@ struct runner_inbox {
 
 /* From the hello or the welcome. -EPROTO: messages of a sender we know are lost. */
 int runner_inbox_open(struct runner_inbox *in, const char *sender, uint64_t first);
-/* 1: hand it on, and count it (last++) once that is done; 0: seen before; -EPROTO: one is missing. */
+/* 1: hand it on, and count it (last++) once that is done; 0: seen before; -EPROTO: one is
+ * missing before it. */
 int runner_inbox_accept(const struct runner_inbox *in, uint64_t seq);
 
 #endif

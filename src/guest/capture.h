@@ -32,7 +32,8 @@ void capture_end(struct capture *c);
 bool capture_is_open(const struct capture *c);
 /* The next unsent bytes, or false. */
 bool capture_take(struct capture *c, struct runner_message *m);
-/* Before a session: the host has so much. What it lacks is sent again. -EPROTO: more than there is. */
+/* Before a session: the host has so much, what it lacks is sent again. -EPROTO: more than there
+ * is. */
 int capture_resume(struct capture *c, uint64_t offset);
 /* -EPROTO: more than was sent. */
 int capture_ack(struct capture *c, uint64_t offset);

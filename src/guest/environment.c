@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* environment.c - what a script finds in its environment: the user's variables, filtered, and ours. */
+/* environment.c - a script's environment: the user's variables, filtered, and ours. */
 #include "guest/environment.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* environment.h - what a script finds in its environment: the user's variables, filtered, and ours. */
+/* environment.h - a script's environment: the user's variables, filtered, and ours. */
 #ifndef GUEST_ENVIRONMENT_H
 #define GUEST_ENVIRONMENT_H
 
