@@ -37,6 +37,8 @@ def plain():
         vdi.wait_for("exit.json to go", lambda: not os.path.exists(r.state + "/exit.json"))
         vdi.ok(not os.path.exists(r.state + "/script"), "the guest forgets what is acknowledged")
         vdi.is_(r.exit_file()["code"], 3, "the exit status is on the node's disk")
+        r.tell("quit")
+        vdi.is_(r.host.wait(), 0, "the host's half ends cleanly")
 
 
 def streams():

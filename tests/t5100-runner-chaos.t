@@ -92,6 +92,25 @@ def guest_kills():
     vdi.ok(True, f"kills of the runner: {lost} scripts lost and said so, {whole} whole")
 
 
+def leftovers():
+    """What a killed runner's script had started is ended by the next runner."""
+    with Rig("#!/bin/sh\nsleep 1000 &\necho $!\nwait\n").start() as r:
+        vdi.wait_for("the script", lambda: r.output().endswith(b"\n"))
+        pid = int(r.output())
+        r.kill_guest()
+        r.start_guest()
+        r.wait_exit()
+
+        def gone():
+            try:
+                with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+                    return f.read().split(")")[1].split()[0] == "Z"
+            except OSError:
+                return True
+        vdi.wait_for("the background process to go", gone)
+        vdi.ok(True, "kills of the runner: nothing of the script lives on")
+
+
 def end_survives():
     """The script ends while the host is away; the guest is killed; the status is still told."""
     with Rig("#!/bin/sh\necho out\nexit 4\n") as r:
@@ -216,7 +235,7 @@ def hostile(side):
 
 
 vdi.diag(f"VDI_SEED={SEED}")
-for test in (cuts, host_kills, guest_kills, end_survives, other_job, flood, back_pressure, cap):
+for test in (cuts, host_kills, guest_kills, leftovers, end_survives, other_job, flood, back_pressure, cap):
     vdi.diag(test.__name__, round(time.monotonic(), 1))
     test()
 hostile("guest")

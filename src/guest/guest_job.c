@@ -245,9 +245,11 @@ void guest_job_signal(struct guest *g, int signo)
 static void end_leftover(struct guest *g)
 {
     const struct runner_started *s = &g->started;
+    uint64_t ticks = s->pid > 0 ? script_start_ticks(s->pid) : 0;
 
-    if (s->pid > 0 && str_equal(s->boot_id, g->boot_id) &&
-        script_start_ticks(s->pid) == s->start_ticks)
+    /* Another start time: the number is somebody else's. No process: the leader died with its
+     * runner, and the number can't be given out again while its group has members. */
+    if (s->pid > 0 && str_equal(s->boot_id, g->boot_id) && (ticks == 0 || ticks == s->start_ticks))
         kill(-s->pid, SIGKILL);
 }
 

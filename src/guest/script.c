@@ -35,6 +35,10 @@ struct failure {
     int32_t step, error;
 };
 
+struct pipes {
+    int out[2], err[2], status[2];
+};
+
 static bool become_owner(const struct script_order *order, enum step *ret_step)
 {
     const struct runner_owner *owner = order->owner;
@@ -98,9 +102,18 @@ static bool set_files(int out, int err)
     return true;
 }
 
-static _Noreturn void child_main(const struct script_order *order, char *const *argv, int out,
-                                 int err, int status)
+/* Without its runner nobody would hear of a script's end, so it has none. */
+static void die_with(pid_t runner)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != runner)
+        _exit(127);
+}
+
+static _Noreturn void child_main(const struct script_order *order, char *const *argv,
+                                 const struct pipes *p, pid_t runner)
+{
+    int out = p->out[1], err = order->merge ? out : p->err[1], status = p->status[1];
     enum step step = STEP_SESSION;
     bool ok = setsid() >= 0;
 
@@ -114,7 +127,7 @@ static _Noreturn void child_main(const struct script_order *order, char *const *
     if (ok)
         ok = become_owner(order, &step);
     if (ok) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* without the runner nobody would hear of its end */
+        die_with(runner);
         step = STEP_DIR;
         ok = enter_dir(order);
     }
@@ -161,10 +174,6 @@ static char **make_argv(const struct script_order *order)
     return argv;
 }
 
-struct pipes {
-    int out[2], err[2], status[2];
-};
-
 static void close_pipes(struct pipes *p)
 {
     int *fds[] = {p->out, p->err, p->status};
@@ -195,11 +204,11 @@ int script_start(const struct script_order *order, struct script_process *ret,
     r = argv ? open_pipes(&p, order->merge) : -ENOMEM;
     if (r < 0)
         return error_set(err, r, "script", "no pipes for the script: %s", strerror(-r));
-    pid_t pid = fork();
+    pid_t runner = getpid(), pid = fork();
     if (pid < 0)
         return error_set(err, errno, "script", "no process for the script: %s", strerror(errno));
     if (pid == 0)
-        child_main(order, argv, p.out[1], order->merge ? p.out[1] : p.err[1], p.status[1]);
+        child_main(order, argv, &p, runner);
     *ret = (struct script_process){.pid = pid,
                                    .status_fd = TAKE_FD(p.status[0]),
                                    .out = {TAKE_FD(p.out[0]), TAKE_FD(p.err[0])}};

@@ -22,6 +22,9 @@ import vdi
 
 ROOT = os.geteuid() == 0
 UID, GID = (64123, 64123) if ROOT else (os.getuid(), os.getgid())
+# Memory that was freed and is kept to be watched is not what a test of memory is about.
+ENVIRONMENT = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") +
+                   ":quarantine_size_mb=4")
 PIECES = (1, 3, 100, 4096, 65536, 65536, 65536)
 
 
@@ -154,6 +157,8 @@ class Rig:
         if self.port:
             self.port.stop()
         self.guest_log.close()
+        if "Sanitizer" in self.log() or "runtime error" in self.log():
+            vdi.ok(False, "a sanitizer has a complaint", self.log())
         if exc[0]:
             vdi.diag(self.log())
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -166,7 +171,8 @@ class Rig:
         self.guest = subprocess.Popen(
             [os.path.join(vdi.BUILD, "vdi-runner"), "--port", port or self.port.paths["guest"],
              "--state-dir", self.state] + self.guest_args,
-            stdin=subprocess.DEVNULL, stdout=self.guest_log, stderr=self.guest_log)
+            stdin=subprocess.DEVNULL, stdout=self.guest_log, stderr=self.guest_log,
+            env=ENVIRONMENT)
 
     def start_host(self, socket_path=None):
         argv = [os.path.join(vdi.BUILD, "tests", "runner_host"),
@@ -174,7 +180,7 @@ class Rig:
                 str(self.owner[0]), str(self.owner[1]), self.home, self.work_dir, self.payload,
                 self.nonce] + (["merge"] if self.merge else [])
         self.host = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=self.guest_log, text=True)
+                                     stderr=self.guest_log, text=True, env=ENVIRONMENT)
         threading.Thread(target=self._collect, args=(self.host,), daemon=True).start()
 
     def start(self):
