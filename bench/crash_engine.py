@@ -18,7 +18,7 @@ class Client:
     def __init__(self, engine, script):
         self.engine, self.script = engine, script
         self.sock = None
-        self.asked = None
+        self.asked = None  # the request that is under way
         self.reply = b""
 
     def step(self, value=None):
@@ -68,7 +68,9 @@ class Client:
 
     def broken(self):
         self.drop()
-        self.engine.later(RETRY_SEC, lambda: self.step(None))
+        if self.asked:
+            self.asked = None
+            self.engine.later(RETRY_SEC, self.step)
 
     def drop(self):
         if self.sock:
@@ -99,6 +101,7 @@ class Client:
         if closes:
             self.drop()
         self.engine.answers += 1
+        self.asked = None
         self.step((int(head[9:12]), json.loads(body) if body else None))
 
 

@@ -16,3 +16,17 @@ bench_store_LDADD = -ldl
 
 noinst_PROGRAMS += bench/acks
 bench_acks_SOURCES = bench/acks.c
+
+# Heartbeats of thousands of node links.
+noinst_PROGRAMS += bench/links
+bench_links_SOURCES = bench/links.c
+bench_links_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+bench_links_LDADD = $(LINK_LIBS) $(CODEC_LIBS) $(BASE_LIBS)
+noinst_PROGRAMS += bench/snapshot
+bench_snapshot_SOURCES = bench/snapshot.c
+bench_snapshot_LDADD = $(VDICTLD_LIBS) -ldl
+# Programs that measure a controller of the build tree; README.md says which and how.
+bench_scripts = bench/crash bench/acks.py bench/scale
+EXTRA_DIST += $(bench_scripts) bench/README.md bench/RESULTS.md bench/crash_engine.py bench/crash_ledger.py bench/lab.py
+TESTS += tests/t5001-crash.t
+EXTRA_DIST += tests/t5001-crash.t

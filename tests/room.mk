@@ -15,7 +15,8 @@ LINT_TESTS = \
 HARNESS_TESTS = \
     tests/t0000-harness.t \
     tests/t0001-run-tests.t \
-    tests/t1000-readme.t
+    tests/t1000-readme.t \
+    tests/t1020-new-user.t
 
 EXTRA_DIST += $(LINT_TESTS) tests/lint/lint.py \
     tests/lib/packages.sh tests/lib/tap.sh tests/lib/vdi.sh \

@@ -86,9 +86,11 @@ struct vdi_host_api {
     /* Runs `work` on a worker thread, then `done` on the loop. */
     int (*worker)(struct vdi_host *host, void (*work)(void *arg), void (*done)(void *arg),
                   void *arg);
-    /* Sends one order (a JSON document) to a node; the answer completes `op`. */
-    int (*node_send)(struct vdi_host *host, const char *node, const char *order_json,
-                     struct vdi_op *op);
+    /* Sends an order about an instance to its node; the node's answer completes `op`. verb:
+     * "start", "stop", "poll", "suspend", "resume", "reboot", "signal", "bind", "message",
+     * "connection". body_json is an object. -ENOTCONN: the node is not connected. */
+    int (*node_send)(struct vdi_host *host, const char *node, const char *verb,
+                     struct vdi_instance_id id, const char *body_json, struct vdi_op *op);
     /* Ends an operation: result 0 or negative errno; json (may be NULL) is copied. */
     void (*complete)(struct vdi_op *op, int result, const char *json, const struct vdi_error *err);
     /* Tells of something nobody asked for: a guest ended, became ready, failed. */
@@ -143,6 +145,8 @@ struct vdi_store_batch {
 struct vdi_store_damage {
     const char *place;  /* "event 4711", "page 12 of vdi.db" */
     const char *reason; /* "checksum differs" */
+    /* Events that can't be read here, both included; 0: it is not about events. */
+    uint64_t first_seq, last_seq;
 };
 
 struct vdi_store_loader {
@@ -159,6 +163,8 @@ struct vdi_store_summary {
     uint64_t last_seq;     /* highest seq ever seen, readable or not */
     uint64_t id_reserve;
     bool damaged;
+    /* Events may be missing: not all of the log behind the snapshot used could be read. */
+    bool lost;
 };
 
 struct vdi_store_query {
@@ -173,8 +179,10 @@ struct vdi_store_query {
 };
 
 /*
- * All store ops run on one worker thread of vdictld, never two at a time,
- * and may block. `dsn` is what follows "sqlite:" or "pgsql:" in `store =`.
+ * All store ops run on worker threads of vdictld and may block. snapshot_write
+ * may run at the same time as append, lease and the queries (never two
+ * snapshots); all others run never two at a time. `dsn` is what follows
+ * "sqlite:" or "pgsql:" in `store =`.
  */
 struct vdi_store_ops {
     /* [required] Opens or creates. A store of a newer schema: -EPROTO, untouched,
@@ -194,7 +202,8 @@ struct vdi_store_ops {
      * -EROFS, -EIO: nothing of it is kept, the next append may succeed. */
     int (*append)(void *store, const struct vdi_store_batch *batch, struct vdi_error *err);
     /* [required] Writes a snapshot that stands for all events up to seq. `next` returns 1
-     * and a row, 0 at the end. The former snapshot stays usable until this one is durable. */
+     * and a row, 0 at the end; it is called on this thread. The former snapshot stays
+     * usable until this one is durable. */
     int (*snapshot_write)(void *store, uint64_t epoch, uint64_t seq,
                           int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
                           struct vdi_error *err);

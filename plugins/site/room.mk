@@ -20,3 +20,10 @@ tests_unit_plugins_test_site_fake_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_plugins_test_site_fake_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_plugins_test_site_fake_LDADD = \
     $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+
+PLUGINS += site/libvirt
+siteplugin_LTLIBRARIES += plugins/site/libvirt/libvirt.la
+plugins_site_libvirt_libvirt_la_SOURCES = plugins/site/libvirt/libvirt.c
+plugins_site_libvirt_libvirt_la_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+plugins_site_libvirt_libvirt_la_LDFLAGS = $(PLUGIN_LDFLAGS)
+plugins_site_libvirt_libvirt_la_LIBADD = $(JANSSON_LIBS)

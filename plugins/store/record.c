@@ -3,25 +3,41 @@
 #include "plugins/store/record.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 
+/* Table k is what a byte does to the sum when k bytes follow it: eight bytes at a step. */
+static uint32_t crc_table[8][256];
+
+static void crc_make(void)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t c = i;
+        for (int k = 0; k < 8; k++)
+            c = c & 1 ? (c >> 1) ^ 0x82f63b78u : c >> 1;
+        crc_table[0][i] = c;
+    }
+    for (int k = 1; k < 8; k++)
+        for (uint32_t i = 0; i < 256; i++)
+            crc_table[k][i] = crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 0xff];
+}
+
 uint32_t store_crc(uint32_t crc, const void *data, size_t len)
 {
-    static uint32_t table[256];
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     const unsigned char *p = data;
 
-    if (!table[255]) {
-        for (uint32_t i = 0; i < 256; i++) {
-            uint32_t c = i;
-            for (int k = 0; k < 8; k++)
-                c = c & 1 ? (c >> 1) ^ 0x82f63b78u : c >> 1;
-            table[i] = c;
-        }
-    }
+    pthread_once(&once, crc_make);
     crc = ~crc;
-    for (size_t i = 0; i < len; i++)
-        crc = table[(crc ^ p[i]) & 0xff] ^ (crc >> 8);
+    for (; len >= 8; p += 8, len -= 8) {
+        uint32_t lo = store_get32(p) ^ crc, hi = store_get32(p + 4);
+        crc = crc_table[7][lo & 0xff] ^ crc_table[6][lo >> 8 & 0xff] ^
+              crc_table[5][lo >> 16 & 0xff] ^ crc_table[4][lo >> 24] ^ crc_table[3][hi & 0xff] ^
+              crc_table[2][hi >> 8 & 0xff] ^ crc_table[1][hi >> 16 & 0xff] ^ crc_table[0][hi >> 24];
+    }
+    for (; len > 0; p++, len--)
+        crc = crc_table[0][(crc ^ *p) & 0xff] ^ (crc >> 8);
     return ~crc;
 }
 
@@ -256,17 +272,37 @@ int store_stale(struct vdi_error *err, uint64_t mine, uint64_t current)
                       (unsigned long long)mine, (unsigned long long)current);
 }
 
+static void __attribute__((format(printf, 3, 0)))
+damage(const struct vdi_store_loader *loader, struct vdi_store_damage told, const char *format,
+       va_list ap)
+{
+    char place[256];
+
+    vsnprintf(place, sizeof(place), format, ap);
+    told.place = place;
+    if (loader->damage)
+        loader->damage(loader->arg, &told);
+}
+
 void store_damage(const struct vdi_store_loader *loader, const char *reason, const char *format,
                   ...)
 {
-    char place[256];
     va_list ap;
 
     va_start(ap, format);
-    vsnprintf(place, sizeof(place), format, ap);
+    damage(loader, (struct vdi_store_damage){.reason = reason}, format, ap);
     va_end(ap);
-    if (loader->damage)
-        loader->damage(loader->arg, &(struct vdi_store_damage){.place = place, .reason = reason});
+}
+
+void store_damage_events(const struct vdi_store_loader *loader, uint64_t first, uint64_t last,
+                         const char *reason, const char *format, ...)
+{
+    struct vdi_store_damage told = {.reason = reason, .first_seq = first, .last_seq = last};
+    va_list ap;
+
+    va_start(ap, format);
+    damage(loader, told, format, ap);
+    va_end(ap);
 }
 
 /* Room for one more element of a growing array. */
@@ -315,14 +351,16 @@ int store_sequence_feed(struct store_sequence *q, const struct vdi_store_record 
     if (record->seq != q->next) {
         /* Told before the row, so that the host knows what it goes on after. */
         snprintf(reason, sizeof(reason), "the log goes on with event %llu", seq);
-        store_damage(q->loader, reason, "after event %llu", due - 1);
+        /* One that goes back is no gap, but its seq may be what is damaged. */
+        store_damage_events(q->loader, due, seq > due ? seq - 1 : due, reason, "after event %llu",
+                            due - 1);
         q->damaged = true;
     }
     if (record->seq < q->next)
         return 1;
     int r = q->loader->record(q->loader->arg, record);
     if (r == -EBADMSG) {
-        store_damage(q->loader, "checksum differs", "event %llu", seq);
+        store_damage_events(q->loader, seq, seq, "checksum differs", "event %llu", seq);
         /* Its seq may be what is damaged: believed only where it is the one due. */
         if (record->seq == q->next)
             q->gap_end = q->next++;
@@ -341,10 +379,11 @@ void store_sequence_end(struct store_sequence *q, uint64_t last)
     if (last < q->next)
         return;
     if (last == q->next)
-        store_damage(q->loader, "is missing", "event %llu", (unsigned long long)last);
+        store_damage_events(q->loader, last, last, "is missing", "event %llu",
+                            (unsigned long long)last);
     else
-        store_damage(q->loader, "are missing", "events %llu to %llu", (unsigned long long)q->next,
-                     (unsigned long long)last);
+        store_damage_events(q->loader, q->next, last, "are missing", "events %llu to %llu",
+                            (unsigned long long)q->next, (unsigned long long)last);
     q->damaged = true;
     q->gap_end = last;
     q->next = last + 1;

@@ -62,9 +62,12 @@ int store_too_new(struct vdi_error *err, uint32_t has, uint32_t knows, const cha
 /* What append says when the batch's epoch is not the lease's. */
 int store_stale(struct vdi_error *err, uint64_t mine, uint64_t current);
 
-/* Tells the loader of one damaged place. */
+/* Tells the loader of one damaged place; store_damage_events: where these events can't be read. */
 void store_damage(const struct vdi_store_loader *loader, const char *reason, const char *format,
                   ...) __attribute__((format(printf, 3, 4)));
+void store_damage_events(const struct vdi_store_loader *loader, uint64_t first, uint64_t last,
+                         const char *reason, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /*
  * The order in which events must come: by one, from after a snapshot. Tells gaps,

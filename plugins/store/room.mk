@@ -39,7 +39,7 @@ plugins_store_pgsql_pgsql_la_LIBADD = plugins/store/librecord.la $(PQ_LIBS)
 
 STORE_SUITE = \
     tests/unit/plugins/store_suite.c tests/unit/plugins/store_suite.h \
-    tests/unit/plugins/store_tools.c \
+    tests/unit/plugins/store_beside.c tests/unit/plugins/store_tools.c \
     tests/unit/plugins/files.c tests/unit/plugins/files.h
 STORE_SUITE_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 UNIT_TESTS += tests/unit/plugins/test_store_sqlite
@@ -60,7 +60,7 @@ UNIT_TESTS += tests/unit/plugins/test_store_pgsql
 tests_unit_plugins_test_store_pgsql_SOURCES = \
     tests/unit/plugins/test_store_pgsql.c \
     tests/unit/plugins/store_suite.c tests/unit/plugins/store_suite.h \
-    tests/unit/plugins/store_tools.c
+    tests/unit/plugins/store_beside.c tests/unit/plugins/store_tools.c
 tests_unit_plugins_test_store_pgsql_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
 tests_unit_plugins_test_store_pgsql_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(PQ_CFLAGS)
 tests_unit_plugins_test_store_pgsql_LDADD = \

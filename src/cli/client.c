@@ -259,7 +259,7 @@ enum exit_code client_fail(const char *program, int r, const struct vdi_error *e
 {
     char text[1024];
     struct vdi_error plain = *err;
-    if (strstr(plain.detail, plain.field)) /* the sentence names it */
+    if (*plain.detail) /* a whole sentence: it says what it is about in people's words */
         plain.field[0] = '\0';
     size_t n = strlen(plain.detail);
     if (n && plain.detail[n - 1] == '.') /* the sentence goes on */

@@ -52,6 +52,8 @@ int control_show_list(struct control *, const struct verb *, struct vdi_error *)
 int control_show_document(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
+int control_pki_init(struct control *, const struct verb *, struct vdi_error *);
+int control_node_enroll(struct control *, const struct verb *, struct vdi_error *);
 int control_ping(struct control *, const struct verb *, struct vdi_error *);
 
 /* One KEY=VALUE of `update job` as a member of a PATCH body. */

@@ -3,7 +3,6 @@
 #include "cli/control.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,10 @@
 #include "base/error.h"
 #include "base/hostlist.h"
 #include "base/str.h"
+#include "base/time.h"
+#include "cli/private_file.h"
 #include "codec/config.h"
+#include "wire/pki.h"
 #include "codec/field.h"
 
 static int node_patch(struct control *c, const char *node, const struct buf *body)
@@ -55,21 +57,13 @@ int control_node_state(struct control *c, const struct verb *verb, struct vdi_er
     return code;
 }
 
-/* Only the owner can read it, from the first moment; what was there is replaced whole. */
 static int token_save(const char *path, const char *token, struct vdi_error *err)
 {
-    _cleanup_(freep) char *next = str_printf("%s.XXXXXX", path);
-    _cleanup_(closep) int fd = next ? mkostemp(next, O_CLOEXEC) : -1; /* 0600 */
-    size_t n = strlen(token);
-    if (fd < 0)
-        return error_set(err, errno, "output", "%.200s: %s", path, strerror(errno));
-    if (write(fd, token, n) != (ssize_t)n || write(fd, "\n", 1) != 1 || fsync(fd) < 0 ||
-        rename(next, path) < 0) {
-        int code = errno;
-        unlink(next);
-        return error_set(err, code, "output", "%.200s: %s", path, strerror(code));
-    }
-    return 0;
+    _cleanup_(buf_done) struct buf text = BUF_INIT(0);
+    buf_printf(&text, "%s\n", token);
+    int r = private_file_write(path, true, &text, err);
+    explicit_bzero(text.data, text.len);
+    return r;
 }
 
 static int token_body(const struct control_options *o, struct buf *body, struct vdi_error *err)
@@ -160,8 +154,41 @@ int control_check(struct control *c, const struct verb *verb, struct vdi_error *
         printf("%s: good\n", c->words[0]);
         return 0;
     }
-    if (r == -EINVAL)
-        return EXIT_REFUSED;
+    if (findings.len) /* it is said */
+        return r == -EINVAL ? EXIT_REFUSED : (int)client_exit_code(r);
     error_set(err, -r, "", "%.200s: %s", c->words[0], strerror(-r));
     return r == -ENOENT || r == -EACCES ? r : -EIO;
+}
+
+int control_pki_init(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    int r = pki_init(c->words[0], c->words[1], time_now_usec() / USEC_PER_SEC, err);
+
+    if (r < 0)
+        return r;
+    printf("%s: ca.crt, ca.key, server.crt, server.key\n"
+           "Write pki_dir = \"%s\" into vdi.conf; keep the directory as you keep root's keys.\n",
+           c->words[0], c->words[0]);
+    return 0;
+}
+
+int control_node_enroll(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf target = BUF_INIT(1024), body = BUF_INIT(0);
+    _cleanup_(document_freep) struct document *document = NULL;
+    const struct value *root;
+    int r;
+
+    buf_puts(&target, "/v1/nodes/");
+    client_escape(&target, c->words[0]);
+    buf_puts(&target, "/enroll");
+    r = client_send(c->client, "POST", target.data, &body, &document, err);
+    if (r < 0)
+        return r;
+    root = document_root(document);
+    if (c->options.json)
+        control_print(root, true);
+    else
+        puts(value_get_string(root, "token", ""));
+    return 0;
 }

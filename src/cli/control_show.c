@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/cells.h"
 #include "cli/ids.h"
 
 static void put_plain(const char *text)
@@ -23,8 +24,24 @@ static void put_plain(const char *text)
         putchar(*p < 32 || *p == 127 ? ' ' : *p);
 }
 
-static void print_value(const struct value *value)
+/* Times of the API are UTC; people are told local time. --json prints them as they are. */
+static bool print_time(const char *name, const struct value *value)
 {
+    _cleanup_(buf_done) struct buf local = BUF_INIT(64);
+    size_t n = strlen(name);
+    int64_t usec;
+    if (n < 4 || !str_equal(name + n - 4, "time") || !value_is_string(value) ||
+        time_from_rfc3339(value_string(value, ""), &usec) < 0)
+        return false;
+    cell_usec(&local, usec);
+    put_plain(local.data ? local.data : "");
+    return true;
+}
+
+static void print_value(const char *name, const struct value *value)
+{
+    if (print_time(name, value))
+        return;
     if (value_is_string(value)) {
         put_plain(value_string(value, ""));
         return;
@@ -42,7 +59,7 @@ static void print_members(const struct value *object)
         if (value_is_null(value) || str_equal(value_string(value, "-"), ""))
             continue;
         printf("%s: ", name);
-        print_value(value);
+        print_value(name, value);
         putchar('\n');
     }
 }
@@ -55,7 +72,7 @@ static void print_line(const struct value *object)
         if (value_is_null(value) || str_equal(value_string(value, "-"), ""))
             continue;
         printf("%s%s=", separator, name);
-        print_value(value);
+        print_value(name, value);
         separator = " ";
     }
     putchar('\n');
@@ -70,14 +87,39 @@ void control_print(const struct value *value, bool json)
     } else if (value_is_object(value)) {
         print_members(value);
     } else {
-        print_value(value);
+        print_value("", value);
         putchar('\n');
     }
 }
 
-static int text_take(void *arg, const char *data, size_t len)
+/* A line of /log: its time, and the rest. */
+static void print_stage(char *line)
 {
-    return fwrite(data, 1, len, stdout) == len ? 0 : -EPIPE;
+    size_t n = strcspn(line, " ");
+    char *rest = line + n, time[40];
+    int64_t usec;
+    snprintf(time, sizeof(time), "%.*s", (int)n, line);
+    if (n < sizeof(time) && time_from_rfc3339(time, &usec) == 0) {
+        _cleanup_(buf_done) struct buf local = BUF_INIT(64);
+        cell_usec(&local, usec);
+        put_plain(local.data ? local.data : "");
+        line = rest;
+    }
+    put_plain(line);
+    putchar('\n');
+}
+
+static int show_log(struct control *c, const char *target, struct vdi_error *err)
+{
+    struct client_request request = {.method = "GET", .target = target};
+    _cleanup_(buf_done) struct buf text = BUF_INIT(0);
+    int r = client_do(c->client, &request, &text, err);
+    for (char *line = text.data, *end; r == 0 && line && *line; line = end) {
+        end = line + strcspn(line, "\n");
+        end += *end == '\n' ? (*end = '\0', 1) : 0;
+        print_stage(line);
+    }
+    return r;
 }
 
 /* What is printed for one job: the document, its stages, or its events. */
@@ -86,10 +128,8 @@ static int show_job(struct control *c, uint64_t id, struct vdi_error *err)
     char target[64];
     const char *part = c->options.log ? "/log" : c->options.events ? "/events" : "";
     snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "%s", id, part);
-    if (c->options.log) {
-        struct client_request request = {.method = "GET", .target = target, .on_data = text_take};
-        return client_do(c->client, &request, NULL, err);
-    }
+    if (c->options.log)
+        return show_log(c, target, err);
     _cleanup_(document_freep) struct document *document = NULL;
     int r = client_get(c->client, target, &document, err);
     if (r < 0)

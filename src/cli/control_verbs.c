@@ -42,6 +42,10 @@ const struct verb control_verbs[] = {
      "put nodes back into service"},
     {"node", "down", LONG, "NODES", 1, 1, "reason", control_node_state, false, "down",
      "take nodes out of service at once; needs --reason"},
+    {"node", "enroll", LONG, "NODE", 1, 1, "json", control_node_enroll, false, NULL,
+     "a one-time token, good for an hour, with which a node gets its certificate"},
+    {"pki", "init", LONG, "DIRECTORY CLUSTER", 2, 2, "", control_pki_init, true, NULL,
+     "make the authority that signs the nodes' certificates, and the controller's own"},
     {"instance", "show", LONG, "[INSTANCE]...", 0, -1, "json", control_show_one, false,
      "/v1/instances", "instances (VMs)"},
     {"partition", "show", LONG, "[PARTITION]...", 0, -1, "json", control_show_list, false,
@@ -69,6 +73,13 @@ const struct verb control_verbs[] = {
     {.noun = NULL},
 };
 
+/* "nodes" is "node": who lists things says so. */
+static bool is_noun(const struct verb *v, const char *word)
+{
+    size_t n = strlen(v->noun);
+    return strncmp(v->noun, word, n) == 0 && (!word[n] || str_equal(word + n, "s"));
+}
+
 static bool matches(const struct verb *v, char **words, int n, int *ret_used)
 {
     const char *first = n > 0 ? words[0] : "", *second = n > 1 ? words[1] : "";
@@ -77,8 +88,25 @@ static bool matches(const struct verb *v, char **words, int n, int *ret_used)
         return str_equal(v->name, first);
     }
     *ret_used = 2;
-    return (str_equal(v->noun, first) && str_equal(v->name, second)) ||
-           (str_equal(v->name, first) && str_equal(v->noun, second));
+    return (is_noun(v, first) && str_equal(v->name, second)) ||
+           (str_equal(v->name, first) && is_noun(v, second));
+}
+
+/* A verb without its noun is told the nouns that it has. */
+static void refuse_words(char **words, int n, struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf nouns = BUF_INIT(128);
+    for (const struct verb *v = control_verbs; n > 0 && v->noun; v++)
+        if (str_equal(v->name, words[0]))
+            buf_printf(&nouns, "%s%s", nouns.len ? ", " : "", v->noun);
+    if (n == 0)
+        error_set(err, EINVAL, "", "nothing to do");
+    else if (nouns.len)
+        error_set(err, EINVAL, "", "%.40s what? one of %s", words[0], nouns.data);
+    else
+        error_set(err, EINVAL, "", "'%.40s%s%.40s' is nothing that vdictl does", words[0],
+                  n > 1 ? " " : "", n > 1 ? words[1] : "");
+    error_hint(err, NULL, "vdictl --help lists what it does");
 }
 
 const struct verb *control_find(char **words, int n, int *ret_used, struct vdi_error *err)
@@ -93,12 +121,7 @@ const struct verb *control_find(char **words, int n, int *ret_used, struct vdi_e
     *ret_used = 1;
     if (in_short)
         return in_short;
-    if (n == 0)
-        error_set(err, EINVAL, "", "nothing to do");
-    else
-        error_set(err, EINVAL, "", "'%.40s%s%.40s' is nothing that vdictl does", words[0],
-                  n > 1 ? " " : "", n > 1 ? words[1] : "");
-    error_hint(err, NULL, "vdictl --help lists what it does");
+    refuse_words(words, n, err);
     return NULL;
 }
 

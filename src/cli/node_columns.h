@@ -25,7 +25,7 @@ struct node_group {
 extern const struct column node_columns[];
 
 #define NODE_FORMAT "%9P %5a %10l %6D %6t %N"
-#define NODE_FORMAT_LONG "%9P %5a %10l %6D %8t %4c %8m %14G %f %N"
+#define NODE_FORMAT_LONG "%9P %5a %10l %6D %8t %4c %8m %14G %14f %N"
 #define NODE_FORMAT_NODES "%16N %6D %9P %6t"
 #define NODE_FORMAT_REASONS "%20E %9u %19H %N"
 

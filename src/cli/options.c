@@ -335,6 +335,8 @@ static void help_refused(const struct command *command)
 void options_help(const struct command *command)
 {
     printf("Usage: %s %s\n%s\n\n", command->name, command->usage, command->summary);
+    if (command->help)
+        command->help();
     for (const struct option_row *row = command->rows; row->name; row++)
         if (row->help)
             help_row(row);
@@ -351,28 +353,32 @@ static void completion_options(const struct option_row *rows)
             printf(" --%s%s", row->name, row->arg && !arg_is_optional(row) ? "=" : "");
 }
 
-/* Values that are words known here are offered after `--name=`; files otherwise. */
+/*
+ * Values that are words known here are offered after `--name=`; files otherwise. Needs
+ * nothing but bash: readline breaks "--name=value" into three words.
+ */
 void options_completion(const struct command *command)
 {
     printf("# bash completion of %s; made by %s --print-completion\n", command->name,
            command->name);
-    printf("_%s()\n{\n    local cur prev words cword split\n", command->name);
-    printf("    _init_completion -s || return\n    case \"$prev\" in\n");
+    printf("_%s()\n{\n"
+           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+           "    [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
+           "    [[ $cur == = ]] && cur=\n"
+           "    COMPREPLY=()\n    case \"$prev\" in\n",
+           command->name);
     for (const struct option_row *row = command->rows; row->name; row++)
         if (row->help && row->words)
             printf("    --%s)\n        COMPREPLY=($(compgen -W '%s' -- \"$cur\"))\n"
                    "        return\n        ;;\n",
                    row->name, row->words);
-    printf("    esac\n    $split && { _filedir; return; }\n    case \"$cur\" in\n    -*)\n"
-           "        COMPREPLY=($(compgen -W '");
+    printf("    esac\n    case \"$cur\" in\n    -*)\n        COMPREPLY=($(compgen -W '");
     completion_options(command->rows);
     completion_options(common_rows);
     printf("' -- \"$cur\"))\n        [[ ${COMPREPLY-} == *= ]] && compopt -o nospace\n"
            "        return\n        ;;\n    esac\n");
     if (command->words)
-        printf("    [[ $cword -le 2 ]] && COMPREPLY=($(compgen -W '%s' -- \"$cur\"))\n",
+        printf("    [[ $COMP_CWORD -le 2 ]] && COMPREPLY=($(compgen -W '%s' -- \"$cur\"))\n",
                command->words);
-    else
-        printf("    _filedir\n");
-    printf("} && complete -F _%s %s\n", command->name, command->name);
+    printf("} && complete -o bashdefault -o default -F _%s %s\n", command->name, command->name);
 }

@@ -52,6 +52,7 @@ struct command {
     const struct option_row *rows;
     bool stops_at_word; /* what follows the first word belongs to it */
     const char *words;  /* first words, for completion; NULL: none */
+    void (*help)(void); /* more of --help, before the options; NULL: none */
 };
 
 /* One option as it was given, kept until it is known in which order sources count. */

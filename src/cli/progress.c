@@ -19,12 +19,13 @@ bool progress_is_wanted(void)
 
 void progress_show(struct progress *progress, const char *text)
 {
-    if (!progress_is_wanted() || str_equal(progress->last, text))
+    bool in_place = !progress->lines;
+    if ((in_place && !progress_is_wanted()) || str_equal(progress->last, text))
         return;
     str_copy(progress->last, sizeof(progress->last), text);
-    fprintf(stderr, "\r\033[K%s", progress->last);
+    fprintf(stderr, in_place ? "\r\033[K%s" : "%s\n", progress->last);
     fflush(stderr);
-    progress->shown = true;
+    progress->shown = in_place;
 }
 
 void progress_clear(struct progress *progress)

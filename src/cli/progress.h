@@ -3,7 +3,8 @@
  * progress.h - one line that says how far something is, on a terminal alone.
  *
  * The line is rewritten in place on stderr; where stderr is no terminal
- * nothing is written, so logs stay clean.
+ * nothing is written, so logs stay clean. Somebody who passes them on to a
+ * terminal (vdiconnect --ssh) asks for lines of their own instead.
  */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
@@ -14,6 +15,7 @@
 struct value;
 
 struct progress {
+    bool lines; /* each text is a line, wherever stderr goes */
     bool shown;
     char last[256];
 };

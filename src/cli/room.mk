@@ -4,6 +4,8 @@ noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
     src/cli/cells.c src/cli/cells.h \
     src/cli/client.c src/cli/client.h \
+    src/cli/connect.h src/cli/connect_job.c src/cli/connect_ssh.c \
+    src/cli/connection.c src/cli/connection.h \
     src/cli/event_stream.c src/cli/event_stream.h \
     src/cli/format.c src/cli/format.h \
     src/cli/ids.c src/cli/ids.h \
@@ -11,26 +13,31 @@ src_cli_libcli_a_SOURCES = \
     src/cli/job_list.c src/cli/job_list.h \
     src/cli/node_columns.c src/cli/node_columns.h \
     src/cli/options.c src/cli/options.h \
+    src/cli/private_file.c src/cli/private_file.h \
     src/cli/progress.c src/cli/progress.h \
     src/cli/queue_follow.c src/cli/queue_follow.h \
     src/cli/signal_name.c src/cli/signal_name.h \
     src/cli/submit.h src/cli/submit_body.c src/cli/submit_gpu.c \
     src/cli/submit_options.c src/cli/submit_script.c \
+    src/cli/viewer.c src/cli/viewer.h \
+    src/cli/wait.c src/cli/wait.h \
     src/cli/control.h src/cli/control_admin.c src/cli/control_job.c \
     src/cli/control_show.c src/cli/control_verbs.c
 
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \
     $(JANSSON_LIBS)
-# vdictl check reads vdi.conf.
-CLI_CONTROL_LIBS = $(CLI_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
+# vdictl check reads vdi.conf, pki init makes certificates.
+CLI_CONTROL_LIBS = $(CLI_LIBS) $(CONFUSE_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
 
-bin_PROGRAMS += vdisubmit vdiqueue vdicancel vdiinfo vdictl
+bin_PROGRAMS += vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect
 vdisubmit_SOURCES = src/cli/vdisubmit.c
 vdisubmit_LDADD = $(CLI_LIBS)
 vdiqueue_SOURCES = src/cli/vdiqueue.c
 vdiqueue_LDADD = $(CLI_LIBS)
 vdicancel_SOURCES = src/cli/vdicancel.c
 vdicancel_LDADD = $(CLI_LIBS)
+vdiconnect_SOURCES = src/cli/vdiconnect.c
+vdiconnect_LDADD = $(CLI_LIBS)
 vdiinfo_SOURCES = src/cli/vdiinfo.c
 vdiinfo_LDADD = $(CLI_LIBS)
 vdictl_SOURCES = src/cli/vdictl.c
@@ -39,7 +46,8 @@ vdictl_LDADD = $(CLI_CONTROL_LIBS)
 # bash-completion finds a file by the command's name. The commands write their own.
 bashcompletiondir = $(datadir)/bash-completion/completions
 COMPLETIONS = etc/bash-completion/vdisubmit etc/bash-completion/vdiqueue \
-    etc/bash-completion/vdicancel etc/bash-completion/vdiinfo etc/bash-completion/vdictl
+    etc/bash-completion/vdicancel etc/bash-completion/vdiinfo etc/bash-completion/vdictl \
+    etc/bash-completion/vdiconnect
 nodist_bashcompletion_DATA = $(COMPLETIONS)
 CLEANFILES += $(COMPLETIONS)
 $(COMPLETIONS): $(bin_PROGRAMS)
@@ -50,10 +58,17 @@ tests_unit_cli_test_submit_SOURCES = tests/unit/cli/test_submit.c
 tests_unit_cli_test_submit_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
 tests_unit_cli_test_format_SOURCES = tests/unit/cli/test_format.c
 tests_unit_cli_test_format_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
-UNIT_TESTS += tests/unit/cli/test_commands
-tests_unit_cli_test_commands_SOURCES = tests/unit/cli/test_commands.c
+SCRIPTED = tests/unit/cli/scripted.c tests/unit/cli/scripted.h
+UNIT_TESTS += tests/unit/cli/test_commands tests/unit/cli/test_connect
+tests_unit_cli_test_commands_SOURCES = tests/unit/cli/test_commands.c $(SCRIPTED)
 tests_unit_cli_test_commands_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
 tests_unit_cli_test_commands_LDADD = $(WIRE_SERVER_LIBS) $(CMOCKA_LIBS)
+tests_unit_cli_test_connect_SOURCES = tests/unit/cli/test_connect.c $(SCRIPTED)
+tests_unit_cli_test_connect_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -pthread
+tests_unit_cli_test_connect_LDADD = $(WIRE_SERVER_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/cli/test_connection
+tests_unit_cli_test_connection_SOURCES = tests/unit/cli/test_connection.c
+tests_unit_cli_test_connection_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
 
 TESTS += tests/t0600-cli-man.t
 EXTRA_DIST += tests/t0600-cli-man.t

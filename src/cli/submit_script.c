@@ -119,7 +119,8 @@ int script_check(const struct script *script, struct vdi_error *err)
     if (script->len > SCRIPT_MAX)
         return refuse_size(script->name, err);
     if (script->len == 0)
-        return refuse_script(script, err, "is empty", "begin it with #!/bin/sh");
+        return refuse_script(script, err, "is empty",
+                             "begin it with #!/bin/sh; a desktop needs --desktop TEMPLATE");
     if (memchr(script->text, '\0', script->len))
         return refuse_script(script, err, "has a NUL byte in it: it is no script",
                              "give a script; --wrap runs a program");

@@ -29,17 +29,6 @@ static const struct option_row rows[] = {
     {NULL},
 };
 
-static const struct command command = {
-    .name = CONTROL_NAME,
-    .usage = "[OPTION]... VERB [NOUN] [ARGUMENT]...",
-    .summary = "Shows and changes jobs, nodes, tokens and the configuration.",
-    .rows = rows,
-    .words = "show update hold release suspend resume requeue extend drain down job node "
-             "instance partition template qos token issue list revoke reconfigure check audit "
-             "diag ping",
-};
-
-/* --help of the options comes from options_help; the verbs are this program's own. */
 static void print_verbs(void)
 {
     printf(
@@ -55,13 +44,16 @@ static void print_verbs(void)
     printf("\n");
 }
 
-static bool asks_help(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++)
-        if (str_equal(argv[i], "--help"))
-            return true;
-    return false;
-}
+static const struct command command = {
+    .name = CONTROL_NAME,
+    .usage = "[OPTION]... VERB [NOUN] [ARGUMENT]...",
+    .summary = "Shows and changes jobs, nodes, tokens and the configuration.",
+    .rows = rows,
+    .help = print_verbs,
+    .words = "show update hold release suspend resume requeue extend drain down job node "
+             "instance partition template qos token issue list revoke reconfigure check audit "
+             "diag ping",
+};
 
 static int check_words(const struct control *c, const struct verb *verb, struct vdi_error *err)
 {
@@ -77,8 +69,6 @@ int main(int argc, char **argv)
     struct control control = {.client = NULL};
     const struct verb *verb = NULL;
     int first, used;
-    if (asks_help(argc, argv))
-        print_verbs();
     int r = options_read(&command, argc, argv, &control.options, &first, &err);
     if (r == OPTIONS_EXIT)
         return EXIT_OK;

@@ -16,6 +16,7 @@
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/cells.h"
 #include "cli/client.h"
 #include "cli/format.h"
 #include "cli/node_columns.h"
@@ -252,9 +253,10 @@ static int show_nodes(struct client *client, struct view *view, struct vdi_error
 
 static void print_template(const struct value *t)
 {
-    char vcpus[24], memory[24], gpus[24], seats[24] = "-";
+    char vcpus[24], gpus[24], seats[24] = "-";
     snprintf(vcpus, sizeof(vcpus), "%lld", (long long)value_get_int(t, "vcpus", 0));
-    snprintf(memory, sizeof(memory), "%lldM", (long long)value_get_int(t, "memory_mib", 0));
+    _cleanup_(buf_done) struct buf memory = BUF_INIT(64);
+    cell_mib(&memory, value_get_int(t, "memory_mib", 0), false);
     snprintf(gpus, sizeof(gpus), "%lld", (long long)value_get_int(t, "gpus", 0));
     if (!value_is_null(value_get(t, "free_now")))
         snprintf(seats, sizeof(seats), "%lld", (long long)value_get_int(t, "free_now", 0));
@@ -264,7 +266,7 @@ static void print_template(const struct value *t)
         buf_puts(&profiles, i ? "," : "");
         buf_puts(&profiles, value_string(value_item(list, i), ""));
     }
-    printf(TEMPLATE_LINE, value_get_string(t, "name", ""), vcpus, memory, gpus, seats,
+    printf(TEMPLATE_LINE, value_get_string(t, "name", ""), vcpus, memory.data, gpus, seats,
            profiles.len ? profiles.data : "-");
 }
 

@@ -227,6 +227,20 @@ static bool estimates_take(struct buf *fields)
     return true;
 }
 
+/* To a person, a header alone looks like a fault; a script gets what it always gets. */
+static void say_none(const struct queue *queue)
+{
+    const struct job_filter *f = &queue->filter;
+    if (queue->json || !isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO))
+        return;
+    if (f->user || f->partition || f->state || f->name || f->nodes || f->account || f->qos ||
+        f->ids.n)
+        fprintf(stderr, "no such jobs\n");
+    else
+        fprintf(stderr, "%s; vdisubmit --desktop TEMPLATE starts a desktop\n",
+                f->me ? "you have no jobs" : "there are no jobs that you may see");
+}
+
 static int show_list(struct round *round, struct vdi_error *err)
 {
     const struct queue *queue = round->queue;
@@ -249,7 +263,10 @@ static int show_list(struct round *round, struct vdi_error *err)
     }
     if (queue->json && r == 0)
         buf_puts(&round->out, round->n_jobs ? "\n]}\n" : "]}\n");
-    return r < 0 ? r : flush(round);
+    r = r < 0 ? r : flush(round);
+    if (r == 0 && !round->n_jobs)
+        say_none(queue);
+    return r;
 }
 
 static int print_why(void *arg, const struct value *job)

@@ -11,29 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/cells.h"
 #include "cli/client.h"
-#include "cli/progress.h"
 #include "cli/submit.h"
-#include "model/job_state.h"
+#include "cli/wait.h"
 
 #define NAME "vdisubmit"
 #define TRIES_MAX 5
 #define SUBMIT_TIMEOUT_SEC 20
-#define POLL_FIRST_MSEC 100
-#define POLL_LAST_MSEC 5000
-#define WAIT_FIELDS "id,state,final,node,exit_code,exit_signal,restarts,reason"
-
-static void sleep_msec(int64_t msec)
-{
-    struct timespec t = {msec / 1000, msec % 1000 * 1000000};
-    while (nanosleep(&t, &t) < 0 && errno == EINTR)
-        ;
-}
 
 static int say(int r, const struct vdi_error *err)
 {
@@ -79,8 +68,10 @@ static int print_test(const struct value *answer)
 {
     const char *start = value_get_string(answer, "estimated_start_time", NULL);
     const char *node = value_get_string(answer, "estimated_node", "");
+    _cleanup_(buf_done) struct buf local = BUF_INIT(64);
+    cell_time(&local, start);
     if (start)
-        printf("would start at %s%s%s\n", start, *node ? " on " : "", node);
+        printf("would start at %s%s%s\n", local.data, *node ? " on " : "", node);
     else
         printf("would not start\n");
     print_blockers(answer);
@@ -113,38 +104,22 @@ static int exit_of_job(const struct value *job)
     return str_equal(value_get_string(job, "state", ""), "COMPLETED") ? 0 : 1;
 }
 
-/* Asks less often the longer it takes: 1,000 waiting processes are no load. */
+/* A job that ended otherwise than by itself says why. */
 static int wait_for(struct client *client, int64_t id, const struct submit *submit)
 {
-    char target[160];
-    struct vdi_error err;
-    struct progress progress = {.shown = false};
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRId64 "%s", id,
-             progress_is_wanted() ? "" : "?fields=" WAIT_FIELDS);
-    for (int64_t msec = POLL_FIRST_MSEC;; msec = msec * 5 / 4) {
-        _cleanup_(document_freep) struct document *document = NULL;
-        int r = client_get(client, target, &document, &err);
-        if (r < 0 && client_exit_code(r) != EXIT_UNREACHABLE)
-            return say(r, &err);
-        const struct value *job = document_root(document);
-        char line[256];
-        if (r == 0 && job_state_is_end(job_state_from(value_get_string(job, "state", "")))) {
-            progress_clear(&progress);
-            const char *reason = value_get_string(job, "reason", "");
-            if (*reason && !submit->quiet && exit_of_job(job))
-                fprintf(stderr, NAME ": job %" PRId64 ": %s: %s\n", id,
-                        value_get_string(job, "state", ""), reason);
-            return exit_of_job(job);
-        }
-        if (r == 0)
-            progress_of_job(job, time_now_usec(), line, sizeof(line));
-        else
-            snprintf(line, sizeof(line), "job %" PRId64 ": the controller does not answer", id);
-        if (!submit->quiet)
-            progress_show(&progress, line);
-        msec = msec > POLL_LAST_MSEC ? POLL_LAST_MSEC : msec;
-        sleep_msec(msec);
-    }
+    const struct wait wait = {
+        .program = NAME, .id = id, .is_over = job_state_is_end, .quiet = submit->quiet};
+    _cleanup_(document_freep) struct document *document = NULL;
+    struct vdi_error err = {.code = 0};
+    int r = wait_for_job(client, &wait, &document, &err);
+    if (r < 0)
+        return say(r, &err);
+    const struct value *job = document_root(document);
+    const char *reason = value_get_string(job, "reason", "");
+    if (*reason && !submit->quiet && exit_of_job(job))
+        fprintf(stderr, NAME ": job %" PRId64 ": %s: %s\n", id, value_get_string(job, "state", ""),
+                reason);
+    return exit_of_job(job);
 }
 
 static int submit_job(const struct submit *submit, const struct buf *body)

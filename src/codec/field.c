@@ -255,6 +255,14 @@ static void number_range(const struct field *f, int64_t *ret_min, int64_t *ret_m
     *ret_max = f->type == FIELD_U32 ? UINT32_MAX : f->type == FIELD_I32 ? INT32_MAX : INT64_MAX;
 }
 
+/* A name ends in its unit; a person is told it as such. */
+static const char *unit_of(const char *name)
+{
+    const char *end = strrchr(name, '_');
+
+    return str_equal(end, "_sec") ? " s" : str_equal(end, "_mib") ? " MiB" : "";
+}
+
 static int read_number(const struct field *f, const json_t *value, bool kept, int64_t *ret,
                        struct vdi_error *err)
 {
@@ -268,8 +276,8 @@ static int read_number(const struct field *f, const json_t *value, bool kept, in
     if (kept)
         number_range(f, &min, &max);
     if (n < min || n > max) {
-        error_set(err, ERANGE, f->name, "'%s' is %" PRId64, f->name, n);
-        snprintf(limit, sizeof(limit), "%" PRId64 " to %" PRId64, min, max);
+        error_set(err, ERANGE, f->name, "'%s' is %" PRId64 "%s", f->name, n, unit_of(f->name));
+        snprintf(limit, sizeof(limit), "%" PRId64 " to %" PRId64 "%s", min, max, unit_of(f->name));
         error_hint(err, limit, NULL);
         return -ERANGE;
     }

@@ -18,7 +18,7 @@
 
 enum field_type {
     FIELD_END,    /* ends a table */
-    FIELD_STRING, /* char *: owned, never NULL; max = bytes */
+    FIELD_STRING, /* char *: never NULL; owned, but "" may be shared; max = bytes */
     FIELD_TEXT,   /* the same, newlines allowed */
     FIELD_FIXED,  /* char[size] */
     FIELD_BOOL,   /* bool */

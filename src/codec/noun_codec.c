@@ -62,6 +62,7 @@ const struct field node_fields[] = {
     {"name", FIELD_FIXED, NO(name), FIELD_SHOW, NONE, "name"},
     {"known", FIELD_BOOL, NO(known), FIELD_KEEP, NONE, ""},
     {"up", FIELD_BOOL, NO(up), SHOWN, NONE, "its link is up"},
+    {"failed", FIELD_BOOL, NO(failed), SHOWN, NONE, "given up after node_fail_after"},
     {"drain", FIELD_BOOL, NO(drain), SHOWN, NONE, "takes no new jobs"},
     {"removed", FIELD_BOOL, NO(removed), FIELD_KEEP, NONE, ""},
     {"cpus", FIELD_U32, NO(cpus), SHOWN, U32, "CPUs to give out"},

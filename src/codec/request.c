@@ -64,6 +64,8 @@ const struct request requests[REQUEST_N] = {
      false, "one node"},
     {REQUEST_NODE_UPDATE, "PATCH", "/v1/nodes/{name}", ROLE_OPERATOR, "node.update",
      request_node_fields, "", node_fields, true, "drains or resumes a node, or takes it down"},
+    {REQUEST_NODE_ENROLL, "POST", "/v1/nodes/{name}/enroll", ROLE_ADMIN, "node.enroll", NULL, "",
+     NULL, true, "a one-time token with which the node gets its certificate"},
     {REQUEST_PARTITION_LIST, "GET", "/v1/partitions", ROLE_USER, "partition.list", NULL, "", NULL,
      false, "partitions and what is free in them"},
     {REQUEST_QOS_LIST, "GET", "/v1/qos", ROLE_USER, "qos.list", NULL, "", NULL, false,

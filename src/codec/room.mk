@@ -12,8 +12,11 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/config_tree.c src/codec/config_tree.h \
     src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
+    src/codec/inventory.c src/codec/inventory.h \
     src/codec/job_codec.c src/codec/job_codec.h \
     src/codec/json.h \
+    src/codec/link_codec.c src/codec/link_codec.h \
+    src/codec/node_config.c src/codec/node_config.h \
     src/codec/noun_codec.c src/codec/noun_codec.h \
     src/codec/request.c src/codec/request.h \
     src/codec/request_input.c src/codec/request_input.h \
@@ -49,3 +52,7 @@ UNIT_TESTS += tests/unit/codec/test_runner_codec
 tests_unit_codec_test_runner_codec_SOURCES = tests/unit/codec/test_runner_codec.c
 tests_unit_codec_test_runner_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_runner_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/codec/test_link_codec
+tests_unit_codec_test_link_codec_SOURCES = tests/unit/codec/test_link_codec.c
+tests_unit_codec_test_link_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_link_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -101,7 +101,7 @@ int instance_apply(const struct instance *old, uint64_t id, const struct instanc
     struct instance *in;
 
     if (to == INSTANCE_NONE)
-        return error_set(err, EPROTO, "state", "instance %llu is %s: it cannot take '%s'",
+        return error_set(err, EPROTO, "state", "instance %llu is %s: '%s' is not possible then",
                          (unsigned long long)id, instance_state_name(from),
                          instance_event_name(event->type));
     in = calloc(1, sizeof(*in));

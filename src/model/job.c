@@ -283,7 +283,7 @@ int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
     if (event->type == JOB_EVENT_REQUEUE && old && old->final != JOB_PENDING)
         to = JOB_NONE;
     if (to == JOB_NONE)
-        return error_set(err, EPROTO, "state", "job %llu is %s: it cannot take '%s'",
+        return error_set(err, EPROTO, "state", "job %llu is %s: '%s' is not possible then",
                          (unsigned long long)id, job_state_name(from), job_event_name(event->type));
     if ((event->type == JOB_EVENT_SUBMIT || event->type == JOB_EVENT_UPDATE) && !event->spec)
         return error_set(err, EINVAL, "spec", "a %s event without a request",

@@ -63,13 +63,16 @@ static void apply_up(struct node *node, const struct node_event *event)
     str_copy(node->version, sizeof(node->version), event->version);
     node->state_usec = event->time_usec;
     node->known = node->up = true;
+    node->failed = false;
     if (!node->drain)
         set_reason(node, event);
 }
 
 static void apply_down(struct node *node, const struct node_event *event)
 {
+    node->known = true;
     node->up = false;
+    node->failed = event->type == NODE_EVENT_FAIL;
     node->state_usec = event->time_usec;
     if (!node->drain)
         set_reason(node, event);

@@ -32,6 +32,7 @@ struct node {
     char name[64];
     bool known; /* has been up at least once since defined */
     bool up;
+    bool failed; /* given up: nothing that ran there counts any more */
     bool drain;
     bool removed; /* no longer in vdi.conf; ended once nothing runs there */
     uint32_t cpus;

@@ -2,21 +2,39 @@
 /* core.c - looking objects up, and beginning events. */
 #include "vdictld/core.h"
 
-#include <stdio.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/error.h"
 #include "base/str.h"
 
-const char *core_holder(void)
+const char *core_holder(const struct core *core)
 {
-    static char holder[80];
+    return core->holder;
+}
 
-    if (!*holder) {
-        gethostname(holder, sizeof(holder) - 16);
-        snprintf(holder + strlen(holder), 16, ":%d", (int)getpid());
+int core_claim(struct core *core, struct vdi_error *err)
+{
+    _cleanup_(freep) char *path = realpath(core->config_path, NULL);
+    char host[64] = "";
+
+    gethostname(host, sizeof(host) - 1);
+    core->holder = str_printf("%s:%.120s", host, path ? path : core->config_path);
+    core->claim_fd = open(core->config_path, O_RDONLY | O_CLOEXEC);
+    if (!core->holder || core->claim_fd < 0)
+        return error_set(err, errno ? errno : ENOMEM, "", "%s cannot be claimed: %s",
+                         core->config_path, strerror(errno));
+    if (flock(core->claim_fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        error_set(err, EBUSY, "", "another vdictld runs with %s", core->config_path);
+        error_hint(err, NULL, "stop it first; a reconfigure needs no second one");
+        return -EBUSY;
     }
-    return holder;
+    return 0;
 }
 
 static const void *find(struct core *core, enum noun_id noun, uint64_t id, const char *key,

@@ -24,6 +24,7 @@ struct budget;
 struct feed;
 struct idem;
 struct life;
+struct nodelink;
 struct queue;
 struct site;
 struct sweep;
@@ -31,22 +32,26 @@ struct sweep;
 struct core {
     struct loop *loop;
     char *config_path;
+    char *holder; /* core_claim */
+    int claim_fd;
     struct config *config;
-    struct workers *store_worker;
+    struct workers *store_worker, *snapshot_worker;
     struct host_plugin *store_plugin;
     struct vdi_store_ops store_ops;
     void *store;
     struct events *events;
     struct http_server *http;
-    struct auth *auth;     /* auth.c: who asks */
-    struct budget *budget; /* budget.c: how often */
-    struct idem *idem;     /* idem.c: retry keys */
-    struct feed *feed;     /* feed.c: /v1/events */
-    struct queue *queue;   /* queue.c: the planner and what it is told */
-    struct life *life;     /* life.c: running instances */
-    struct site *site;     /* site.c: the site plugin and its operations */
-    struct sweep *sweep;   /* sweep.c: what happens now and then */
+    struct auth *auth;      /* auth.c: who asks */
+    struct budget *budget;  /* budget.c: how often */
+    struct idem *idem;      /* idem.c: retry keys */
+    struct feed *feed;      /* feed.c: /v1/events */
+    struct queue *queue;    /* queue.c: the planner and what it is told */
+    struct life *life;      /* life.c: running instances */
+    struct site *site;      /* site.c: the site plugin and its operations */
+    struct sweep *sweep;    /* sweep.c: what happens now and then */
+    struct nodelink *links; /* nodelink.c: the nodes' connections; NULL: none are taken */
     int64_t start_usec;
+    int64_t start_monotonic_usec;
     uint64_t replies[6]; /* by first digit of the status */
     bool stopping;
 };
@@ -54,8 +59,14 @@ struct core {
 /* The one principal under which the controller itself acts. */
 #define CORE_SELF "vdictld"
 
-/* "host:pid": who holds the lease of the store. */
-const char *core_holder(void);
+/*
+ * Who holds the lease of the store: "host:FILE", the same after a restart, so that a killed
+ * controller need not wait for its own lease to run out. core_claim sees to it that no other
+ * one of this host has the name: -EBUSY. A configuration replaced by another file is not seen;
+ * the epoch of the lease then decides.
+ */
+int core_claim(struct core *core, struct vdi_error *err);
+const char *core_holder(const struct core *core);
 #define LEASE_TTL_USEC INT64_C(30000000)
 
 /* Published (readers) and staged (checks) objects; NULL: there is none. */

@@ -36,7 +36,7 @@ static void flush_now(void *arg)
 }
 
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops,
+                          struct workers *snapshot_worker, const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg)
 {
     struct events *ev = calloc(1, sizeof(*ev));
@@ -46,6 +46,7 @@ struct events *events_new(struct loop *loop, struct workers *store_worker,
     *ev = (struct events){
         .loop = loop,
         .worker = store_worker,
+        .snapshot_worker = snapshot_worker,
         .ops = ops,
         .published = published,
         .arg = arg,
@@ -89,6 +90,7 @@ void events_free(struct events *ev)
         txn_free(list_entry(it, struct txn, link));
     }
     source_free(ev->flush);
+    snapshot_free(ev->snapshot);
     for (int i = 0; i < NOUN_N; i++)
         table_free(ev->tables[i]);
     free(ev);
@@ -101,7 +103,7 @@ struct table *events_table(struct events *ev, enum noun_id noun)
 
 uint64_t events_seq(const struct events *ev)
 {
-    return ev->next_seq - 1;
+    return ev->published_seq;
 }
 
 uint64_t events_epoch(const struct events *ev)
@@ -355,10 +357,12 @@ static void publish_change(struct events *ev, struct change *c)
     void *old = NULL;
 
     if (c->slot) {
+        snapshot_keep(ev, c->noun, c->slot, c->seq);
         old = c->slot->pub ? nouns[c->noun].ref(c->slot->pub) : NULL;
         table_publish(ev->tables[c->noun], c->slot, c->object);
     }
     p.old = old;
+    ev->published_seq = c->seq;
     ev->published(ev->arg, &p);
     if (old)
         nouns[c->noun].unref(old);
@@ -462,6 +466,7 @@ static void batch_take(struct events *ev, struct batch *b)
 static void flush(struct events *ev)
 {
     struct batch *b;
+    int r;
 
     if (ev->inflight || list_is_empty(&ev->waiting))
         return;
@@ -481,8 +486,11 @@ static void flush(struct events *ev)
     }
     batch_fill(ev, b);
     b->id_reserve = id_reserve(ev);
-    if (workers_post(ev->worker, batch_work, batch_done, b) < 0) {
-        b->result = error_set(&b->err, EBUSY, "", "the store's queue is full");
+    r = workers_post(ev->worker, batch_work, batch_done, b);
+    if (r < 0) {
+        b->result =
+            error_set(&b->err, -r, "", "%s",
+                      r == -ESHUTDOWN ? "the controller is stopping" : "the store's queue is full");
         batch_done(b, false);
     }
 }

@@ -39,15 +39,16 @@ struct events_stats {
 
 #define EVENTS_ID_BLOCK 1000 /* ids are reserved durably in blocks of so many */
 
-/* `store_worker` is the one thread on which all store ops run. */
-/* `arg` goes to every callback. */
+/* On `store_worker`, one thread, all store ops run but snapshots, which have
+ * `snapshot_worker`, one thread, so that commits go on beside them. `arg` goes to every
+ * callback. */
 struct events *events_new(struct loop *loop, struct workers *store_worker,
-                          const struct vdi_store_ops *ops,
+                          struct workers *snapshot_worker, const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg);
 void events_free(struct events *ev);
 /* Fills the tables from the open store, which is used from then on; before the loop
- * runs. Damage is logged with place and reason; jobs that it may have changed are
- * UNKNOWN afterwards. */
+ * runs. Damage is logged with place and reason; jobs about which events may be lost
+ * are UNKNOWN afterwards. */
 int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error *err);
 struct table *events_table(struct events *ev, enum noun_id noun);
 uint64_t events_seq(const struct events *ev);   /* the last one committed */
@@ -70,17 +71,26 @@ void txn_abort(struct txn *txn);
 
 /*
  * Writes a snapshot of everything committed, then trims events older than
- * before_usec. One at a time: -EBUSY. Rows that are no objects (idempotency
- * keys) come from extras_collect and go back to extras_restore at the next load.
+ * before_usec. One at a time: -EBUSY. It stands for the instant of the call, whatever
+ * is committed while its objects are gathered, in slices. `done` is not called when
+ * events_free comes first.
  */
 int events_snapshot(struct events *ev, int64_t before_usec,
                     void (*done)(void *arg, int result, const struct vdi_error *err), void *arg);
+/* Rows that are no objects (retry keys). They are gathered after the objects, and must be
+ * right with any events that are replayed on top of them. */
 struct events_extra {
-    char *noun, *key, *body; /* owned by the collector's caller */
+    const char *noun;
+    char *key, *body; /* owned by the caller of next(); NULL: no memory */
     int64_t time_usec;
 };
-void events_set_extras(struct events *ev, size_t (*collect)(void *arg, struct events_extra **ret),
-                       void (*restore)(void *arg, const struct vdi_store_object *row));
-uint64_t events_since_snapshot(const struct events *ev);
+struct events_extras {
+    void (*begin)(void *arg);
+    /* 1 and a row, -EAGAIN: none here, go on, 0: that was all. */
+    int (*next)(void *arg, struct events_extra *ret);
+    void (*restore)(void *arg, const struct vdi_store_object *row); /* at the next load */
+};
+void events_set_extras(struct events *ev, const struct events_extras *extras);
+uint64_t events_since_snapshot(const struct events *ev); /* UINT64_MAX: after damage */
 
 #endif

@@ -46,27 +46,35 @@ struct batch {
     struct vdi_error err;
 };
 
+struct snapshot;
+
 struct events {
     struct loop *loop;
-    struct workers *worker;
+    struct workers *worker, *snapshot_worker;
     const struct vdi_store_ops *ops;
     void *store;
     void (*published)(void *arg, const struct published *p);
     void *arg;
-    size_t (*collect)(void *arg, struct events_extra **ret);
-    void (*restore)(void *arg, const struct vdi_store_object *row);
+    struct events_extras extras;
     struct table *tables[NOUN_N];
     struct list waiting; /* transactions for the next batch */
     uint32_t n_waiting;
     struct batch *inflight;
     struct source *flush;
     uint64_t next_seq;
+    uint64_t published_seq; /* behind next_seq - 1 while a batch is being published */
     uint64_t next_id[NOUN_N];
     uint64_t epoch;
     uint64_t snapshot_seq;
-    bool snapshot_running;
+    struct snapshot *snapshot; /* that is gathered, written or given back; NULL: none */
+    uint32_t n_snapshots;
+    bool snapshot_due; /* what the store has now is not whole, or stands alone */
     bool damaged;
     struct events_stats stats;
 };
+
+/* snapshot.c. Keep: before event `seq` publishes another object in the slot. */
+void snapshot_keep(struct events *ev, enum noun_id noun, struct slot *slot, uint64_t seq);
+void snapshot_free(struct snapshot *s); /* takes NULL */
 
 #endif

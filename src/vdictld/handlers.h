@@ -46,6 +46,8 @@ void handle_node_update(struct call *call);
 void handle_token_issue(struct call *call);
 void handle_token_list(struct call *call);
 void handle_token_revoke(struct call *call);
+/* enroll.c */
+void handle_node_enroll(struct call *call);
 /* audit.c, feed.c, reconfigure.c */
 void handle_audit_list(struct call *call);
 void handle_events(struct call *call);

@@ -26,6 +26,7 @@ struct entry {
 struct idem {
     struct hash *entries;
     struct list by_age;
+    struct list *collect; /* the next for a snapshot */
 };
 
 struct idem *idem_new(void)
@@ -35,6 +36,7 @@ struct idem *idem_new(void)
     if (!idem)
         return NULL;
     list_init(&idem->by_age);
+    idem->collect = &idem->by_age;
     idem->entries = hash_new_str();
     if (!idem->entries) {
         free(idem);
@@ -45,6 +47,8 @@ struct idem *idem_new(void)
 
 static void entry_drop(struct idem *idem, struct entry *e)
 {
+    if (idem->collect == &e->link)
+        idem->collect = e->link.next;
     hash_remove(idem->entries, e->id);
     list_remove(&e->link);
     free(e);
@@ -128,36 +132,28 @@ void idem_expire(struct idem *idem, int64_t now_usec)
     }
 }
 
-/* A job without a slot ended and left memory: it was committed long ago. */
-static bool is_durable(struct table *jobs, uint64_t id)
+void idem_collect_begin(struct idem *idem)
 {
-    const struct slot *slot = table_slot(jobs, id, NULL, false);
-
-    return !slot || slot->pub;
+    idem->collect = idem->by_age.next;
 }
 
-size_t idem_collect(struct idem *idem, struct table *jobs, struct events_extra **ret)
+int idem_collect(struct idem *idem, struct table *jobs, struct events_extra *ret)
 {
-    struct events_extra *rows = calloc(hash_count(idem->entries) + 1, sizeof(*rows));
-    size_t n = 0;
+    const struct entry *e = list_entry(idem->collect, struct entry, link);
 
-    if (!rows)
+    if (idem->collect == &idem->by_age)
         return 0;
-    list_for_each (it, &idem->by_age) {
-        const struct entry *e = list_entry(it, struct entry, link);
-
-        if (!is_durable(jobs, e->job))
-            continue;
-        rows[n].noun = strdup(IDEM_NOUN);
-        rows[n].key = strdup(e->id);
-        rows[n].body = str_printf("%s %" PRIu64, e->digest, e->job);
-        rows[n].time_usec = e->time_usec;
-        if (!rows[n].noun || !rows[n].key || !rows[n].body)
-            break;
-        n++;
-    }
-    *ret = rows;
-    return n;
+    idem->collect = idem->collect->next;
+    if (table_slot(jobs, e->job, NULL, false))
+        return -EAGAIN;
+    /* Without a slot it ended and left memory: it was committed long ago. */
+    *ret = (struct events_extra){
+        .noun = IDEM_NOUN,
+        .key = strdup(e->id),
+        .body = str_printf("%s %" PRIu64, e->digest, e->job),
+        .time_usec = e->time_usec,
+    };
+    return 1;
 }
 
 void idem_restore(struct idem *idem, const struct vdi_store_object *row)

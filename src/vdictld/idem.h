@@ -26,9 +26,11 @@ int idem_put(struct idem *idem, const char *owner, const char *key, const char *
 void idem_remove(struct idem *idem, const char *owner, const char *key);
 /* Forgets what is older than IDEM_KEEP_USEC. */
 void idem_expire(struct idem *idem, int64_t now_usec);
-/* For snapshots: the keys of committed jobs. One whose job is only staged in `jobs` may yet be
- * lost, and its retry must then make the job, not find it. */
-size_t idem_collect(struct idem *idem, struct table *jobs, struct events_extra **ret);
+/* For snapshots, one key at a time: those of committed jobs that have left `jobs`; the others
+ * have their keys with them. A job that is only staged may yet be lost, and its retry must then
+ * make the job, not find it. As struct events_extras says; keys may come and go meanwhile. */
+void idem_collect_begin(struct idem *idem);
+int idem_collect(struct idem *idem, struct table *jobs, struct events_extra *ret);
 void idem_restore(struct idem *idem, const struct vdi_store_object *row);
 
 #endif

@@ -155,7 +155,6 @@ struct figure {
 
 static size_t job_figures(struct core *core, struct figure *f)
 {
-    struct table *t = events_table(core->events, NOUN_JOB);
     static const struct {
         enum job_state state;
         const char *name;
@@ -164,18 +163,10 @@ static size_t job_figures(struct core *core, struct figure *f)
         {JOB_RUNNING, "jobs_running"},       {JOB_SUSPENDED, "jobs_suspended"},
         {JOB_COMPLETING, "jobs_completing"},
     };
-    uint64_t n[JOB_N_STATES] = {0};
 
-    for (size_t i = 0; i < table_end(t); i++) {
-        const struct slot *slot = table_at(t, i);
-        const struct job *job = slot ? slot->pub : NULL;
-
-        if (job)
-            n[job->state]++;
-    }
     for (size_t i = 0; i < ELEMENTS(counted); i++)
         f[i] = (struct figure){counted[i].name, "gauge", "jobs in this state",
-                               (double)n[counted[i].state]};
+                               queue_jobs_in(core->queue, counted[i].state)};
     return ELEMENTS(counted);
 }
 

@@ -146,12 +146,15 @@ void handle_job_update(struct call *call)
     struct vdi_error err = {0};
     struct txn *txn = NULL;
     size_t len;
-    const char *body = http_request_body(call->http, &len);
-    uint32_t accept = FIELD_UPDATE | (call_is_operator(call) ? FIELD_ADMIN : 0);
+    const char *body;
+    uint32_t accept = FIELD_UPDATE;
     int r;
 
     if (!job)
         return;
+    body = http_request_body(call->http, &len);
+    if (call_is_operator(call))
+        accept |= FIELD_ADMIN;
     r = job_update_decode(job->spec, body, len, accept, &spec, &err);
     if (r >= 0)
         r = check_update(call, job, spec, &err);
@@ -183,10 +186,11 @@ void handle_job_extend(struct call *call)
     struct vdi_error err = {0};
     struct job_event event;
     size_t len;
-    const char *body = http_request_body(call->http, &len);
+    const char *body;
 
     if (!job)
         return;
+    body = http_request_body(call->http, &len);
     if (fields_read(request_extend_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0) {
         call_refuse(call, &err);
         return;
@@ -254,7 +258,9 @@ void handle_job_cancel(struct call *call)
 
     if (!job || cancel_signal(call, job))
         return;
-    if (job_state_is_end(job->state)) {
+    /* Of a job on its way to an end the first word stands: it would not end as cancelled. */
+    if (job_state_is_end(job->state) ||
+        (job->state == JOB_COMPLETING && job->final != JOB_PENDING)) {
         refuse_state(call, job, "cancelled");
         return;
     }

@@ -138,7 +138,7 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
                    *b->subject ? ": " : "", b->subject);
         break;
     case PLAN_BLOCK_PRIORITY:
-        buf_printf(out, "%" PRIu64 " jobs are before it", b->count);
+        buf_printf(out, "%" PRIu64 " job%s before it", b->count, b->count == 1 ? " is" : "s are");
         break;
     case PLAN_BLOCK_CPUS:
     case PLAN_BLOCK_MEMORY:

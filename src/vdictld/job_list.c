@@ -4,7 +4,10 @@
  *
  * A slice is what fits in SLICE_BYTES and SLICE_USEC; between slices the loop
  * does other work, and the cursor is the id of the last job, so jobs may come
- * and go meanwhile. With state=all the archive follows, newest job first.
+ * and go meanwhile. With ended states the archive follows, newest job first.
+ * Which ended jobs are listed from memory and which from the archive is settled
+ * once, by their end (split_usec, in the cursor): one that leaves memory between
+ * two pages is neither listed twice nor left out.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -50,6 +53,7 @@ struct job_list {
     bool operator_sees;
     char who[CALL_WHO_MAX];
     uint64_t after, limit, n;
+    int64_t split_usec; /* ended from here on: listed from memory */
     bool first;
     bool in_archive, asking, gone;
     char archive_after[64];
@@ -131,6 +135,20 @@ static void finish(struct job_list *l, struct buf *out, const char *next)
     http_stream_end(l->stream);
 }
 
+/* "ID", or with the archive to follow "SPLIT.ID", then "aSPLIT.ID" in the archive. */
+static void memory_cursor(const struct job_list *l, char *ret, size_t size)
+{
+    if (l->filter.archive)
+        snprintf(ret, size, "%" PRId64 ".%" PRIu64, l->split_usec, l->after);
+    else
+        snprintf(ret, size, "%" PRIu64, l->after);
+}
+
+static void archive_cursor(const struct job_list *l, char *ret, size_t size)
+{
+    snprintf(ret, size, "a%" PRId64 ".%s", l->split_usec, l->archive_after);
+}
+
 static void archive_rows(void *arg, const struct archive_query *q)
 {
     struct job_list *l = arg;
@@ -146,19 +164,19 @@ static void archive_rows(void *arg, const struct archive_query *q)
         uint64_t id = 0;
 
         str_copy(l->archive_after, sizeof(l->archive_after), q->rows[i].key);
-        if (str_to_u64(q->rows[i].key, 1, INT64_MAX, &id) < 0 || core_job(l->core, id))
-            continue; /* still in memory: it was listed from there */
+        if (str_to_u64(q->rows[i].key, 1, INT64_MAX, &id) < 0)
+            continue;
         if (job_snapshot_decode(id, q->rows[i].version, q->rows[i].body, q->rows[i].body_len, &job,
                                 NULL) < 0)
             continue;
-        if (filter_job(l, job))
+        if (job->end_usec < l->split_usec && filter_job(l, job))
             write_one(l, job, &out);
         job_unref(job);
     }
     if (q->result < 0 || q->n_rows < ARCHIVE_PAGE || l->n >= l->limit) {
-        char cursor[80];
+        char cursor[100];
 
-        snprintf(cursor, sizeof(cursor), "a%s", l->archive_after);
+        archive_cursor(l, cursor, sizeof(cursor));
         finish(l, &out, l->n >= l->limit ? cursor : NULL);
     } else if (out.len) {
         http_stream_send(l->stream, out.data, out.len); /* `ready` asks for the next page */
@@ -189,6 +207,11 @@ static void ask_archive(struct job_list *l)
     }
 }
 
+static bool is_of_memory(const struct job_list *l, const struct job *job)
+{
+    return !job_state_is_end(job->state) || job->end_usec >= l->split_usec;
+}
+
 /* One slice of the live jobs; true when there are more. */
 static bool slice(struct job_list *l, struct buf *out)
 {
@@ -206,7 +229,7 @@ static bool slice(struct job_list *l, struct buf *out)
         if (looks % SLICE_LOOKS == 0 && loop_monotonic_usec(l->core->loop) > until)
             return true;
         l->after = slot->id;
-        if (filter_job(l, slot->pub))
+        if (is_of_memory(l, slot->pub) && filter_job(l, slot->pub))
             write_one(l, slot->pub, out);
     }
     return false;
@@ -216,7 +239,7 @@ static void job_list_ready(void *arg)
 {
     struct job_list *l = arg;
     struct buf out = BUF_INIT(0);
-    char cursor[24];
+    char cursor[100] = "";
     bool more;
 
     if (l->asking)
@@ -238,8 +261,11 @@ static void job_list_ready(void *arg)
         else
             ask_archive(l);
     } else {
-        snprintf(cursor, sizeof(cursor), "%" PRIu64, l->after);
-        finish(l, &out, more ? cursor : NULL);
+        if (more)
+            memory_cursor(l, cursor, sizeof(cursor));
+        else if (l->filter.archive)
+            archive_cursor(l, cursor, sizeof(cursor));
+        finish(l, &out, *cursor ? cursor : NULL);
     }
     buf_done(&out);
 }
@@ -344,13 +370,24 @@ static int parse_filter(struct call *call, struct job_filter *f, struct vdi_erro
 static int parse_after(struct call *call, struct job_list *l, struct vdi_error *err)
 {
     const char *after = query(call, "after");
+    const char *dot = strchr(after, '.');
+    char split[24] = "";
+    uint64_t usec;
 
-    if (*after == 'a') {
-        l->in_archive = true;
-        str_copy(l->archive_after, sizeof(l->archive_after), after + 1);
-        return 0;
+    /* So long after the start of the list, what it takes from memory is still there. */
+    l->split_usec = loop_now_usec(l->core->loop) - l->core->config->keep_done_sec * 500000;
+    l->in_archive = *after == 'a';
+    if (dot) {
+        snprintf(split, sizeof(split), "%.*s", (int)(dot - after - l->in_archive),
+                 after + l->in_archive);
+        if (str_to_u64(split, 0, INT64_MAX, &usec) < 0)
+            return error_set(err, EINVAL, "after", "'%.40s' is no cursor", after);
+        l->split_usec = (int64_t)usec;
+        after = dot + 1;
     }
-    if (*after && str_to_u64(after, 0, INT64_MAX, &l->after) < 0)
+    if (l->in_archive && dot)
+        str_copy(l->archive_after, sizeof(l->archive_after), after);
+    else if (l->in_archive || (*after && str_to_u64(after, 0, INT64_MAX, &l->after) < 0))
         return error_set(err, EINVAL, "after", "'%.40s' is no cursor", after);
     return 0;
 }
@@ -395,7 +432,7 @@ void handle_job_list(struct call *call)
         call_refuse(call, &err);
         return;
     }
-    l->limit = limit;
+    l->limit = limit ? limit : 1;
     call->core->replies[2]++;
     l->stream = http_request_stream(call->http, 200, "application/json", job_list_ready,
                                     job_list_closed, l);

@@ -30,7 +30,8 @@
 struct run {
     struct core *core;
     uint64_t id;
-    bool busy;            /* an operation or a transaction of ours is under way */
+    unsigned busy;        /* operations and transactions of ours that are under way */
+    bool ask;             /* what the site told was not kept: ask it before going on */
     struct source *again; /* look once more: a retry, or the boot timeout */
     struct limit *limit;  /* the time limit of its job, while it is bound */
 };
@@ -41,6 +42,7 @@ struct life {
 };
 
 static void act(struct run *run);
+static void ask_site(struct run *run);
 
 static void act_again(void *arg)
 {
@@ -105,7 +107,7 @@ static void run_drop(struct core *core, uint64_t id)
     struct run *run = hash_get_u64(core->life->runs, id);
 
     if (!run || run->busy)
-        return; /* whoever is busy with it drops it */
+        return; /* the last one that is busy with it drops it */
     hash_remove_u64(core->life->runs, id);
     run_free(run);
 }
@@ -115,15 +117,22 @@ static void retry(struct run *run)
     source_rearm(run->again, RETRY_USEC);
 }
 
+/* The transaction may have held what a site tells once only: ready, gone. */
+static void ask_and_retry(struct run *run)
+{
+    run->ask = true;
+    retry(run);
+}
+
 /* ---- transactions of our own ---- */
 
 static void committed(void *arg, int result, const struct vdi_error *err)
 {
     struct run *run = arg;
 
-    run->busy = false;
+    run->busy--;
     if (result < 0)
-        retry(run); /* the store could not: the state is as it was, so do it again */
+        ask_and_retry(run); /* the store could not: the state is as it was, so do it again */
     else
         act(run);
 }
@@ -132,10 +141,10 @@ static void commit_or_retry(struct run *run, struct txn *txn, int r)
 {
     if (r < 0) {
         txn_abort(txn);
-        retry(run);
+        ask_and_retry(run);
         return;
     }
-    run->busy = true;
+    run->busy++;
     txn_commit(txn, committed, run);
 }
 
@@ -201,7 +210,7 @@ void life_end_job(struct core *core, uint64_t id, enum job_state final, const ch
         return;
     }
     if (run) {
-        run->busy = true;
+        run->busy++;
         txn_commit(txn, committed, run);
     } else {
         txn_commit(txn, NULL, NULL);
@@ -224,7 +233,7 @@ static void start_done(void *arg, int result, const char *json, const struct vdi
     const struct instance *in = core_instance_staged(run->core, run->id);
     const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
 
-    run->busy = false;
+    run->busy--;
     if (!in || in->state != INSTANCE_REQUESTED) {
         act(run); /* it was cancelled, or is ready already */
     } else if (result >= 0) {
@@ -263,7 +272,7 @@ static void start_with(struct run *run, const struct job *job, const char *paylo
     spec.epoch = events_epoch(run->core->events);
     spec.image = t->image;
     spec.spec_json = json.data;
-    run->busy = true;
+    run->busy++;
     site_start(run->core->site, &spec, start_done, run);
     buf_done(&json);
 }
@@ -276,7 +285,7 @@ static void script_read(void *arg, const struct archive_query *q)
     const struct job *job = in ? core_job(run->core, in->job) : NULL;
     struct job_event event = {0};
 
-    run->busy = false;
+    run->busy--;
     if (!job || in->state != INSTANCE_REQUESTED) {
         act(run);
     } else if (q->result < 0 || !q->n_rows ||
@@ -311,7 +320,7 @@ static void act_requested(struct run *run, const struct instance *in)
     if (archive_ask(run->core, &q) < 0)
         retry(run);
     else
-        run->busy = true;
+        run->busy++;
 }
 
 static void act_building(struct run *run, const struct instance *in)
@@ -369,9 +378,11 @@ static void stop_done(void *arg, int result, const char *json, const struct vdi_
     struct txn *txn;
     int r;
 
-    run->busy = false;
-    if (!in || in->state != INSTANCE_STOPPING)
+    run->busy--;
+    if (!in || in->state != INSTANCE_STOPPING) {
+        act(run);
         return;
+    }
     if (result < 0 && result != -ENOENT) {
         log_warning("instance %" PRIu64 " on %s could not be stopped: %s", in->id, in->node,
                     err->detail);
@@ -392,7 +403,7 @@ static void act_stopping(struct run *run, const struct instance *in)
 {
     limit_free(run->limit);
     run->limit = NULL;
-    run->busy = true;
+    run->busy++;
     site_stop(run->core->site, in, (uint32_t)run->core->config->kill_wait_sec, stop_done, run);
 }
 
@@ -404,6 +415,10 @@ static void act(struct run *run)
         return;
     if (!in || in->state == INSTANCE_GONE) {
         run_drop(run->core, run->id);
+        return;
+    }
+    if (run->ask) {
+        ask_site(run);
         return;
     }
     switch (in->state) {
@@ -473,13 +488,44 @@ void life_start(struct core *core, uint64_t id, const char *node)
     const struct job *job = core_job_staged(core, id);
     struct txn *txn;
 
-    if (!job || job->state != JOB_PENDING)
-        return;
+    if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
+        core_node_staged(core, node) != core_node(core, node))
+        return; /* a change is on its way: the planner hears of it and decides again */
     txn = txn_new(core->events);
     if (txn && alloc(core, txn, job, node) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
     else
         txn_abort(txn);
+}
+
+/* How a job ends whose instance went by itself. A script that says how it ended did run. */
+static enum job_state final_of(const struct core *core, const struct job *job,
+                               const struct site_report *report)
+{
+    if (report->exited && !report->failed)
+        return report->exit_code || report->exit_signal ? JOB_FAILED : JOB_COMPLETED;
+    if (job->state == JOB_CONFIGURING)
+        return fate(core, job, JOB_BOOT_FAIL);
+    if (report->failed)
+        return fate(core, job, JOB_NODE_FAIL);
+    return job->spec->kind == JOB_BATCH ? JOB_FAILED : JOB_COMPLETED;
+}
+
+/* The end of a short script overtook the word that its instance was ready. */
+static int add_start(struct core *core, struct txn *txn, const struct job *job,
+                     const struct instance *in)
+{
+    struct instance_event ready = core_instance_event(core, INSTANCE_EVENT_READY, "");
+    struct instance_event bind = core_instance_event(core, INSTANCE_EVENT_BIND, "");
+    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
+    uint64_t id = in->id;
+    int r = 0;
+
+    if (in->state != INSTANCE_READY)
+        r = core_add_instance(txn, id, &ready, NULL);
+    if (r >= 0)
+        r = core_add_instance(txn, id, &bind, NULL);
+    return r < 0 ? r : core_add_job(txn, job->id, &start, NULL);
 }
 
 /* The instance is no longer there although nobody stopped it. */
@@ -489,20 +535,19 @@ static void lost(struct core *core, const struct instance *in, const struct site
     struct job_event event = core_job_event(core, JOB_EVENT_FINISH, CORE_SELF, report->reason);
     struct run *run = run_get(core, in->id);
     struct txn *txn;
+    int r;
 
-    if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING)
+    if (!job || !run || !job_state_is_active(job->state) || job->state == JOB_COMPLETING ||
+        job->instance != in->id) /* the job has moved on to another */
         return;
-    if (report->failed || job->state == JOB_CONFIGURING)
-        event.final =
-            fate(core, job, job->state == JOB_CONFIGURING ? JOB_BOOT_FAIL : JOB_NODE_FAIL);
-    else if (report->exited)
-        event.final = report->exit_code || report->exit_signal ? JOB_FAILED : JOB_COMPLETED;
-    else
-        event.final = job->spec->kind == JOB_BATCH ? JOB_FAILED : JOB_COMPLETED;
+    event.final = final_of(core, job, report);
     event.exit_code = report->exit_code;
     event.exit_signal = report->exit_signal;
     txn = txn_new(core->events);
-    commit_or_retry(run, txn, txn ? finish_with(core, txn, job->id, &event, NULL) : -ENOMEM);
+    r = txn ? 0 : -ENOMEM;
+    if (r >= 0 && job->state == JOB_CONFIGURING && report->exited && !report->failed)
+        r = add_start(core, txn, job, in);
+    commit_or_retry(run, txn, r < 0 ? r : finish_with(core, txn, in->job, &event, NULL));
 }
 
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
@@ -526,30 +571,94 @@ void life_instance_event(struct core *core, struct vdi_instance_id id, const cha
         lost(core, in, &report);
 }
 
-/* ---- after a restart ---- */
+void life_instance_report(struct core *core, struct vdi_instance_id id, const char *json)
+{
+    struct site_report report = {0};
+
+    if (site_report_decode(json, &report, NULL) < 0)
+        log_warning("a report of instance %" PRIu64 " could not be read", id.id);
+    else if (report.state == SITE_STATE_READY)
+        life_instance_event(core, id, "ready", json);
+    else if (report.state == SITE_STATE_GONE)
+        life_instance_event(core, id, "gone", json);
+}
+
+static int add_abandon(struct core *core, struct txn *txn, const struct instance *in,
+                       const char *reason)
+{
+    const struct job *job = core_job_staged(core, in->job);
+    struct instance_event gone = core_instance_event(core, INSTANCE_EVENT_GONE, reason);
+    struct job_event end = core_job_event(core, JOB_EVENT_END, CORE_SELF, "");
+    int r = core_add_instance(txn, in->id, &gone, NULL);
+
+    if (r < 0 || !job || !job_state_is_active(job->state) || job->instance != in->id)
+        return r;
+    if (job->state != JOB_COMPLETING)
+        r = life_finish(core, txn, job->id, fate(core, job, JOB_NODE_FAIL), CORE_SELF, reason,
+                        NULL);
+    if (r >= 0 && core_job_staged(core, in->job)->final == JOB_PENDING)
+        end.type = JOB_EVENT_REQUEUE;
+    return r < 0 ? r : core_add_job(txn, in->job, &end, NULL);
+}
+
+void life_abandon(struct core *core, const struct instance *in, const char *reason)
+{
+    struct run *run = run_get(core, in->id);
+    struct txn *txn = txn_new(core->events);
+    int r = run && txn ? add_abandon(core, txn, in, reason) : -ENOMEM;
+
+    if (run) {
+        commit_or_retry(run, txn, r);
+    } else {
+        txn_abort(txn);
+    }
+}
+
+/* ---- asking the site: after a restart, or a commit that failed ---- */
+
+/* The record of the job was damaged, and its instance is where the record says. */
+static void known_again(struct run *run, const struct job *job)
+{
+    struct job_event event = core_job_event(run->core, JOB_EVENT_REACHABLE, CORE_SELF, "");
+    struct txn *txn = txn_new(run->core->events);
+
+    commit_or_retry(run, txn, txn ? core_add_job(txn, job->id, &event, NULL) : -ENOMEM);
+}
 
 static void polled(void *arg, int result, const char *json, const struct vdi_error *err)
 {
     struct run *run = arg;
     const struct instance *in = core_instance_staged(run->core, run->id);
+    const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
     struct site_report report = {0};
 
-    run->busy = false;
-    if (!in)
+    run->busy--;
+    if (!in) {
+        act(run);
         return;
+    }
     if (result == -ENOENT && in->state != INSTANCE_REQUESTED && in->state != INSTANCE_STOPPING) {
         report.failed = true;
-        str_copy(report.reason, sizeof(report.reason), "its instance was gone after a restart");
+        str_copy(report.reason, sizeof(report.reason), "its instance is gone");
         lost(run->core, in, &report);
     } else if (result >= 0 && json && site_report_decode(json, &report, NULL) >= 0 &&
                report.state == SITE_STATE_READY &&
                (in->state == INSTANCE_REQUESTED || in->state == INSTANCE_BUILDING)) {
         one_event(run, INSTANCE_EVENT_READY, "");
-    } else if (result >= 0 && report.state == SITE_STATE_GONE) {
+    } else if (result >= 0 && report.state == SITE_STATE_GONE && in->state != INSTANCE_STOPPING) {
         lost(run->core, in, &report);
+    } else if (result >= 0 && job && job->unknown && job_state_is_active(job->state)) {
+        known_again(run, job);
     } else {
         act(run); /* also when the site can't be asked: every act is safe to repeat */
     }
+}
+
+static void ask_site(struct run *run)
+{
+    run->ask = false;
+    run->busy++;
+    site_poll(run->core->site, core_instance(run->core, run->id), polled, run);
 }
 
 void life_recover(struct core *core)
@@ -566,7 +675,6 @@ void life_recover(struct core *core)
         run = run_get(core, in->id);
         if (!run)
             continue;
-        run->busy = true;
-        site_poll(core->site, in, polled, run);
+        ask_site(run);
     }
 }

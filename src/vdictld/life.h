@@ -28,7 +28,11 @@ void life_end_job(struct core *core, uint64_t job, enum job_state final, const c
 /* A committed change of a job or an instance. */
 void life_job(struct core *core, const struct job *old, const struct job *now);
 void life_instance(struct core *core, const struct instance *now);
-/* The site's word about an instance: "building", "ready", "gone". */
+/* The instance is lost with its node: no order can reach it. Its job comes back if it may. */
+void life_abandon(struct core *core, const struct instance *in, const char *reason);
+/* A node's word about an instance: a site report with its `state`. */
+void life_instance_report(struct core *core, struct vdi_instance_id id, const char *json);
+/* The site's word about an instance: "ready", "gone". */
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
                          const char *json);
 /* Owner's wishes; they answer the call. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -27,6 +28,7 @@
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
 #include "vdictld/life.h"
+#include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
 #include "vdictld/queue.h"
 #include "vdictld/reconfigure.h"
@@ -104,7 +106,12 @@ static void published(void *arg, const struct published *p)
     feed_publish(core->feed, p);
 }
 
-static size_t collect(void *arg, struct events_extra **ret)
+static void collect_begin(void *arg)
+{
+    idem_collect_begin(((struct core *)arg)->idem);
+}
+
+static int collect(void *arg, struct events_extra *ret)
 {
     struct core *core = arg;
 
@@ -135,7 +142,7 @@ static int open_store(struct core *core, struct vdi_error *err)
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     if (r >= 0)
-        r = core->store_ops.lease(core->store, core_holder(), time_now_usec(), LEASE_TTL_USEC,
+        r = core->store_ops.lease(core->store, core_holder(core), time_now_usec(), LEASE_TTL_USEC,
                                   &epoch, err);
     if (r >= 0)
         r = events_load(core->events, core->store, epoch, err);
@@ -145,9 +152,17 @@ static int open_store(struct core *core, struct vdi_error *err)
 /* What is in memory after the load, told to those who keep their own view of it. */
 static void tell_all(struct core *core)
 {
+    int64_t forgotten = loop_now_usec(core->loop) - IDEM_KEEP_USEC;
     struct table *jobs = events_table(core->events, NOUN_JOB);
     struct table *nodes = events_table(core->events, NOUN_NODE);
+    struct table *instances = events_table(core->events, NOUN_INSTANCE);
 
+    for (size_t i = 0; i < table_end(instances); i++) {
+        const struct instance *in = table_at(instances, i) ? table_at(instances, i)->pub : NULL;
+
+        if (in && in->state == INSTANCE_GONE)
+            sweep_later(core, NOUN_INSTANCE, in->id, NULL);
+    }
     for (size_t i = 0; i < table_end(nodes); i++)
         if (table_at(nodes, i))
             queue_node(core->queue, table_at(nodes, i)->pub);
@@ -156,7 +171,7 @@ static void tell_all(struct core *core)
 
         if (!job)
             continue;
-        if (*job->spec->idempotency_key)
+        if (*job->spec->idempotency_key && job->submit_usec > forgotten)
             idem_put(core->idem, job->spec->owner, job->spec->idempotency_key,
                      job->spec->request_digest, job->id, job->submit_usec);
         if (job_state_is_end(job->state)) {
@@ -228,9 +243,11 @@ static int make_parts(struct core *core, struct vdi_error *err)
 {
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
-    core->events = core->store_worker ? events_new(core->loop, core->store_worker, &core->store_ops,
-                                                   published, core)
-                                      : NULL;
+    core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
+    core->events = core->store_worker && core->snapshot_worker
+                       ? events_new(core->loop, core->store_worker, core->snapshot_worker,
+                                    &core->store_ops, published, core)
+                       : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
     core->feed = core->loop ? feed_new(core) : NULL;
@@ -240,21 +257,27 @@ static int make_parts(struct core *core, struct vdi_error *err)
     if (!core->events || !core->budget || !core->idem || !core->feed || !core->queue ||
         !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
-    events_set_extras(core->events, collect, restore);
+    events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
+    core->start_monotonic_usec = loop_monotonic_usec(core->loop);
     return 0;
 }
 
 static int start(struct core *core, struct vdi_error *err)
 {
-    int r = make_parts(core, err);
+    int r = core_claim(core, err);
 
+    if (r >= 0)
+        r = make_parts(core, err);
     if (r >= 0)
         r = open_store(core, err);
     if (r < 0)
         return r;
     core->site = site_new(core, err);
     if (!core->site)
+        return -err->code;
+    core->links = nodelink_new(core, err);
+    if (!core->links && err->code)
         return -err->code;
     core->auth = auth_new(core, err);
     if (!core->auth)
@@ -313,7 +336,9 @@ static void hangup(void *arg, int signo)
 static void core_done(struct core *core)
 {
     auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
+    nodelink_free(core->links);
     site_free(core->site);
+    workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
     http_server_free(core->http);
     if (core->store && core->store_ops.close)
@@ -328,6 +353,9 @@ static void core_done(struct core *core)
     host_plugin_unload(core->store_plugin);
     loop_free(core->loop);
     config_free(core->config);
+    if (core->claim_fd >= 0)
+        close(core->claim_fd);
+    free(core->holder);
     free(core->config_path);
 }
 
@@ -367,7 +395,7 @@ static int run(struct core *core)
 
 int main(int argc, char **argv)
 {
-    struct core core = {0};
+    struct core core = {.claim_fd = -1};
     const char *path = VDI_SYSCONFDIR "/vdi.conf";
     int c;
 

@@ -32,6 +32,7 @@ struct queue {
     struct source *step;
     struct hash *owners;
     uint32_t n;
+    uint32_t in_state[JOB_N_STATES]; /* of published jobs that have not ended */
     struct queue_stats stats;
 };
 
@@ -97,6 +98,11 @@ uint32_t queue_jobs_of(const struct queue *q, const char *owner)
     const struct owner *o = hash_get(q->owners, owner);
 
     return o ? o->n : 0;
+}
+
+uint32_t queue_jobs_in(const struct queue *q, enum job_state state)
+{
+    return q->in_state[state];
 }
 
 void queue_stage(struct queue *q, const char *owner)
@@ -173,6 +179,10 @@ void queue_job(struct queue *q, const struct job *old, const struct job *now)
 {
     bool was = old && !job_state_is_end(old->state);
 
+    if (was)
+        q->in_state[old->state]--;
+    if (!job_state_is_end(now->state))
+        q->in_state[now->state]++;
     if (was && job_state_is_end(now->state))
         queue_unstage(q, now->spec->owner);
     if (job_state_is_end(now->state))

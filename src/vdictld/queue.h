@@ -18,7 +18,8 @@ int queue_configure(struct queue *q);
 void queue_job(struct queue *q, const struct job *old, const struct job *now);
 void queue_node(struct queue *q, const struct node *now);
 
-uint32_t queue_jobs(const struct queue *q); /* not ended */
+uint32_t queue_jobs(const struct queue *q);                          /* not ended */
+uint32_t queue_jobs_in(const struct queue *q, enum job_state state); /* no ended one */
 uint32_t queue_jobs_of(const struct queue *q, const char *owner);
 /* A submit is on its way to the store; queue_unstage when it was undone. */
 void queue_stage(struct queue *q, const char *owner);

@@ -2,11 +2,12 @@
 /*
  * recover.c - from the store to memory, at start.
  *
- * Good records are replayed in order. After damage the good prefix counts; of
- * the records behind it, those whose object began behind the damage are whole
+ * Good records are replayed in order. Where events are lost the good prefix counts;
+ * of the records behind it, those whose object began behind the last gap are whole
  * and count too, and every other job that had not ended is UNKNOWN: it may have
  * changed in what is lost, so it is held until the nodes report or an operator
- * releases it. An id is never given out again, whatever was lost.
+ * releases it, even if what came later fits. Damage that costs no event holds no
+ * job. An id is never given out again, whatever was lost.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "model/job.h"
@@ -22,9 +24,19 @@
 
 struct load {
     struct events *ev;
-    bool broken; /* behind the first damage */
+    bool broken;        /* behind the first gap */
+    struct hash *begun; /* jobs that began behind the last gap */
     uint64_t n_objects, n_records, n_skipped;
 };
+
+/* A gap: what began before it is no longer whole. */
+static void begin_gap(struct load *load)
+{
+    hash_free(load->begun);
+    load->begun = hash_new_u64(); /* NULL, no memory: then nothing counts as whole */
+    load->broken = true;
+    load->ev->damaged = true;
+}
 
 static void note_id(struct events *ev, enum noun_id noun, uint64_t id)
 {
@@ -43,8 +55,9 @@ static void load_damage(void *arg, const struct vdi_store_damage *damage)
 {
     struct load *load = arg;
 
-    load->broken = true;
     load->ev->damaged = true;
+    if (damage->first_seq)
+        begin_gap(load);
     log_error("store: damaged at %s: %s", damage->place, damage->reason);
 }
 
@@ -80,8 +93,8 @@ static int load_object(void *arg, const struct vdi_store_object *row)
         return 0;
     }
     if (noun < 0) {
-        if (load->ev->restore)
-            load->ev->restore(load->ev->arg, row);
+        if (load->ev->extras.restore)
+            load->ev->extras.restore(load->ev->arg, row);
         return 0;
     }
     if (!key_id((enum noun_id)noun, row->key, &id))
@@ -110,14 +123,18 @@ static int replay(struct load *load, enum noun_id noun, uint64_t id,
         return 0; /* the snapshot has it */
     if (nouns[noun].replay(old, id, r->key, r->type, r->time_usec, r->version, r->body, r->body_len,
                            &object, &err) < 0) {
+        load->n_skipped++;
         if (!load->broken) {
             log_error("store: event %" PRIu64 " (%s %s '%s') does not fit: %s", r->seq, r->noun,
                       r->key, r->type, err.detail);
-            load->ev->damaged = load->broken = true;
+            begin_gap(load);
+        } else if (noun == NOUN_JOB && load->begun) {
+            hash_remove_u64(load->begun, id);
         }
-        load->n_skipped++;
         return 0;
     }
+    if (noun == NOUN_JOB && load->begun && !old)
+        hash_put_u64(load->begun, id, load); /* fails: it is held, no harm */
     return set_object(ev, noun, id, r->key, object, r->seq);
 }
 
@@ -143,8 +160,9 @@ static int load_record(void *arg, const struct vdi_store_record *r)
 }
 
 /* What may have changed in the lost part is held until somebody knows. */
-static void mark_unknown(struct events *ev)
+static void mark_unknown(struct load *load)
 {
+    struct events *ev = load->ev;
     struct table *t = ev->tables[NOUN_JOB];
     size_t n = 0;
 
@@ -154,7 +172,8 @@ static void mark_unknown(struct events *ev)
         const struct job *job = slot ? slot->pub : NULL;
         struct job *marked = NULL;
 
-        if (!job || job_state_is_end(job->state))
+        if (!job || job_state_is_end(job->state) ||
+            (load->begun && hash_get_u64(load->begun, job->id)))
             continue;
         event.time_usec = job->submit_usec;
         str_copy(event.reason, sizeof(event.reason),
@@ -183,18 +202,23 @@ int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error
 
     ev->store = store;
     r = ev->ops->load(store, &loader, &summary, err);
-
-    if (r < 0)
+    if (r < 0) {
+        hash_free(load.begun);
         return r;
+    }
     ev->epoch = epoch;
     ev->next_seq = summary.last_seq + 1;
+    ev->published_seq = summary.last_seq;
     ev->snapshot_seq = summary.snapshot_seq;
     if (summary.damaged || ev->damaged) {
         ev->damaged = true;
+        ev->snapshot_due = true;
         for (int i = 0; i < NOUN_N; i++)
             note_id(ev, (enum noun_id)i, summary.id_reserve);
-        mark_unknown(ev);
     }
+    if (summary.lost || load.broken)
+        mark_unknown(&load);
+    hash_free(load.begun);
     log_info("store: %" PRIu64 " objects and %" PRIu64 " events read, up to event %" PRIu64 "%s",
              load.n_objects, load.n_records, summary.last_seq,
              load.n_skipped ? " (some could not be used)" : "");

@@ -21,7 +21,10 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/life.c src/vdictld/life.h \
     src/vdictld/life_calls.c \
     src/vdictld/limit.c src/vdictld/limit.h \
+    src/vdictld/enroll.c src/vdictld/enroll.h \
+    src/vdictld/nodelink.c src/vdictld/nodelink.h \
     src/vdictld/nodes.c src/vdictld/nodes.h \
+    src/vdictld/nodestate.c src/vdictld/nodestate.h \
     src/vdictld/noun.c src/vdictld/noun.h \
     src/vdictld/openapi.c \
     src/vdictld/queue.c src/vdictld/queue.h \
@@ -36,7 +39,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/tokens.c
 src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
-    $(WIRE_SERVER_LIBS) $(OPENSSL_LIBS)
+    $(WIRE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
 
 sbin_PROGRAMS += vdictld
 vdictld_SOURCES = src/vdictld/main.c
@@ -59,6 +62,18 @@ tests_unit_vdictld_test_recover_SOURCES = tests/unit/vdictld/test_recover.c \
 tests_unit_vdictld_test_recover_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_recover_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdictld/test_recover_lost
+tests_unit_vdictld_test_recover_lost_SOURCES = tests/unit/vdictld/test_recover_lost.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_recover_lost_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_recover_lost_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_snapshot
+tests_unit_vdictld_test_snapshot_SOURCES = tests/unit/vdictld/test_snapshot.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_snapshot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_snapshot_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdictld/test_idem
 tests_unit_vdictld_test_idem_SOURCES = tests/unit/vdictld/test_idem.c
 tests_unit_vdictld_test_idem_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -75,8 +90,12 @@ tests_unit_vdictld_test_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_limit_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
 VDICTLD_TESTS = \
+    tests/t1100-errors.t \
+    tests/t1101-services.t \
+    tests/t1102-life.t \
+    tests/t5001-restart.t \
     tests/t6000-golden.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/data/golden.tsv
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/hang_nss.c tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
 endif

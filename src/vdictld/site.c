@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "vdictld/life.h"
+#include "vdictld/nodelink.h"
 
 #define OP_DEADLINE_SEC 60
 
@@ -65,6 +66,9 @@ static struct site *host_site(struct vdi_host *host)
 }
 
 /* ---- what plugins may call ---- */
+
+static void host_log(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static void host_log(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
 {
@@ -195,11 +199,24 @@ static int64_t host_now_usec(struct vdi_host *host)
     return loop_now_usec(host_site(host)->core->loop);
 }
 
-/* Orders to nodes go over the node link, which this version does not have yet. */
-static int host_node_send(struct vdi_host *host, const char *node, const char *order_json,
-                          struct vdi_op *op)
+static void node_answered(void *arg, int result, const char *body, const char *reason)
 {
-    return -ENOTCONN;
+    struct vdi_op *op = arg;
+    struct vdi_error err = {0};
+
+    if (result < 0)
+        error_set(&err, -result, "node", "%s", reason && *reason ? reason : strerror(-result));
+    host_complete(op, result, body, &err);
+}
+
+static int host_node_send(struct vdi_host *host, const char *node, const char *verb,
+                          struct vdi_instance_id id, const char *body_json, struct vdi_op *op)
+{
+    struct nodelink *links = host_site(host)->core->links;
+
+    if (!links)
+        return -ENOTCONN; /* vdi.conf has no node_listen */
+    return nodelink_order(links, node, verb, id, body_json, node_answered, op);
 }
 
 static const struct vdi_host_api host_api = {
@@ -288,7 +305,10 @@ static void op_begun(struct vdi_op *op, int result)
 
     if (result >= 0)
         return;
-    error_set(&err, -result, "site", "the site cannot do that: %s", strerror(-result));
+    if (result == -ENOSYS)
+        error_set(&err, ENOSYS, "site", "the site of this cluster has nothing that could do that");
+    else
+        error_set(&err, -result, "site", "the site cannot do that: %s", strerror(-result));
     host_complete(op, result, NULL, &err);
 }
 

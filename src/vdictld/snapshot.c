@@ -2,8 +2,11 @@
 /*
  * snapshot.c - a snapshot of everything committed.
  *
- * The loop takes a reference to every published object at one instant (they
- * never change); the store's worker then encodes and writes them.
+ * It stands for one instant, though the loop takes references to the published objects
+ * (they never change) in slices: who publishes another object in a slot that has not
+ * been taken yet has the old one taken first. The snapshot worker then encodes and
+ * writes them, beside commits; the references are given back in slices. They are
+ * counted on the loop alone: the worker only reads.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -15,16 +18,26 @@
 #include "vdictld/event_impl.h"
 #include "vdictld/record.h"
 
+#define SLICE_STEPS 2000 /* the loop's other work waits for so many: under 1 ms */
+
+struct row {
+    enum noun_id noun;
+    char *key; /* NULL: the object's number */
+    void *object;
+};
+
 struct snapshot {
     struct events *ev;
-    struct {
-        enum noun_id noun;
-        char *key;
-        void *object;
-    } * rows;
-    size_t n, at;
+    struct source *slice;
+    bool gathering;
+    uint32_t number; /* slots with it are taken */
+    int noun;        /* where the walk is */
+    size_t index;
+    unsigned shifts;
+    struct row *rows;
+    size_t n, size, at;
     struct events_extra *extras;
-    size_t n_extras, at_extra;
+    size_t n_extras, size_extras, at_extra;
     uint64_t next_id[NOUN_N];
     int at_id;
     uint64_t seq, epoch;
@@ -37,41 +50,164 @@ struct snapshot {
     void *arg;
 };
 
-static void snapshot_free(struct snapshot *s)
+/* Gives back one row; false: there is none. */
+static bool drop_one(struct snapshot *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        nouns[s->rows[i].noun].unref(s->rows[i].object);
-        free(s->rows[i].key);
+    if (s->n) {
+        struct row *row = &s->rows[--s->n];
+
+        nouns[row->noun].unref(row->object);
+        free(row->key);
+    } else if (s->n_extras) {
+        struct events_extra *x = &s->extras[--s->n_extras];
+
+        free(x->key);
+        free(x->body);
+    } else {
+        return false;
     }
-    for (size_t i = 0; i < s->n_extras; i++) {
-        free(s->extras[i].noun);
-        free(s->extras[i].key);
-        free(s->extras[i].body);
-    }
+    return true;
+}
+
+void snapshot_free(struct snapshot *s)
+{
+    if (!s)
+        return;
+    while (drop_one(s))
+        ;
+    source_free(s->slice);
     free(s->extras);
     free(s->rows);
     buf_done(&s->body);
     free(s);
 }
 
-static int take_table(struct snapshot *s, enum noun_id noun)
+/* ---- gathering, on the loop ---- */
+
+static int take_slot(struct snapshot *s, enum noun_id noun, struct slot *slot)
 {
-    struct table *t = s->ev->tables[noun];
+    struct row *row = &s->rows[s->n];
 
-    for (size_t i = 0; t && i < table_end(t); i++) {
-        struct slot *slot = table_at(t, i);
-
-        if (!slot || !slot->pub)
-            continue;
-        s->rows[s->n].noun = noun;
-        s->rows[s->n].object = nouns[noun].ref(slot->pub);
-        s->rows[s->n].key = slot->key ? strdup(slot->key) : NULL;
-        s->n++;
-        if (slot->key && !s->rows[s->n - 1].key)
-            return -ENOMEM;
-    }
+    if (slot->taken == s->number)
+        return 0;
+    slot->taken = s->number;
+    if (!slot->pub)
+        return 0;
+    if (s->n == s->size)
+        return -EOVERFLOW; /* no more objects than there were at the instant */
+    *row = (struct row){.noun = noun, .key = slot->key ? strdup(slot->key) : NULL};
+    if (slot->key && !row->key)
+        return -ENOMEM;
+    row->object = nouns[noun].ref(slot->pub);
+    s->n++;
     return 0;
 }
+
+void snapshot_keep(struct events *ev, enum noun_id noun, struct slot *slot, uint64_t seq)
+{
+    struct snapshot *s = ev->snapshot;
+
+    /* What is published late but was committed before the instant belongs in it. */
+    if (s && s->gathering && seq > s->seq && s->result >= 0)
+        s->result = take_slot(s, noun, slot);
+}
+
+static int gather_extra(struct snapshot *s)
+{
+    struct events_extra x = {0};
+    int r = s->ev->extras.next ? s->ev->extras.next(s->ev->arg, &x) : 0;
+
+    if (r <= 0)
+        return r == -EAGAIN ? 1 : r;
+    if (s->n_extras == s->size_extras) {
+        size_t size = s->size_extras ? 2 * s->size_extras : 256;
+        void *extras = reallocarray(s->extras, size, sizeof(*s->extras));
+
+        if (extras) {
+            s->extras = extras;
+            s->size_extras = size;
+        }
+    }
+    if (s->n_extras == s->size_extras || !x.key || !x.body) {
+        free(x.key);
+        free(x.body);
+        return -ENOMEM;
+    }
+    s->extras[s->n_extras++] = x;
+    return 1;
+}
+
+/* One step of the walk: 1: go on, 0: that was all. */
+static int gather_one(struct snapshot *s)
+{
+    struct table *t = s->noun < NOUN_N ? s->ev->tables[s->noun] : NULL;
+    struct slot *slot;
+
+    if (s->noun == NOUN_N)
+        return gather_extra(s); /* last: what left its table before it was taken is among them */
+    if (t && s->index && s->shifts != table_shifts(t))
+        s->index = 0; /* what is taken already is passed over */
+    if (!t || s->index >= table_end(t)) {
+        s->noun++;
+        s->index = 0;
+        if (s->noun == NOUN_N && s->ev->extras.begin)
+            s->ev->extras.begin(s->ev->arg);
+        return 1;
+    }
+    s->shifts = table_shifts(t);
+    slot = table_at(t, s->index++);
+    int r = slot ? take_slot(s, (enum noun_id)s->noun, slot) : 0;
+    return r < 0 ? r : 1;
+}
+
+static void finish(struct snapshot *s)
+{
+    s->ev->snapshot = NULL;
+    if (s->result < 0 && !s->err.code)
+        error_set(&s->err, -s->result, "", "a snapshot could not be made: %s",
+                  strerror(-s->result));
+    if (s->done)
+        s->done(s->arg, s->result, &s->err);
+    snapshot_free(s);
+}
+
+static void write_work(void *arg);
+static void write_done(void *arg, bool dropped);
+
+static int step(struct snapshot *s)
+{
+    int r;
+
+    if (!s->gathering)
+        return drop_one(s);
+    r = s->result < 0 ? s->result : gather_one(s);
+    if (r > 0)
+        return r;
+    s->gathering = false;
+    if (r == 0)
+        r = workers_post(s->ev->snapshot_worker, write_work, write_done, s);
+    if (r >= 0)
+        return -EINPROGRESS;
+    s->result = r;
+    return 1; /* gives back what it has */
+}
+
+static void run_slice(void *arg)
+{
+    struct snapshot *s = arg;
+
+    for (int i = 0; i < SLICE_STEPS; i++) {
+        int r = step(s);
+
+        if (r == 0)
+            finish(s);
+        if (r <= 0)
+            return;
+    }
+    source_rearm(s->slice, 0);
+}
+
+/* ---- rows, on the snapshot worker ---- */
 
 static int object_row(struct snapshot *s, struct vdi_store_object *ret)
 {
@@ -147,77 +283,84 @@ static int next_row(void *arg, struct vdi_store_object *ret)
     return r;
 }
 
-static void snapshot_work(void *arg)
+/* ---- writing ---- */
+
+static void trim_work(void *arg)
 {
     struct snapshot *s = arg;
-    const struct vdi_store_ops *ops = s->ev->ops;
 
-    s->result = ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
-    if (s->result >= 0)
-        s->result = ops->trim(s->ev->store, s->epoch, s->seq, s->before_usec, &s->err);
+    s->result = s->ev->ops->trim(s->ev->store, s->epoch, s->seq, s->before_usec, &s->err);
 }
 
-static void snapshot_done(void *arg, bool dropped)
+/* Dropped: the next snapshot's trim takes what this one leaves. */
+static void trim_done(void *arg, bool dropped)
+{
+    source_rearm(((struct snapshot *)arg)->slice, 0);
+}
+
+static void write_work(void *arg)
 {
     struct snapshot *s = arg;
+
+    s->result = s->ev->ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
+}
+
+static void write_done(void *arg, bool dropped)
+{
+    struct snapshot *s = arg;
+    struct events *ev = s->ev;
 
     if (dropped)
         s->result = error_set(&s->err, ESHUTDOWN, "", "the controller is stopping");
-    s->ev->snapshot_running = false;
-    if (s->result >= 0)
-        s->ev->snapshot_seq = s->seq;
-    if (s->done)
-        s->done(s->arg, s->result, &s->err);
-    snapshot_free(s);
+    if (s->result >= 0) {
+        ev->snapshot_seq = s->seq;
+        ev->snapshot_due = false;
+        if (workers_post(ev->worker, trim_work, trim_done, s) >= 0)
+            return;
+    }
+    source_rearm(s->slice, 0);
 }
 
 int events_snapshot(struct events *ev, int64_t before_usec,
                     void (*done)(void *arg, int result, const struct vdi_error *err), void *arg)
 {
     struct snapshot *s;
-    size_t n = 0;
-    int r = 0;
 
-    if (ev->snapshot_running)
+    if (ev->snapshot)
         return -EBUSY;
     s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    for (int i = 0; i < NOUN_N; i++)
-        n += ev->tables[i] ? table_count(ev->tables[i]) : 0;
-    s->ev = ev;
-    s->seq = events_seq(ev);
-    s->epoch = ev->epoch;
-    s->before_usec = before_usec;
-    s->body = BUF_INIT(0);
-    s->done = done;
-    s->arg = arg;
+    *s = (struct snapshot){
+        .ev = ev,
+        .gathering = true,
+        .number = ++ev->n_snapshots,
+        .seq = events_seq(ev),
+        .epoch = ev->epoch,
+        .before_usec = before_usec,
+        .body = BUF_INIT(0),
+        .done = done,
+        .arg = arg,
+    };
     memcpy(s->next_id, ev->next_id, sizeof(s->next_id));
-    s->rows = calloc(n + 1, sizeof(*s->rows));
-    if (!s->rows)
-        r = -ENOMEM;
-    for (int i = 0; r >= 0 && i < NOUN_N; i++)
-        r = take_table(s, (enum noun_id)i);
-    if (r >= 0 && ev->collect)
-        s->n_extras = ev->collect(ev->arg, &s->extras);
-    if (r >= 0)
-        r = workers_post(ev->worker, snapshot_work, snapshot_done, s);
-    if (r < 0) {
+    for (int i = 0; i < NOUN_N; i++)
+        s->size += ev->tables[i] ? table_count(ev->tables[i]) : 0;
+    s->rows = calloc(s->size + 1, sizeof(*s->rows));
+    s->slice = loop_timer(ev->loop, 0, run_slice, s);
+    if (!s->rows || !s->slice) {
         snapshot_free(s);
-        return r;
+        return -ENOMEM;
     }
-    ev->snapshot_running = true;
+    ev->snapshot = s;
     return 0;
 }
 
 uint64_t events_since_snapshot(const struct events *ev)
 {
-    return events_seq(ev) - ev->snapshot_seq;
+    return ev->snapshot_due ? UINT64_MAX : events_seq(ev) - ev->snapshot_seq;
 }
 
-void events_set_extras(struct events *ev, size_t (*collect)(void *arg, struct events_extra **ret),
-                       void (*restore)(void *arg, const struct vdi_store_object *row))
+void events_set_extras(struct events *ev, const struct events_extras *extras)
 {
-    ev->collect = collect;
-    ev->restore = restore;
+    ev->extras = *extras;
 }

@@ -53,7 +53,7 @@ static int unknown_name(const char *field, const char *value, size_t n,
     struct buf all = BUF_INIT(sizeof(err->remedy) - 1);
 
     error_set(err, ESRCH, field, "there is no %s '%s'", field, value);
-    names_of(&all, "there are: ", n, name, c);
+    names_of(&all, n ? "there are: " : "this cluster has none; leave it out", n, name, c);
     error_hint(err, NULL, all.data ? all.data : "");
     buf_done(&all);
     return -ESRCH;

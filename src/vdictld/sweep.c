@@ -16,7 +16,10 @@
 
 #define ROUND_USEC USEC_PER_SEC
 #define ROUND_OBJECTS 2000
-#define SNAPSHOT_EVENTS 200000 /* replaying so many takes about as long as a start may */
+/* A start reads the snapshot and then up to so many events. bench/snapshot: 100,000 jobs take
+ * 1.8 s of CPU, 100,000 events 0.35 s more, and writing a snapshot 1.1 s beside commits. */
+#define SNAPSHOT_EVENTS 100000
+#define SNAPSHOT_RETRY_USEC (60 * USEC_PER_SEC)
 #define LEASE_RENEW_USEC (10 * USEC_PER_SEC)
 
 struct ended {
@@ -30,7 +33,7 @@ struct sweep {
     struct core *core;
     struct source *timer;
     struct list ended;
-    int64_t lease_usec;
+    int64_t lease_usec, snapshot_usec; /* when it was begun last */
     bool renewing;
     int lease_result;
     struct vdi_error lease_err;
@@ -137,8 +140,12 @@ static void expire_tokens(struct core *core, int64_t now)
 
 static void snapshot_done(void *arg, int result, const struct vdi_error *err)
 {
-    if (result < 0)
-        log_warning("a snapshot was not written: %s", err->detail);
+    struct sweep *s = arg;
+
+    if (result >= 0)
+        s->snapshot_usec = 0;
+    else
+        log_warning("a snapshot was not written, or the log not trimmed: %s", err->detail);
 }
 
 static void lease_work(void *arg)
@@ -146,8 +153,9 @@ static void lease_work(void *arg)
     struct sweep *s = arg;
     uint64_t epoch;
 
-    s->lease_result = s->core->store_ops.lease(s->core->store, core_holder(), time_now_usec(),
-                                               LEASE_TTL_USEC, &epoch, &s->lease_err);
+    s->lease_result =
+        s->core->store_ops.lease(s->core->store, core_holder(s->core), time_now_usec(),
+                                 LEASE_TTL_USEC, &epoch, &s->lease_err);
 }
 
 /* Another leads: what we would still do, vdid and store refuse by the epoch. */
@@ -175,6 +183,20 @@ static void renew_lease(struct sweep *s)
     s->renewing = workers_post(s->core->store_worker, lease_work, lease_done, s) >= 0;
 }
 
+/* One that fails is not begun again at once: it may be the disk that is full. */
+static void begin_snapshot(struct sweep *s, int64_t now)
+{
+    struct core *core = s->core;
+    int64_t monotonic = loop_monotonic_usec(core->loop);
+
+    if (events_since_snapshot(core->events) <= SNAPSHOT_EVENTS ||
+        (s->snapshot_usec && monotonic - s->snapshot_usec < SNAPSHOT_RETRY_USEC))
+        return;
+    s->snapshot_usec = monotonic;
+    events_snapshot(core->events, now - core->config->keep_events_sec * USEC_PER_SEC, snapshot_done,
+                    s);
+}
+
 static void sweep_round(void *arg)
 {
     struct sweep *s = arg;
@@ -187,8 +209,6 @@ static void sweep_round(void *arg)
     expire_tokens(core, now);
     idem_expire(core->idem, now);
     renew_lease(s);
-    if (events_since_snapshot(core->events) > SNAPSHOT_EVENTS)
-        events_snapshot(core->events, now - core->config->keep_events_sec * USEC_PER_SEC,
-                        snapshot_done, core);
+    begin_snapshot(s, now);
     source_rearm(s->timer, ROUND_USEC);
 }

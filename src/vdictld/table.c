@@ -17,6 +17,7 @@ struct table {
     struct hash *hash;
     struct slot **order;
     size_t n_order, size_order;
+    unsigned shifts;
 };
 
 struct table *table_new(const struct noun *noun)
@@ -83,6 +84,7 @@ static void close_holes(struct table *t)
         if (t->order[i])
             t->order[n++] = t->order[i];
     t->n_order = n;
+    t->shifts++;
 }
 
 static bool order_insert(struct table *t, struct slot *slot)
@@ -180,6 +182,11 @@ size_t table_count(const struct table *t)
 size_t table_end(const struct table *t)
 {
     return t->n_order;
+}
+
+unsigned table_shifts(const struct table *t)
+{
+    return t->shifts;
 }
 
 struct slot *table_at(const struct table *t, size_t i)

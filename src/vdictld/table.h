@@ -15,6 +15,7 @@ struct slot {
     uint64_t id; /* numeric nouns */
     char *key;   /* the others; owned */
     void *pub, *staged;
+    uint32_t taken; /* by the snapshot of this number; snapshot.c */
 };
 
 struct table;
@@ -30,6 +31,8 @@ size_t table_count(const struct table *t);
  * NULL where one was removed. */
 size_t table_end(const struct table *t);
 struct slot *table_at(const struct table *t, size_t i);
+/* How often the indexes have changed: a walk that goes on later begins again then. */
+unsigned table_shifts(const struct table *t);
 /* The first index whose id is above `id` (numeric nouns). */
 size_t table_after(const struct table *t, uint64_t id);
 

@@ -1,19 +1,83 @@
 # SPDX-License-Identifier: Apache-2.0
-noinst_LIBRARIES += src/vdid/librunner.a
-src_vdid_librunner_a_SOURCES = \
+noinst_LIBRARIES += src/vdid/libvdid.a
+src_vdid_libvdid_a_SOURCES = \
+    src/vdid/accel.c src/vdid/accel.h \
+    src/vdid/child.c src/vdid/child.h \
+    src/vdid/console.c src/vdid/console.h \
+    src/vdid/domain_spec.c src/vdid/domain_spec.h \
+    src/vdid/domain_xml.c src/vdid/domain_xml.h \
     src/vdid/file.c src/vdid/file.h \
+    src/vdid/image.c src/vdid/image.h \
+    src/vdid/instance.c src/vdid/instance.h \
+    src/vdid/order.c \
+    src/vdid/orders.c \
+    src/vdid/ports.c src/vdid/ports.h \
+    src/vdid/prepare.c \
+    src/vdid/record.c src/vdid/record.h \
+    src/vdid/registry.c src/vdid/vdid.h \
     src/vdid/runner.c src/vdid/runner.h \
-    src/vdid/runner_spool.c src/vdid/runner_spool.h
-src_vdid_librunner_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+    src/vdid/runner_spool.c src/vdid/runner_spool.h \
+    src/vdid/save.c \
+    src/vdid/virt.c src/vdid/virt.h src/vdid/virt_call.h \
+    src/vdid/virt_ops.c \
+    src/vdid/watch.c
+src_vdid_libvdid_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS) $(XML_CFLAGS) $(OPENSSL_CFLAGS) -pthread
 
-RUNNER_HOST_LIBS = src/vdid/librunner.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(OPENSSL_LIBS)
+VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT_LIBS) \
+    $(XML_LIBS) $(OPENSSL_LIBS)
 
-# The host's half alone, for the tests: orders on stdin, what happens on stdout.
+# Takes orders on stdin, one JSON object a line; the tests with real VMs drive it.
+check_PROGRAMS += tests/vdid_drive
+tests_vdid_drive_SOURCES = tests/vdid_drive.c
+tests_vdid_drive_LDADD = $(VDID_LIBS)
+
+# The host's half of the guest runner alone: orders on stdin, what happens on stdout.
 check_PROGRAMS += tests/runner_host
 tests_runner_host_SOURCES = tests/runner_host.c
-tests_runner_host_LDADD = $(RUNNER_HOST_LIBS)
+tests_runner_host_LDADD = $(VDID_LIBS)
+
+sbin_PROGRAMS += vdid
+vdid_SOURCES = src/vdid/main.c src/vdid/agent.c src/vdid/agent.h src/vdid/enroll.c \
+    src/vdid/enroll.h src/vdid/session.c src/vdid/session.h src/vdid/ticket.c src/vdid/ticket.h
+vdid_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+vdid_LDADD = $(VDID_LIBS) $(LINK_LIBS)
+UNIT_TESTS += tests/unit/vdid/test_domain_xml
+tests_unit_vdid_test_domain_xml_SOURCES = tests/unit/vdid/test_domain_xml.c
+tests_unit_vdid_test_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS)
+tests_unit_vdid_test_domain_xml_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/data/domain/linux-direct.xml tests/data/domain/linux-uefi.xml \
+    tests/data/domain/windows-secure.xml
+
+UNIT_TESTS += tests/unit/vdid/test_node
+tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
+tests_unit_vdid_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_node_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/vdid/test_runner_spool
 tests_unit_vdid_test_runner_spool_SOURCES = tests/unit/vdid/test_runner_spool.c
 tests_unit_vdid_test_runner_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
-tests_unit_vdid_test_runner_spool_LDADD = $(RUNNER_HOST_LIBS) $(CMOCKA_LIBS)
+tests_unit_vdid_test_runner_spool_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_virt
+tests_unit_vdid_test_virt_SOURCES = tests/unit/vdid/test_virt.c
+tests_unit_vdid_test_virt_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_virt_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+# The records' laws, with a libvirt that the test plays: its virt.c takes the library's place.
+UNIT_TESTS += tests/unit/vdid/test_instance
+tests_unit_vdid_test_instance_SOURCES = tests/unit/vdid/test_instance.c \
+    tests/unit/vdid/fake_virt.c tests/unit/vdid/fake_virt.h
+tests_unit_vdid_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+# Real VMs take minutes and root: a target of their own.
+VM_TESTS = tests/t4000-libvirt.t tests/t4100-node.t
+dist_check_SCRIPTS += $(VM_TESTS)
+EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh doc/design/vdid.md
+.PHONY: check-vm
+check-vm: $(check_PROGRAMS)
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'
+clean-local: clean-vm
+.PHONY: clean-vm
+clean-vm:
+	-rm -rf tests/guest-cache tests/libvirt-cache

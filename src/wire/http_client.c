@@ -208,7 +208,7 @@ static int deliver(struct exchange *x, const char *data, size_t len)
     int r = buf_append(&x->reply.body, data, len);
     if (r < 0) {
         error_set(x->err, EFBIG, "url", "The answer is larger than this program takes.");
-        error_hint(x->err, "64 MiB", "Ask for less at once.");
+        error_hint(x->err, "64 MiB", "ask for less at once");
         return -EFBIG;
     }
     return 0;

@@ -37,7 +37,7 @@ static bool is_loopback_name(const char *host)
 static int bad_url(const char *url, struct vdi_error *err)
 {
     error_set(err, EINVAL, "url", "\"%s\" is not a controller's URL.", url);
-    error_hint(err, NULL, "Write unix:/path, https://host:port or http://127.0.0.1:port.");
+    error_hint(err, NULL, "write unix:/path, https://host:port or http://127.0.0.1:port");
     return -EINVAL;
 }
 
@@ -87,7 +87,7 @@ int http_place_parse(const char *url, struct http_place *ret, struct vdi_error *
         return bad_url(url, err);
     if (!place.is_tls && !is_loopback_name(place.host)) {
         error_set(err, EPERM, "url", "\"%s\" would carry credentials in the clear.", url);
-        error_hint(err, "plain HTTP: loopback only", "Use https://.");
+        error_hint(err, "plain HTTP: loopback only", "use https://");
         return -EPERM;
     }
     *ret = place;
@@ -162,7 +162,7 @@ static int no_connection(const struct http_place *place, int code, struct vdi_er
               strerror(-code));
     error_hint(err, NULL,
                code == -ENOENT || code == -ECONNREFUSED
-                   ? "Is vdictld running? VDI_URL says where it listens."
+                   ? "is vdictld running? VDI_URL says where it listens"
                    : NULL);
     return code;
 }

@@ -71,7 +71,7 @@ static int load(struct vdi_error *err)
     void *library = dlopen("libssl.so.3", RTLD_NOW | RTLD_GLOBAL);
     if (!library) {
         error_set(err, ELIBACC, "url", "https: needs OpenSSL: %s.", dlerror());
-        error_hint(err, NULL, "On Debian: apt-get install libssl3");
+        error_hint(err, NULL, "on Debian: apt-get install libssl3");
         return -ELIBACC;
     }
 #define LOAD(name)                                                                                 \
@@ -95,7 +95,7 @@ static int failed(struct http_tls *tls, struct vdi_error *err)
         return error_set(err, ECONNRESET, "url", "The TLS connection broke: %s.", text);
     error_set(err, EKEYREJECTED, "url", "The certificate of %s is not trusted: %s.",
               tls->host ? tls->host : "the controller", ssl.X509_verify_cert_error_string(verify));
-    error_hint(err, NULL, "Name the site's CA file, or use the name in the certificate.");
+    error_hint(err, NULL, "name the site's CA file, or use the name in the certificate");
     return -EKEYREJECTED;
 }
 

@@ -144,7 +144,10 @@ class Response(tuple):
 
 
 def exchange(connection, method, path, body=None, headers=None):
-    connection.request(method, path, _encode(body), headers or {})
+    try:
+        connection.request(method, path, _encode(body), headers or {})
+    except BrokenPipeError:
+        pass  # it answered (413) before it had read everything
     r = connection.getresponse()
     return Response((r.status, r.headers, r.read()))
 

@@ -27,7 +27,8 @@ ROOMS = {
 LIBRARIES = {
     "jansson.h": "codec", "confuse.h": "codec",
     "microhttpd.h": "wire", "event2/": ("wire", "loop"),
-    "sqlite3.h": (), "libpq-fe.h": (), "curl/": (), "libvirt/": (),
+    "sqlite3.h": (), "libpq-fe.h": (), "curl/": (),
+    "libvirt/": "vdid", "libxml/": "vdid",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 

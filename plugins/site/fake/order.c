@@ -108,7 +108,6 @@ int fake_suspend(void *arg, struct vdi_instance_id id, const char *node, const c
         return 0;
     if (in->end_usec)
         in->left_usec = in->end_usec - site->api->now_usec(site->host);
-    in->end_usec = 0;
     in->saved = true;
     return changed(in, op);
 }

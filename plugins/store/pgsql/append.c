@@ -2,7 +2,8 @@
 /*
  * append.c - what changes the store: batches, snapshots, trims.
  *
- * Every transaction begins with vdi.guard(), which locks vdi.head and checks the epoch.
+ * Every transaction calls vdi.guard(), which locks vdi.head and checks the epoch: first of
+ * all, but for a snapshot's, which must not hold up batches and calls it last.
  * A batch whose answer is lost is looked for, and sent once more if it is not there;
  * when even that ends without an answer it is held for failed, and undone before
  * anything else is done (pg_ready).
@@ -82,46 +83,75 @@ int append(void *store, const struct vdi_store_batch *b, struct vdi_error *err)
 
 /* ---- snapshots --------------------------------------------------------- */
 
-static int forget_bad(struct store *s, struct vdi_error *err)
-{
-    struct pg_params p = {0};
-
-    pg_number(&p, s->bad[0]);
-    pg_number(&p, s->bad[1]);
-    int r = pg_run(s, "DELETE FROM vdi.snapshot WHERE generation IN ($1, $2)", &p, NULL, err);
-    return r < 0 ? r
-                 : pg_run(s, "DELETE FROM vdi.snapshot_row WHERE generation IN ($1, $2)", &p, NULL,
-                          err);
-}
-
-/* The next generation, when a snapshot may stand for events up to seq. */
-static int snapshot_begin(struct store *s, uint64_t seq, int64_t *ret_generation,
-                          int64_t *ret_id_reserve, struct vdi_error *err)
-{
-    _cleanup_(pg_clearp) PGresult *res = NULL;
-    int r = pg_run(s,
-                   "SELECT last_seq, id_reserve,"
-                   " coalesce((SELECT max(seq) FROM vdi.snapshot), 0),"
-                   " coalesce((SELECT max(generation) FROM vdi.snapshot_row), 0),"
-                   " coalesce((SELECT max(generation) FROM vdi.snapshot), 0) FROM vdi.head",
-                   NULL, &res, err);
-
-    if (r < 0)
-        return r;
-    if (seq > (uint64_t)pg_get_number(res, 0) || seq < (uint64_t)pg_get_number(res, 2))
-        return store_fail(err, EINVAL, "seq", "No snapshot can stand for events up to %llu.",
-                          (unsigned long long)seq);
-    int64_t a = pg_get_number(res, 3), b = pg_get_number(res, 4);
-    *ret_generation = 1 + (a > b ? a : b);
-    *ret_id_reserve = pg_get_number(res, 1);
-    return 0;
-}
-
 struct writing {
-    int64_t generation, rows;
+    int64_t generation, rows, id_reserve;
     uint32_t crc;
     struct store_buf buf;
 };
+
+/* The connection for snapshots, in order. */
+static int snapshot_connection(struct store *s, struct vdi_error *err)
+{
+    struct store *own = s->snapshots;
+
+    if (!own) {
+        own = calloc(1, sizeof(*own));
+        if (!own || !(own->dsn = strdup(s->dsn))) {
+            free(own);
+            return store_fail(err, ENOMEM, "store", "There is no memory.");
+        }
+        own->host = s->host;
+        own->api = s->api;
+        s->snapshots = own;
+    }
+    own->version = s->version;
+    return pg_ready(own, err);
+}
+
+/* Makes room: what is bad goes, and of the others all but the newest. */
+static int forget_old(struct store *s, const int64_t bad[2], struct vdi_error *err)
+{
+    struct pg_params p = {0};
+
+    pg_number(&p, bad[0]);
+    pg_number(&p, bad[1]);
+    int r = pg_run(s,
+                   "DELETE FROM vdi.snapshot WHERE generation IN ($1, $2) OR generation NOT IN"
+                   " (SELECT generation FROM vdi.snapshot WHERE generation NOT IN ($1, $2)"
+                   "  ORDER BY generation DESC LIMIT 1)",
+                   &p, NULL, err);
+    return r < 0 ? r
+                 : pg_run(s,
+                          "DELETE FROM vdi.snapshot_row r WHERE NOT EXISTS"
+                          " (SELECT FROM vdi.snapshot WHERE generation = r.generation)",
+                          NULL, NULL, err);
+}
+
+/* A generation that nobody else uses, when a snapshot may stand for events up to seq. */
+static int snapshot_begin(struct store *s, const int64_t bad[2], uint64_t epoch, uint64_t seq,
+                          struct writing *ret, struct vdi_error *err)
+{
+    _cleanup_(pg_clearp) PGresult *res = NULL;
+    struct pg_params p = {0};
+
+    pg_number(&p, bad[0]);
+    pg_number(&p, bad[1]);
+    int r =
+        pg_run(s,
+               "SELECT last_seq, id_reserve, epoch, coalesce((SELECT max(seq) FROM vdi.snapshot"
+               " WHERE generation NOT IN ($1, $2)), 0), nextval('vdi.generation') FROM vdi.head",
+               &p, &res, err);
+    if (r < 0)
+        return r;
+    if (epoch == 0 || epoch != (uint64_t)pg_get_number(res, 2)) /* told before much is written */
+        return store_stale(err, epoch, (uint64_t)pg_get_number(res, 2));
+    if (seq > (uint64_t)pg_get_number(res, 0) || seq < (uint64_t)pg_get_number(res, 3))
+        return store_fail(err, EINVAL, "seq", "No snapshot can stand for events up to %llu.",
+                          (unsigned long long)seq);
+    ret->id_reserve = pg_get_number(res, 1);
+    ret->generation = pg_get_number(res, 4);
+    return 0;
+}
 
 static int write_rows(struct store *s, struct writing *w,
                       int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
@@ -151,28 +181,21 @@ static int write_rows(struct store *s, struct writing *w,
     return r < 0 ? r : ended;
 }
 
-static int snapshot_end(struct store *s, const struct writing *w, uint64_t seq, int64_t id_reserve,
+/* Batches wait from here to the commit. */
+static int snapshot_end(struct store *s, const struct writing *w, uint64_t epoch, uint64_t seq,
                         struct vdi_error *err)
 {
     struct pg_params p = {0};
+    int r = pg_guard(s, epoch, err);
 
+    if (r < 0)
+        return r;
     pg_number(&p, w->generation);
     pg_number(&p, (int64_t)seq);
-    pg_number(&p, id_reserve);
+    pg_number(&p, w->id_reserve);
     pg_number(&p, w->rows);
     pg_number(&p, w->crc);
-    int r = pg_run(s, "INSERT INTO vdi.snapshot VALUES($1, $2, $3, $4, $5)", &p, NULL, err);
-    if (r == 0)
-        r = pg_run(s,
-                   "DELETE FROM vdi.snapshot WHERE generation NOT IN"
-                   " (SELECT generation FROM vdi.snapshot ORDER BY generation DESC LIMIT 2)",
-                   NULL, NULL, err);
-    if (r == 0)
-        r = pg_run(s,
-                   "DELETE FROM vdi.snapshot_row r WHERE NOT EXISTS"
-                   " (SELECT FROM vdi.snapshot WHERE generation = r.generation)",
-                   NULL, NULL, err);
-    return r;
+    return pg_run(s, "INSERT INTO vdi.snapshot VALUES($1, $2, $3, $4, $5)", &p, NULL, err);
 }
 
 int snapshot_write(void *store, uint64_t epoch, uint64_t seq,
@@ -181,22 +204,21 @@ int snapshot_write(void *store, uint64_t epoch, uint64_t seq,
 {
     struct store *s = store;
     struct writing w = {0};
-    int64_t id_reserve = 0;
-    int r = pg_ready(s, err);
+    int r = snapshot_connection(s, err);
 
+    if (r == 0)
+        r = pg_run(s->snapshots, "BEGIN", NULL, NULL, err);
     if (r < 0)
         return r;
-    r = pg_begin(s, epoch, err);
+    r = snapshot_begin(s->snapshots, s->bad, epoch, seq, &w, err);
     if (r == 0)
-        r = forget_bad(s, err);
+        r = forget_old(s->snapshots, s->bad, err);
     if (r == 0)
-        r = snapshot_begin(s, seq, &w.generation, &id_reserve, err);
+        r = write_rows(s->snapshots, &w, next, arg, err);
     if (r == 0)
-        r = write_rows(s, &w, next, arg, err);
-    if (r == 0)
-        r = snapshot_end(s, &w, seq, id_reserve, err);
+        r = snapshot_end(s->snapshots, &w, epoch, seq, err);
     store_buf_done(&w.buf);
-    r = pg_end(s, r, err);
+    r = pg_end(s->snapshots, r, err);
     if (r == 0)
         memset(s->bad, 0, sizeof(s->bad));
     return r;

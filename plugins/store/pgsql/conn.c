@@ -392,15 +392,19 @@ int pg_each(struct store *s, const char *sql, const struct pg_params *p,
     return r == 0 && !ended ? pg_fail(s, NULL, "A query has no end", err) : r;
 }
 
-int pg_begin(struct store *s, uint64_t epoch, struct vdi_error *err)
+int pg_guard(struct store *s, uint64_t epoch, struct vdi_error *err)
 {
     struct pg_params p = {0};
-    int r = pg_run(s, "BEGIN", NULL, NULL, err);
 
     pg_number(&p, epoch > INT64_MAX ? 0 : (int64_t)epoch);
-    if (r == 0)
-        r = pg_run(s, "SELECT vdi.guard($1)", &p, NULL, err);
-    return r;
+    return pg_run(s, "SELECT vdi.guard($1)", &p, NULL, err);
+}
+
+int pg_begin(struct store *s, uint64_t epoch, struct vdi_error *err)
+{
+    int r = pg_run(s, "BEGIN", NULL, NULL, err);
+
+    return r < 0 ? r : pg_guard(s, epoch, err);
 }
 
 int pg_end(struct store *s, int r, struct vdi_error *err)

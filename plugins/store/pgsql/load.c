@@ -19,7 +19,7 @@ struct loading {
     uint32_t crc[2];
     int n_snapshots;
     uint64_t snapshot_seq, id_reserve, last_seq;
-    bool damaged;
+    bool damaged, lost;
 };
 
 static int load_head(struct loading *l, struct vdi_error *err)
@@ -110,7 +110,7 @@ static int on_object(void *ctx, const PGresult *res)
         return r < 0 ? r : 0;
     store_damage(l->loader, "checksum differs", "%s %s in the snapshot of event %llu", row.noun,
                  row.key, (unsigned long long)l->snapshot_seq);
-    l->damaged = true;
+    l->damaged = l->lost = true;
     return 0;
 }
 
@@ -159,6 +159,7 @@ static int load_events(struct loading *l, struct vdi_error *err)
         l->last_seq = l->sequence.next - 1;
     store_sequence_end(&l->sequence, l->last_seq);
     l->damaged |= l->sequence.damaged;
+    l->lost |= l->sequence.damaged;
     return 0;
 }
 
@@ -186,6 +187,7 @@ int load(void *store, const struct vdi_store_loader *loader, struct vdi_store_su
     *ret = (struct vdi_store_summary){.snapshot_seq = l.snapshot_seq,
                                       .last_seq = l.last_seq,
                                       .id_reserve = l.id_reserve,
-                                      .damaged = l.damaged};
+                                      .damaged = l.damaged,
+                                      .lost = l.lost};
     return 0;
 }

@@ -21,6 +21,7 @@ static void store_close(void *store)
     if (s->epoch && !pg_lost(s)) /* the next need not wait; it runs out anyway */
         (void)pg_run(s, "UPDATE vdi.head SET expires_usec = 0 WHERE epoch = $1", &p, NULL, NULL);
     PQfinish(s->conn);
+    store_close(s->snapshots); /* holds no lease */
     free(s->dsn);
     free(s);
 }

@@ -5,6 +5,9 @@
  * All tables are in the schema `vdi`. One row, vdi.head, is locked by every
  * transaction that writes: it holds the lease and its epoch, the last seq and the id
  * reserve, so that two controllers can't both write, whatever they believe.
+ *
+ * A snapshot is written beside the other ops, so it has a connection of its own, which
+ * is a struct store of its own; of the first it uses only what never changes beside it.
  */
 #ifndef PGSQL_PGSQL_H
 #define PGSQL_PGSQL_H
@@ -33,7 +36,8 @@ struct store {
     struct pg_doubt doubt;
     uint64_t epoch; /* held by this handle */
     char holder[STORE_LABEL_MAX + 1];
-    int64_t bad[2]; /* generations of snapshots that the load found damaged, 0: none */
+    int64_t bad[2];          /* generations of snapshots that the load found damaged, 0: none */
+    struct store *snapshots; /* the second connection; NULL: not made yet */
 };
 
 /* Parameters of a statement; strings and bytes are borrowed. */
@@ -78,7 +82,8 @@ int pg_run(struct store *s, const char *sql, const struct pg_params *p, PGresult
 /* Row by row; what row() says first (not 0) ends it and is returned. */
 int pg_each(struct store *s, const char *sql, const struct pg_params *p,
             int (*row)(void *ctx, const PGresult *res), void *ctx, struct vdi_error *err);
-int pg_begin(struct store *s, uint64_t epoch, struct vdi_error *err); /* checks the epoch */
+int pg_guard(struct store *s, uint64_t epoch, struct vdi_error *err); /* locks, checks the epoch */
+int pg_begin(struct store *s, uint64_t epoch, struct vdi_error *err); /* a transaction, guarded */
 /* Commits, or rolls back when r is an error; returns r or the commit's error. */
 int pg_end(struct store *s, int r, struct vdi_error *err);
 

@@ -34,6 +34,7 @@ const struct schema_step schema_steps[] = {
               " id_reserve bigint NOT NULL, n_rows bigint NOT NULL, crc bigint NOT NULL);"
               "CREATE TABLE vdi.snapshot_row(generation bigint, n bigint, row bytea NOT NULL,"
               " PRIMARY KEY(generation, n));"
+              "CREATE SEQUENCE vdi.generation;"
               "CREATE FUNCTION vdi.guard(bigint) RETURNS bigint LANGUAGE plpgsql AS $f$"
               " DECLARE h vdi.head; BEGIN"
               "  SELECT * INTO STRICT h FROM vdi.head FOR UPDATE;"
@@ -49,8 +50,9 @@ const struct schema_step schema_steps[] = {
               "   RAISE EXCEPTION USING ERRCODE = 'VD002', MESSAGE ="
               "    'Event ' || $1 || ' does not follow the last one.';"
               "  END IF; END $f$;",
-        .down = "DROP FUNCTION vdi.extend; DROP FUNCTION vdi.guard; DROP TABLE vdi.snapshot_row,"
-                " vdi.snapshot, vdi.archive, vdi.event, vdi.head;",
+        .down = "DROP FUNCTION vdi.extend; DROP FUNCTION vdi.guard;"
+                " DROP SEQUENCE vdi.generation; DROP TABLE vdi.snapshot_row, vdi.snapshot,"
+                " vdi.archive, vdi.event, vdi.head;",
     },
 };
 const size_t schema_n_steps = sizeof(schema_steps) / sizeof(schema_steps[0]);

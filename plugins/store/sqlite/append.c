@@ -85,6 +85,7 @@ static int append_repair(struct store *s, const struct vdi_store_batch *batch, b
 int append(void *store, const struct vdi_store_batch *batch, struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     int r = db_need_ready(s, err);
 
     if (r < 0)
@@ -113,13 +114,16 @@ int append(void *store, const struct vdi_store_batch *batch, struct vdi_error *e
     return 0;
 }
 
-int snapshot_write(void *store, uint64_t epoch, uint64_t seq,
-                   int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
-                   struct vdi_error *err)
+static int snapshot_fail(const char *name, int code, struct vdi_error *err)
 {
-    struct store *s = store;
-    char tmp[NAME_MAX + 1], now[NAME_MAX + 1], before[NAME_MAX + 1];
-    struct snapshot_head head = {.seq = seq, .id_reserve = s->ids.id_reserve};
+    return store_fail(err, code, "store", "%s can't be written: %s.", name, strerror(-code));
+}
+
+/* All that a snapshot needs of what other ops change. */
+static int snapshot_begin(struct store *s, uint64_t epoch, uint64_t seq, struct snapshot_head *ret,
+                          struct vdi_error *err)
+{
+    STORE_LOCK(s);
     int r = db_need_ready(s, err);
 
     if (r == 0)
@@ -129,23 +133,58 @@ int snapshot_write(void *store, uint64_t epoch, uint64_t seq,
     if (!s->loaded || seq > s->last_seq || (s->snapshot[0].good && seq < s->snapshot[0].head.seq))
         return store_fail(err, EINVAL, "seq", "No snapshot can stand for events up to %llu.",
                           (unsigned long long)seq);
-    name_of(s, ".snapshot.tmp", tmp);
+    *ret = (struct snapshot_head){.seq = seq, .id_reserve = s->ids.id_reserve};
+    return 0;
+}
+
+/* The written file takes its place, if its writer still leads. */
+static int snapshot_end(struct store *s, uint64_t epoch, const struct snapshot_head *head,
+                        const char *tmp, struct vdi_error *err)
+{
+    STORE_LOCK(s);
+    char now[NAME_MAX + 1], before[NAME_MAX + 1];
+    int r = db_need_ready(s, err);
+
+    if (r == 0)
+        r = lease_check(s, epoch, err);
+    if (r < 0) {
+        (void)unlinkat(s->dirfd, tmp, 0);
+        return r;
+    }
     name_of(s, ".snapshot", now);
     name_of(s, ".snapshot.1", before);
-    r = snapshot_file_write(s->dirfd, tmp, &head, next, arg);
     /* Either rename may be the one that a power cut keeps: both orders leave a good one. */
-    if (r == 0 && s->snapshot[0].good && renameat(s->dirfd, now, s->dirfd, before) < 0)
-        r = store_errno();
-    if (r == 0 && s->snapshot[0].good) {
+    if (s->snapshot[0].good && renameat(s->dirfd, now, s->dirfd, before) < 0)
+        return snapshot_fail(tmp, store_errno(), err);
+    if (s->snapshot[0].good)
         s->snapshot[1] = s->snapshot[0];
-        s->snapshot[0].good = false;
-    }
-    if (r == 0 && (renameat(s->dirfd, tmp, s->dirfd, now) < 0 || fsync(s->dirfd) < 0))
-        r = store_errno();
-    if (r < 0)
-        return store_fail(err, r, "store", "%s can't be written: %s.", tmp, strerror(-r));
-    s->snapshot[0] = (struct snapshot_slot){.good = true, .head = head};
+    s->snapshot[0].good = false;
+    if (renameat(s->dirfd, tmp, s->dirfd, now) < 0)
+        return snapshot_fail(tmp, store_errno(), err);
+    s->snapshot[0] = (struct snapshot_slot){.good = true, .head = *head};
     return 0;
+}
+
+int snapshot_write(void *store, uint64_t epoch, uint64_t seq,
+                   int (*next)(void *arg, struct vdi_store_object *ret_row), void *arg,
+                   struct vdi_error *err)
+{
+    struct store *s = store;
+    char tmp[NAME_MAX + 1];
+    struct snapshot_head head;
+    int r = snapshot_begin(s, epoch, seq, &head, err);
+
+    if (r < 0)
+        return r;
+    r = snapshot_file_write(s->dirfd, name_of(s, ".snapshot.tmp", tmp), &head, next, arg);
+    if (r < 0)
+        return snapshot_fail(tmp, r, err);
+    r = snapshot_end(s, epoch, &head, tmp, err);
+    if (r == 0 && fsync(s->dirfd) < 0) {
+        s->snapshot[0].good = false; /* its name may not be kept */
+        r = snapshot_fail(tmp, store_errno(), err);
+    }
+    return r;
 }
 
 /* The last event of the next slice that may go; 0: none. */

@@ -61,6 +61,7 @@ int lease_take(void *store, const char *holder, int64_t now_usec, int64_t ttl_us
                uint64_t *ret_epoch, struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     struct lease now = {0};
     bool known = s->db && lease_read(s->db, &now) == 0;
 

@@ -23,6 +23,7 @@ struct loading {
     uint64_t floor;
     enum walk_end end;
     bool damaged;
+    bool object_lost; /* a row of the snapshot that was used */
 };
 
 static void lift(uint64_t *to, uint64_t value)
@@ -61,7 +62,7 @@ static int on_object(void *arg, const struct vdi_store_object *object)
         return r < 0 ? r : 0;
     store_damage(l->loader, "checksum differs", "%s %s in the snapshot of event %llu", object->noun,
                  object->key, (unsigned long long)l->snapshot_seq);
-    l->damaged = true;
+    l->damaged = l->object_lost = true;
     return 0;
 }
 
@@ -187,6 +188,13 @@ static bool is_new_damage(const struct loading *l)
            l->sequence.gap_end > l->floor;
 }
 
+/* A damaged database may have lost its end without a trace: only the mark vouches for it. */
+static bool may_lack_events(const struct loading *l)
+{
+    return l->sequence.damaged || l->end != WALK_WHOLE || l->object_lost ||
+           (l->s->suspect[0] && l->s->ids.acked != l->sequence.next - 1);
+}
+
 /* The facts that outlive the database, with all that the load has found. */
 static int load_ids(struct loading *l, uint64_t last, struct vdi_error *err)
 {
@@ -219,6 +227,7 @@ int load(void *store, const struct vdi_store_loader *loader, struct vdi_store_su
     if (r < 0)
         store_fail(err, r, "load", "The load was stopped: %s.", strerror(-r));
     l.damaged |= l.sequence.damaged || s->suspect[0];
+    bool lost = may_lack_events(&l);
     if (r == 0 && is_new_damage(&l)) {
         struct rebuild_filter filter = {.sequence = &l.sequence,
                                         .snapshot_seq = l.snapshot_seq,
@@ -236,6 +245,7 @@ int load(void *store, const struct vdi_store_loader *loader, struct vdi_store_su
     *ret = (struct vdi_store_summary){.snapshot_seq = l.snapshot_seq,
                                       .last_seq = last,
                                       .id_reserve = l.id_reserve,
-                                      .damaged = l.damaged};
+                                      .damaged = l.damaged,
+                                      .lost = lost};
     return 0;
 }

@@ -67,6 +67,7 @@ int query_events(void *store, const struct vdi_store_query *q,
                  struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     struct event_row ctx = {row, arg};
     char sql[SQL_MAX] = "SELECT " DB_EVENT_COLUMNS " FROM event WHERE seq > :after";
     sqlite3_stmt *st = NULL;
@@ -144,6 +145,7 @@ int query_archive(void *store, const struct vdi_store_query *q,
                   struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     struct object_row ctx = {row, arg};
     char sql[SQL_MAX] = "SELECT " DB_ARCHIVE_COLUMNS " FROM archive WHERE noun = :noun";
     sqlite3_stmt *st = NULL;

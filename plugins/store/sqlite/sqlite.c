@@ -25,6 +25,7 @@ static void store_close(void *store)
     ids_close(&s->ids);
     store_closep(&s->dirfd);
     store_closep(&s->lockfd);
+    pthread_mutex_destroy(&s->lock);
     free(s);
 }
 
@@ -217,6 +218,7 @@ static int store_open(void **ret, struct vdi_host *host, const struct vdi_host_a
 
     if (!s)
         return store_fail(err, ENOMEM, "store", "There is no memory.");
+    pthread_mutex_init(&s->lock, NULL);
     s->host = host;
     s->api = api;
     s->dirfd = s->lockfd = s->ids.fd = -1;

@@ -9,11 +9,16 @@
  *   vdi.db.lock           flock()ed by the process that has the store open
  *   vdi.db.new            a rebuilt database that waits for its name (rebuild.c)
  *   vdi.db.damaged-*      kept for the operator, never read again
+ *
+ * A snapshot is written beside appends, the lease and queries: they hold `lock`, it
+ * does so only while it looks at what they change. The snapshot slots are its own; the
+ * other ops that look at them never run beside it.
  */
 #ifndef SQLITE_SQLITE_H
 #define SQLITE_SQLITE_H
 
 #include <limits.h>
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "plugins/store/record.h"
@@ -36,6 +41,7 @@ struct snapshot_slot {
 };
 
 struct store {
+    pthread_mutex_t lock;
     struct vdi_host *host;
     const struct vdi_host_api *api;
     char path[PATH_MAX];
@@ -55,6 +61,20 @@ struct store {
     uint64_t epoch; /* held by this handle, 0: none */
     char holder[STORE_LABEL_MAX + 1];
 };
+
+static inline struct store *store_lock(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    return s;
+}
+
+static inline void store_unlockp(struct store **s)
+{
+    pthread_mutex_unlock(&(*s)->lock);
+}
+/* To the end of the block. */
+#define STORE_LOCK(s)                                                                              \
+    _cleanup_(store_unlockp) struct store *held __attribute__((unused)) = store_lock(s)
 
 /* db.c */
 extern const char *const db_sql[STMT_COUNT];

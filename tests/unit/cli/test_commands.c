@@ -2,9 +2,6 @@
 /*
  * test_commands.c - the built commands against a scripted controller: what they
  * send, print and end with.
- *
- * The controller is our HTTP server in a child process. It answers by path and
- * writes every request to a file, one line each.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,28 +9,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/str.h"
-#include "wire/http_server.h"
+#include "scripted.h"
 
-static char dir[64], log_path[96], url[128];
-static pid_t server_pid;
-static const char *builddir;
-
-/* ---- the controller ---- */
-
-static const struct {
-    const char *method, *target;
-    unsigned status;
-    const char *body;
-} answers[] = {
+static const struct scripted_answer answers[] = {
     {"GET", "/v1/ping", 200, "{\"cluster\":\"test\",\"version\":\"0.1\",\"api\":1}"},
     {"POST", "/v1/jobs?test_only=true", 200,
      "{\"estimated_start_time\":null,\"blockers\":[{\"reason\":\"Resources\",\"text\":\"needs 4 "
@@ -85,17 +70,8 @@ static const struct {
     {"POST", "/v1/jobs/17/resume", 200, "{}"},
     {"POST", "/v1/jobs/17/extend", 200, "{}"},
     {"POST", "/v1/tokens", 201, "{\"token\":\"sEcReT\",\"id\":\"t1\"}"},
+    {NULL},
 };
-
-static void log_request(const struct http_request *r)
-{
-    FILE *f = fopen(log_path, "a");
-    size_t len;
-    const char *body = http_request_body(r, &len), *key = http_request_header(r, "Idempotency-Key");
-    fprintf(f, "%s %s %s%s%.*s\n", http_request_method(r), http_request_target(r), key ? key : "",
-            key ? " " : "", (int)len, body);
-    fclose(f);
-}
 
 /* Submits: the name of the job says what becomes of it. */
 static unsigned submit(const struct http_request *r, struct buf *out)
@@ -106,257 +82,184 @@ static unsigned submit(const struct http_request *r, struct buf *out)
     return 201;
 }
 
-static void answer(void *arg, struct http_request *r)
-{
-    struct buf out = BUF_INIT(0);
-    unsigned status = 404;
-    const char *target = http_request_target(r), *method = http_request_method(r);
-    log_request(r);
-    if (str_equal(target, "/v1/jobs") && str_equal(method, "POST"))
-        status = submit(r, &out);
-    for (size_t i = 0; i < sizeof(answers) / sizeof(*answers) && !out.len; i++)
-        if (str_equal(answers[i].target, target) && str_equal(answers[i].method, method)) {
-            status = answers[i].status;
-            buf_puts(&out, answers[i].body);
-        }
-    if (!out.len)
-        buf_printf(&out, "{\"detail\":\"unexpected: %s %s\"}", method, target);
-    http_request_reply(r, status, status < 300 ? "application/json" : "application/problem+json",
-                       &out);
-}
-
-static void serve(int ready)
-{
-    static const struct http_limits limits = {64, 64, 65536, 1 << 20, 30, 30};
-    struct loop *loop = loop_new();
-    struct http_server *server = http_server_new(loop, &limits, answer, NULL);
-    struct vdi_error err;
-    if (http_server_listen(server, url, NULL, NULL, &err) < 0 || write(ready, "", 1) != 1)
-        _exit(1);
-    loop_run(loop);
-    _exit(0);
-}
-
-static int setup(void **state)
-{
-    int ready[2];
-    char byte;
-    builddir = getenv("top_builddir") ? getenv("top_builddir") : ".";
-    strcpy(dir, "/tmp/vdi-cli-XXXXXX");
-    if (!mkdtemp(dir) || pipe(ready) < 0)
-        return -1;
-    snprintf(log_path, sizeof(log_path), "%s/log", dir);
-    snprintf(url, sizeof(url), "unix:%s/sock", dir);
-    setenv("VDI_URL", url, 1);
-    setenv("TZ", "UTC", 1);
-    server_pid = fork();
-    if (server_pid == 0)
-        serve(ready[1]);
-    return read(ready[0], &byte, 1) == 1 ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-    kill(server_pid, SIGKILL);
-    waitpid(server_pid, NULL, 0);
-    snprintf(command, sizeof(command), "rm -r %s", dir);
-    return system(command);
-}
-
-/* ---- running a command ---- */
-
-/* Runs "COMMAND ARGS" of the build; stdout and stderr together in the static text. */
-static char *run(const char *line, int code)
-{
-    static char text[65536];
-    char command[1024];
-    unlink(log_path);
-    snprintf(command, sizeof(command), "%s/%s 2>&1 </dev/null", builddir, line);
-    FILE *f = popen(command, "r");
-    size_t n = fread(text, 1, sizeof(text) - 1, f);
-    text[n] = '\0';
-    int status = pclose(f);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != code)
-        fail_msg("%s ended with %d, not %d:\n%s", line, WEXITSTATUS(status), code, text);
-    return text;
-}
-
-static const char *requests(void)
-{
-    static char text[65536];
-    FILE *f = fopen(log_path, "r");
-    size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-    text[n] = '\0';
-    if (f)
-        fclose(f);
-    return text;
-}
-
 static void every_failure_has_its_exit_code(void **state)
 {
-    assert_string_equal(run("vdicancel 17", 0), "");
-    assert_string_equal(run("vdicancel 409", 1),
-                        "vdicancel: state: job 409 has ended (limit: once); do nothing\n");
-    run("vdicancel 500", 1);
-    run("vdicancel --no-such 17", 2);
-    run("vdicancel", 2);
-    assert_string_equal(run("vdicancel 404", 3),
+    assert_string_equal(scripted_run("vdicancel 17", 0), "");
+    assert_string_equal(scripted_run("vdicancel 409", 1),
+                        "vdicancel: job 409 has ended (limit: once); do nothing\n");
+    scripted_run("vdicancel 500", 1);
+    scripted_run("vdicancel --no-such 17", 2);
+    scripted_run("vdicancel", 2);
+    assert_string_equal(scripted_run("vdicancel 404", 3),
                         "vdicancel: no such job: 404; vdiqueue --me lists yours\n");
-    run("vdicancel 403", 4);
-    run("vdisubmit --test-only --wrap true", 6);
+    scripted_run("vdicancel 403", 4);
+    scripted_run("vdisubmit --test-only --wrap true", 6);
     char command[256];
     snprintf(command, sizeof(command), "vdicancel 17");
     setenv("VDI_URL", "unix:/nonexistent/socket", 1);
-    run(command, 5);
-    setenv("VDI_URL", url, 1);
+    scripted_run(command, 5);
+    setenv("VDI_URL", scripted_url, 1);
 }
 
 static void wait_returns_the_jobs_own_code(void **state)
 {
-    assert_string_equal(run("vdisubmit --parsable --wait --wrap true", 7), "21\n");
-    run("vdisubmit --parsable --wait -J signalled --wrap true", 128 + 9);
+    assert_string_equal(scripted_run("vdisubmit --parsable --wait --wrap true", 7), "21\n");
+    scripted_run("vdisubmit --parsable --wait -J signalled --wrap true", 128 + 9);
 }
 
 static void submit_sends_one_key_and_prints_the_id(void **state)
 {
-    assert_string_equal(run("vdisubmit --wrap true", 0), "Submitted batch job 21\n");
+    assert_string_equal(scripted_run("vdisubmit --wrap true", 0), "Submitted batch job 21\n");
     char first[40], second[40];
-    assert_int_equal(sscanf(requests(), "POST /v1/jobs %32s", first), 1);
-    run("vdisubmit --wrap true", 0);
-    assert_int_equal(sscanf(requests(), "POST /v1/jobs %32s", second), 1);
+    assert_int_equal(sscanf(scripted_requests(), "POST /v1/jobs %32s", first), 1);
+    scripted_run("vdisubmit --wrap true", 0);
+    assert_int_equal(sscanf(scripted_requests(), "POST /v1/jobs %32s", second), 1);
     assert_int_equal(strspn(first, "0123456789abcdef"), 32);
     assert_string_not_equal(first, second);
-    run("vdisubmit --idempotency-key=mine --wrap true", 0);
-    assert_true(str_starts_with(requests(), "POST /v1/jobs mine {"));
+    scripted_run("vdisubmit --idempotency-key=mine --wrap true", 0);
+    assert_true(str_starts_with(scripted_requests(), "POST /v1/jobs mine {"));
 }
 
 static void line_beats_environment_beats_script(void **state)
 {
     char path[96], command[256];
-    snprintf(path, sizeof(path), "%s/job.sh", dir);
+    snprintf(path, sizeof(path), "%s/job.sh", scripted_dir);
     FILE *f = fopen(path, "w");
     fputs("#!/bin/sh\n#VDI -p script -q script -A script\n#SBATCH --mem=1G\n", f);
     fclose(f);
     snprintf(command, sizeof(command), "vdisubmit --export=NONE -p line %s a 'b c'", path);
     setenv("VDISUBMIT_PARTITION", "environment", 1);
     setenv("VDISUBMIT_QOS", "environment", 1);
-    char *said = run(command, 0);
+    char *said = scripted_run(command, 0);
     assert_non_null(strstr(said, "1 #SBATCH lines were not read"));
     unsetenv("VDISUBMIT_PARTITION");
     unsetenv("VDISUBMIT_QOS");
-    assert_non_null(strstr(requests(), "\"partition\":\"line\",\"qos\":\"environment\","
-                                       "\"account\":\"script\""));
-    assert_non_null(strstr(requests(), "\"args\":[\"a\",\"b c\"]"));
-    assert_null(strstr(requests(), "memory_mib"));
+    assert_non_null(strstr(scripted_requests(), "\"partition\":\"line\",\"qos\":\"environment\","
+                                                "\"account\":\"script\""));
+    assert_non_null(strstr(scripted_requests(), "\"args\":[\"a\",\"b c\"]"));
+    assert_null(strstr(scripted_requests(), "memory_mib"));
     setenv("VDISUBMIT_NO_SUCH", "x", 1);
-    run(command, 2);
+    scripted_run(command, 2);
     unsetenv("VDISUBMIT_NO_SUCH");
-    assert_string_equal(requests(), "");
+    assert_string_equal(scripted_requests(), "");
 }
 
 static void nothing_refused_is_ever_sent(void **state)
 {
-    assert_non_null(strstr(run("vdisubmit --array=1-4 --wrap true", 2), "submit N jobs"));
-    run("vdisubmit --desktop cad --wrap true", 2);
-    run("vdisubmit --desktop cad script", 2);
-    run("vdisubmit /nonexistent", 2);
-    run("vdisubmit", 2);
-    assert_string_equal(requests(), "");
+    assert_non_null(strstr(scripted_run("vdisubmit --array=1-4 --wrap true", 2), "submit N jobs"));
+    scripted_run("vdisubmit --desktop cad --wrap true", 2);
+    scripted_run("vdisubmit --desktop cad script", 2);
+    scripted_run("vdisubmit /nonexistent", 2);
+    scripted_run("vdisubmit", 2);
+    assert_string_equal(scripted_requests(), "");
 }
 
 static void the_queue_goes_through_its_pages(void **state)
 {
-    assert_string_equal(run("vdiqueue -u alice -o '%.4i %u'", 0),
+    assert_string_equal(scripted_run("vdiqueue -u alice -o '%.4i %u'", 0),
                         "JOBI USER\n   2 alice\n  10 alice\n");
-    assert_string_equal(run("vdiqueue -h -u alice -S -i -o '%i %u'", 0), "10 alice\n2 alice\n");
-    assert_string_equal(run("vdiqueue -h -u alice,bob -w gpu[01-02] -o %i", 0), "1\n2\n");
-    run("vdiqueue -o %~", 2);
-    run("vdiqueue --follow -u alice", 2);
-    run("vdiqueue -t NOSUCH", 2);
+    assert_string_equal(scripted_run("vdiqueue -h -u alice -S -i -o '%i %u'", 0),
+                        "10 alice\n2 alice\n");
+    assert_string_equal(scripted_run("vdiqueue -h -u alice,bob -w gpu[01-02] -o %i", 0), "1\n2\n");
+    scripted_run("vdiqueue -o %~", 2);
+    scripted_run("vdiqueue --follow -u alice", 2);
+    scripted_run("vdiqueue -t NOSUCH", 2);
 }
 
 static void why_names_every_blocker(void **state)
 {
-    assert_string_equal(run("vdiqueue --why", 0),
+    assert_string_equal(scripted_run("vdiqueue --why", 0),
                         "job 5: place 3, expected to start at 2026-10-13T12:00:00 on gpu01\n"
                         "  Priority: 2 jobs are before it\n");
 }
 
 static void cancel_by_filter_ends_what_was_listed(void **state)
 {
-    run("vdicancel --me -t PD,R", 0);
-    assert_non_null(strstr(requests(), "DELETE /v1/jobs/17 \nDELETE /v1/jobs/18 \n"));
-    run("vdicancel -s USR1 17", 0);
-    assert_non_null(strstr(requests(), "DELETE /v1/jobs/17?signal=10"));
-    run("vdicancel 17-18,404", 3);
-    run("vdicancel -Q 17-18,404", 0);
-    run("vdicancel -i 17", 0); /* no answer is a no */
-    assert_string_equal(requests(), "");
-    run("vdicancel 1-9999999999", 2);
-    run("vdicancel 18-17", 2);
+    scripted_run("vdicancel --me -t PD,R", 0);
+    assert_non_null(strstr(scripted_requests(), "DELETE /v1/jobs/17 \nDELETE /v1/jobs/18 \n"));
+    scripted_run("vdicancel -s USR1 17", 0);
+    assert_non_null(strstr(scripted_requests(), "DELETE /v1/jobs/17?signal=10"));
+    scripted_run("vdicancel 17-18,404", 3);
+    scripted_run("vdicancel -Q 17-18,404", 0);
+    scripted_run("vdicancel -i 17", 0); /* no answer is a no */
+    assert_string_equal(scripted_requests(), "");
+    scripted_run("vdicancel 1-9999999999", 2);
+    scripted_run("vdicancel 18-17", 2);
 }
 
 static void nodes_that_look_alike_are_one_line(void **state)
 {
-    assert_string_equal(run("vdiinfo", 0), "PARTITION AVAIL TIMELIMIT  NODES  STATE  NODELIST\n"
-                                           "desktops* up    12:00:00   2      idle   gpu[01-02]\n"
-                                           "desktops* up    12:00:00   1      drain  gpu03\n");
-    assert_string_equal(run("vdiinfo -h -o '%C %N'", 0), "0/128/64/192 gpu[01-03]\n");
-    assert_string_equal(run("vdiinfo -h -N -o '%N %t' -n gpu[02-03]", 0),
+    assert_string_equal(scripted_run("vdiinfo", 0),
+                        "PARTITION AVAIL TIMELIMIT  NODES  STATE  NODELIST\n"
+                        "desktops* up    12:00:00   2      idle   gpu[01-02]\n"
+                        "desktops* up    12:00:00   1      drain  gpu03\n");
+    assert_string_equal(scripted_run("vdiinfo -h -o '%C %N'", 0), "0/128/64/192 gpu[01-03]\n");
+    assert_string_equal(scripted_run("vdiinfo -h -N -o '%N %t' -n gpu[02-03]", 0),
                         "gpu02 idle\ngpu03 drain\n");
-    assert_string_equal(run("vdiinfo -h -R -o '%E %u %N'", 0), "fan root gpu03\n");
+    assert_string_equal(scripted_run("vdiinfo -h -R -o '%E %u %N'", 0), "fan root gpu03\n");
 }
 
 static void job_and_node_verbs_are_never_mixed_up(void **state)
 {
-    run("vdictl resume 17", 0);
-    assert_string_equal(requests(), "POST /v1/jobs/17/resume \n");
-    assert_non_null(strstr(run("vdictl resume gpu01", 2), "vdictl node resume gpu01"));
-    run("vdictl drain gpu01", 2);
-    run("vdictl drain gpu[01-02] --reason 'new \"fan\"'", 0);
+    scripted_run("vdictl resume 17", 0);
+    assert_string_equal(scripted_requests(), "POST /v1/jobs/17/resume \n");
+    assert_non_null(strstr(scripted_run("vdictl resume gpu01", 2), "vdictl node resume gpu01"));
+    scripted_run("vdictl drain gpu01", 2);
+    scripted_run("vdictl drain gpu[01-02] --reason 'new \"fan\"'", 0);
 #define DRAIN " {\"state\":\"drain\",\"reason\":\"new \\\"fan\\\"\"}\n"
-    assert_string_equal(requests(), "PATCH /v1/nodes/gpu01" DRAIN "PATCH /v1/nodes/gpu02" DRAIN);
-    run("vdictl node resume gpu01", 0);
-    run("vdictl resume node gpu01", 0);
-    run("vdictl hold", 2);
-    run("vdictl hold 17 --reason x", 2);
-    run("vdictl fly", 2);
+    assert_string_equal(scripted_requests(),
+                        "PATCH /v1/nodes/gpu01" DRAIN "PATCH /v1/nodes/gpu02" DRAIN);
+    scripted_run("vdictl node resume gpu01", 0);
+    scripted_run("vdictl resume node gpu01", 0);
+    scripted_run("vdictl hold", 2);
+    scripted_run("vdictl hold 17 --reason x", 2);
+    scripted_run("vdictl fly", 2);
 }
 
 static void update_takes_people_s_words(void **state)
 {
-    run("vdictl update job 17 time_limit=4h memory=2G begin=2026-10-13T12:00:00Z name=x=y "
-        "requeue=no",
-        0);
-    assert_string_equal(requests(), "PATCH /v1/jobs/17 {\"time_limit_sec\":14400,"
-                                    "\"memory_mib\":2048,\"begin_time\":\"2026-10-13T12:00:00Z\","
-                                    "\"name\":\"x=y\",\"requeue\":false}\n");
-    run("vdictl update job 17 uid=0", 2);
-    run("vdictl update job 17 nosuch=1", 2);
-    run("vdictl update job 17 cpus=many", 2);
-    run("vdictl update job x cpus=1", 2);
-    run("vdictl extend 17 +30m", 0);
-    assert_string_equal(requests(), "POST /v1/jobs/17/extend {\"seconds\":1800}\n");
-    run("vdictl extend 17 30m", 2);
+    scripted_run("vdictl update job 17 time_limit=4h memory=2G begin=2026-10-13T12:00:00Z name=x=y "
+                 "requeue=no",
+                 0);
+    assert_string_equal(scripted_requests(),
+                        "PATCH /v1/jobs/17 {\"time_limit_sec\":14400,"
+                        "\"memory_mib\":2048,\"begin_time\":\"2026-10-13T12:00:00Z\","
+                        "\"name\":\"x=y\",\"requeue\":false}\n");
+    scripted_run("vdictl update job 17 uid=0", 2);
+    scripted_run("vdictl update job 17 nosuch=1", 2);
+    scripted_run("vdictl update job 17 cpus=many", 2);
+    scripted_run("vdictl update job x cpus=1", 2);
+    scripted_run("vdictl extend 17 +30m", 0);
+    assert_string_equal(scripted_requests(), "POST /v1/jobs/17/extend {\"seconds\":1800}\n");
+    scripted_run("vdictl extend 17 30m", 2);
 }
 
 static void tokens_are_the_owners_alone(void **state)
 {
     char path[96], command[256];
     struct stat st;
-    snprintf(path, sizeof(path), "%s/token", dir);
+    snprintf(path, sizeof(path), "%s/token", scripted_dir);
     snprintf(command, sizeof(command), "vdictl token issue -o %s", path);
-    assert_string_equal(run(command, 0), "");
+    assert_string_equal(scripted_run(command, 0), "");
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     setenv("VDI_TOKEN_FILE", path, 1);
     setenv("VDI_URL", "http://127.0.0.1:9", 1);
-    run("vdictl ping", 5); /* discard: nobody there */
+    scripted_run("vdictl ping", 5); /* discard: nobody there */
     chmod(path, 0644);
-    assert_non_null(strstr(run("vdictl ping", 4), "chmod 600"));
+    assert_non_null(strstr(scripted_run("vdictl ping", 4), "chmod 600"));
     unsetenv("VDI_TOKEN_FILE");
-    setenv("VDI_URL", url, 1);
+    setenv("VDI_URL", scripted_url, 1);
+}
+
+static int setup(void **state)
+{
+    return scripted_start(answers, submit);
+}
+
+static int teardown(void **state)
+{
+    return scripted_stop();
 }
 
 int main(void)

@@ -49,15 +49,19 @@ static const struct field fields[] = {
     {.type = FIELD_END},
 };
 
+static char empty[1]; /* shared, as the nouns do it */
+
 static struct all fresh(void)
 {
-    return (struct all){.string = strdup(""), .text = strdup("")};
+    return (struct all){.string = empty, .text = empty};
 }
 
 static void done(struct all *a)
 {
-    free(a->string);
-    free(a->text);
+    if (a->string != empty)
+        free(a->string);
+    if (a->text != empty)
+        free(a->text);
 }
 
 static int read_len(struct all *a, const char *json, size_t len, uint32_t accept,
@@ -310,7 +314,6 @@ static void values_are_replaced(void **state)
     struct all a = fresh();
     struct vdi_error err;
 
-    free(a.string);
     a.string = strdup("before");
     a.u32 = 7;
     assert_int_equal(read_len(&a, "{\"string\":\"\"}", 13, FIELD_SUBMIT, &err), 0);

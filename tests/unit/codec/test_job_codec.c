@@ -477,6 +477,42 @@ static void root_and_zeros_come_back(void **state)
     buf_done(&out);
 }
 
+/* By hand: a bool without a row could pass for padding above. */
+static void flags_come_back(void **state)
+{
+    struct job job = {.refs = 1,
+                      .id = 1,
+                      .state = JOB_RUNNING,
+                      .held_by_user = true,
+                      .held_by_admin = true,
+                      .unreachable = true,
+                      .unknown = true},
+               *j = NULL;
+    struct node node = {.known = true, .up = true, .drain = true, .removed = true}, *n = NULL;
+    struct token token = {.revoked = true, .ended = true}, *t = NULL;
+    struct buf out = BUF_INIT(0);
+
+    job.spec = job_spec_new();
+    job.spec->requeue = true;
+    job_snapshot_encode(&job, &out);
+    assert_int_equal(job_snapshot_decode(1, 1, out.data, out.len, &j, NULL), 0);
+    assert_true(j->held_by_user && j->held_by_admin && j->unreachable && j->unknown);
+    assert_true(j->spec->requeue);
+    buf_clear(&out);
+    node_snapshot_encode(&node, &out);
+    assert_int_equal(node_snapshot_decode("n", 1, out.data, out.len, &n, NULL), 0);
+    assert_true(n->known && n->up && n->drain && n->removed);
+    buf_clear(&out);
+    token_snapshot_encode(&token, &out);
+    assert_int_equal(token_snapshot_decode("t", 1, out.data, out.len, &t, NULL), 0);
+    assert_true(t->revoked && t->ended);
+    job_unref(j);
+    node_unref(n);
+    token_unref(t);
+    job_spec_unref(job.spec);
+    buf_done(&out);
+}
+
 static void damaged_records_are_refused(void **state)
 {
     static const struct {
@@ -569,6 +605,7 @@ int main(void)
         cmocka_unit_test(events_come_back),
         cmocka_unit_test(no_member_is_forgotten),
         cmocka_unit_test(root_and_zeros_come_back),
+        cmocka_unit_test(flags_come_back),
         cmocka_unit_test(damaged_records_are_refused),
         cmocka_unit_test(columns),
     };

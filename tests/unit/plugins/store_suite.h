@@ -84,6 +84,10 @@ void test_damaged_record_is_told(void **state);
 void test_load_can_be_stopped(void **state);
 void test_newer_schema_is_refused(void **state);
 void test_schema_versions(void **state);
+/* store_beside.c */
+void test_append_beside_snapshot(void **state);
+void test_snapshot_of_a_former_leader(void **state);
+void test_killed_in_a_snapshot(void **state);
 
 #define STORE_SUITE_TESTS                                                                          \
     cmocka_unit_test(test_create_and_reopen), cmocka_unit_test(test_contents_survive),             \
@@ -97,6 +101,9 @@ void test_schema_versions(void **state);
         cmocka_unit_test(test_bad_queries_are_refused),                                            \
         cmocka_unit_test(test_id_reserve_never_falls),                                             \
         cmocka_unit_test(test_damaged_record_is_told), cmocka_unit_test(test_load_can_be_stopped), \
-        cmocka_unit_test(test_newer_schema_is_refused), cmocka_unit_test(test_schema_versions)
+        cmocka_unit_test(test_newer_schema_is_refused), cmocka_unit_test(test_schema_versions),    \
+        cmocka_unit_test(test_append_beside_snapshot),                                             \
+        cmocka_unit_test(test_snapshot_of_a_former_leader),                                        \
+        cmocka_unit_test(test_killed_in_a_snapshot)
 
 #endif

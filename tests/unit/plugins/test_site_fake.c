@@ -52,7 +52,8 @@ static const struct vdi_site_ops *ops;
 
 /* ---- a tiny host ---- */
 
-static void host_log(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+host_log(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
 {
     va_list ap;
 

@@ -81,8 +81,7 @@ static int store_append(void *arg, const struct vdi_store_batch *batch, struct v
         return error_set(err, s->fail_code, "store", "told to fail");
     for (size_t i = 0; i < batch->n_records; i++)
         keep_record(s, &batch->records[i]);
-    s->archive = reallocarray(s->archive, s->n_archive + batch->n_archive + 1,
-                              sizeof(*s->archive));
+    s->archive = reallocarray(s->archive, s->n_archive + batch->n_archive + 1, sizeof(*s->archive));
     for (size_t i = 0; i < batch->n_archive; i++)
         s->archive[s->n_archive++] = copy_object(&batch->archive[i]);
     if (batch->id_reserve > s->id_reserve)
@@ -93,21 +92,27 @@ static int store_append(void *arg, const struct vdi_store_batch *batch, struct v
 static int store_load(void *arg, const struct vdi_store_loader *loader,
                       struct vdi_store_summary *ret, struct vdi_error *err)
 {
+    static const struct vdi_store_damage told = {"snapshot", "is cut short", 0, 0};
     struct memory_store *s = arg;
 
     *ret = (struct vdi_store_summary){
-        .snapshot_seq = s->snapshot_seq, .last_seq = s->snapshot_seq,
+        .snapshot_seq = s->snapshot_seq,
+        .last_seq = s->snapshot_seq,
         .id_reserve = s->id_reserve,
+        .damaged = s->tell_damage,
     };
+    if (s->tell_damage)
+        loader->damage(loader->arg, &told);
     for (size_t i = 0; i < s->n_rows; i++)
         assert_int_equal(loader->object(loader->arg, &s->rows[i]), 0);
     for (size_t i = 0; i < s->n_records; i++) {
-        int r = s->records[i].seq > s->snapshot_seq
-                    ? loader->record(loader->arg, &s->records[i]) : 0;
-        struct vdi_store_damage damage = {"a record", "checksum differs"};
+        int r =
+            s->records[i].seq > s->snapshot_seq ? loader->record(loader->arg, &s->records[i]) : 0;
+        uint64_t seq = s->records[i].seq;
+        struct vdi_store_damage damage = {"a record", "checksum differs", seq, seq};
 
         if (r == -EBADMSG) {
-            ret->damaged = true;
+            ret->damaged = ret->lost = true;
             loader->damage(loader->arg, &damage);
         } else if (r < 0) {
             return r;
@@ -119,8 +124,8 @@ static int store_load(void *arg, const struct vdi_store_loader *loader,
 }
 
 static int store_snapshot(void *arg, uint64_t epoch, uint64_t seq,
-                          int (*next)(void *arg, struct vdi_store_object *ret_row),
-                          void *next_arg, struct vdi_error *err)
+                          int (*next)(void *arg, struct vdi_store_object *ret_row), void *next_arg,
+                          struct vdi_error *err)
 {
     struct memory_store *s = arg;
     struct vdi_store_object row;
@@ -185,7 +190,8 @@ static void core_new(struct memory_events *m)
 
     m->loop = loop_new();
     m->worker = workers_new(m->loop, "store", 1, 4096);
-    m->events = events_new(m->loop, m->worker, &memory_store_ops, published, m);
+    m->snapshot_worker = workers_new(m->loop, "snapshot", 1, 1);
+    m->events = events_new(m->loop, m->worker, m->snapshot_worker, &memory_store_ops, published, m);
     assert_non_null(m->events);
     assert_int_equal(events_load(m->events, &m->store, 1, &err), 0);
     m->last_seq = events_seq(m->events);
@@ -193,6 +199,7 @@ static void core_new(struct memory_events *m)
 
 static void core_done(struct memory_events *m)
 {
+    workers_free(m->snapshot_worker);
     workers_free(m->worker);
     events_free(m->events);
     loop_free(m->loop);

@@ -27,6 +27,7 @@ struct memory_store {
     bool fail_all;
     int fail_code; /* ENOSPC, EIO */
     unsigned slow_usec;
+    bool tell_damage; /* the load tells damage about no event, and gives everything */
 };
 
 extern const struct vdi_store_ops memory_store_ops;
@@ -38,11 +39,11 @@ void memory_store_flip(struct memory_store *store, size_t record); /* a bit of i
 struct memory_events {
     struct memory_store store;
     struct loop *loop;
-    struct workers *worker;
+    struct workers *worker, *snapshot_worker;
     struct events *events;
     uint64_t last_seq; /* published */
     size_t n_published;
-    bool disorder;     /* a seq did not follow the one before */
+    bool disorder; /* a seq did not follow the one before */
     unsigned n_pending;
 };
 

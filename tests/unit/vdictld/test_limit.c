@@ -54,8 +54,8 @@ void life_end_job(struct core *core, uint64_t job, enum job_state final, const c
     loop_stop(core->loop);
 }
 
-void site_message(struct site *site, const struct instance *in, const char *text,
-                  site_done_fn done, void *arg)
+void site_message(struct site *site, const struct instance *in, const char *text, site_done_fn done,
+                  void *arg)
 {
     note(text);
 }
@@ -76,8 +76,12 @@ static void begin(int64_t limit_sec)
     memset(&w, 0, sizeof(w));
     w.core.loop = loop_new_virtual(START);
     w.instance.id = 9;
-    w.job = (struct job){.refs = 1, .id = 4, .spec = job_spec_new(), .state = JOB_RUNNING,
-                         .instance = 9, .start_usec = START};
+    w.job = (struct job){.refs = 1,
+                         .id = 4,
+                         .spec = job_spec_new(),
+                         .state = JOB_RUNNING,
+                         .instance = 9,
+                         .start_usec = START};
     w.job.spec->time_limit_sec = limit_sec;
     w.limit = limit_new(&w.core, 4);
 }
@@ -107,7 +111,10 @@ static void assert_did(size_t n, const char *const *want)
 static void warned_and_ended(void **state)
 {
     static const char *const want[] = {
-        "2700 " WARN("15", "s"), "3300 " WARN("5", "s"), "3540 " WARN("1", ""), "3600 end",
+        "2700 " WARN("15", "s"),
+        "3300 " WARN("5", "s"),
+        "3540 " WARN("1", ""),
+        "3600 end",
     };
 
     begin(3600);
@@ -139,8 +146,8 @@ static void extend(void *arg)
 static void an_extension_warns_anew(void **state)
 {
     static const char *const want[] = {
-        "300 " WARN("5", "s"), "540 " WARN("1", ""),
-        "900 " WARN("5", "s"), "1140 " WARN("1", ""), "1200 end",
+        "300 " WARN("5", "s"), "540 " WARN("1", ""), "900 " WARN("5", "s"),
+        "1140 " WARN("1", ""), "1200 end",
     };
 
     begin(600);

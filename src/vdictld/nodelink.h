@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nodelink.h - the controller's end of the node links: who is there, orders out, reports in.
+ *
+ * A node's silence is not its death: after node_down_after it is DOWN and its jobs are
+ * unreachable, after node_fail_after (or a new boot id) they are lost. A node that comes
+ * back is told to stop what no longer counts before anything new is placed on it.
+ */
+#ifndef VDICTLD_NODELINK_H
+#define VDICTLD_NODELINK_H
+
+#include "vdictld/core.h"
+
+struct nodelink;
+
+/* NULL with err->code 0: vdi.conf has no node_listen. */
+struct nodelink *nodelink_new(struct core *core, struct vdi_error *err);
+void nodelink_free(struct nodelink *links);
+/*
+ * Sends an order; it reaches the node once, also over a reconnect. `done` is called with
+ * the node's answer, unless the link's buffers are full (-ENOBUFS) or the node was never
+ * seen (-ENOTCONN): then at once by return value. `verb` is one of link_codec.h.
+ */
+int nodelink_order(struct nodelink *links, const char *node, const char *verb,
+                   struct vdi_instance_id id, const char *body_json,
+                   void (*done)(void *arg, int result, const char *body, const char *reason),
+                   void *arg);
+/* The listener of an order is gone: its answer goes nowhere. */
+void nodelink_forget(struct nodelink *links, void *arg);
+uint32_t nodelink_connected(const struct nodelink *links);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nodestate.c - nodes going, coming back and dying, and their jobs with them. */
+#include "vdictld/nodestate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "codec/inventory.h"
+#include "vdictld/life.h"
+
+static struct node_event node_event(struct core *core, enum node_event_type type,
+                                    const char *reason)
+{
+    struct node_event event = {.type = type, .time_usec = loop_now_usec(core->loop)};
+
+    str_copy(event.by, sizeof(event.by), CORE_SELF);
+    str_copy(event.reason, sizeof(event.reason), reason);
+    return event;
+}
+
+/* UNREACHABLE or REACHABLE for every job of the node that is not so yet. */
+static int add_jobs(struct core *core, struct txn *txn, const char *node, bool unreachable,
+                    const char *reason)
+{
+    struct table *t = events_table(core->events, NOUN_JOB);
+    struct job_event event = core_job_event(
+        core, unreachable ? JOB_EVENT_UNREACHABLE : JOB_EVENT_REACHABLE, CORE_SELF, reason);
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct job *job = slot ? slot->staged : NULL;
+        int r;
+
+        if (!job || !job_state_is_active(job->state) || !str_equal(job->node, node) ||
+            job->unreachable == unreachable)
+            continue;
+        r = core_add_job(txn, job->id, &event, NULL);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void commit(struct txn *txn, int r, const char *node)
+{
+    if (r >= 0) {
+        txn_commit(txn, NULL, NULL); /* if it fails the next round finds the same again */
+        return;
+    }
+    log_error("node %s: its state could not be written down", node);
+    txn_abort(txn);
+}
+
+static void change(struct core *core, const char *node, enum node_event_type type,
+                   const char *reason)
+{
+    struct node_event event = node_event(core, type, reason);
+    struct txn *txn = txn_new(core->events);
+    int r = txn ? txn_add(txn, NOUN_NODE, 0, node, &event, NULL) : -ENOMEM;
+
+    if (r >= 0 && type == NODE_EVENT_DOWN)
+        r = add_jobs(core, txn, node, true, reason);
+    commit(txn, r, node);
+}
+
+void nodestate_drain(struct core *core, const char *node, const char *reason)
+{
+    change(core, node, NODE_EVENT_DRAIN, reason);
+}
+
+/* Every live instance there is lost; their jobs come back if they may. */
+static void abandon_all(struct core *core, const char *node, const char *reason)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct instance *in = slot ? slot->staged : NULL;
+
+        if (in && in->state != INSTANCE_GONE && str_equal(in->node, node))
+            life_abandon(core, in, reason);
+    }
+}
+
+void nodestate_boot(struct core *core, const char *name, const char *boot_id)
+{
+    const struct node *node = core_node_staged(core, name);
+
+    if (!node || !node->boot_id[0] || str_equal(node->boot_id, boot_id))
+        return;
+    log_warning("node %s has booted anew: what ran there is lost", name);
+    abandon_all(core, name, "its node rebooted");
+}
+
+void nodestate_silent(struct core *core, const struct node *node, int64_t silent_usec)
+{
+    const struct config *c = core->config;
+    char reason[96];
+
+    if (!node->known || !silent_usec)
+        return;
+    if (node->up && silent_usec >= c->node_down_after_sec * USEC_PER_SEC) {
+        snprintf(reason, sizeof(reason), "silent for %" PRId64 " s", silent_usec / USEC_PER_SEC);
+        log_warning("node %s is down: %s", node->name, reason);
+        change(core, node->name, NODE_EVENT_DOWN, reason);
+    } else if (!node->up && !node->failed && silent_usec >= c->node_fail_after_sec * USEC_PER_SEC) {
+        log_warning("node %s is given up: silent for %" PRId64 " s", node->name,
+                    silent_usec / USEC_PER_SEC);
+        change(core, node->name, NODE_EVENT_FAIL, "silent for longer than node_fail_after");
+        abandon_all(core, node->name, "its node is silent for longer than node_fail_after");
+    }
+}
+
+/* ---- return ---- */
+
+static bool inventory_has(const struct inventory *inv, const struct instance *in)
+{
+    for (size_t i = 0; i < inv->n; i++)
+        if (inv->instances[i].id.id == in->id && inv->instances[i].id.generation == in->generation)
+            return true;
+    return false;
+}
+
+static void stop_strangers(struct core *core, const char *node, const struct inventory *inv,
+                           void (*stop)(void *arg, struct vdi_instance_id id), void *arg)
+{
+    for (size_t i = 0; i < inv->n; i++) {
+        const struct inventory_instance *it = &inv->instances[i];
+        const struct instance *in = core_instance_staged(core, it->id.id);
+
+        if (!in || in->state == INSTANCE_GONE || in->generation != it->id.generation ||
+            !str_equal(in->node, node))
+            stop(arg, it->id);
+        else
+            life_instance_report(core, it->id, it->report);
+    }
+}
+
+static void find_lost(struct core *core, const char *node, const struct inventory *inv)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct instance *in = slot ? slot->staged : NULL;
+
+        /* What was only just ordered, or is being stopped, is looked after by its own order. */
+        if (!in || !str_equal(in->node, node) || in->state < INSTANCE_BUILDING ||
+            in->state >= INSTANCE_STOPPING || inventory_has(inv, in))
+            continue;
+        life_abandon(core, in, "its node no longer has it");
+    }
+}
+
+int nodestate_inventory(struct core *core, const char *name, const char *boot_id, const char *json,
+                        void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
+                        struct vdi_error *err)
+{
+    struct node_event event;
+    struct inventory inv;
+    struct txn *txn;
+    int r = inventory_decode(json, &inv, err);
+
+    if (r < 0)
+        return r;
+    stop_strangers(core, name, &inv, stop, arg);
+    find_lost(core, name, &inv);
+    /* A node that says it can't serve is down by its own word until it says otherwise. */
+    event = node_event(core, inv.out_of_service[0] ? NODE_EVENT_DOWN : NODE_EVENT_UP,
+                       inv.out_of_service);
+    event.cpus = inv.cpus;
+    event.memory_mib = inv.memory_mib;
+    str_copy(event.boot_id, sizeof(event.boot_id), boot_id);
+    str_copy(event.version, sizeof(event.version), inv.version);
+    txn = txn_new(core->events);
+    r = txn ? txn_add(txn, NOUN_NODE, 0, name, &event, err) : -ENOMEM;
+    if (r >= 0)
+        r = add_jobs(core, txn, name, false, "");
+    commit(txn, r, name);
+    inventory_done(&inv);
+    return r;
+}

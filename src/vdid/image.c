@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image.c - images of this node: found, checked, and held to the digest they had at first use.
+ *
+ * The digest is computed once and believed as long as device, inode, size and
+ * times are the same; records lie in STATE_DIR/images. Files that others may
+ * write, links, and qcow2 files that lead to further files are refused.
+ */
+#include "vdid/image.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "codec/field.h"
+#include "vdid/domain_spec.h"
+#include "vdid/file.h"
+
+#define MANIFEST_MAX 16384
+#define CONSOLE_WORD "console:"
+
+#define M(m) offsetof(struct image_manifest, m), sizeof(((struct image_manifest *)0)->m)
+
+static const struct field manifest_fields[] = {
+    {"kernel", FIELD_FIXED, M(kernel), FIELD_SUBMIT, 0, 0, NULL, "file to boot directly"},
+    {"initrd", FIELD_FIXED, M(initrd), FIELD_SUBMIT, 0, 0, NULL, "its initramfs"},
+    {"cmdline", FIELD_FIXED, M(cmdline), FIELD_SUBMIT, 0, 0, NULL, "its command line"},
+    {"disk", FIELD_FIXED, M(disk), FIELD_SUBMIT, 0, 0, NULL, "qcow2 file, never written"},
+    {"sha256", FIELD_FIXED, M(sha256), FIELD_SUBMIT, 0, 0, NULL, "of the disk, or the kernel"},
+    {"ready", FIELD_FIXED, M(ready), FIELD_SUBMIT, 0, 0, NULL, "agent, or console:TEXT"},
+    {"video", FIELD_ENUM, M(video), FIELD_SUBMIT, 0, 0, domain_video_names, "display device"},
+    {.type = FIELD_END},
+};
+
+/* What was recorded at first use. */
+struct digest {
+    char path[PATH_MAX];
+    uint64_t dev, ino, bytes;
+    int64_t mtime_usec, ctime_usec;
+    char sha256[65];
+};
+
+#define D(m) offsetof(struct digest, m), sizeof(((struct digest *)0)->m)
+
+static const struct field digest_fields[] = {
+    {"path", FIELD_FIXED, D(path), FIELD_KEEP, 0, 0, NULL, "the file"},
+    {"dev", FIELD_U64, D(dev), FIELD_KEEP, 0, INT64_MAX, NULL, "its device"},
+    {"ino", FIELD_U64, D(ino), FIELD_KEEP, 0, INT64_MAX, NULL, "its inode"},
+    {"bytes", FIELD_U64, D(bytes), FIELD_KEEP, 0, INT64_MAX, NULL, "its size"},
+    {"mtime_usec", FIELD_I64, D(mtime_usec), FIELD_KEEP, INT64_MIN, INT64_MAX, NULL, "changed"},
+    {"ctime_usec", FIELD_I64, D(ctime_usec), FIELD_KEEP, INT64_MIN, INT64_MAX, NULL, "moved"},
+    {"sha256", FIELD_FIXED, D(sha256), FIELD_KEEP, 0, 0, NULL, "its digest"},
+    {.type = FIELD_END},
+};
+
+/* ---- files ---- */
+
+/* Opens a file of an image: regular, ours or root's, and nobody else's to write. */
+static int open_file(const char *path, struct stat *st, struct vdi_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int r = 0;
+
+    if (fd < 0 || fstat(fd, st) < 0) {
+        r = -errno;
+        error_set(err, r, "image", "%s cannot be read: %s", path, strerror(errno));
+    } else if (!S_ISREG(st->st_mode) || st->st_size == 0) {
+        r = error_set(err, EINVAL, "image", "%s is not a regular file with something in it", path);
+    } else if (st->st_mode & (S_IWGRP | S_IWOTH) || (st->st_uid != 0 && st->st_uid != geteuid())) {
+        r = error_set(err, EPERM, "image", "%s can be written by others (owner %u, mode %03o)",
+                      path, (unsigned)st->st_uid, (unsigned)st->st_mode & 0777);
+        error_hint(err, NULL, "chown root and chmod go-w it");
+    }
+    if (r < 0 && fd >= 0)
+        close(fd);
+    return r < 0 ? r : fd;
+}
+
+/* docs/interop/qcow2.txt of QEMU: big endian; incompatible features since version 3. */
+int image_check_qcow2(int fd, const char *path, struct vdi_error *err)
+{
+    struct {
+        uint32_t magic, version;
+        uint64_t backing_offset;
+        uint32_t backing_size, cluster_bits;
+        uint64_t size;
+        uint32_t crypt, l1_size;
+        uint64_t l1_offset, refcount_offset;
+        uint32_t refcount_clusters, n_snapshots;
+        uint64_t snapshots_offset, incompatible;
+    } h = {0};
+    uint64_t features;
+
+    if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || be32toh(h.magic) != 0x514649fbu ||
+        be32toh(h.version) < 2 || be32toh(h.version) > 3)
+        return error_set(err, EUCLEAN, "image", "%s is not a qcow2 file", path);
+    features = be32toh(h.version) == 3 ? be64toh(h.incompatible) : 0;
+    if (h.backing_offset)
+        return error_set(err, EINVAL, "image", "%s has a backing file; an image stands alone",
+                         path);
+    if (features & 4)
+        return error_set(err, EINVAL, "image", "%s keeps its data in another file", path);
+    if (features & 3)
+        return error_set(err, EUCLEAN, "image", "%s is marked %s", path,
+                         features & 2 ? "corrupt" : "as not closed properly");
+    if (h.crypt)
+        return error_set(err, EINVAL, "image", "%s is encrypted", path);
+    return 0;
+}
+
+static int check_file(const char *dir, const char *name, const char *member, char *ret,
+                      struct vdi_error *err)
+{
+    struct stat st;
+    int fd, r = 0;
+
+    ret[0] = '\0';
+    if (!*name)
+        return 0;
+    if (!str_is_name(name, IMAGE_FILE_MAX))
+        return error_set(err, EINVAL, "image", "%s/image.json: %s is no plain file name: '%.60s'",
+                         dir, member, name);
+    if (snprintf(ret, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
+        return error_set(err, ENAMETOOLONG, "image_dir", "the path of %s is too long", name);
+    fd = open_file(ret, &st, err);
+    if (fd < 0)
+        return fd;
+    if (!strcmp(member, "disk"))
+        r = image_check_qcow2(fd, ret, err);
+    close(fd);
+    return r;
+}
+
+/* ---- the manifest ---- */
+
+static int read_manifest(const char *dir, const char *name, struct image_manifest *ret,
+                         struct vdi_error *err)
+{
+    struct buf text = BUF_INIT(MANIFEST_MAX);
+    char path[PATH_MAX];
+    struct stat st;
+    int r;
+
+    if (snprintf(path, sizeof(path), "%s/image.json", dir) >= (int)sizeof(path))
+        return error_set(err, ENAMETOOLONG, "image_dir", "its path is too long");
+    if (lstat(path, &st) < 0 && errno == ENOENT) {
+        error_set(err, ENOENT, "image", "there is no image '%s' on this node", name);
+        error_hint(err, NULL, "put it into the node's image directory, or name another");
+        return -ENOENT;
+    }
+    r = open_file(path, &st, err);
+    if (r < 0)
+        return r;
+    close(r);
+    r = file_read(path, &text);
+    if (r < 0)
+        error_set(err, r, "image", "%s cannot be read: %s", path, strerror(-r));
+    else
+        r = fields_read(manifest_fields, ret, text.data, text.len, FIELD_SUBMIT, NULL, err);
+    buf_done(&text);
+    return r < 0 ? r : 0;
+}
+
+static int check_manifest(const char *dir, struct image *image, struct vdi_error *err)
+{
+    struct image_manifest *m = &image->manifest;
+
+    if (!*m->disk && !*m->kernel)
+        return error_set(err, EINVAL, "image", "%s/image.json names neither disk nor kernel", dir);
+    if (*m->sha256 && (strlen(m->sha256) != 64 || strspn(m->sha256, "0123456789abcdef") != 64))
+        return error_set(err, EINVAL, "image", "%s/image.json: sha256 is not 64 hex digits", dir);
+    if (str_starts_with(m->ready, CONSOLE_WORD) && m->ready[sizeof(CONSOLE_WORD) - 1])
+        image->ready_text = m->ready + sizeof(CONSOLE_WORD) - 1;
+    else if (*m->ready && strcmp(m->ready, "agent") != 0)
+        return error_set(err, EINVAL, "image", "%s/image.json: ready is agent or console:TEXT",
+                         dir);
+    else
+        image->ready_text = "";
+    return 0;
+}
+
+/* ---- digests ---- */
+
+static const char *main_file(const struct image *image)
+{
+    return *image->disk ? image->disk : image->kernel;
+}
+
+/* One record per path: the path's own digest is its name. */
+static int record_path(const char *state_dir, const char *path, char *ret)
+{
+    uint64_t h = 14695981039346656037u; /* FNV-1a, to name a file; the path inside is what counts */
+
+    for (const char *c = path; *c; c++)
+        h = (h ^ (unsigned char)*c) * 1099511628211u;
+    return snprintf(ret, PATH_MAX, "%s/images/%016" PRIx64 ".json", state_dir, h) < PATH_MAX
+               ? 0
+               : -ENAMETOOLONG;
+}
+
+static void read_digest(const char *state_dir, const char *path, struct digest *ret)
+{
+    struct buf text = BUF_INIT(MANIFEST_MAX);
+    char at[PATH_MAX];
+
+    memset(ret, 0, sizeof(*ret));
+    if (record_path(state_dir, path, at) == 0 && file_read(at, &text) == 0 &&
+        (fields_read(digest_fields, ret, text.data, text.len, FIELD_KEEP, NULL, NULL) < 0 ||
+         strcmp(ret->path, path) != 0))
+        memset(ret, 0, sizeof(*ret));
+    buf_done(&text);
+}
+
+static void fill_digest(struct digest *d, const char *path, const struct stat *st)
+{
+    memset(d, 0, sizeof(*d));
+    str_copy(d->path, sizeof(d->path), path);
+    d->dev = st->st_dev;
+    d->ino = st->st_ino;
+    d->bytes = (uint64_t)st->st_size;
+    d->mtime_usec = st->st_mtim.tv_sec * USEC_PER_SEC + st->st_mtim.tv_nsec / 1000;
+    d->ctime_usec = st->st_ctim.tv_sec * USEC_PER_SEC + st->st_ctim.tv_nsec / 1000;
+}
+
+static bool is_same_file(const struct digest *a, const struct digest *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->bytes == b->bytes &&
+           a->mtime_usec == b->mtime_usec && a->ctime_usec == b->ctime_usec;
+}
+
+static int differs(const char *path, const char *is, const char *wanted, const char *by,
+                   struct vdi_error *err)
+{
+    error_set(err, EUCLEAN, "image",
+              "%s is corrupt or was changed: its SHA-256 is %.12s..., %s "
+              "%.12s...",
+              path, is, by, wanted);
+    error_hint(err, NULL, "put the right file back, or publish the new one under a new name");
+    return -EUCLEAN;
+}
+
+static int verify(const char *state_dir, struct image *image, const char *asked,
+                  struct vdi_error *err)
+{
+    const char *path = main_file(image), *expected = image->manifest.sha256;
+    struct digest known, now;
+    struct stat st;
+    _cleanup_(closep) int fd = open_file(path, &st, err);
+    int r = 0;
+
+    if (fd < 0)
+        return fd;
+    read_digest(state_dir, path, &known);
+    fill_digest(&now, path, &st);
+    if (known.sha256[0] && is_same_file(&known, &now))
+        memcpy(now.sha256, known.sha256, sizeof(now.sha256));
+    else
+        r = file_sha256(fd, now.sha256);
+    if (r < 0)
+        return error_set(err, r, "image", "%s cannot be read: %s", path, strerror(-r));
+    if (*expected && strcmp(expected, now.sha256) != 0)
+        return differs(path, now.sha256, expected, "image.json says", err);
+    if (*asked && strcmp(asked, now.sha256) != 0)
+        return differs(path, now.sha256, asked, "the template says", err);
+    if (known.sha256[0] && strcmp(known.sha256, now.sha256) != 0)
+        return differs(path, now.sha256, known.sha256, "at its first use it was", err);
+    image->is_new = !known.sha256[0] || !is_same_file(&known, &now);
+    memcpy(image->sha256, now.sha256, sizeof(image->sha256));
+    return 0;
+}
+
+int image_record(const char *state_dir, const struct image *image, struct vdi_error *err)
+{
+    struct buf text = BUF_INIT(MANIFEST_MAX);
+    char at[PATH_MAX], dir[PATH_MAX];
+    bool first = true;
+    struct digest d;
+    struct stat st;
+    int r = 0;
+
+    if (snprintf(dir, sizeof(dir), "%s/images", state_dir) >= (int)sizeof(dir) ||
+        record_path(state_dir, main_file(image), at) < 0)
+        r = -ENAMETOOLONG;
+    else if (lstat(main_file(image), &st) < 0)
+        r = -errno;
+    if (r == 0)
+        r = file_make_dir(dir);
+    if (r == 0) {
+        fill_digest(&d, main_file(image), &st);
+        memcpy(d.sha256, image->sha256, sizeof(d.sha256));
+        buf_putc(&text, '{');
+        fields_write(digest_fields, &d, FIELD_KEEP, &text, &first);
+        buf_putc(&text, '}');
+        r = file_replace(at, text.data, text.len);
+    }
+    buf_done(&text);
+    return r < 0 ? error_set(err, r, "state_dir", "the digest of %s cannot be recorded: %s",
+                             main_file(image), strerror(-r))
+                 : 0;
+}
+
+/* ---- all of it ---- */
+
+int image_load(const char *image_dir, const char *state_dir, const char *name, struct image *ret,
+               struct vdi_error *err)
+{
+    char plain[IMAGE_NAME_MAX + 66], dir[PATH_MAX], *at;
+    struct image_manifest *m = &ret->manifest;
+    int r;
+
+    memset(ret, 0, sizeof(*ret));
+    if (!str_copy(plain, sizeof(plain), name))
+        return error_set(err, EINVAL, "image", "'%.80s...' is too long", name);
+    at = strchr(plain, '@');
+    if (at)
+        *at++ = '\0';
+    if (!str_is_name(plain, IMAGE_NAME_MAX))
+        return error_set(err, EINVAL, "image", "'%.80s' is not a name of an image", name);
+    if (snprintf(dir, sizeof(dir), "%s/%s", image_dir, plain) >= (int)sizeof(dir))
+        return error_set(err, ENAMETOOLONG, "image_dir", "its path is too long");
+    r = read_manifest(dir, plain, m, err);
+    if (r == 0)
+        r = check_manifest(dir, ret, err);
+    if (r == 0)
+        r = check_file(dir, m->disk, "disk", ret->disk, err);
+    if (r == 0)
+        r = check_file(dir, m->kernel, "kernel", ret->kernel, err);
+    if (r == 0)
+        r = check_file(dir, m->initrd, "initrd", ret->initrd, err);
+    return r < 0 ? r : verify(state_dir, ret, at ? at : "", err);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image.h - an image on this node: IMAGE_DIR/NAME/image.json and the files it names.
+ *
+ * An image never changes once it was used here: its digest is recorded then, and a
+ * file with another one is refused. All of it blocks (it may read gigabytes).
+ */
+#ifndef VDID_IMAGE_H
+#define VDID_IMAGE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vdi/types.h>
+
+#define IMAGE_NAME_MAX 64
+#define IMAGE_FILE_MAX 128
+
+/* What image.json holds; then the same as paths. */
+struct image_manifest {
+    char kernel[IMAGE_FILE_MAX], initrd[IMAGE_FILE_MAX], disk[IMAGE_FILE_MAX];
+    char cmdline[2048];
+    char sha256[65]; /* of the disk, or the kernel where there is no disk; "" whatever it is */
+    char ready[IMAGE_FILE_MAX]; /* "agent" or "console:TEXT" */
+    uint32_t video;             /* enum domain_video */
+};
+
+struct image {
+    struct image_manifest manifest;
+    char kernel[PATH_MAX], initrd[PATH_MAX], disk[PATH_MAX]; /* "" none */
+    char sha256[65];
+    const char *ready_text; /* into manifest; "": the guest agent's answer */
+    bool is_new;            /* its digest is not recorded yet: check it, then image_record() */
+};
+
+/*
+ * `name` is NAME or NAME@SHA256. -ENOENT: no such image here; -EPERM: others can write it;
+ * -EINVAL: its image.json or a file is not what it should be; -EUCLEAN: the digest differs.
+ * On success the caller has checked nothing but what is_new says is left.
+ */
+int image_load(const char *image_dir, const char *state_dir, const char *name, struct image *ret,
+               struct vdi_error *err);
+int image_record(const char *state_dir, const struct image *image, struct vdi_error *err);
+/* Whether a qcow2 header names no other file (backing, data) and no error mark. */
+int image_check_qcow2(int fd, const char *path, struct vdi_error *err);
+
+#endif

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * orders.c - orders of the controller, each answered once.
+ *
+ * Older epochs and generations are refused before anything is looked at. An order
+ * whose end is there already succeeds.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "vdid/domain_xml.h"
+#include "vdid/instance.h"
+
+static void refuse(vdid_fn fn, void *arg, const struct vdi_error *err)
+{
+    fn(arg, -err->code, NULL, err);
+}
+
+static void refuse_with(vdid_fn fn, void *arg, int code, struct vdi_instance_id id, const char *why)
+{
+    struct vdi_error err = {0};
+
+    error_set(&err, code, "instance", "instance %" PRIu64 ".%" PRIu32 " %s", id.id, id.generation,
+              why);
+    refuse(fn, arg, &err);
+}
+
+static void wait_or_refuse(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg)
+{
+    if (instance_wait(in, verb, fn, arg) < 0)
+        refuse_with(fn, arg, EBUSY, (struct vdi_instance_id){in->rec.id, in->rec.generation},
+                    "has too many orders waiting");
+}
+
+/* ---- start ---- */
+
+static int make_uuid(char *ret)
+{
+    unsigned char b[16];
+    char hex[33];
+
+    if (getrandom(b, sizeof(b), 0) != sizeof(b))
+        return -EIO;
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 4122, version 4 */
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    str_to_hex(b, sizeof(b), hex);
+    snprintf(ret, 40, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    return 0;
+}
+
+static void start_new(struct vdid *v, const struct vdid_order *o, vdid_fn fn, void *arg)
+{
+    struct record rec = {
+        .id = o->id.id, .generation = o->id.generation, .epoch = o->epoch, .wish = o->wish};
+    struct instance *in;
+
+    rec.order_usec = loop_now_usec(v->loop);
+    in = make_uuid(rec.uuid) == 0 ? instance_new(v, &rec) : NULL;
+    if (!in) {
+        refuse_with(fn, arg, ENOMEM, o->id, "finds no memory");
+        return;
+    }
+    wait_or_refuse(in, VDID_START, fn, arg);
+    instance_set(in, RECORD_PREPARE);
+}
+
+static void start_again(struct instance *in, vdid_fn fn, void *arg)
+{
+    if (in->rec.state < RECORD_BOOT) {
+        wait_or_refuse(in, VDID_START, fn, arg);
+        return;
+    }
+    fn(arg, 0, NULL, NULL);
+    if (in->rec.state == RECORD_GONE)
+        instance_emit(in, "gone"); /* the first telling may have been lost */
+}
+
+static void start(struct vdid *v, struct instance *in, const struct vdid_order *o, vdid_fn fn,
+                  void *arg)
+{
+    struct vdi_error err = {0};
+
+    if (in && in->rec.generation == o->id.generation) {
+        start_again(in, fn, arg);
+        return;
+    }
+    if (in && in->rec.state != RECORD_GONE) {
+        instance_end(in, false, "superseded by a newer generation");
+        refuse_with(fn, arg, EBUSY, o->id, "waits for the end of the generation before it");
+        return;
+    }
+    if (!v->proven) {
+        refuse_with(fn, arg, EAGAIN, o->id, "waits until it is known how guests run here");
+        return;
+    }
+    if (!v->in_service) {
+        error_set(&err, ENODEV, "accel", "the node is out of service: %s", v->why);
+        refuse(fn, arg, &err);
+        return;
+    }
+    if (in && in->busy) {
+        refuse_with(fn, arg, EBUSY, o->id, "waits for the end of the generation before it");
+        return;
+    }
+    if (in)
+        vdid_forget(in);
+    start_new(v, o, fn, arg);
+}
+
+/* ---- stop ---- */
+
+static void stop(struct vdid *v, struct instance *in, const struct vdid_order *o, vdid_fn fn,
+                 void *arg)
+{
+    int64_t until = loop_monotonic_usec(v->loop) + o->grace_sec * USEC_PER_SEC;
+
+    if (!in || in->rec.state == RECORD_GONE) {
+        fn(arg, 0, NULL, NULL);
+        return;
+    }
+    wait_or_refuse(in, VDID_STOP, fn, arg);
+    if (in->rec.state != RECORD_STOP) {
+        instance_end(in, false, "stopped by order");
+        in->grace_usec = o->grace_sec ? until : 0;
+    } else if (in->grace_usec > until || !o->grace_sec) {
+        in->grace_usec = o->grace_sec ? until : 0;
+        instance_act(in);
+    }
+}
+
+/* ---- orders that are one call to libvirt ---- */
+
+struct one_call {
+    struct vdid *vdid;
+    struct vdi_instance_id id;
+    enum vdid_verb verb;
+    vdid_fn fn;
+    void *arg;
+    char path[PATH_MAX];
+};
+
+/* The instance may have gone meanwhile: it is looked up again. */
+static void call_done(void *arg, int result, const struct virt_result *res,
+                      const struct vdi_error *err)
+{
+    struct one_call *c = arg;
+    struct instance *in = hash_get_u64(c->vdid->instances, c->id.id);
+    struct buf json = BUF_INIT(0);
+
+    if (in && in->rec.generation == c->id.generation && !c->vdid->is_freed) {
+        bool told = c->verb == VDID_PAUSE || c->verb == VDID_RESUME || c->verb == VDID_REBOOT;
+
+        if (told)
+            in->busy = false;
+        if (told && result == 0 && !in->stop)
+            instance_set(in, c->verb == VDID_PAUSE    ? RECORD_PAUSED
+                             : c->verb == VDID_RESUME ? RECORD_READY
+                                                      : RECORD_BOOT);
+        else if (told)
+            instance_act(in);
+    }
+    if (result == 0 && c->verb == VDID_SCREENSHOT) {
+        buf_puts(&json, "{\"path\":");
+        json_write_string(&json, c->path);
+        buf_putc(&json, '}');
+    }
+    c->fn(c->arg, result, json.data, result < 0 ? err : NULL);
+    buf_done(&json);
+    free(c);
+}
+
+static int make_ticket(const struct instance *in, const struct vdid_order *o, char **ret,
+                       struct vdi_error *err)
+{
+    const struct domain_graphics g = {in->vdid->config.spice_address, (uint16_t)in->rec.port, 0,
+                                      in->rec.wish.keyboard};
+
+    if (!in->rec.port)
+        return error_set(err, ENOENT, "port", "the instance has no screen");
+    if (o->expire_sec <= loop_now_usec(in->vdid->loop) / USEC_PER_SEC)
+        return error_set(err, EINVAL, "expire_sec", "the ticket would have expired already");
+    return domain_xml_ticket(&g, o->password, o->expire_sec, ret, err);
+}
+
+static int post_call(struct instance *in, const struct vdid_order *o, struct one_call *c,
+                     struct vdi_error *err)
+{
+    struct virt *virt = in->vdid->virt;
+    char name[DOMAIN_NAME_MAX], *xml = NULL;
+    int r;
+
+    instance_domain(in, name);
+    switch (c->verb) {
+    case VDID_PAUSE:
+        return virt_pause(virt, name, call_done, c);
+    case VDID_RESUME:
+        return virt_resume(virt, name, call_done, c);
+    case VDID_REBOOT:
+        return virt_reset(virt, name, call_done, c);
+    case VDID_SCREENSHOT:
+        instance_path(in, "screenshot", c->path);
+        return virt_screenshot(virt, name, c->path, call_done, c);
+    default:
+        r = make_ticket(in, o, &xml, err);
+        if (r == 0)
+            r = virt_update(virt, name, xml, call_done, c);
+        if (xml)
+            explicit_bzero(xml, strlen(xml));
+        free(xml);
+        return r;
+    }
+}
+
+static void one_call(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
+{
+    struct one_call *c = calloc(1, sizeof(*c));
+    struct vdi_error err = {0};
+    int r = -ENOMEM;
+
+    if (c) {
+        c->vdid = in->vdid;
+        c->id = o->id;
+        c->verb = o->verb;
+        c->fn = fn;
+        c->arg = arg;
+        r = post_call(in, o, c, &err);
+    }
+    if (r == 0) {
+        in->busy = in->busy || (o->verb != VDID_SCREENSHOT && o->verb != VDID_TICKET);
+        return;
+    }
+    free(c);
+    if (!err.code)
+        error_set(&err, r, "node", "the order cannot be taken: %s", strerror(-r));
+    refuse(fn, arg, &err);
+}
+
+/* ---- pause, save, resume ---- */
+
+static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
+{
+    enum record_state s = in->rec.state;
+    bool runs = s == RECORD_READY || s == RECORD_BOOT;
+
+    if ((o->verb == VDID_PAUSE && s == RECORD_PAUSED) ||
+        (o->verb == VDID_SAVE && s == RECORD_SAVED) || (o->verb == VDID_RESUME && runs)) {
+        fn(arg, 0, NULL, NULL);
+    } else if ((o->verb == VDID_SAVE && s == RECORD_SAVE) ||
+               (o->verb == VDID_RESUME && s == RECORD_RESTORE)) {
+        wait_or_refuse(in, o->verb, fn, arg);
+    } else if (in->busy) {
+        if (instance_park(in, o, fn, arg) < 0)
+            refuse_with(fn, arg, EBUSY, o->id, "has too many orders waiting");
+    } else if (o->verb == VDID_SAVE && (s == RECORD_READY || s == RECORD_PAUSED)) {
+        wait_or_refuse(in, o->verb, fn, arg);
+        instance_set(in, RECORD_SAVE);
+    } else if (o->verb == VDID_RESUME && s == RECORD_SAVED) {
+        wait_or_refuse(in, o->verb, fn, arg);
+        in->rec.was_created = true;
+        in->is_dead = false;
+        instance_set(in, RECORD_RESTORE);
+    } else if ((o->verb == VDID_PAUSE && s == RECORD_READY) ||
+               (o->verb == VDID_RESUME && s == RECORD_PAUSED) || (o->verb == VDID_REBOOT && runs)) {
+        if (o->verb == VDID_REBOOT) {
+            char path[PATH_MAX];
+            struct stat st;
+
+            /* What the console said before is not what the next boot says. */
+            instance_path(in, "console.log", path);
+            in->console = (struct console){.pos = lstat(path, &st) == 0 ? st.st_size : 0};
+            in->is_found_text = false;
+        }
+        one_call(in, o, fn, arg);
+    } else {
+        refuse_with(fn, arg, EAGAIN, o->id,
+                    s == RECORD_SAVED || s == RECORD_PAUSED ? "does not run" : "is not ready");
+    }
+}
+
+/* ---- looking ---- */
+
+/* Bytes of a guest as text: UTF-8 as it is, anything else as a dot. */
+static void write_text(struct buf *out, const char *text, size_t len)
+{
+    struct buf clean = BUF_INIT(0);
+
+    while (len > 0) {
+        uint32_t c;
+        unsigned n = str_utf8(text, len, &c);
+
+        if (n > 0 && (c >= 0x20 || c == '\n' || c == '\t') && c != 0x7f)
+            buf_append(&clean, text, n);
+        else if (n == 0 || (c != '\r' && c != 0x1b))
+            buf_putc(&clean, '.');
+        n = n ? n : 1;
+        text += n;
+        len -= n;
+    }
+    json_write_string(out, clean.data ? clean.data : "");
+    buf_done(&clean);
+}
+
+static void show_log(struct instance *in, vdid_fn fn, void *arg)
+{
+    struct buf json = BUF_INIT(0), tail = BUF_INIT(0);
+    char path[PATH_MAX];
+    struct stat st;
+
+    buf_puts(&json, "{\"stages\":");
+    record_write_stages(&in->rec, &json);
+    buf_puts(&json, ",\"failed_after\":");
+    json_write_string(&json, in->rec.failed ? record_stage(&in->rec) : "");
+    instance_path(in, "screenshot", path);
+    buf_puts(&json, ",\"screenshot\":");
+    json_write_string(&json, lstat(path, &st) == 0 ? path : "");
+    instance_path(in, "console.log", path);
+    console_tail(path, CONSOLE_KEEP_BYTES, &tail);
+    buf_puts(&json, ",\"console\":");
+    write_text(&json, tail.data ? tail.data : "", tail.len);
+    buf_putc(&json, '}');
+    if (json.failed)
+        refuse_with(fn, arg, ENOMEM, (struct vdi_instance_id){in->rec.id, in->rec.generation},
+                    "finds no memory");
+    else
+        fn(arg, 0, json.data, NULL);
+    buf_done(&json);
+    buf_done(&tail);
+}
+
+static void poll_state(struct instance *in, vdid_fn fn, void *arg)
+{
+    struct buf json = BUF_INIT(0);
+
+    record_write_report(&in->rec, &json);
+    fn(arg, 0, json.data, NULL);
+    buf_done(&json);
+}
+
+uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(v->instances, &i, &value);) {
+        const struct instance *in = value;
+
+        if (in->rec.id == id.id && in->rec.generation == id.generation)
+            return in->rec.port;
+    }
+    return 0;
+}
+
+void vdid_write_all(const struct vdid *v, struct buf *out)
+{
+    bool first = true;
+    void *value;
+
+    buf_putc(out, '[');
+    for (size_t i = 0; hash_next(v->instances, &i, &value);) {
+        const struct instance *in = value;
+
+        buf_printf(
+            out,
+            "%s{\"instance\":%" PRIu64 ",\"generation\":%" PRIu32
+            ",\"state\":\"%s\",\"port\":%" PRIu32 ",\"pid\":%" PRIu32 ",\"running\":%s,\"report\":",
+            first ? "" : ",", in->rec.id, in->rec.generation, record_state_names[in->rec.state],
+            in->rec.port, in->rec.pid, in->is_running ? "true" : "false");
+        record_write_report(&in->rec, out);
+        buf_putc(out, '}');
+        first = false;
+    }
+    buf_putc(out, ']');
+}
+
+/* ---- all orders ---- */
+
+static bool is_stale(struct vdid *v, const struct instance *in, const struct vdid_order *o,
+                     struct vdi_error *err)
+{
+    if (o->epoch < v->epoch) {
+        error_set(err, ESTALE, "epoch", "epoch %" PRIu64 " is over: %" PRIu64 " is the newest",
+                  o->epoch, v->epoch);
+        error_hint(err, NULL, "another controller leads by now");
+        return true;
+    }
+    vdid_set_epoch(v, o->epoch);
+    if (in && o->id.generation < in->rec.generation) {
+        error_set(err, ESTALE, "generation",
+                  "instance %" PRIu64 ".%" PRIu32 " is superseded by "
+                  "generation %" PRIu32,
+                  o->id.id, o->id.generation, in->rec.generation);
+        return true;
+    }
+    return false;
+}
+
+static void order_of_known(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
+{
+    if (o->verb == VDID_POLL)
+        poll_state(in, fn, arg);
+    else if (o->verb == VDID_LOG)
+        show_log(in, fn, arg);
+    else if (in->rec.state >= RECORD_STOP)
+        refuse_with(fn, arg, ENOENT, o->id, "has ended");
+    else if (o->verb == VDID_PAUSE || o->verb == VDID_SAVE || o->verb == VDID_RESUME ||
+             o->verb == VDID_REBOOT)
+        change(in, o, fn, arg);
+    else if (!in->is_running)
+        refuse_with(fn, arg, EAGAIN, o->id, "does not run");
+    else
+        one_call(in, o, fn, arg);
+}
+
+void vdid_order(struct vdid *v, const struct vdid_order *o, vdid_fn fn, void *arg)
+{
+    struct instance *in = hash_get_u64(v->instances, o->id.id);
+    struct vdi_error err = {0};
+
+    if (is_stale(v, in, o, &err)) {
+        refuse(fn, arg, &err);
+        return;
+    }
+    if (o->verb == VDID_START) {
+        start(v, in, o, fn, arg);
+        return;
+    }
+    if (in && in->rec.generation != o->id.generation)
+        in = NULL;
+    if (o->verb == VDID_STOP)
+        stop(v, in, o, fn, arg);
+    else if (!in)
+        refuse_with(fn, arg, ENOENT, o->id, "is not there");
+    else
+        order_of_known(in, o, fn, arg);
+}

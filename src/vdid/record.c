@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.c - records of instances as JSON, and what the controller is told from them. */
+#include "vdid/record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "vdid/domain_spec.h"
+
+const char *const record_state_names[] = {"prepare", "create",  "boot", "ready", "paused", "save",
+                                          "saved",   "restore", "stop", "gone",  NULL};
+
+#define R(m) offsetof(struct record, m), sizeof(((struct record *)0)->m)
+#define ASKED (FIELD_SUBMIT | FIELD_KEEP) /* in the order as well */
+
+const struct field record_fields[] = {
+    {"id", FIELD_U64, R(id), FIELD_KEEP, 1, INT64_MAX, NULL, "instance"},
+    {"generation", FIELD_U32, R(generation), FIELD_KEEP, 0, UINT32_MAX, NULL, "generation"},
+    {"epoch", FIELD_U64, R(epoch), FIELD_KEEP, 0, INT64_MAX, NULL, "of who ordered it"},
+    {"state", FIELD_ENUM, R(state), FIELD_KEEP, 0, 0, record_state_names, "state"},
+    {"job", FIELD_U64, R(wish.job), ASKED, 0, INT64_MAX, NULL, "the job it is for"},
+    {"owner", FIELD_FIXED, R(wish.owner), ASKED, 0, 0, NULL, "realm:name"},
+    {"template", FIELD_FIXED, R(wish.template_name), ASKED, 0, 0, NULL, "its template"},
+    {"image", FIELD_FIXED, R(wish.image), ASKED, 0, 0, NULL, "NAME or NAME@SHA256"},
+    {"vcpus", FIELD_U32, R(wish.vcpus), ASKED, 1, DOMAIN_VCPUS_MAX, NULL, "processors"},
+    {"memory_mib", FIELD_U32, R(wish.memory_mib), ASKED, 16, DOMAIN_MEMORY_MAX_MIB, NULL, "memory"},
+    {"os", FIELD_ENUM, R(wish.os), ASKED, 0, 0, domain_os_names, "operating system"},
+    {"firmware", FIELD_ENUM, R(wish.firmware), ASKED, 0, 0, domain_firmware_names, "firmware"},
+    {"tpm", FIELD_BOOL, R(wish.tpm), ASKED, 0, 0, NULL, "with a TPM 2.0"},
+    {"keyboard", FIELD_FIXED, R(wish.keyboard), ASKED, 0, 0, NULL, "layout"},
+    {"timezone", FIELD_FIXED, R(wish.timezone), ASKED, 0, 0, NULL, "of Windows's clock"},
+    {"resolution", FIELD_FIXED, R(wish.resolution), ASKED, 0, 0, NULL, "WIDTHxHEIGHT"},
+    {"boot_timeout_sec", FIELD_I64, R(wish.boot_timeout_sec), ASKED, 0, 86400, NULL, "to be ready"},
+    {"uuid", FIELD_FIXED, R(uuid), FIELD_KEEP, 0, 0, NULL, "of the domain"},
+    {"image_sha256", FIELD_FIXED, R(image_sha256), FIELD_KEEP, 0, 0, NULL, "of its image"},
+    {"ready_text", FIELD_FIXED, R(ready_text), FIELD_KEEP, 0, 0, NULL, "on the console"},
+    {"port", FIELD_U32, R(port), FIELD_KEEP, 0, 65535, NULL, "of SPICE"},
+    {"pid", FIELD_U32, R(pid), FIELD_KEEP, 0, INT32_MAX, NULL, "of QEMU"},
+    {"boots", FIELD_U32, R(boots), FIELD_KEEP, 0, UINT32_MAX, NULL, "times it was ready"},
+    {"save_sha256", FIELD_FIXED, R(save_sha256), FIELD_KEEP, 0, 0, NULL, "of its memory's file"},
+    {"was_created", FIELD_BOOL, R(was_created), FIELD_KEEP, 0, 0, NULL, "a domain may exist"},
+    {"failed", FIELD_BOOL, R(failed), FIELD_KEEP, 0, 0, NULL, "ended by no will of its guest"},
+    {"reason", FIELD_FIXED, R(reason), FIELD_KEEP, 0, 0, NULL, "why it ended"},
+    {"order_usec", FIELD_I64, R(order_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ordered"},
+    {"image_usec", FIELD_I64, R(image_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "image checked"},
+    {"overlay_usec", FIELD_I64, R(overlay_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "overlay made"},
+    {"create_usec", FIELD_I64, R(create_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "QEMU runs"},
+    {"first_usec", FIELD_I64, R(first_usec), FIELD_KEEP, 0, INT64_MAX, NULL,
+     "first byte on the console"},
+    {"ready_usec", FIELD_I64, R(ready_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ready"},
+    {"gone_usec", FIELD_I64, R(gone_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ended"},
+    {.type = FIELD_END},
+};
+
+static const struct {
+    const char *name;
+    size_t offset;
+} stages[] = {
+    {"image", offsetof(struct record, image_usec)},
+    {"overlay", offsetof(struct record, overlay_usec)},
+    {"create", offsetof(struct record, create_usec)},
+    {"first_byte", offsetof(struct record, first_usec)},
+    {"ready", offsetof(struct record, ready_usec)},
+    {"gone", offsetof(struct record, gone_usec)},
+};
+
+static int64_t stage_usec(const struct record *r, size_t i)
+{
+    int64_t usec;
+
+    memcpy(&usec, (const char *)r + stages[i].offset, sizeof(usec));
+    return usec;
+}
+
+void record_write_stages(const struct record *r, struct buf *out)
+{
+    bool first = true;
+
+    buf_putc(out, '[');
+    for (size_t i = 0; i < ELEMENTS(stages); i++) {
+        if (!stage_usec(r, i))
+            continue;
+        buf_printf(out, "%s{\"stage\":\"%s\",\"usec\":%" PRId64 "}", first ? "" : ",",
+                   stages[i].name, stage_usec(r, i) - r->order_usec);
+        first = false;
+    }
+    buf_putc(out, ']');
+}
+
+const char *record_stage(const struct record *r)
+{
+    const char *last = "order";
+
+    for (size_t i = 0; i < ELEMENTS(stages); i++)
+        if (stage_usec(r, i))
+            last = stages[i].name;
+    return last;
+}
+
+void record_write(const struct record *r, struct buf *out)
+{
+    bool first = false;
+
+    /* Fields that are 0 are left out; this one always says which format it is. */
+    buf_puts(out, "{\"version\":1");
+    fields_write(record_fields, r, FIELD_KEEP, out, &first);
+    buf_puts(out, "}\n");
+}
+
+int record_read(const char *json, size_t len, struct record *ret, struct vdi_error *err)
+{
+    struct record r = {0};
+    int n = fields_read(record_fields, &r, json, len, FIELD_KEEP, NULL, err);
+
+    if (n < 0)
+        return n;
+    if (!r.id || strlen(r.uuid) != 36)
+        return error_set(err, EBADMSG, "record", "a record without id or UUID");
+    *ret = r;
+    return 0;
+}
+
+void record_write_report(const struct record *r, struct buf *out)
+{
+    static const char *const told[] = {
+        [RECORD_PREPARE] = "building", [RECORD_CREATE] = "building", [RECORD_BOOT] = "building",
+        [RECORD_READY] = "ready",      [RECORD_PAUSED] = "saved",    [RECORD_SAVE] = "ready",
+        [RECORD_SAVED] = "saved",      [RECORD_RESTORE] = "saved",   [RECORD_STOP] = "gone",
+        [RECORD_GONE] = "gone",
+    };
+
+    buf_printf(out, "{\"state\":\"%s\",\"failed\":%s,\"reason\":", told[r->state],
+               r->failed ? "true" : "false");
+    json_write_string(out, r->reason);
+    buf_putc(out, '}');
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vdid.h - the instances of this node: orders in, answers and events out.
+ *
+ * Orders are idempotent by (instance, generation): a start of what exists and a
+ * stop of what does not succeed; an older generation or epoch is -ESTALE. Nothing
+ * here ends with the process: what runs is found again by records and libvirt.
+ */
+#ifndef VDID_VDID_H
+#define VDID_VDID_H
+
+#include "loop/loop.h"
+#include "vdid/accel.h"
+#include "vdid/record.h"
+
+struct vdid;
+
+struct vdid_config {       /* strings are copied */
+    const char *uri;       /* of libvirt: "qemu:///system" */
+    const char *state_dir; /* records, overlays, saved memory; private to vdid and QEMU */
+    const char *image_dir;
+    const char *run_dir;       /* where libvirt keeps QEMU's pid files: /run/libvirt/qemu */
+    const char *prefix;        /* of names of domains: "vdi" */
+    const char *emulator;      /* "": libvirt's own */
+    const char *bridge;        /* "": guests have no network */
+    const char *spice_address; /* "127.0.0.1" */
+    uint16_t port_min, port_max;
+    enum accel_mode accel;
+    uint32_t tcg_cache_mib; /* 0: QEMU's own */
+    int64_t boot_timeout_sec;
+    int64_t keep_gone_sec; /* how long an instance that ended is remembered */
+};
+
+enum vdid_verb {
+    VDID_START,
+    VDID_STOP,       /* grace_sec > 0: the guest is asked first */
+    VDID_POLL,       /* a site report */
+    VDID_PAUSE,      /* memory stays */
+    VDID_SAVE,       /* memory goes to a file */
+    VDID_RESUME,     /* from either */
+    VDID_REBOOT,     /* as by the reset button */
+    VDID_TICKET,     /* the SPICE password, until expire_sec */
+    VDID_SCREENSHOT, /* {"path":...} */
+    VDID_LOG,        /* {"stages":...,"console":...,"screenshot":...} */
+    VDID_N_VERBS
+};
+extern const char *const vdid_verb_names[]; /* NULL-terminated */
+
+struct vdid_order {
+    uint32_t verb; /* enum vdid_verb */
+    struct vdi_instance_id id;
+    uint64_t epoch;
+    struct record_wish wish; /* start */
+    uint32_t grace_sec;      /* stop */
+    char password[64];       /* ticket; never logged, never kept */
+    int64_t expire_sec;      /* ticket: Unix time */
+};
+
+/* From {"verb":"start","instance":5,"generation":1,"epoch":3,...}. */
+int vdid_order_decode(const char *json, size_t len, struct vdid_order *ret, struct vdi_error *err);
+
+/* Called once per order, on the loop, perhaps before vdid_order() returns; json may be NULL. Gives
+ * no order itself: what it was called from still looks at the instance. So do events' handlers. */
+typedef void (*vdid_fn)(void *arg, int result, const char *json, const struct vdi_error *err);
+
+struct vdid_handler {
+    /* what: "ready", "saved", "gone" (json: a site report); "stage" ({"stage":...,"usec":...});
+     * "io_error" ({}: the guest stands still, a disk of the node is full or broken). */
+    void (*instance)(void *arg, struct vdi_instance_id id, const char *what, const char *json);
+    /* A domain of ours without a record. It is left alone. */
+    void (*orphan)(void *arg, struct vdi_instance_id id);
+    /* In service or not, with the reason. */
+    void (*service)(void *arg, bool in_service, const char *why);
+};
+
+/* Reads all records; blocks for that. NULL with err filled. */
+struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
+                      const struct vdid_handler *handler, void *arg, struct vdi_error *err);
+/* Ends no instance. Orders under way are answered with -ECANCELED. Takes NULL. */
+void vdid_free(struct vdid *v);
+void vdid_order(struct vdid *v, const struct vdid_order *order, vdid_fn fn, void *arg);
+/* SPICE's port of an instance; 0: none. */
+uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id);
+/* Every instance: [{"instance":5,"generation":1,"state":...,"port":...,"report":{...}},...]. */
+void vdid_write_all(const struct vdid *v, struct buf *out);
+
+#endif
