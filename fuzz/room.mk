@@ -49,6 +49,10 @@ fuzz_fuzz_request_SOURCES = fuzz/fuzz_request.c $(FUZZ_DRIVER)
 fuzz_fuzz_request_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
 
+FUZZ_TARGETS += fuzz/fuzz_runner
+fuzz_fuzz_runner_SOURCES = fuzz/fuzz_runner.c $(FUZZ_DRIVER)
+fuzz_fuzz_runner_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_runner_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
 FUZZ_TARGETS += fuzz/fuzz_link
 fuzz_fuzz_link_SOURCES = fuzz/fuzz_link.c $(FUZZ_DRIVER)
 fuzz_fuzz_link_LDFLAGS = $(FUZZ_LDFLAGS)

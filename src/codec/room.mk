@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/codec/libcodec.a
 src_codec_libcodec_a_SOURCES = \
+    src/codec/base64.c src/codec/base64.h \
     src/codec/config.c src/codec/config.h \
     src/codec/config_check.c src/codec/config_check.h \
     src/codec/config_diff.c \
@@ -19,6 +20,9 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/noun_codec.c src/codec/noun_codec.h \
     src/codec/request.c src/codec/request.h \
     src/codec/request_input.c src/codec/request_input.h \
+    src/codec/runner_codec.c src/codec/runner_codec.h \
+    src/codec/runner_frame.c src/codec/runner_frame.h \
+    src/codec/runner_outbox.c src/codec/runner_outbox.h \
     src/codec/site_report.c src/codec/site_report.h
 src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS) $(OPENSSL_CFLAGS)
 
@@ -44,6 +48,10 @@ tests_unit_codec_test_request_SOURCES = tests/unit/codec/test_request.c
 tests_unit_codec_test_request_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/codec/test_runner_codec
+tests_unit_codec_test_runner_codec_SOURCES = tests/unit/codec/test_runner_codec.c
+tests_unit_codec_test_runner_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_runner_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 UNIT_TESTS += tests/unit/codec/test_link_codec
 tests_unit_codec_test_link_codec_SOURCES = tests/unit/codec/test_link_codec.c
 tests_unit_codec_test_link_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -15,6 +15,8 @@ src_vdid_libvdid_a_SOURCES = \
     src/vdid/prepare.c \
     src/vdid/record.c src/vdid/record.h \
     src/vdid/registry.c src/vdid/vdid.h \
+    src/vdid/runner.c src/vdid/runner.h \
+    src/vdid/runner_spool.c src/vdid/runner_spool.h \
     src/vdid/save.c \
     src/vdid/virt.c src/vdid/virt.h src/vdid/virt_call.h \
     src/vdid/virt_ops.c \
@@ -28,6 +30,11 @@ VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT
 check_PROGRAMS += tests/vdid_drive
 tests_vdid_drive_SOURCES = tests/vdid_drive.c
 tests_vdid_drive_LDADD = $(VDID_LIBS)
+
+# The host's half of the guest runner alone: orders on stdin, what happens on stdout.
+check_PROGRAMS += tests/runner_host
+tests_runner_host_SOURCES = tests/runner_host.c
+tests_runner_host_LDADD = $(VDID_LIBS)
 
 sbin_PROGRAMS += vdid
 vdid_SOURCES = src/vdid/main.c src/vdid/agent.c src/vdid/agent.h src/vdid/enroll.c \
@@ -45,6 +52,11 @@ UNIT_TESTS += tests/unit/vdid/test_node
 tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
 tests_unit_vdid_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_node_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_runner_spool
+tests_unit_vdid_test_runner_spool_SOURCES = tests/unit/vdid/test_runner_spool.c
+tests_unit_vdid_test_runner_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_runner_spool_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/vdid/test_virt
 tests_unit_vdid_test_virt_SOURCES = tests/unit/vdid/test_virt.c

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runner_codec.h - what vdid and the guest runner say to each other (port org.osvdi.job.0).
+ *
+ * The tables of members are in runner_codec.c, the story in doc/design/guest-runner.md. Both
+ * ends take the other for hostile: an unknown type or member, a missing one, one that is over
+ * its limit, or a message in the wrong direction is refused whole.
+ */
+#ifndef CODEC_RUNNER_CODEC_H
+#define CODEC_RUNNER_CODEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "codec/runner_frame.h"
+#include <vdi/types.h>
+
+#define RUNNER_PORT_NAME "org.osvdi.job.0"
+#define RUNNER_PROTOCOL_MIN 1
+#define RUNNER_PROTOCOL_MAX 1
+#define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
+#define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
+#define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
+#define RUNNER_GROUPS_MAX 64
+#define RUNNER_ENV_MAX 64 /* variables of ours in a welcome */
+#define RUNNER_SENDER_LEN 33
+
+enum runner_type {
+    RUNNER_GREET,    /* host: say hello again */
+    RUNNER_HELLO,    /* guest: always its first */
+    RUNNER_WELCOME,  /* host: always its first but greet */
+    RUNNER_READY,    /* guest: the owner has an account, a script can run */
+    RUNNER_PART,     /* host: a piece of the payload */
+    RUNNER_RUN,      /* host: the payload is whole, run it; not twice for one welcome's ids */
+    RUNNER_SIGNAL,   /* host, numbered: to the script's process group */
+    RUNNER_MESSAGE,  /* host, numbered: to the user */
+    RUNNER_SHUTDOWN, /* host, numbered */
+    RUNNER_TIME,     /* host: what time it is */
+    RUNNER_PING,     /* host */
+    RUNNER_PONG,     /* guest */
+    RUNNER_STAGE,    /* guest, numbered: how far the boot is */
+    RUNNER_OUTPUT,   /* guest: numbered by its offset */
+    RUNNER_EXIT,     /* guest, numbered: after the last output */
+    RUNNER_ACK,      /* both: all up to here is safe */
+    RUNNER_N_TYPES
+};
+extern const char *const runner_type_names[]; /* NULL-terminated */
+
+enum runner_side { RUNNER_HOST, RUNNER_GUEST };
+enum { RUNNER_OUT, RUNNER_ERR, RUNNER_N_STREAMS };
+extern const char *const runner_stream_names[]; /* "out", "err" */
+
+/* Which run of which job: a script is started at most once for each. */
+struct runner_id {
+    uint64_t job, instance;
+    uint32_t generation;
+    char nonce[65];
+};
+
+struct runner_owner {
+    char name[64], home[256];
+    uint32_t uid, gid, n_groups;
+    struct runner_group {
+        char name[64];
+        uint32_t gid;
+    } groups[RUNNER_GROUPS_MAX]; /* besides gid */
+};
+
+struct runner_message {
+    uint32_t type;    /* enum runner_type */
+    uint64_t seq;     /* numbered messages; ack: the last that is safe */
+    uint64_t session; /* hello: counts up; welcome, greet: the hello it answers, 0 */
+    /* hello and welcome */
+    uint32_t protocol_min, protocol_max, protocol;
+    char os[64], version[32], boot_id[40];
+    char sender[RUNNER_SENDER_LEN];
+    uint64_t first;
+    struct runner_id id;
+    struct runner_owner owner;
+    char **env;                         /* "VDI_NAME=value", NULL-terminated; owned */
+    uint64_t offsets[RUNNER_N_STREAMS]; /* welcome, ack: taken so far; exit: how much there was */
+    bool started;                       /* ready: this run; exit: it could be started at all */
+    bool merge;                         /* run: stderr goes where stdout goes */
+    uint64_t offset, total; /* part: of the payload; output: of the stream; run: total */
+    uint8_t *data;          /* part, output; owned */
+    size_t data_len;
+    char *work_dir, *text; /* run; message: owned, NULL: "" */
+    uint32_t signal, stream;
+    char name[32];    /* stage */
+    char detail[256]; /* stage, exit */
+    int64_t usec;     /* stage, time: Unix time */
+    int32_t exit_code, exit_signal;
+};
+
+#define RUNNER_MESSAGE_INIT(t) ((struct runner_message){.type = (t)})
+void runner_message_done(struct runner_message *m);
+
+/* Appends a frame. -EMSGSIZE: over the limit of a frame; -ENOMEM. */
+int runner_encode(const struct runner_message *m, struct buf *out);
+/* A text from that side. On an error *ret is empty. -ENOMEM, or the message is refused. */
+int runner_decode(enum runner_side from, const char *json, size_t len, struct runner_message *ret,
+                  struct vdi_error *err);
+
+/* What a job's submitter gave: {"script":...,"args":[...],"environment":{...}}. */
+struct runner_payload {
+    char *script;
+    char **args, **environment; /* NULL-terminated; "NAME=value" */
+};
+int runner_payload_decode(const char *json, size_t len, struct runner_payload *ret,
+                          struct vdi_error *err);
+void runner_payload_done(struct runner_payload *p);
+
+/* How a script ended, as it is kept on disk at both ends. */
+struct runner_exit {
+    struct runner_id id;
+    bool started;
+    int32_t code, signal;
+    uint64_t offsets[RUNNER_N_STREAMS];
+    char detail[256];
+};
+void runner_exit_write(const struct runner_exit *e, struct buf *out);
+int runner_exit_read(const char *json, size_t len, struct runner_exit *ret, struct vdi_error *err);
+bool runner_id_equal(const struct runner_id *a, const struct runner_id *b);
+
+/* The script that was started, as the guest keeps it on disk: started once, whatever dies. */
+struct runner_started {
+    struct runner_id id;
+    char boot_id[40];
+    bool ended;  /* and the host has its exit status */
+    int32_t pid; /* leader of the process group; 0: not forked yet */
+    uint64_t
+        start_ticks; /* field 22 of its /proc/PID/stat: the same process, not the same number */
+};
+void runner_started_write(const struct runner_started *s, struct buf *out);
+int runner_started_read(const char *json, size_t len, struct runner_started *ret,
+                        struct vdi_error *err);
+
+void strings_free(char **strings); /* takes NULL */
+
+#endif

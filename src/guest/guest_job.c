@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * guest_job.c - the runner's one script: account, start, output, exit status.
+ *
+ * A script is started at most once for a welcome's ids: started.json is on disk before the
+ * fork. Its exit status is on disk before anybody is told, and is told after its last output. If
+ * the runner or the guest dies under the script, the next runner ends what is left of it and
+ * says that it was lost.
+ */
+#include "guest/guest.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "guest/account.h"
+#include "guest/environment.h"
+#include "guest/keep.h"
+#include "guest/script.h"
+
+#define CODE_NOT_STARTED 126 /* as a shell says "found, but cannot be run" */
+
+static void push_exit(struct guest *g)
+{
+    const struct runner_exit *e = &g->script.exit;
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_EXIT);
+
+    m.started = e->started;
+    m.exit_code = e->code;
+    m.exit_signal = e->signal;
+    memcpy(m.offsets, e->offsets, sizeof(m.offsets));
+    str_copy(m.detail, sizeof(m.detail), e->detail);
+    if (runner_outbox_push(&g->outbox, &m, &g->exit_seq) < 0)
+        log_error("the exit status can't be reported now");
+    port_kick(g->port);
+}
+
+/* When the last output is in memory at least, and so goes out before it. */
+static void push_exit_if_due(struct guest *g)
+{
+    if (!g->script.exit_due || capture_is_open(&g->captures[RUNNER_OUT]) ||
+        capture_is_open(&g->captures[RUNNER_ERR]))
+        return;
+    g->script.exit_due = false;
+    push_exit(g);
+}
+
+/* Its end is known: kept first, then told. */
+static void keep_end(struct guest *g, bool started, int code, int signo, const char *detail)
+{
+    struct runner_exit *e = &g->script.exit;
+    char text[sizeof(e->detail)]; /* detail may be e's own */
+
+    str_copy(text, sizeof(text), detail);
+    *e = (struct runner_exit){.id = g->id, .started = started, .code = code, .signal = signo};
+    str_copy(e->detail, sizeof(e->detail), text);
+    for (int i = 0; i < RUNNER_N_STREAMS; i++) {
+        const struct capture *c = &g->captures[i];
+        e->offsets[i] = capture_total(c) + (c->left > 0 ? (uint64_t)c->left : 0);
+    }
+    int r = keep_exit(g->options->state_dir, e);
+    if (r < 0)
+        log_error("the exit status can't be kept in %s: %s", g->options->state_dir, strerror(-r));
+    g->script.is_running = false;
+    g->script.exit_due = true;
+    push_exit_if_due(g);
+    if (g->idle)
+        g->idle(g->idle_arg);
+}
+
+static void not_started(struct guest *g, const struct vdi_error *err)
+{
+    char text[640];
+
+    error_text(err, text, sizeof(text));
+    log_error("the script is not started: %s", text);
+    keep_end(g, false, CODE_NOT_STARTED, 0, text);
+}
+
+static void end_if_over(struct guest *g)
+{
+    struct script_job *s = &g->script;
+    int status = s->wait_status;
+
+    if (!s->is_running || !s->is_reaped || s->status_fd >= 0)
+        return;
+    keep_drop_script(g->options->state_dir);
+    if (s->is_refused)
+        keep_end(g, false, CODE_NOT_STARTED, 0, s->exit.detail);
+    else if (WIFSIGNALED(status))
+        keep_end(g, true, 0, WTERMSIG(status), "");
+    else
+        keep_end(g, true, WEXITSTATUS(status), 0, "");
+}
+
+static void on_status(void *arg, int fd, unsigned events)
+{
+    struct guest *g = arg;
+    struct script_job *s = &g->script;
+    struct vdi_error err = {0};
+    int r = script_failure(fd, &err);
+
+    if (r > 0)
+        return;
+    if (r < 0) {
+        s->is_refused = true;
+        str_copy(s->exit.detail, sizeof(s->exit.detail), err.detail);
+        log_error("%s", err.detail);
+    }
+    source_free(s->status);
+    s->status = NULL;
+    closep(&s->status_fd);
+    s->status_fd = -1;
+    end_if_over(g);
+}
+
+static void on_child(void *arg, pid_t pid, int status)
+{
+    struct guest *g = arg;
+
+    g->script.is_reaped = true;
+    g->script.wait_status = status;
+    kill(-pid, SIGKILL); /* what the script left behind in its process group */
+    for (int i = 0; i < RUNNER_N_STREAMS; i++)
+        capture_end(&g->captures[i]);
+    end_if_over(g);
+}
+
+static void on_captured(void *arg)
+{
+    struct guest *g = arg;
+
+    port_kick(g->port);
+    push_exit_if_due(g);
+}
+
+/* Everything of a started process that must be looked at. Without it the process must not run. */
+static int watch_script(struct guest *g, const struct script_process *p)
+{
+    struct script_job *s = &g->script;
+    int r = 0;
+
+    s->status_fd = p->status_fd;
+    for (int i = 0; i < RUNNER_N_STREAMS; i++)
+        if (p->out[i] >= 0 && capture_start(&g->captures[i], p->out[i]) < 0)
+            r = -ENOMEM;
+    s->status = loop_fd(g->loop, s->status_fd, LOOP_READ, on_status, g);
+    s->child = loop_child(g->loop, p->pid, on_child, g);
+    if (r == 0 && s->status && s->child)
+        return 0;
+    kill(-p->pid, SIGKILL);
+    kill(p->pid, SIGKILL);
+    if (!s->child)
+        waitpid(p->pid, NULL, 0);
+    return -ENOMEM;
+}
+
+static int start_script(struct guest *g, const struct runner_payload *payload,
+                        const struct runner_message *m, struct vdi_error *err)
+{
+    const char *dir = g->options->state_dir;
+    char path[PATH_MAX];
+    char **env = environment_new(&g->owner, g->env, payload->environment);
+    struct script_order order = {.owner = &g->owner,
+                                 .path = path,
+                                 .args = payload->args,
+                                 .env = env,
+                                 .work_dir = m->work_dir,
+                                 .merge = m->merge,
+                                 .allow_root = g->options->allow_root};
+    struct script_process process = {0};
+    int r = env ? keep_script(dir, &g->owner, payload->script, path) : -ENOMEM;
+
+    if (r < 0)
+        error_set(err, r, "script", "the script can't be put into %s: %s", dir, strerror(-r));
+    else
+        r = script_start(&order, &process, err);
+    strings_free(env);
+    if (r < 0)
+        return r;
+    g->started.pid = process.pid;
+    g->started.start_ticks = script_start_ticks(process.pid);
+    if (keep_started(dir, &g->started) < 0)
+        log_warning("the script's process can't be noted in %s", dir);
+    if (watch_script(g, &process) < 0)
+        return error_set(err, ENOMEM, "script", "out of memory for the script's output");
+    return 0;
+}
+
+int guest_job_part(struct guest *g, const struct runner_message *m)
+{
+    if (g->was_started)
+        return 0;
+    if (m->offset != g->payload.len)
+        return -EPROTO;
+    return buf_append(&g->payload, m->data, m->data_len);
+}
+
+int guest_job_run(struct guest *g, const struct runner_message *m)
+{
+    struct runner_payload payload = {0};
+    struct vdi_error err = {0};
+    int r;
+
+    if (g->was_started)
+        return 0;
+    if (!g->is_ready || m->total != g->payload.len)
+        return -EPROTO;
+    g->was_started = true;
+    g->started = (struct runner_started){.id = g->id};
+    str_copy(g->started.boot_id, sizeof(g->started.boot_id), g->boot_id);
+    g->script.is_running = true;
+    r = keep_started(g->options->state_dir, &g->started);
+    if (r < 0)
+        error_set(&err, r, "script", "its start can't be noted in %s: %s", g->options->state_dir,
+                  strerror(-r));
+    if (r == 0)
+        r = runner_payload_decode(g->payload.data, g->payload.len, &payload, &err);
+    if (r == 0)
+        r = start_script(g, &payload, m, &err);
+    if (r < 0)
+        not_started(g, &err);
+    runner_payload_done(&payload);
+    buf_done(&g->payload);
+    return 0;
+}
+
+void guest_job_signal(struct guest *g, int signo)
+{
+    if (g->script.is_running && g->started.pid > 0 && !g->script.is_reaped)
+        kill(-g->started.pid, signo);
+}
+
+/* ---- what was before ---- */
+
+/* A runner before us started it. If it lives, nobody reads its output or would learn its end. */
+static void end_leftover(struct guest *g)
+{
+    const struct runner_started *s = &g->started;
+    uint64_t ticks = s->pid > 0 ? script_start_ticks(s->pid) : 0;
+
+    /* Another start time: the number is somebody else's. No process: the leader died with its
+     * runner, and the number can't be given out again while its group has members. */
+    if (s->pid > 0 && str_equal(s->boot_id, g->boot_id) && (ticks == 0 || ticks == s->start_ticks))
+        kill(-s->pid, SIGKILL);
+}
+
+static void recall(struct guest *g)
+{
+    const char *dir = g->options->state_dir;
+    int r = keep_load_started(dir, &g->started);
+
+    if (r < 0 || !runner_id_equal(&g->started.id, &g->id)) {
+        if (r != -ENOENT)
+            keep_drop_all(dir);
+        return;
+    }
+    g->was_started = true;
+    if (g->started.ended)
+        return;
+    r = keep_load_exit(dir, &g->script.exit);
+    if (r == 0 && runner_id_equal(&g->script.exit.id, &g->id)) {
+        push_exit(g);
+        return;
+    }
+    end_leftover(g);
+    keep_end(g, true, 0, SIGKILL, "the guest or its runner ended while the script ran");
+}
+
+static int check_account(struct guest *g, struct vdi_error *err)
+{
+    if (g->options->manage_accounts)
+        return account_ensure("/etc", &g->owner, err);
+    return account_check("/etc", &g->owner, err);
+}
+
+void guest_job_adopt(struct guest *g)
+{
+    struct vdi_error err = {0};
+    char text[640];
+
+    if (!g->was_started)
+        recall(g);
+    if (check_account(g, &err) < 0) {
+        error_text(&err, text, sizeof(text));
+        log_error("%s", text);
+        guest_stage(g, "failed", time_now_usec(), text);
+        return;
+    }
+    g->is_ready = true;
+    guest_stage(g, "ready", time_now_usec(), "");
+}
+
+void guest_job_acked(struct guest *g)
+{
+    g->exit_seq = 0;
+    g->started.ended = true;
+    int r = keep_started(g->options->state_dir, &g->started);
+    if (r < 0) /* the exit status is sent again by the next runner; the host knows it */
+        log_warning("the end can't be noted in %s: %s", g->options->state_dir, strerror(-r));
+    else
+        keep_drop_exit(g->options->state_dir);
+}
+
+/* ---- life ---- */
+
+void guest_job_init(struct guest *g)
+{
+    g->script.status_fd = -1;
+    for (int i = 0; i < RUNNER_N_STREAMS; i++)
+        capture_init(&g->captures[i], g->loop, on_captured, g);
+}
+
+void guest_job_done(struct guest *g)
+{
+    struct script_job *s = &g->script;
+
+    if (s->is_running && s->child && !s->is_reaped) {
+        kill(-g->started.pid, SIGKILL);
+        kill(g->started.pid, SIGKILL); /* before its setsid() there is no such group */
+        waitpid(g->started.pid, NULL, 0);
+    }
+    source_free(s->child);
+    source_free(s->status);
+    closep(&s->status_fd);
+    *s = (struct script_job){.status_fd = -1};
+    for (int i = 0; i < RUNNER_N_STREAMS; i++)
+        capture_done(&g->captures[i]);
+    g->exit_seq = 0;
+    g->is_ready = g->was_started = false;
+}
+
+void guest_stop(struct guest *g, void (*idle)(void *arg), void *arg)
+{
+    g->idle = idle;
+    g->idle_arg = arg;
+    if (g->script.is_running)
+        guest_job_signal(g, SIGTERM);
+    else
+        idle(arg);
+}

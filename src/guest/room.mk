@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += src/guest/libguest.a
+src_guest_libguest_a_SOURCES = \
+    src/guest/account.c src/guest/account.h \
+    src/guest/capture.c src/guest/capture.h \
+    src/guest/environment.c src/guest/environment.h \
+    src/guest/file.c src/guest/file.h \
+    src/guest/guest.c src/guest/guest.h \
+    src/guest/guest_job.c \
+    src/guest/keep.c src/guest/keep.h \
+    src/guest/notice.c src/guest/notice.h \
+    src/guest/port.c src/guest/port.h \
+    src/guest/script.c src/guest/script.h
+
+GUEST_LIBS = src/guest/libguest.a src/codec/libcodec.a $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS)
+
+# One file that runs in any guest of this architecture, if the static libraries are there.
+sbin_PROGRAMS += vdi-runner
+vdi_runner_SOURCES = src/guest/runner.c
+vdi_runner_LDFLAGS = $(AM_LDFLAGS) $(RUNNER_LDFLAGS)
+vdi_runner_LDADD = src/guest/libguest.a src/codec/libcodec.a src/loop/libloop.a $(BASE_LIBS) \
+    $(JANSSON_LIBS) $(RUNNER_EVENT_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_account
+tests_unit_guest_test_account_SOURCES = tests/unit/guest/test_account.c
+tests_unit_guest_test_account_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_account_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_capture
+tests_unit_guest_test_capture_SOURCES = tests/unit/guest/test_capture.c
+tests_unit_guest_test_capture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_capture_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
+
+if HAVE_PYTHON3
+TESTS += tests/t2100-runner.t tests/t5100-runner-chaos.t
+endif
+EXTRA_DIST += tests/t2100-runner.t tests/t5100-runner-chaos.t tests/lib/runner.py

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runner.h - the host's half of the guest runner: one instance's script, seen from the node.
+ *
+ * It holds the node's end of the port (doc/design/guest-runner.md), keeps output and exit status
+ * in DIR, and goes on there after a restart of vdid: a byte is acknowledged when it is in the
+ * file, the exit status when it is durable. What is in DIR is the state; it needs no other.
+ */
+#ifndef VDID_RUNNER_H
+#define VDID_RUNNER_H
+
+#include "codec/runner_codec.h"
+#include "loop/loop.h"
+
+#define RUNNER_OUTPUT_FILE "output"
+#define RUNNER_ERROR_FILE "error" /* if stderr is not merged */
+#define RUNNER_EXIT_FILE "exit.json"
+
+struct runner;
+
+struct runner_config {   /* copied */
+    const char *socket;  /* unix socket of the port's chardev, made by QEMU (mode bind) */
+    const char *dir;     /* of this instance and generation; must exist */
+    uint64_t output_max; /* bytes of each stream; the same for the same dir */
+    struct runner_id id; /* the nonce must be the same after a restart of vdid */
+    struct runner_owner owner;
+    char *const *env;     /* "VDI_JOB_ID=5", ...; NULL-terminated */
+    const char *payload;  /* JSON of script, args, environment; NULL: there is no script */
+    const char *work_dir; /* "": the owner's home */
+    bool merge;           /* stderr into "output" */
+};
+
+struct runner_handler { /* all on the loop; runner_free() may be called in none of them */
+    /* The guest has answered and has the owner's account. Once. */
+    void (*ready)(void *arg, const char *os, const char *version);
+    /* "kernel", "runner", "ready", or "failed" with the reason in detail; usec: the guest's clock. */
+    void (*stage)(void *arg, const char *name, int64_t usec, const char *detail);
+    /* It is in RUNNER_EXIT_FILE. Once for a struct runner, also when it was there before. */
+    void (*exited)(void *arg, const struct runner_exit *exit);
+    /* What a person should know: no common protocol, no space for the output. */
+    void (*problem)(void *arg, const char *why);
+};
+
+/* `workers` runs what blocks (fsync); NULL with err filled. Nothing ends when it is freed. */
+struct runner *runner_new(struct loop *loop, struct workers *workers,
+                          const struct runner_config *config, const struct runner_handler *handler,
+                          void *arg, struct vdi_error *err);
+void runner_free(struct runner *r); /* takes NULL */
+/* To the script, the user, the guest: delivered once, when the guest hears us, as long as this
+ * struct runner lives. -ENOBUFS: too many have not been heard. */
+int runner_signal(struct runner *r, int signo);
+int runner_message(struct runner *r, const char *text);
+int runner_shutdown(struct runner *r);
+/* After a restore: tells the guest what time it is (done at each hello, too). */
+void runner_time(struct runner *r);
+/* Seconds since the guest was last heard; -1: never. */
+int64_t runner_silence_sec(const struct runner *r);
+/* How much the script has written, also what was over the limit. */
+uint64_t runner_output_bytes(const struct runner *r, unsigned stream);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runner_host.c - the host's half of the guest runner as a program, for tests.
+ *
+ * Usage: runner_host SOCKET DIR OUTPUT_MAX UID GID HOME WORK_DIR PAYLOAD NONCE [merge]
+ * (PAYLOAD: a file; "-": no script). Reads orders on stdin, one a line: "signal N",
+ * "message TEXT", "shutdown", "time", "quit". Prints what happens, one line each.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "vdid/file.h"
+#include "vdid/runner.h"
+
+struct program {
+    struct loop *loop;
+    struct runner *runner;
+    struct buf in;
+};
+
+static void on_ready(void *arg, const char *os, const char *version)
+{
+    printf("ready %s\n", version);
+}
+
+static void on_stage(void *arg, const char *name, int64_t usec, const char *detail)
+{
+    printf("stage %s %d %s\n", name, usec > 0, detail);
+}
+
+static void on_exited(void *arg, const struct runner_exit *e)
+{
+    printf("exited %d %d %d %" PRIu64 " %" PRIu64 " %s\n", e->started, e->code, e->signal,
+           e->offsets[RUNNER_OUT], e->offsets[RUNNER_ERR], e->detail);
+}
+
+static void on_problem(void *arg, const char *why)
+{
+    printf("problem %s\n", why);
+}
+
+static const struct runner_handler handler = {on_ready, on_stage, on_exited, on_problem};
+
+static void obey(struct program *p, const char *line)
+{
+    if (str_starts_with(line, "signal "))
+        runner_signal(p->runner, (int)strtol(line + 7, NULL, 10));
+    else if (str_starts_with(line, "message "))
+        runner_message(p->runner, line + 8);
+    else if (str_equal(line, "shutdown"))
+        runner_shutdown(p->runner);
+    else if (str_equal(line, "time"))
+        runner_time(p->runner);
+    else
+        loop_stop(p->loop);
+}
+
+static void on_line(void *arg, int fd, unsigned events)
+{
+    struct program *p = arg;
+    char piece[4096], *end;
+    ssize_t n = read(fd, piece, sizeof(piece));
+
+    if (n <= 0) {
+        loop_stop(p->loop);
+        return;
+    }
+    buf_append(&p->in, piece, (size_t)n);
+    while (p->in.len && (end = memchr(p->in.data, '\n', p->in.len))) {
+        *end = '\0';
+        obey(p, p->in.data);
+        buf_consume(&p->in, (size_t)(end - p->in.data) + 1);
+    }
+}
+
+static int read_config(char **argv, struct runner_config *c, struct buf *payload)
+{
+    static char *const env[] = {"VDI_JOB_ID=7",
+                                "VDI_JOB_NAME=count",
+                                "VDI_INSTANCE=3",
+                                "VDI_NODE=gpu01",
+                                "VDI_CLUSTER=test",
+                                "LD_PRELOAD=/never",
+                                NULL};
+
+    *c = (struct runner_config){.socket = argv[1], .dir = argv[2], .env = env, .merge = argv[10]};
+    c->id = (struct runner_id){.job = 7, .instance = 3, .generation = 1};
+    str_copy(c->id.nonce, sizeof(c->id.nonce), argv[9]);
+    c->output_max = strtoull(argv[3], NULL, 10);
+    str_copy(c->owner.name, sizeof(c->owner.name),
+             str_equal(argv[4], "0") ? "root" : "runner-test");
+    c->owner.uid = (uint32_t)strtoul(argv[4], NULL, 10);
+    c->owner.gid = (uint32_t)strtoul(argv[5], NULL, 10);
+    str_copy(c->owner.home, sizeof(c->owner.home), argv[6]);
+    c->work_dir = argv[7];
+    if (str_equal(argv[8], "-"))
+        return 0;
+    c->payload = file_read(argv[8], payload) < 0 ? NULL : payload->data;
+    return c->payload ? 0 : -ENOENT;
+}
+
+int main(int argc, char **argv)
+{
+    struct runner_config config;
+    struct vdi_error err = {0};
+    _cleanup_(buf_done) struct buf payload = BUF_INIT(RUNNER_PAYLOAD_MAX + 1);
+    struct program p = {.loop = loop_new(), .in = BUF_INIT(65536)};
+
+    if (argc < 10 || read_config(argv, &config, &payload) < 0)
+        return 2;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGPIPE, SIG_IGN);
+    log_init("runner_host", VDI_LOG_WARNING);
+    struct workers *workers = workers_new(p.loop, "sync", 1, 64);
+    p.runner = runner_new(p.loop, workers, &config, &handler, &p, &err);
+    if (!p.runner) {
+        fprintf(stderr, "%s\n", err.detail);
+        return 1;
+    }
+    struct source *in = loop_fd(p.loop, STDIN_FILENO, LOOP_READ, on_line, &p);
+    int r = loop_run(p.loop);
+    source_free(in);
+    runner_free(p.runner);
+    workers_free(workers);
+    loop_free(p.loop);
+    buf_done(&p.in);
+    return r < 0;
+}
