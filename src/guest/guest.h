@@ -64,7 +64,8 @@ struct guest {
 struct guest *guest_new(struct loop *loop, const struct guest_options *options);
 /* The script goes with it: nobody could say how it ended. */
 void guest_free(struct guest *g);
-/* Asks the script to end (SIGTERM) and calls idle() once its end is on disk, at once if none runs. */
+/* Asks the script to end (SIGTERM) and calls idle() once its end is on disk; at once if there is
+ * none. */
 void guest_stop(struct guest *g, void (*idle)(void *arg), void *arg);
 
 /* ---- guest_job.c, for guest.c ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * notice.c - what the host wants done that is no script: tell the user, set the clock, switch off.
+ * notice.c - what the host wants besides scripts: tell the user, set the clock, switch off.
  *
  * Programs are started twice removed, so that nobody has to wait for them. A text goes through a
  * pipe that holds all of it (4 KiB): writing it cannot block.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* notice.h - what the host wants done that is no script: tell the user, set the clock, switch off. */
+/* notice.h - what the host wants besides scripts: tell the user, set the clock, switch off. */
 #ifndef GUEST_NOTICE_H
 #define GUEST_NOTICE_H
 

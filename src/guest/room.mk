@@ -14,7 +14,8 @@ src_guest_libguest_a_SOURCES = \
 
 GUEST_LIBS = src/guest/libguest.a src/codec/libcodec.a $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS)
 
-# One file that runs in any guest of this architecture, if the static libraries are there.
+# One file that runs in any guest of this architecture, if the static libraries are there. The
+# linker then warns of getaddrinfo and its like: they are libevent's, and never called.
 sbin_PROGRAMS += vdi-runner
 vdi_runner_SOURCES = src/guest/runner.c
 vdi_runner_LDFLAGS = $(AM_LDFLAGS) $(RUNNER_LDFLAGS)

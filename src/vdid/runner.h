@@ -33,7 +33,8 @@ struct runner_config {   /* copied */
 struct runner_handler { /* all on the loop; runner_free() may be called in none of them */
     /* The guest has answered and has the owner's account. Once. */
     void (*ready)(void *arg, const char *os, const char *version);
-    /* "kernel", "runner", "ready", or "failed" with the reason in detail; usec: the guest's clock. */
+    /* "kernel", "runner", "ready", or "failed" with the reason in detail; usec by the guest's
+     * clock. */
     void (*stage)(void *arg, const char *name, int64_t usec, const char *detail);
     /* It is in RUNNER_EXIT_FILE. Once for a struct runner, also when it was there before. */
     void (*exited)(void *arg, const struct runner_exit *exit);

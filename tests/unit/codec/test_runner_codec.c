@@ -269,8 +269,8 @@ static void wrong_messages(void **state)
         "{\"type\":\"output\",\"stream\":\"out\",\"offset\":0,\"data\":\"A===\"}",
         "{\"type\":\"output\",\"stream\":\"out\",\"offset\":0,\"data\":\"AA==AAAA\"}",
         "{\"type\":\"output\",\"stream\":\"out\",\"offset\":9223372036854775807,\"data\":\"AAAA\"}",
-        "{\"type\":\"exit\",\"seq\":1,\"started\":true,\"code\":256,\"signal\":0,\"out\":0,\"err\":0,"
-        "\"detail\":\"\"}",
+        "{\"type\":\"exit\",\"seq\":1,\"started\":true,\"code\":256,\"signal\":0,"
+        "\"out\":0,\"err\":0,\"detail\":\"\"}",
     };
     static const char *const from_host[] = {
         "{\"type\":\"signal\",\"seq\":1,\"signal\":0}",
