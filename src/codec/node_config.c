@@ -38,6 +38,9 @@
 static struct buf *findings_now; /* libconfuse's callbacks carry no argument of ours */
 
 static void on_error(cfg_t *cfg, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void on_error(cfg_t *cfg, const char *format, va_list ap)
 {
     buf_printf(findings_now, "%s:%d: ", cfg && cfg->filename ? cfg->filename : "vdid.conf",
                cfg ? cfg->line : 0);

@@ -43,8 +43,8 @@ static const char *draw_reason(void)
         "quotes \" and \\ slashes",
         "gr\xc3\xbc\xc3\x9f",
         /* 95 bytes are kept: the cut falls into the two bytes of the last letter */
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-        "\xc3\xbc\xc3\xbc",
+        ("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+         "\xc3\xbc\xc3\xbc"),
     };
 
     return reasons[draw(sizeof(reasons) / sizeof(reasons[0]))];

@@ -432,8 +432,8 @@ static void test_order_decode(void **state)
         "{\"verb\":\"start\",\"instance\":1,\"image\":\"a\",\"vcpus\":0,\"memory_mib\":64}",
         "{\"verb\":\"start\",\"instance\":1,\"image\":\"a\",\"vcpus\":9999,\"memory_mib\":64}",
         "{\"verb\":\"start\",\"instance\":1,\"image\":\"a\\n\",\"vcpus\":1,\"memory_mib\":64}",
-        "{\"verb\":\"start\",\"instance\":1,\"image\":\"a\",\"vcpus\":1,\"memory_mib\":64,"
-        "\"os\":\"plan9\"}",
+        ("{\"verb\":\"start\",\"instance\":1,\"image\":\"a\",\"vcpus\":1,\"memory_mib\":64,"
+         "\"os\":\"plan9\"}"),
     };
     static const char good[] = "{\"verb\":\"start\",\"instance\":5,\"generation\":2,\"epoch\":9,"
                                "\"image\":\"a\",\"vcpus\":2,\"memory_mib\":64,\"os\":\"windows\"}";
