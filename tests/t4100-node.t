@@ -20,7 +20,7 @@ export VDI_DIR
 NODE_PID=
 cleanup() {
     local code=$?
-    [ -z "$NODE_PID" ] || libvirt_in pkill -KILL -x vdid 2>/dev/null
+    [ -z "$NODE_PID" ] || { node_wake; libvirt_in pkill -KILL -x vdid; } 2>/dev/null
     vdi_end KILL
     libvirt_stop
     if [ "${VDI_KEEP:-}" = 1 ]; then diag "kept: $W"; else rm -rf "$W"; fi
@@ -72,6 +72,8 @@ node_start() {
     libvirt_in "$top_builddir/vdid" --config "$W/vdid.conf" >>"$W/vdid.log" 2>&1 &
     NODE_PID=$!
 }
+# nsenter stops with its child, and then reaps nothing: the namespace could not end.
+node_wake() { node_signal CONT; pkill -CONT -P "$NODE_PID"; }
 node_signal() { libvirt_in pkill "-$1" -x vdid; }
 job() { vdi_api GET "/v1/jobs/$1" | jq -r ".$2"; }
 job_is() { [ "$(job "$1" state)" = "$2" ]; }
@@ -151,7 +153,7 @@ node_signal STOP
 vdi_wait_for "job $J waits again" job_is "$J" PENDING || story
 is "$(job "$J" restarts)" 1 "after node_fail_after the job is queued again"
 is "$(domains)" 1 "... while its VM runs on unseen"
-node_signal CONT
+node_wake
 vdi_wait_for "job $J running again" job_is "$J" RUNNING || story
 is "$(domains)" 1 "the node is back: one copy runs"
 running=$(libvirt_in virsh -c qemu:///system list --name | grep .)
