@@ -81,6 +81,24 @@ static void txn_free(struct txn *txn)
     free(txn);
 }
 
+void events_cancel(struct events *ev)
+{
+    struct vdi_error err = {0};
+
+    if (!ev)
+        return;
+    error_set(&err, ESHUTDOWN, "", "the controller is stopping");
+    while (!list_is_empty(&ev->waiting)) {
+        struct txn *txn = list_entry(ev->waiting.next, struct txn, link);
+
+        list_remove(&txn->link);
+        ev->n_waiting--;
+        if (txn->done)
+            txn->done(txn->arg, -ESHUTDOWN, &err);
+        txn_free(txn);
+    }
+}
+
 void events_free(struct events *ev)
 {
     if (!ev)

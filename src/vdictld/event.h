@@ -45,6 +45,9 @@ struct events_stats {
 struct events *events_new(struct loop *loop, struct workers *store_worker,
                           struct workers *snapshot_worker, const struct vdi_store_ops *ops,
                           void (*published)(void *arg, const struct published *p), void *arg);
+/* Tells every transaction that is not durable that it will not be (-ESHUTDOWN); at the end,
+ * when the store's worker is gone. Takes NULL. */
+void events_cancel(struct events *ev);
 void events_free(struct events *ev);
 /* Fills the tables from the open store, which is used from then on; before the loop
  * runs. Damage is logged with place and reason; jobs about which events may be lost

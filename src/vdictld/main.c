@@ -340,6 +340,7 @@ static void core_done(struct core *core)
     site_free(core->site);
     workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
+    events_cancel(core->events);
     http_server_free(core->http);
     if (core->store && core->store_ops.close)
         core->store_ops.close(core->store);
