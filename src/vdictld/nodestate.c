@@ -127,6 +127,18 @@ static bool inventory_has(const struct inventory *inv, const struct instance *in
     return false;
 }
 
+/* Behind damage a record that is missing may only have been lost: nothing that runs is hurt. */
+static void stop_stranger(struct core *core, const char *node, struct vdi_instance_id id,
+                          void (*stop)(void *arg, struct vdi_instance_id id), void *arg)
+{
+    if (!core_instance_staged(core, id.id) && events_damaged(core->events))
+        log_warning("node %s has instance %" PRIu64 ".%u, whose record may have been lost: left "
+                    "alone; an operator decides",
+                    node, id.id, id.generation);
+    else
+        stop(arg, id);
+}
+
 static void stop_strangers(struct core *core, const char *node, const struct inventory *inv,
                            void (*stop)(void *arg, struct vdi_instance_id id), void *arg)
 {
@@ -136,7 +148,7 @@ static void stop_strangers(struct core *core, const char *node, const struct inv
 
         if (!in || in->state == INSTANCE_GONE || in->generation != it->id.generation ||
             !str_equal(in->node, node))
-            stop(arg, it->id);
+            stop_stranger(core, node, it->id, stop, arg);
         else
             life_instance_report(core, it->id, it->report);
     }
