@@ -178,18 +178,6 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     return r;
 }
 
-void nodelink_forget(struct nodelink *links, void *arg)
-{
-    void *value;
-
-    for (size_t i = 0; hash_next(links->orders, &i, &value);) {
-        struct order *order = value;
-
-        if (order->arg == arg)
-            order->done = NULL;
-    }
-}
-
 static void order_done(struct nodelink *links, const struct peer *p, const struct link_report *r)
 {
     struct order *order = hash_get_u64(links->orders, r->op);

@@ -25,8 +25,6 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
                    struct vdi_instance_id id, const char *body_json,
                    void (*done)(void *arg, int result, const char *body, const char *reason),
                    void *arg);
-/* The listener of an order is gone: its answer goes nowhere. */
-void nodelink_forget(struct nodelink *links, void *arg);
 uint32_t nodelink_connected(const struct nodelink *links);
 
 #endif

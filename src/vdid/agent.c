@@ -150,7 +150,6 @@ static void ticket_set(void *arg, int result, const char *json, const struct vdi
 
 static void connection(struct task *t, struct vdid_order *o)
 {
-    struct vdi_error err = {0};
     int r = ticket_new(&t->ticket, loop_now_usec(t->agent->loop) / USEC_PER_SEC + TICKET_SEC);
 
     if (r < 0) {
@@ -159,8 +158,7 @@ static void connection(struct task *t, struct vdid_order *o)
     }
     o->verb = VDID_TICKET;
     o->expire_sec = t->ticket.expire_sec;
-    if (!str_copy(o->password, sizeof(o->password), t->ticket.password))
-        error_set(&err, EINVAL, "", "the ticket is too long");
+    str_copy(o->password, sizeof(o->password), t->ticket.password);
     vdid_order(t->agent->vdid, o, ticket_set, t);
     explicit_bzero(o->password, sizeof(o->password));
 }
