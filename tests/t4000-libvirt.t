@@ -46,7 +46,7 @@ cp "$I/disk/disk.qcow2" "$I/loose/" && chmod 666 "$I/loose/disk.qcow2"
 for d in bad chain loose; do echo '{"disk":"disk.qcow2"}' >"$I/$d/image.json"; done
 
 # ---- the driver ----
-accel=tcg ports="42100 42109" boot=300 state=$W/state
+accel=tcg ports="24100 24109" boot=300 state=$W/state
 drive_start() {
     rm -f "$W/in"
     mkfifo "$W/in"
@@ -119,7 +119,7 @@ like "$answer" ' ok' "a stop of what is not there succeeds"
 # ---- SPICE ----
 monitor() { libvirt_in virsh -c qemu:///system qemu-monitor-command "vdi-${1/./-}" "$2"; }
 is "$(monitor 1.1 '{"execute":"query-spice"}' | jq -r .return.auth)" spice "SPICE is locked from the start"
-is "$(monitor 1.1 '{"execute":"query-spice"}' | jq -r .return.port)" 42100 "... at a port of our range"
+is "$(monitor 1.1 '{"execute":"query-spice"}' | jq -r .return.port)" 24100 "... at a port of our range"
 order ticket 1.1 "\"password\":\"0123456789abcdefXYZ\",\"expire_sec\":$(($(date +%s) + 60))"
 like "$answer" ' ok' "a ticket opens it"
 order ticket 1.1 "\"password\":\"0123456789abcdefXYZ\",\"expire_sec\":1"
@@ -225,14 +225,14 @@ is "$(domains)" "" "... none of these left a domain"
 drive_quit
 is $? 0 "an orderly end"
 libvirt_in python3 -c 'import socket,time
-s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1",42100)); s.listen()
+s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1",24100)); s.listen()
 open("'"$W"'/bound","w").close(); time.sleep(600)' &
 binder=$!
 vdi_wait_for "a port taken" test -e "$W/bound"
-ports="42100 42101"
+ports="24100 24101"
 drive_start
 order start 10.1 "$(wish kern)"
-is "$(monitor 10.1 '{"execute":"query-spice"}' | jq -r .return.port)" 42101 "a port that somebody has is passed over"
+is "$(monitor 10.1 '{"execute":"query-spice"}' | jq -r .return.port)" 24101 "a port that somebody has is passed over"
 order start 11.1 "$(wish kern)"
 like "$answer" 'EADDRINUSE.*no port is free' "... and when all are taken, it is said"
 kill "$binder" 2>/dev/null
@@ -254,7 +254,7 @@ libvirt_in test ! -e "$W/small/instances/12.1/overlay.qcow2"; ok $? "... with it
 drive_quit
 
 # ---- KVM ----
-state=$W/state accel=auto ports="42100 42109"
+state=$W/state accel=auto ports="24100 24109"
 : >"$W/out"
 drive_start
 if seen '^service out'; then

@@ -33,7 +33,7 @@ mkdir -p "$W/images/kern" "$W/state" "$W/lv" && chmod 700 "$W/state"
 cp "$guest/vmlinuz" "$guest/initrd" "$W/images/kern/"
 printf '{"kernel":"vmlinuz","initrd":"initrd","cmdline":"console=ttyS0 panic=-1",%s}\n' \
     '"ready":"console:GUEST-READY"' >"$W/images/kern/image.json"
-port=$((20000 + RANDOM % 8000))
+port=$((10000 + RANDOM % 8000))
 cat >"$W/vdi.conf" <<END
 cluster = "scratch"
 store = "sqlite:$W/vdi.db"
@@ -62,8 +62,8 @@ image_dir = "$W/images"
 run_dir = "/run/libvirt/qemu"
 accel = "tcg"
 tcg_cache_mib = 16
-port_min = 42200
-port_max = 42209
+port_min = 24200
+port_max = 24209
 END
 mkdir -m 700 "$W/node"
 export VDI_URL=unix:$W/vdictld.sock PATH=$top_builddir:$PATH

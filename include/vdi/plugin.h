@@ -312,7 +312,18 @@ struct vdi_site_ops {
     /* Completes every op it still holds, or never speaks of them again. */
     void (*done)(void *site);
     uint32_t flags; /* VDI_SITE_* */
+    /* A piece of what the script wrote, also after its end. `stream` is "out" or "err", `max`
+     * (1 to VDI_OUTPUT_MAX) bounds the bytes. json {"from":N,"size":N,"data":BASE64,
+     * "truncated":bool,"ended":bool}: `size` is all that is kept now, `ended` says that no more
+     * will come. -ENOENT: nothing is known (any more). */
+    int (*output)(void *site, struct vdi_instance_id id, const char *node, const char *stream,
+                  uint64_t from, uint32_t max, struct vdi_op *op);
+    /* json {"stages":[{"name":...,"usec":N},...],"failed_stage":...,"reason":...,
+     * "console":TEXT,"screenshot":BASE64 of a PNG or PPM}; usec since the start was ordered. */
+    int (*log)(void *site, struct vdi_instance_id id, const char *node, struct vdi_op *op);
 };
+
+#define VDI_OUTPUT_MAX (256u << 10)
 
 /* The site's nodes have no vdid: those in vdi.conf are up as soon as the controller is. */
 #define VDI_SITE_NODES_ALWAYS_UP 1u

@@ -46,6 +46,8 @@ enum link_verb {
     LINK_VERB_MESSAGE,    /* words for the user */
     LINK_VERB_CONNECTION, /* a ticket and where to */
     LINK_VERB_INVENTORY,  /* say everything that is there */
+    LINK_VERB_OUTPUT,     /* a piece of what the script wrote */
+    LINK_VERB_LOG,        /* stages, console and picture of an instance */
     LINK_N_VERBS
 };
 

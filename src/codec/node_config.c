@@ -29,8 +29,8 @@
     X(log_level, "info")
 
 #define NUMBERS(X)                                                                                 \
-    X(port_min, 41000, 1024, 65535)                                                                \
-    X(port_max, 41999, 1024, 65535)                                                                \
+    X(port_min, 24000, 1024, 65535)                                                                \
+    X(port_max, 24999, 1024, 65535)                                                                \
     X(tcg_cache_mib, 0, 0, 65536)                                                                  \
     X(boot_timeout_sec, 300, 1, 86400)                                                             \
     X(keep_gone_sec, 86400, 60, 31536000)

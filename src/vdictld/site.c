@@ -375,6 +375,17 @@ void site_connection(struct site *site, const struct instance *in, const char *r
     SITE_OP(site, done, arg, connection, id_of(in), in->node, request_json);
 }
 
+void site_output(struct site *site, const struct instance *in, const char *stream, uint64_t from,
+                 uint32_t max, site_done_fn done, void *arg)
+{
+    SITE_OP(site, done, arg, output, id_of(in), in->node, stream, from, max);
+}
+
+void site_log(struct site *site, const struct instance *in, site_done_fn done, void *arg)
+{
+    SITE_OP(site, done, arg, log, id_of(in), in->node);
+}
+
 bool site_nodes_always_up(const struct site *site)
 {
     return site->ops.flags & VDI_SITE_NODES_ALWAYS_UP;

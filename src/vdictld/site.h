@@ -32,5 +32,8 @@ void site_message(struct site *site, const struct instance *in, const char *text
                   void *arg);
 void site_connection(struct site *site, const struct instance *in, const char *request_json,
                      site_done_fn done, void *arg);
+void site_output(struct site *site, const struct instance *in, const char *stream, uint64_t from,
+                 uint32_t max, site_done_fn done, void *arg);
+void site_log(struct site *site, const struct instance *in, site_done_fn done, void *arg);
 
 #endif

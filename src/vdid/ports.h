@@ -8,8 +8,6 @@
 
 #include <vdi/types.h>
 
-#define PORTS_DEFAULT_MIN 41000
-#define PORTS_DEFAULT_MAX 41999
 
 struct ports;
 

@@ -104,6 +104,20 @@ static int site_message(void *arg, struct vdi_instance_id id, const char *node, 
     return order(arg, node, "message", id, json_pack("{s:s}", "text", text), op);
 }
 
+static int site_output(void *arg, struct vdi_instance_id id, const char *node, const char *stream,
+                       uint64_t from, uint32_t max, struct vdi_op *op)
+{
+    json_t *body =
+        json_pack("{s:s, s:I, s:i}", "stream", stream, "from", (json_int_t)from, "max", (int)max);
+
+    return order(arg, node, "output", id, body, op);
+}
+
+static int site_log(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op)
+{
+    return order(arg, node, "log", id, json_object(), op);
+}
+
 static void site_done(void *arg)
 {
     free(arg);
@@ -121,6 +135,8 @@ static const struct vdi_site_ops ops = {
     .signal = site_signal,
     .message = site_message,
     .done = site_done,
+    .output = site_output,
+    .log = site_log,
 };
 
 __attribute__((visibility("default"))) const struct vdi_plugin vdi_plugin = {

@@ -193,28 +193,41 @@ static int listen_at(uint16_t port)
     return bind(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && listen(fd, 1) == 0 ? fd : -1;
 }
 
+/* The first of three neighbours that nobody has; below those of outgoing connections. */
+static uint16_t three_ports(void)
+{
+    for (uint16_t base = (uint16_t)(12000 + getpid() % 8000); base < 32000; base++)
+        if (port_is_free("127.0.0.1", base) && port_is_free("127.0.0.1", base + 1) &&
+            port_is_free("127.0.0.1", base + 2))
+            return base;
+    fail_msg("no three ports are free");
+    return 0;
+}
+
 static void test_ports(void **state)
 {
     struct vdi_error err = {0};
-    struct ports *p = ports_new(42300, 42302);
-    uint16_t a, b, c, d;
-    int fd = listen_at(42301);
+    uint16_t base = three_ports(), a, b, c, d;
+    struct ports *p = ports_new(base, base + 2);
+    int fd = listen_at(base + 1);
+    char limit[32];
 
     assert_true(fd >= 0);
-    assert_false(port_is_free("127.0.0.1", 42301));
+    assert_false(port_is_free("127.0.0.1", base + 1));
     assert_int_equal(ports_take(p, "127.0.0.1", &a, &err), 0);
     assert_int_equal(ports_take(p, "127.0.0.1", &b, &err), 0);
-    assert_int_equal(a, 42300);
-    assert_int_equal(b, 42302); /* 42301 is somebody's */
+    assert_int_equal(a, base);
+    assert_int_equal(b, base + 2); /* the middle one is somebody's */
     assert_int_equal(ports_take(p, "127.0.0.1", &c, &err), -EADDRINUSE);
-    assert_string_equal(err.limit, "42300 to 42302");
+    snprintf(limit, sizeof(limit), "%u to %u", base, base + 2u);
+    assert_string_equal(err.limit, limit);
     close(fd);
     assert_int_equal(ports_take(p, "127.0.0.1", &c, &err), 0);
     ports_release(p, a);
     assert_int_equal(ports_take(p, "127.0.0.1", &d, &err), 0);
     assert_int_equal(d, a);
     assert_false(ports_reserve(p, b));
-    assert_false(ports_reserve(p, 42299));
+    assert_false(ports_reserve(p, base - 1));
     ports_release(p, b);
     assert_true(ports_reserve(p, b));
     ports_release(p, 0);
