@@ -21,7 +21,8 @@ see() { # SIZE TEXT SECONDS: as the user, in /tmp
     export DISPLAY=:$number HOME=/tmp XDG_RUNTIME_DIR=/tmp NO_AT_BRIDGE=1 GSETTINGS_BACKEND=memory \
         DBUS_SESSION_BUS_ADDRESS=disabled: \
         GST_PLUGIN_FEATURE_RANK=dfbvideosink:NONE,glimagesink:NONE,ximagesink:MAX
-    remote-viewer --full-screen --spice-disable-audio --spice-disable-usbredir desktop.vv >&2 &
+    dwm >&2 &
+    remote-viewer --spice-disable-audio --spice-disable-usbredir desktop.vv >&2 &
     while [ $SECONDS -lt $end ]; do
         if xwdtopnm -quiet <Xvfb_screen0 2>/dev/null | pnmtopng -quiet >picture.png 2>/dev/null &&
             zbarimg -q --raw -Sdisable -Sqrcode.enable picture.png 2>/dev/null | grep -Fqx "$2"; then
