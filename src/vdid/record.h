@@ -53,6 +53,7 @@ struct record {
     char image_sha256[65];
     char ready_text[128]; /* "": the guest agent */
     uint32_t port;        /* SPICE */
+    bool has_tls;         /* the port speaks TLS */
     uint32_t pid;         /* QEMU's, as last seen */
     uint32_t boots;       /* how often it was ready */
     char save_sha256[65];
