@@ -28,7 +28,7 @@ LIBRARIES = {
     "jansson.h": "codec", "confuse.h": "codec",
     "microhttpd.h": "wire", "event2/": ("wire", "loop"),
     "sqlite3.h": (), "libpq-fe.h": (), "curl/": (),
-    "libvirt/": "vdid", "libxml/": "vdid",
+    "libvirt/": "vdid", "libxml/": "vdid", "png.h": "vdid",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 
