@@ -18,8 +18,10 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
     src/vdictld/job_list.c \
     src/vdictld/jobs.c \
-    src/vdictld/life.c src/vdictld/life.h \
+    src/vdictld/life.c src/vdictld/life.h src/vdictld/life_impl.h \
     src/vdictld/life_calls.c \
+    src/vdictld/life_report.c \
+    src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
     src/vdictld/nodelink.c src/vdictld/nodelink.h \
