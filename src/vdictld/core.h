@@ -54,6 +54,7 @@ struct core {
     int64_t start_monotonic_usec;
     uint64_t replies[6]; /* by first digit of the status */
     bool stopping;
+    bool deposed; /* stopping because another leads: the process ends with an error */
 };
 
 /* The one principal under which the controller itself acts. */

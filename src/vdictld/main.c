@@ -373,7 +373,7 @@ static int serve(struct core *core)
     source_free(term);
     source_free(intr);
     source_free(hup);
-    return r;
+    return core->deposed ? -ESTALE : r;
 }
 
 static int run(struct core *core)
