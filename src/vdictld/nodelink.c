@@ -105,15 +105,7 @@ static void send_bye(struct link_conn *conn, const char *reason)
 
 static void send_waiting(struct peer *p)
 {
-    const void *data;
-    size_t len;
-
-    while (p->conn && link_outbox_take(p->outbox, &data, &len)) {
-        if (link_conn_send(p->conn, data, len) < 0) {
-            link_outbox_untake(p->outbox);
-            return;
-        }
-    }
+    link_conn_send_waiting(p->conn, p->outbox);
 }
 
 /* ---- orders ---- */
@@ -171,6 +163,8 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     r = hash_put_u64(links->orders, order->op, order);
     if (r >= 0)
         r = push_order(p, order->op, v, id, body_json);
+    if (r == -ENOBUFS)
+        r = -EBUSY; /* the node is behind: what waits for it may come again */
     if (r < 0) {
         hash_remove_u64(links->orders, order->op);
         free(order);
@@ -390,6 +384,7 @@ static void take_message(struct nodelink *links, struct link_conn *conn,
         break;
     case LINK_TYPE_ACK:
         link_outbox_ack(p->outbox, m->ack.seq);
+        send_waiting(p);
         break;
     case LINK_TYPE_BYE:
         log_info("node %s says bye: %s", p->name, m->bye.reason);
