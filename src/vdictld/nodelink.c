@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/job_codec.h"
 #include "codec/link_codec.h"
 #include "vdictld/enroll.h"
 #include "vdictld/life.h"
@@ -29,6 +30,8 @@
 
 #define ORDERS_MAX 4096
 #define ORDER_BYTES_MAX (8u << 20)
+/* What a job was submitted with always fits the order that starts it, with all else in it. */
+_Static_assert(JOB_PAYLOAD_MAX + (128u << 10) <= LINK_FRAME_MAX, "an order takes a payload");
 #define SKEW_WARN_USEC (2 * USEC_PER_SEC)
 #define SKEW_DRAIN_USEC (30 * USEC_PER_SEC)
 #define ROUND_USEC USEC_PER_SEC
