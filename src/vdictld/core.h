@@ -36,6 +36,7 @@ struct core {
     int claim_fd;
     struct config *config;
     struct workers *store_worker, *snapshot_worker;
+    struct workers *pki_worker; /* the authority's files: others may lock them for long */
     struct host_plugin *store_plugin;
     struct vdi_store_ops store_ops;
     void *store;
