@@ -58,7 +58,7 @@ exits 0 "vdiqueue goes on" vdiqueue
 like "$out" "^ *$J .* R " "... and lists it as running"
 like "$(vdiinfo)" 'down' "vdiinfo shows the node as down"
 exits 1 "no ticket for a screen nobody can reach" vdiconnect --output "$W/a.vv" "$J"
-like "$err" '^vdiconnect: node: the node of this job is not connected now; .* runs on; try again' \
+like "$err" '^vdiconnect: the node of this job is not connected now; .* runs on; try again' \
     "... and says what to do"
 late=$(submit)
 is "$(node_job "$late" state)" PENDING "nothing is placed there"

@@ -60,7 +60,7 @@ fails loose BOOT_FAIL ".*/loose/disk.qcow2 can be written by others \(owner 0, m
     "an image that others can write"
 fails empty BOOT_FAIL ".*/empty/disk.qcow2 is not a regular file with something in it.*" \
     "an image with nothing in it"
-fails words BOOT_FAIL ".*/words/image.json: .*not valid JSON.* \(line 2, column 0\).*" "a manifest that is no JSON"
+fails words BOOT_FAIL "image.json of 'words': .*not valid JSON.*" "a manifest that is no JSON"
 submit() { vdisubmit --parsable --desktop "$@"; }
 J=$(submit disk)
 vdi_wait_for "job $J running" node_job_is "$J" RUNNING || node_story
@@ -73,7 +73,7 @@ fails disk BOOT_FAIL ".*(corrupt|changed).*" "an image that changed since its fi
 # ---- guests ----
 fails panic BOOT_FAIL "the guest's kernel panicked.*" "a guest that panics as it boots"
 fails mute BOOT_FAIL "not ready (after|within) 5 s.*" "a guest that never gets ready"
-like "$(vdictl show job "$id" --log)" ' create' "... its stages are shown"
+like "$(vdictl show job "$id" --log)" 'finish +by vdictld -> BOOT_FAIL: not ready' "... its stages are shown"
 fails agentless BOOT_FAIL "not ready (after|within) 5 s.*" "a guest without an agent"
 
 # ---- ports ----
@@ -104,7 +104,7 @@ node_start
 vdi_wait_for "the node back in service" node_is IDLE || node_story
 libvirt_in bash -c "head -c 9M /dev/zero >'$W/small/filler'" 2>/dev/null
 libvirt_in truncate -s -100K "$W/small/filler"
-fails late BOOT_FAIL ".*(No space left on device|disk is full).*" "no room for a disk"
+fails late BOOT_FAIL "the overlay could not be made: no space left in the node's state_dir" "no room for a disk"
 libvirt_in test -z "$(libvirt_in find "$W/small/instances" -name 'overlay*' 2>/dev/null)"
 ok $? "... no piece of it is left"
 is "$(node_state)" IDLE "... and the node goes on"

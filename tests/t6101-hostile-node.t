@@ -70,7 +70,7 @@ def frames(c, trust):
             "a frame over 1 MiB")
     cut_off(trust, lambda n: n.send(b"{"), "no JSON")
     cut_off(trust, lambda n: n.send(b"[" * 100000), "JSON nested for ever")
-    cut_off(trust, lambda n: n.send({"type": "order", "seq": 1}), "half a message")
+    cut_off(trust, lambda n: n.send({"type": "order", "seq": 1, "body": {}}), "half a message")
     cut_off(trust, lambda n: n.send({"type": "welcome", "protocol": 1, "epoch": 9,
                                      "heartbeat_sec": 1, "silence_sec": 9, "time": link.now(),
                                      "stream": "0" * 32, "first": 1, "received": 0}),

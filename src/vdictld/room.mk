@@ -96,7 +96,8 @@ VDICTLD_TESTS = \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \
-    tests/t6101-hostile-node.t
+    tests/t6101-hostile-node.t \
+    tests/t6102-hostile-controller.t
 EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)

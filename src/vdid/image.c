@@ -143,14 +143,12 @@ static int check_file(const char *dir, const char *name, const char *member, cha
 
 /* ---- the manifest ---- */
 
-/* Says in which file it was wrong. */
-static int in_file(const char *path, int r, struct vdi_error *err)
+static int wrong_manifest(const char *name, int r, struct vdi_error *err)
 {
     char detail[sizeof(err->detail)];
 
     str_copy(detail, sizeof(detail), err->detail);
-    error_set(err, r, "image", "%.120s: %s", path, detail);
-    return r;
+    return error_set(err, r, "image", "image.json of '%s': %s", name, detail);
 }
 
 static int read_manifest(const char *dir, const char *name, struct image_manifest *ret,
@@ -177,7 +175,7 @@ static int read_manifest(const char *dir, const char *name, struct image_manifes
         error_set(err, r, "image", "%s cannot be read: %s", path, strerror(-r));
     else if ((r = fields_read(manifest_fields, ret, text.data, text.len, FIELD_SUBMIT, NULL, err)) <
              0)
-        in_file(path, r, err);
+        wrong_manifest(name, r, err);
     buf_done(&text);
     return r < 0 ? r : 0;
 }
