@@ -103,8 +103,12 @@ VDICTLD_TESTS = \
     tests/t1102-life.t \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
+    tests/t6100-hostile-client.t \
+    tests/t6101-hostile-node.t \
+    tests/t6102-hostile-controller.t \
     tests/t6110-node-trust.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/hang_nss.c tests/data/golden.tsv
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c \
+    tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
 endif

@@ -143,6 +143,14 @@ static int check_file(const char *dir, const char *name, const char *member, cha
 
 /* ---- the manifest ---- */
 
+static int wrong_manifest(const char *name, int r, struct vdi_error *err)
+{
+    char detail[sizeof(err->detail)];
+
+    str_copy(detail, sizeof(detail), err->detail);
+    return error_set(err, r, "image", "image.json of '%s': %s", name, detail);
+}
+
 static int read_manifest(const char *dir, const char *name, struct image_manifest *ret,
                          struct vdi_error *err)
 {
@@ -165,8 +173,9 @@ static int read_manifest(const char *dir, const char *name, struct image_manifes
     r = file_read(path, &text);
     if (r < 0)
         error_set(err, r, "image", "%s cannot be read: %s", path, strerror(-r));
-    else
-        r = fields_read(manifest_fields, ret, text.data, text.len, FIELD_SUBMIT, NULL, err);
+    else if ((r = fields_read(manifest_fields, ret, text.data, text.len, FIELD_SUBMIT, NULL, err)) <
+             0)
+        wrong_manifest(name, r, err);
     buf_done(&text);
     return r < 0 ? r : 0;
 }

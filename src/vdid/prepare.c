@@ -218,11 +218,13 @@ static void child_failed(struct instance *in, const char *field, int code, const
 
     str_copy(line, sizeof(line), output);
     line[strcspn(line, "\n")] = '\0';
-    if (strstr(output, "No space left"))
-        code = ENOSPC;
-    error_set(&err, code, field, "%s: %s", what, *line ? line : "it ended without a word");
-    if (code == ENOSPC)
-        error_hint(&err, NULL, "make room in the node's state_dir");
+    if (strstr(output, "No space left")) {
+        log_warning("%s", line);
+        error_set(&err, ENOSPC, field, "%s: no space left in the node's state_dir", what);
+        error_hint(&err, NULL, "make room there");
+    } else {
+        error_set(&err, code, field, "%s: %s", what, *line ? line : "it ended without a word");
+    }
     instance_fail(in, &err);
 }
 
