@@ -15,6 +15,7 @@
 
 LIBVIRT_DIR=
 LIBVIRT_INIT=
+libvirt_apart= # --net: in a network namespace of its own too
 
 libvirt_need() {
     local c
@@ -104,7 +105,8 @@ libvirt_start() {
     LIBVIRT_URI="qemu+unix:///system?socket=$1/run/libvirt/libvirt-sock"
     libvirt_conf "$1"
     export -f libvirt_inside libvirt_mounts libvirt_cover
-    unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
+    # shellcheck disable=SC2086 # a word or none
+    unshare $libvirt_apart --mount --pid --fork --kill-child --mount-proc --propagation private \
         bash -c 'libvirt_inside "$@"' _ "$1" "$LIBVIRT_CACHE" </dev/null >"$1/log/start.log" 2>&1 &
     LIBVIRT_UNSHARE=$!
     vdi_wait_for "libvirtd's answer" libvirt_answers
@@ -116,7 +118,8 @@ libvirt_start() {
 }
 
 libvirt_in() {
-    nsenter --target "$LIBVIRT_INIT" --mount --pid -- "$@"
+    # shellcheck disable=SC2086 # a word or none
+    nsenter $libvirt_apart --target "$LIBVIRT_INIT" --mount --pid -- "$@"
 }
 
 libvirt_daemon_pid() { libvirt_in cat /run/libvirtd.pid; }
