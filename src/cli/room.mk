@@ -89,3 +89,6 @@ tests_unit_codec_test_document_SOURCES = tests/unit/codec/test_document.c
 tests_unit_codec_test_document_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
 tests_unit_cli_test_event_stream_SOURCES = tests/unit/cli/test_event_stream.c
 tests_unit_cli_test_event_stream_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
+
+TESTS += tests/t2200-image.t
+EXTRA_DIST += tests/t2200-image.t

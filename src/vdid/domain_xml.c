@@ -311,8 +311,8 @@ static uint64_t video_kib(const struct domain_spec *s)
 
 static void add_video(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
 {
-    xmlNodePtr model = element_with(w, element(w, devices, "video"), "model", "type",
-                                    image_video_names[s->video]);
+    xmlNodePtr model =
+        element_with(w, element(w, devices, "video"), "model", "type", image_video_names[s->video]);
     xmlNodePtr size;
 
     if (s->video == DOMAIN_VIDEO_QXL)
