@@ -40,8 +40,8 @@ static void print_row(const char *dir, const char *name)
 
     if (is_read) {
         size_of(path, &m, size, &err);
-        snprintf(ready, sizeof(ready), "%.*s", (int)strcspn(m.ready, ":"),
-                 *m.ready ? m.ready : "agent");
+        str_copy(ready, sizeof(ready), *m.ready ? m.ready : "agent");
+        ready[strcspn(ready, ":")] = '\0';
     }
     printf(ROW, name,
            !is_read  ? "-"

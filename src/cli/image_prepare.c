@@ -63,6 +63,9 @@ static int check_request(struct preparing *p, const char *file, struct vdi_error
     p->name = o->name;
     if (!str_copy(p->manifest.ready, sizeof(p->manifest.ready), ready))
         return error_set(err, EINVAL, "ready", "--ready has more than %d bytes", IMAGE_FILE_MAX);
+    if (!image_ready_is_word(ready))
+        return error_set(err, EINVAL, "ready", "--ready=%.40s: it is agent, runner or console:TEXT",
+                         ready);
     r = enum_from(image_video_names, "video", o->video ? o->video : "vga", &p->manifest.video, err);
     if (r == 0)
         r = enum_from(image_firmware_names, "firmware", o->firmware ? o->firmware : "template",

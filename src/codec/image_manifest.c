@@ -47,7 +47,7 @@ enum image_ready image_manifest_ready(const struct image_manifest *m, const char
     return IMAGE_READY_CONSOLE;
 }
 
-static bool is_ready_word(const char *ready)
+bool image_ready_is_word(const char *ready)
 {
     return !*ready || str_equal(ready, "agent") || str_equal(ready, "runner") ||
            (str_starts_with(ready, CONSOLE_WORD) && ready[sizeof(CONSOLE_WORD) - 1]);
@@ -75,7 +75,7 @@ static int check(const struct image_manifest *m, const char *path, struct vdi_er
         return error_set(err, EINVAL, "image", "%s names neither disk nor kernel", path);
     if (*m->sha256 && (strlen(m->sha256) != 64 || strspn(m->sha256, "0123456789abcdef") != 64))
         return error_set(err, EINVAL, "image", "%s: sha256 is not 64 hex digits", path);
-    if (!is_ready_word(m->ready))
+    if (!image_ready_is_word(m->ready))
         return error_set(err, EINVAL, "image", "%s: ready is agent, runner or console:TEXT", path);
     return 0;
 }

@@ -37,6 +37,8 @@ int image_manifest_read(const char *json, size_t len, const char *path, struct i
 void image_manifest_write(const struct image_manifest *m, struct buf *out);
 /* What tells that a guest of the image is ready; *ret_text is the console's text, or "". */
 enum image_ready image_manifest_ready(const struct image_manifest *m, const char **ret_text);
+/* "agent", "runner", "console:TEXT", or "". */
+bool image_ready_is_word(const char *ready);
 /* The file that the digest is of. */
 const char *image_manifest_main(const struct image_manifest *m);
 
