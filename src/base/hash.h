@@ -5,6 +5,7 @@
  * The table owns neither keys nor values: a string key must live as long as
  * its entry (usually inside the value). Hashed with SipHash-1-3 under a random
  * key per table, so keys from users can't be made to collide. A value is never NULL.
+ * No call takes long however large the table is: it is made larger or smaller bit by bit.
  */
 #ifndef BASE_HASH_H
 #define BASE_HASH_H
