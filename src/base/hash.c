@@ -131,7 +131,7 @@ static inline void sip_word(uint64_t v[4], uint64_t word)
     v[0] ^= word;
 }
 
-static uint64_t siphash(const uint64_t seed[2], const void *data, size_t len)
+uint64_t hash_bytes(const uint64_t seed[2], const void *data, size_t len)
 {
     uint64_t v[4] = {
         seed[0] ^ UINT64_C(0x736f6d6570736575),
@@ -164,18 +164,18 @@ struct wanted {
 
 static struct wanted want_str(const struct hash *h, const char *key)
 {
-    uint64_t hash = siphash(h->seed, key, strlen(key));
+    uint64_t hash = hash_bytes(h->seed, key, strlen(key));
     return (struct wanted){.hash = hash, .tag = hash, .text = key};
 }
 
 static struct wanted want_u64(const struct hash *h, uint64_t key)
 {
-    return (struct wanted){.hash = siphash(h->seed, &key, sizeof(key)), .tag = key};
+    return (struct wanted){.hash = hash_bytes(h->seed, &key, sizeof(key)), .tag = key};
 }
 
 static uint64_t hash_of(const struct hash *h, const struct slot *slot)
 {
-    return h->of_text ? slot->tag : siphash(h->seed, &slot->tag, sizeof(slot->tag));
+    return h->of_text ? slot->tag : hash_bytes(h->seed, &slot->tag, sizeof(slot->tag));
 }
 
 /* The place of the key, or the empty one where it belongs. */

@@ -141,10 +141,8 @@ static void tables_are_keyed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings),
-        cmocka_unit_test(random_walk_equals_array),
-        cmocka_unit_test(many_strings),
-        cmocka_unit_test(nothing_is_lost_while_it_moves),
+        cmocka_unit_test(strings),          cmocka_unit_test(random_walk_equals_array),
+        cmocka_unit_test(many_strings),     cmocka_unit_test(nothing_is_lost_while_it_moves),
         cmocka_unit_test(tables_are_keyed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
