@@ -80,14 +80,24 @@ static int check(const struct image_manifest *m, const char *path, struct vdi_er
     return 0;
 }
 
+/* Says which file it is about. */
+static int is_wrong(const char *path, int r, struct vdi_error *err)
+{
+    char detail[sizeof(err->detail)];
+
+    str_copy(detail, sizeof(detail), err ? err->detail : "");
+    return error_set(err, r, "image", "%s: %s", path, detail);
+}
+
 int image_manifest_read(const char *json, size_t len, const char *path, struct image_manifest *ret,
                         struct vdi_error *err)
 {
     struct image_manifest m = {0};
     int r = fields_read(manifest_fields, &m, json, len, FIELD_SUBMIT, NULL, err);
 
-    if (r == 0)
-        r = check(&m, path, err);
+    if (r < 0)
+        return is_wrong(path, r, err);
+    r = check(&m, path, err);
     if (r == 0)
         *ret = m;
     return r;
