@@ -265,6 +265,7 @@ static void apply_members(struct job *job, const struct job_event *event)
         str_copy(job->reason, sizeof(job->reason), event->reason);
         break;
     case JOB_EVENT_UPDATE:
+    case JOB_EVENT_NOTE:
     case JOB_N_EVENTS:
         break;
     }

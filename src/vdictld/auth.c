@@ -297,8 +297,10 @@ static void verify_done(void *arg, bool dropped)
         check_free(check);
         return;
     }
-    if (check->id[0])
+    if (check->id[0]) {
         check->call->expire_usec = core_token(check->auth->core, check->id)->expire_usec;
+        str_copy(check->call->token, sizeof(check->call->token), check->id);
+    }
     if (check->who.name[0])
         ask_groups(check);
     else

@@ -190,6 +190,14 @@ static void order_done(struct nodelink *links, const struct peer *p, const struc
     free(order);
 }
 
+void nodelink_ask_inventory(struct nodelink *links, const char *node)
+{
+    struct peer *p = links ? hash_get(links->peers, node) : NULL;
+
+    if (p && p->conn)
+        push_order(p, ++links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+}
+
 /* ---- reports ---- */
 
 static void instance_report(struct peer *p, const struct link_report *r)
@@ -350,7 +358,7 @@ static void take_hello(struct nodelink *links, struct link_conn *conn, const str
     log_info("node %s is connected from %s, vdid %s", p->name, link_conn_address(conn), h->version);
     check_clock(p, h->time_usec);
     nodestate_boot(links->core, p->name, h->boot_id);
-    push_order(p, ++links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+    nodelink_ask_inventory(links, p->name);
     send_waiting(p);
 }
 
@@ -445,12 +453,12 @@ static void on_enroll(void *arg, struct link_conn *conn, const void *data, size_
 
 /* ---- silence ---- */
 
-static int64_t silent_usec(const struct nodelink *links, const char *node)
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node)
 {
-    const struct peer *p = hash_get(links->peers, node);
-    int64_t since = p ? p->heard_usec : links->core->start_monotonic_usec;
+    const struct peer *p = links ? hash_get(links->peers, node) : NULL;
+    int64_t since = p ? p->heard_usec : links ? links->core->start_monotonic_usec : 0;
 
-    if (p && p->conn)
+    if (!links || (p && p->conn))
         return 0;
     return loop_monotonic_usec(links->core->loop) - since;
 }
@@ -465,7 +473,7 @@ static void round_of(void *arg)
         const struct node *node = slot ? slot->pub : NULL;
 
         if (node && !node->removed && slot->pub == slot->staged)
-            nodestate_silent(links->core, node, silent_usec(links, node->name));
+            nodestate_silent(links->core, node, nodelink_silent_usec(links, node->name));
     }
     source_rearm(links->round, ROUND_USEC);
 }
