@@ -37,6 +37,7 @@ TARGETS = {
     "job.resume": ("/v1/jobs/JOB/resume", None),
     "job.extend": ("/v1/jobs/JOB/extend", {"seconds": 60}),
     "job.requeue": ("/v1/jobs/JOB/requeue", None),
+    "job.message": ("/v1/jobs/JOB/message", {"text": "hello"}),
     "job.connection": ("/v1/jobs/JOB/connection", None),
     "job.output": ("/v1/jobs/JOB/output", None),
     "job.log": ("/v1/jobs/JOB/log", None),
@@ -191,8 +192,9 @@ def expected(row, role, owner):
         role = "user" if may else "nobody"
     if ROLES.index(role) < ROLES.index(row["role"]):
         return 403
-    if row["name"] == "job.connection" and role in ("operator", "admin") and not owner:
-        return 403  # a screen is its owner's
+    if row["name"] in ("job.connection", "job.output") and role in ("operator", "admin") \
+            and not owner:
+        return 403  # a screen is its owner's, and so is what a script wrote
     if row["name"] == "token.revoke" and role == "operator":
         return 404
     if any(word in row["path"] for word in OWNED) and not owner and role == "user":

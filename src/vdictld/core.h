@@ -8,6 +8,7 @@
 #ifndef VDICTLD_CORE_H
 #define VDICTLD_CORE_H
 
+#include "base/list.h"
 #include "host/host.h"
 #include "loop/loop.h"
 #include "model/config.h"
@@ -51,6 +52,8 @@ struct core {
     struct site *site;      /* site.c: the site plugin and its operations */
     struct sweep *sweep;    /* sweep.c: what happens now and then */
     struct nodelink *links; /* nodelink.c: the nodes' connections; NULL: none are taken */
+    struct list grants;     /* grant.c: streams that end with their token */
+    struct list outputs;    /* output.c: output on its way */
     int64_t start_usec;
     int64_t start_monotonic_usec;
     uint64_t replies[6]; /* by first digit of the status */

@@ -30,6 +30,7 @@ static void (*const handlers[REQUEST_N])(struct call *call) = {
     [REQUEST_JOB_RESUME] = handle_job_resume,
     [REQUEST_JOB_EXTEND] = handle_job_extend,
     [REQUEST_JOB_REQUEUE] = handle_job_requeue,
+    [REQUEST_JOB_MESSAGE] = handle_job_message,
     [REQUEST_JOB_CONNECTION] = handle_job_connection,
     [REQUEST_JOB_OUTPUT] = handle_job_output,
     [REQUEST_JOB_LOG] = handle_job_log,

@@ -25,6 +25,7 @@
 #include "vdictld/auth.h"
 #include "vdictld/budget.h"
 #include "vdictld/feed.h"
+#include "vdictld/grant.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
 #include "vdictld/life.h"
@@ -100,6 +101,9 @@ static void published(void *arg, const struct published *p)
         break;
     case NOUN_NODE:
         queue_node(core->queue, p->now);
+        break;
+    case NOUN_TOKEN:
+        grant_token(core, p->now);
         break;
     default:
         break;
@@ -241,6 +245,8 @@ static int open_http(struct core *core, struct vdi_error *err)
 
 static int make_parts(struct core *core, struct vdi_error *err)
 {
+    list_init(&core->grants);
+    list_init(&core->outputs);
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
     core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;

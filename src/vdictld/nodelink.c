@@ -229,6 +229,14 @@ static void ask_inventory(struct peer *p)
     push_order(p, ++p->links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
 }
 
+void nodelink_ask_inventory(struct nodelink *links, const char *node)
+{
+    struct peer *p = links ? hash_get(links->peers, node) : NULL;
+
+    if (p && p->conn)
+        ask_inventory(p);
+}
+
 static void inventory(struct peer *p, const struct link_report *r)
 {
     struct vdi_error err = {0};
@@ -460,12 +468,12 @@ static void on_enroll(void *arg, struct link_conn *conn, const void *data, size_
 
 /* ---- silence ---- */
 
-static int64_t silent_usec(const struct nodelink *links, const char *node)
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node)
 {
-    const struct peer *p = hash_get(links->peers, node);
-    int64_t since = p ? p->heard_usec : links->core->start_monotonic_usec;
+    const struct peer *p = links ? hash_get(links->peers, node) : NULL;
+    int64_t since = p ? p->heard_usec : links ? links->core->start_monotonic_usec : 0;
 
-    if (p && p->conn)
+    if (!links || (p && p->conn))
         return 0;
     return loop_monotonic_usec(links->core->loop) - since;
 }
@@ -482,7 +490,7 @@ static void round_of(void *arg)
 
         /* What still ran on a node that was taken out of vdi.conf is given up in the end, too. */
         if (node && !(node->removed && node->failed) && slot->pub == slot->staged)
-            nodestate_silent(links->core, node, silent_usec(links, node->name));
+            nodestate_silent(links->core, node, nodelink_silent_usec(links, node->name));
     }
     for (size_t i = 0; hash_next(links->peers, &i, &peer);)
         if (((struct peer *)peer)->stopped && ((struct peer *)peer)->conn)

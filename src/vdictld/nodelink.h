@@ -30,5 +30,9 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
  * NULL. */
 void nodelink_configured(struct nodelink *links);
 uint32_t nodelink_connected(const struct nodelink *links);
+/* Has the node tell what it is and runs, if it is connected. links may be NULL. */
+void nodelink_ask_inventory(struct nodelink *links, const char *node);
+/* For so long nothing was heard of the node; 0: it is connected. links may be NULL. */
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node);
 
 #endif
