@@ -221,6 +221,18 @@ def newer_store():
         vdi.is_(digests(c.dir), before, "and untouched")
 
 
+def damaged_store():
+    with vdi.Controller() as c:
+        for _ in range(50):
+            c.submit(hold=True)
+        c.kill()
+        os.truncate(c.path("vdi.db"), 8192)
+        os.unlink(c.path("vdi.db-wal"))
+        c.start()
+        vdi.ok("a new one holds what was good, the old is kept" in c.log_text(),
+               "what a store plugin has to tell is in the log", c.log_text()[-2000:])
+
+
 def main():
     vdi.need("munge", "munged")
     with vdi.Controller(munge=True, http=True) as c:
@@ -236,6 +248,7 @@ def main():
                     disk_full(on_disk, disk)
                     read_only(on_disk, disk)
     newer_store()
+    damaged_store()
     vdi.done()
 
 
