@@ -56,6 +56,7 @@ struct peer {
     struct link_inbox inbox;
     char boot_id[40];
     int64_t heard_usec; /* monotonic */
+    bool stopped;       /* something that no longer counted: its inventory is another now */
     char name[LINK_NODE_MAX];
 };
 
@@ -238,13 +239,29 @@ static void instance_report(struct peer *p, const struct link_report *r)
     life_instance_report(p->links->core, id, r->body ? r->body : "{}");
 }
 
+/* Whether it succeeded is seen in the inventory that the next round asks for. */
+static void superseded_stopped(void *arg, int result, const char *body, const char *reason)
+{
+    struct peer *p = arg;
+
+    p->stopped = true;
+}
+
 static void stop_superseded(void *arg, struct vdi_instance_id id)
 {
     struct peer *p = arg;
 
     log_warning("node %s still has instance %" PRIu64 ".%u, which no longer counts: stopping it",
                 p->name, id.id, id.generation);
-    push_order(p, ++p->links->next_op, LINK_VERB_STOP, id, "{\"grace_sec\":0}");
+    if (nodelink_order(p->links, p->name, "stop", id, "{\"grace_sec\":0}", superseded_stopped, p) <
+        0)
+        p->stopped = true;
+}
+
+static void ask_inventory(struct peer *p)
+{
+    p->stopped = false;
+    push_order(p, ++p->links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
 }
 
 static void inventory(struct peer *p, const struct link_report *r)
@@ -382,7 +399,7 @@ static void take_hello(struct nodelink *links, struct link_conn *conn, const str
     log_info("node %s is connected from %s, vdid %s", p->name, link_conn_address(conn), h->version);
     check_clock(p, h->time_usec);
     nodestate_boot(links->core, p->name, h->boot_id);
-    push_order(p, ++links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+    ask_inventory(p);
     send_waiting(p);
 }
 
@@ -492,6 +509,7 @@ static void round_of(void *arg)
 {
     struct nodelink *links = arg;
     struct table *t = events_table(links->core->events, NOUN_NODE);
+    void *peer;
 
     for (size_t i = 0; i < table_end(t); i++) {
         const struct slot *slot = table_at(t, i);
@@ -502,6 +520,9 @@ static void round_of(void *arg)
             nodestate_silent(links->core, node, silent_usec(links, node->name));
     }
     end_unanswered(links);
+    for (size_t i = 0; hash_next(links->peers, &i, &peer);)
+        if (((struct peer *)peer)->stopped && ((struct peer *)peer)->conn)
+            ask_inventory(peer);
     source_rearm(links->round, ROUND_USEC);
 }
 
