@@ -56,7 +56,7 @@ struct peer {
     struct link_inbox inbox;
     char boot_id[40];
     int64_t heard_usec; /* monotonic */
-    bool stopped;       /* something that no longer counted: its inventory is another now */
+    bool ask;           /* its inventory in the next round: it is another now, or was not kept */
     char name[LINK_NODE_MAX];
 };
 
@@ -244,7 +244,7 @@ static void superseded_stopped(void *arg, int result, const char *body, const ch
 {
     struct peer *p = arg;
 
-    p->stopped = true;
+    p->ask = true;
 }
 
 static void stop_superseded(void *arg, struct vdi_instance_id id)
@@ -255,13 +255,21 @@ static void stop_superseded(void *arg, struct vdi_instance_id id)
                 p->name, id.id, id.generation);
     if (nodelink_order(p->links, p->name, "stop", id, "{\"grace_sec\":0}", superseded_stopped, p) <
         0)
-        p->stopped = true;
+        p->ask = true;
 }
 
 static void ask_inventory(struct peer *p)
 {
-    p->stopped = false;
+    p->ask = false;
     push_order(p, ++p->links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+}
+
+void nodelink_ask(struct nodelink *links, const char *node)
+{
+    struct peer *p = links ? hash_get(links->peers, node) : NULL;
+
+    if (p)
+        p->ask = true;
 }
 
 static void inventory(struct peer *p, const struct link_report *r)
@@ -521,7 +529,7 @@ static void round_of(void *arg)
     }
     end_unanswered(links);
     for (size_t i = 0; hash_next(links->peers, &i, &peer);)
-        if (((struct peer *)peer)->stopped && ((struct peer *)peer)->conn)
+        if (((struct peer *)peer)->ask && ((struct peer *)peer)->conn)
             ask_inventory(peer);
     source_rearm(links->round, ROUND_USEC);
 }
