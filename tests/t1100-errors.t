@@ -154,6 +154,13 @@ def tokens(c):
            f"one whose token is good goes on (job {job})")
     for _, _, connection in streams.values():
         connection.close()
+    mine, n = vdi.bearer(c.issue_token("games", lifetime_sec=3600)["token"]), 1
+    connection = c.connect()
+    while (r := vdi.exchange(connection, "POST", "/v1/tokens", {}, mine)).status == 201:
+        n += 1
+    connection.close()
+    refused(r, 422, "more tokens than one principal may have", limit="200")
+    vdi.is_((n, post(user="bin").status), (200, 201), "which is nobody else's loss")
 
 
 def budget():

@@ -106,40 +106,6 @@ def nss_hangs(directory):
                      lambda: c.request("GET", "/v1/jobs", uid=HUNG_UID).status == 200, 0.2)
 
 
-class Disk:
-    """A small file system; mounting needs root, and more than root in some containers."""
-
-    def __init__(self, directory):
-        self.at = os.path.join(directory, "disk")
-        os.mkdir(self.at)
-        self.mounted = ROOT and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "none", self.at], check=False,
-            capture_output=True).returncode == 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        if self.mounted:
-            subprocess.run(["umount", self.at], check=False)
-
-    def remount(self, how):
-        return subprocess.run(["mount", "-o", "remount," + how, self.at], check=False,
-                              capture_output=True).returncode == 0
-
-    def fill(self):
-        with open(os.path.join(self.at, "filler"), "wb", buffering=0) as f:
-            size = 1 << 16
-            while size:
-                try:
-                    f.write(b"x" * size)
-                except OSError:
-                    size //= 2
-
-    def clear(self):
-        os.unlink(os.path.join(self.at, "filler"))
-
-
 def submit_until_refused(c, acked):
     """The status that ended it. Every acknowledged id goes to `acked`."""
     for _ in range(5000):
@@ -221,6 +187,18 @@ def newer_store():
         vdi.is_(digests(c.dir), before, "and untouched")
 
 
+def damaged_store():
+    with vdi.Controller() as c:
+        for _ in range(50):
+            c.submit(hold=True)
+        c.kill()
+        os.truncate(c.path("vdi.db"), 8192)
+        os.unlink(c.path("vdi.db-wal"))
+        c.start()
+        vdi.ok("a new one holds what was good, the old is kept" in c.log_text(),
+               "what a store plugin has to tell is in the log", c.log_text()[-2000:])
+
+
 def main():
     vdi.need("munge", "munged")
     with vdi.Controller(munge=True, http=True) as c:
@@ -228,7 +206,7 @@ def main():
         directory = c.path("more")
         os.mkdir(directory, 0o755)
         nss_hangs(directory)
-        with Disk(directory) as disk:
+        with vdi.Disk(directory) as disk:
             if not disk.mounted:
                 vdi.skip("no small file system can be mounted here", "a full disk")
             else:
@@ -236,6 +214,7 @@ def main():
                     disk_full(on_disk, disk)
                     read_only(on_disk, disk)
     newer_store()
+    damaged_store()
     vdi.done()
 
 

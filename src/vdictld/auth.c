@@ -66,7 +66,7 @@ static int method_load(struct auth *auth, const struct config_plugin *c, struct 
     if (r >= 0)
         r = host_plugin_settings(m->plugin, c->settings, c->n_settings, &settings, &n, err);
     if (r >= 0)
-        r = m->ops.init(&m->state, NULL, NULL, settings, n, err);
+        r = m->ops.init(&m->state, NULL, &core_auth_api, settings, n, err);
     free(settings);
     if (r < 0) {
         host_plugin_unload(m->plugin);

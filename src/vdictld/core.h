@@ -61,6 +61,9 @@ struct core {
     bool deposed; /* stopping because another leads: the process ends with an error */
 };
 
+/* For stores and auth plugins: `log`, from any thread, and nothing else. */
+extern const struct vdi_host_api core_store_api, core_auth_api;
+
 /* The one principal under which the controller itself acts. */
 #define CORE_SELF "vdictld"
 

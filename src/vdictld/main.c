@@ -143,7 +143,7 @@ static int open_store(struct core *core, struct vdi_error *err)
     r = host_plugin_load(core->config->plugin_dir, VDI_PLUGIN_STORE, kind, &core->store_ops,
                          sizeof(core->store_ops), &core->store_plugin, err);
     if (r >= 0)
-        r = core->store_ops.open(&core->store, NULL, NULL, dsn + 1, err);
+        r = core->store_ops.open(&core->store, NULL, &core_store_api, dsn + 1, err);
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     if (r >= 0)

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -35,8 +36,13 @@ _Static_assert(JOB_PAYLOAD_MAX + (128u << 10) <= LINK_FRAME_MAX, "an order takes
 #define SKEW_WARN_USEC (2 * USEC_PER_SEC)
 #define SKEW_DRAIN_USEC (30 * USEC_PER_SEC)
 #define ROUND_USEC USEC_PER_SEC
+/* Who sent an order has given up long before; a node that takes orders and never answers must
+ * not fill our memory. */
+#define ORDER_USEC (180 * USEC_PER_SEC)
 
 struct order {
+    struct list link; /* oldest first */
+    int64_t sent_usec;
     uint64_t op;
     struct peer *peer;
     void (*done)(void *arg, int result, const char *body, const char *reason);
@@ -50,7 +56,7 @@ struct peer {
     struct link_inbox inbox;
     char boot_id[40];
     int64_t heard_usec; /* monotonic */
-    bool stopped;       /* something that no longer counted: its inventory is another now */
+    bool ask;           /* its inventory in the next round: it is another now, or was not kept */
     char name[LINK_NODE_MAX];
 };
 
@@ -60,6 +66,7 @@ struct nodelink {
     struct link_server *server;
     struct hash *peers;
     struct hash *orders; /* by op */
+    struct list by_age;
     uint64_t next_op;
     char stream[LINK_STREAM_LEN];
     struct source *round;
@@ -163,7 +170,13 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     order = calloc(1, sizeof(*order));
     if (!order)
         return -ENOMEM;
-    *order = (struct order){.op = ++links->next_op, .peer = p, .done = done, .arg = arg};
+    *order = (struct order){
+        .sent_usec = loop_monotonic_usec(links->core->loop),
+        .op = ++links->next_op,
+        .peer = p,
+        .done = done,
+        .arg = arg,
+    };
     r = hash_put_u64(links->orders, order->op, order);
     if (r >= 0)
         r = push_order(p, order->op, v, id, body_json);
@@ -172,8 +185,33 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     if (r < 0) {
         hash_remove_u64(links->orders, order->op);
         free(order);
+    } else {
+        list_append(&links->by_age, &order->link);
     }
     return r;
+}
+
+static void order_end(struct nodelink *links, struct order *order, int result, const char *body,
+                      const char *reason)
+{
+    hash_remove_u64(links->orders, order->op);
+    list_remove(&order->link);
+    if (order->done)
+        order->done(order->arg, result, body, reason);
+    free(order);
+}
+
+static void end_unanswered(struct nodelink *links)
+{
+    int64_t before = loop_monotonic_usec(links->core->loop) - ORDER_USEC;
+
+    while (!list_is_empty(&links->by_age)) {
+        struct order *order = list_entry(links->by_age.next, struct order, link);
+
+        if (order->sent_usec > before)
+            return;
+        order_end(links, order, -ETIMEDOUT, NULL, "the node never answered");
+    }
 }
 
 static void order_done(struct nodelink *links, const struct peer *p, const struct link_report *r)
@@ -182,10 +220,7 @@ static void order_done(struct nodelink *links, const struct peer *p, const struc
 
     if (!order || order->peer != p)
         return; /* of an earlier process of ours, or not this node's to answer */
-    hash_remove_u64(links->orders, r->op);
-    if (order->done)
-        order->done(order->arg, -r->code, r->body, r->reason);
-    free(order);
+    order_end(links, order, -r->code, r->body, r->reason);
 }
 
 /* ---- reports ---- */
@@ -209,7 +244,7 @@ static void superseded_stopped(void *arg, int result, const char *body, const ch
 {
     struct peer *p = arg;
 
-    p->stopped = true;
+    p->ask = true;
 }
 
 static void stop_superseded(void *arg, struct vdi_instance_id id)
@@ -220,21 +255,21 @@ static void stop_superseded(void *arg, struct vdi_instance_id id)
                 p->name, id.id, id.generation);
     if (nodelink_order(p->links, p->name, "stop", id, "{\"grace_sec\":0}", superseded_stopped, p) <
         0)
-        p->stopped = true;
+        p->ask = true;
 }
 
 static void ask_inventory(struct peer *p)
 {
-    p->stopped = false;
+    p->ask = false;
     push_order(p, ++p->links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
 }
 
-void nodelink_ask_inventory(struct nodelink *links, const char *node)
+void nodelink_ask(struct nodelink *links, const char *node)
 {
     struct peer *p = links ? hash_get(links->peers, node) : NULL;
 
-    if (p && p->conn)
-        ask_inventory(p);
+    if (p)
+        p->ask = true;
 }
 
 static void inventory(struct peer *p, const struct link_report *r)
@@ -492,8 +527,9 @@ static void round_of(void *arg)
         if (node && !(node->removed && node->failed) && slot->pub == slot->staged)
             nodestate_silent(links->core, node, nodelink_silent_usec(links, node->name));
     }
+    end_unanswered(links);
     for (size_t i = 0; hash_next(links->peers, &i, &peer);)
-        if (((struct peer *)peer)->stopped && ((struct peer *)peer)->conn)
+        if (((struct peer *)peer)->ask && ((struct peer *)peer)->conn)
             ask_inventory(peer);
     source_rearm(links->round, ROUND_USEC);
 }
@@ -662,6 +698,7 @@ struct nodelink *nodelink_new(struct core *core, struct vdi_error *err)
         return NULL;
     }
     links->core = core;
+    list_init(&links->by_age);
     links->peers = hash_new_str();
     links->orders = hash_new_u64();
     links->round = loop_timer(core->loop, ROUND_USEC, round_of, links);
