@@ -290,9 +290,11 @@ static void verify_done(void *arg, bool dropped)
 
     if (dropped)
         check->result = error_set(&check->err, ESHUTDOWN, "", "the controller is stopping");
-    if (check->result >= 0 && is_revoked(check))
+    if (check->result >= 0 && is_revoked(check)) {
         check->result = error_set(&check->err, EKEYREVOKED, "Authorization",
                                   "the token was revoked, or was never issued here");
+        error_hint(&check->err, NULL, "get a new one: vdictl token");
+    }
     if (check->result < 0) {
         check->done(check->call, check->result, &check->err);
         check_free(check);
