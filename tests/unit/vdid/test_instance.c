@@ -74,8 +74,8 @@ static void node_start(void)
                                        .prefix = "vdi",
                                        .emulator = t.emulator,
                                        .spice_address = "127.0.0.1",
-                                       .port_min = 42400,
-                                       .port_max = 42409,
+                                       .port_min = 24400,
+                                       .port_max = 24409,
                                        .accel = ACCEL_TCG,
                                        .boot_timeout_sec = 300,
                                        .keep_gone_sec = 3600};
