@@ -102,6 +102,9 @@ def nss_hangs(directory):
         answers = hung.join() + hung_munge.join()
         vdi.is_(len(answers), 40, "and is answered in the end", hung.failures, hung_munge.failures)
         vdi.is_({a.status for a in answers} - {200, 503}, set(), "with jobs or 'try again'")
+        vdi.is_({a.json["detail"] + "; " + a.json["remedy"] for a in answers if a.status == 503} -
+                {"the name of your uid could not be looked up in time; try again; if it stays so, "
+                 "the controller's name service hangs"}, set(), "with a sentence")
         vdi.wait_for("the user to be known again",
                      lambda: c.request("GET", "/v1/jobs", uid=HUNG_UID).status == 200, 0.2)
 
@@ -156,6 +159,12 @@ def disk_full(c, disk):
     disk.fill()
     r = submit_until_refused(c, acked)
     vdi.ok(r.status == 507 and r.json["detail"], "disk full: new work is refused", r.text)
+    full = f"Nothing was written to {disk.at}/vdi.db: database or disk is full"
+    remedy = "Free space on its file system; nothing was lost."
+    vdi.is_((r.json["field"], r.json["detail"], r.json["remedy"]), ("store", full + ".", remedy),
+            "with a sentence")
+    vdi.is_(c.run("vdisubmit", "--desktop", "desk"), (1, "", f"vdisubmit: {full}; {remedy}\n"),
+            "which vdisubmit prints")
     vdi.is_(c.request("GET", f"/v1/jobs/{acked[0]}").status, 200, "reading goes on")
     vdi.is_(c.job(acked[0])["state"], "RUNNING", "what runs, runs")
     r = c.request("DELETE", f"/v1/jobs/{acked[0]}")

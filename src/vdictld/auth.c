@@ -176,6 +176,12 @@ static void refuse(struct check *check, int code, const char *format, ...)
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
     error_set(&err, code, "Authorization", "%s", text);
+    if (code == EAGAIN)
+        error_hint(&err, NULL, "try again; if it stays so, the controller's name service hangs");
+    else if (code == EBUSY)
+        error_hint(&err, NULL, "try again");
+    else
+        error_hint(&err, NULL, "munge, or a token (vdictl token) in VDI_TOKEN_FILE");
     check->done(check->call, -code, &err);
 }
 
