@@ -190,6 +190,7 @@ static void apply_finish(struct job *job, const struct job_event *event)
         job->final = event->final;
         job->exit_code = event->exit_code;
         job->exit_signal = event->exit_signal;
+        job->held_by_admin = event->admin && event->final == JOB_PENDING;
         str_copy(job->reason, sizeof(job->reason), event->reason);
     }
     stop_suspension(job, event->time_usec);

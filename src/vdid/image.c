@@ -37,7 +37,7 @@ static const struct field manifest_fields[] = {
     {"cmdline", FIELD_FIXED, M(cmdline), FIELD_SUBMIT, 0, 0, NULL, "its command line"},
     {"disk", FIELD_FIXED, M(disk), FIELD_SUBMIT, 0, 0, NULL, "qcow2 file, never written"},
     {"sha256", FIELD_FIXED, M(sha256), FIELD_SUBMIT, 0, 0, NULL, "of the disk, or the kernel"},
-    {"ready", FIELD_FIXED, M(ready), FIELD_SUBMIT, 0, 0, NULL, "agent, or console:TEXT"},
+    {"ready", FIELD_FIXED, M(ready), FIELD_SUBMIT, 0, 0, NULL, "agent, runner, console:TEXT"},
     {"video", FIELD_ENUM, M(video), FIELD_SUBMIT, 0, 0, domain_video_names, "display device"},
     {.type = FIELD_END},
 };
@@ -190,11 +190,12 @@ static int check_manifest(const char *dir, struct image *image, struct vdi_error
         return error_set(err, EINVAL, "image", "%s/image.json: sha256 is not 64 hex digits", dir);
     if (str_starts_with(m->ready, CONSOLE_WORD) && m->ready[sizeof(CONSOLE_WORD) - 1])
         image->ready_text = m->ready + sizeof(CONSOLE_WORD) - 1;
-    else if (*m->ready && strcmp(m->ready, "agent") != 0)
-        return error_set(err, EINVAL, "image", "%s/image.json: ready is agent or console:TEXT",
-                         dir);
+    else if (*m->ready && strcmp(m->ready, "agent") != 0 && strcmp(m->ready, "runner") != 0)
+        return error_set(err, EINVAL, "image",
+                         "%s/image.json: ready is agent, runner or console:TEXT", dir);
     else
         image->ready_text = "";
+    image->by_runner = strcmp(m->ready, "runner") == 0;
     return 0;
 }
 
