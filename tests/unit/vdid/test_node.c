@@ -399,7 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_image),       TEST(test_image_refusals), TEST(test_ports),
-        TEST(test_console),     TEST(test_files),          TEST(test_child),
+        TEST(test_console),     TEST(test_directories),    TEST(test_child),
         TEST(test_accel_guest), TEST(test_accel_refusals),
     };
 
