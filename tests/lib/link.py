@@ -127,6 +127,13 @@ class Peer:
         body = head and self._read(struct.unpack(">I", head)[0])
         return json.loads(body) if body else None
 
+    def until(self, kind):
+        """The next message of that type; None: the peer has closed."""
+        while True:
+            m = self.recv()
+            if m is None or m["type"] == kind:
+                return m
+
     def close(self):
         self.sock.close()
 
