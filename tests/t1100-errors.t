@@ -140,7 +140,7 @@ def tokens(c):
         connection = c.connect()
         connection.request("GET", "/v1/events", headers=vdi.bearer(token["token"]))
         streams[name] = (token["id"], connection.getresponse(), connection)
-    brief = c.issue_token("bin", lifetime_sec=2)
+    brief = c.issue_token("bin", lifetime_sec=5)
     connection = c.connect()
     connection.request("GET", "/v1/events", headers=vdi.bearer(brief["token"]))
     streams["expired"] = (brief["id"], connection.getresponse(), connection)
