@@ -189,6 +189,7 @@ static void take_welcome(struct session *s, struct link_conn *conn, const struct
     link_outbox_rewind(s->outbox);
     link_conn_admit(conn);
     link_client_set_heartbeat(s->client, (int64_t)w->heartbeat_sec * USEC_PER_SEC);
+    link_client_set_silence(s->client, (int64_t)w->silence_sec * USEC_PER_SEC);
     s->conn = conn;
     log_info("connected to the controller, epoch %" PRIu64, w->epoch);
     send_waiting(s);
