@@ -54,6 +54,8 @@ class Trust:
 
     def enroll(self, c, node, *lines):
         conf = self.write_conf(node, *lines)
+        vdi.wait_for(f"{node} to be known",
+                     lambda: c.request("GET", f"/v1/nodes/{node}").status == 200)
         token = c.request("POST", f"/v1/nodes/{node}/enroll").json["token"]
         subprocess.run([os.path.join(vdi.BUILD, "vdid"), "--config", conf, "--enroll"],
                        input=token.encode(), check=True, capture_output=True)
