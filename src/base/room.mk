@@ -11,7 +11,8 @@ src_base_libbase_a_SOURCES = \
     src/base/list.h \
     src/base/log.c src/base/log.h \
     src/base/str.c src/base/str.h \
-    src/base/time.c src/base/time.h
+    src/base/time.c src/base/time.h \
+    src/base/word.c src/base/word.h
 
 BASE_LIBS = src/base/libbase.a
 
@@ -64,3 +65,8 @@ UNIT_TESTS += tests/unit/base/test_time
 tests_unit_base_test_time_SOURCES = tests/unit/base/test_time.c
 tests_unit_base_test_time_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_time_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/base/test_word
+tests_unit_base_test_word_SOURCES = tests/unit/base/test_word.c
+tests_unit_base_test_word_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_word_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)

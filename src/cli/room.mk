@@ -27,7 +27,7 @@ src_cli_libcli_a_SOURCES = \
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \
     $(JANSSON_LIBS)
 # vdictl check reads vdi.conf, pki init makes certificates.
-CLI_CONTROL_LIBS = $(CLI_LIBS) $(CONFUSE_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
+CLI_CONTROL_LIBS = $(CLI_LIBS) $(YAJL_LIBS) $(CONFUSE_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
 
 bin_PROGRAMS += vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect
 vdisubmit_SOURCES = src/cli/vdisubmit.c

@@ -194,8 +194,8 @@ static void write_event(const struct archive_row *row, struct buf *out)
     bool first = false;
     char when[40];
 
-    if (job_event_decode(row->type, row->time_usec, row->version, row->body, row->body_len, &event,
-                         NULL) < 0)
+    if (job_event_decode_bare(row->type, row->time_usec, row->version, row->body, row->body_len,
+                              &event, NULL) < 0)
         return;
     buf_printf(out, "{\"seq\":%" PRIu64 ",\"time\":\"%s\",\"type\":\"%s\"", row->seq,
                time_to_rfc3339(row->time_usec, when), row->type);
@@ -240,8 +240,8 @@ static void reply_log(struct call *call, const struct archive_query *q)
         struct job_event event;
         char when[40];
 
-        if (job_event_decode(row->type, row->time_usec, row->version, row->body, row->body_len,
-                             &event, NULL) < 0)
+        if (job_event_decode_bare(row->type, row->time_usec, row->version, row->body, row->body_len,
+                                  &event, NULL) < 0)
             continue;
         buf_printf(&body, "%s %+9.3f s  %-11s", time_to_rfc3339(row->time_usec, when),
                    before ? (double)(row->time_usec - before) / 1e6 : 0.0, row->type);

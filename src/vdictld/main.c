@@ -172,9 +172,8 @@ static void tell_all(struct core *core)
 
         if (!job)
             continue;
-        if (*job->spec->idempotency_key && job->submit_usec > forgotten)
-            idem_put(core->idem, job->spec->owner, job->spec->idempotency_key,
-                     job->spec->request_digest, job->id, job->submit_usec);
+        if (job->spec->idempotency_key && job->submit_usec > forgotten)
+            idem_put(core->idem, job->spec, job->id, job->submit_usec);
         if (job_state_is_end(job->state)) {
             sweep_later(core, NOUN_JOB, job->id, NULL);
             continue;

@@ -88,8 +88,11 @@ static void drop_object(struct core *core, const struct ended *e)
     if (!slot || !slot->pub || slot->pub != slot->staged)
         return;
     nouns[e->noun].meta(slot->pub, &meta);
-    if (meta.ended)
-        table_remove(t, slot);
+    if (!meta.ended)
+        return;
+    if (e->noun == NOUN_JOB)
+        idem_outlive(core->idem, slot->pub);
+    table_remove(t, slot);
 }
 
 static void drop_ended(struct sweep *s, int64_t now)
