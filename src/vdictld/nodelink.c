@@ -70,6 +70,7 @@ struct nodelink {
     uint64_t next_op;
     char stream[LINK_STREAM_LEN];
     struct source *round;
+    int64_t silence_sec; /* what the nodes were welcomed with */
     uint32_t n_connected;
 };
 
@@ -561,8 +562,8 @@ static int own_files(const char *dir, struct own_files *ret)
         .cert = str_printf("%s/server.crt", dir),
         .key = str_printf("%s/server.key", dir),
     };
-    ret->config = (struct link_tls_config){
-        .ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
+    ret->config =
+        (struct link_tls_config){.ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
     if (ret->ca && ret->cert && ret->key)
         return 0;
     own_files_done(ret);
@@ -630,6 +631,7 @@ static void reload_own(struct nodelink *links)
 
 void nodelink_configured(struct nodelink *links)
 {
+    int64_t silence_sec = links ? links->core->config->node_down_after_sec : 0;
     void *value;
 
     if (!links)
@@ -640,13 +642,16 @@ void nodelink_configured(struct nodelink *links)
 
         if (p->conn && (!node || node->removed))
             send_bye(p->conn, "this node is no longer in vdi.conf");
+        else if (p->conn && links->silence_sec != silence_sec)
+            send_bye(p->conn, "node_down_after has changed: connect again");
     }
+    links->silence_sec = silence_sec;
+    link_server_set_silence(links->server, silence_sec * USEC_PER_SEC);
     reload_own(links);
     reload_revoked(links);
 }
 
 /* ---- begin and end ---- */
-
 
 static int open_tls(struct nodelink *links, struct vdi_error *err)
 {
@@ -676,6 +681,7 @@ static int open_server(struct nodelink *links, struct vdi_error *err)
     struct link_limits limits = {.silent_usec = c->node_down_after_sec * USEC_PER_SEC};
     int r = link_stream_new(links->stream);
 
+    links->silence_sec = c->node_down_after_sec;
     if (r < 0)
         return error_set(err, -r, "", "the kernel gives no random bytes");
     r = open_tls(links, err);
