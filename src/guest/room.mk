@@ -52,3 +52,8 @@ PICTURE_LIBS = src/guest/libpicture.a src/loop/libloop.a $(BASE_LIBS) $(DRM_LIBS
 bin_PROGRAMS += vdi-picture
 vdi_picture_SOURCES = src/guest/picture.c
 vdi_picture_LDADD = $(PICTURE_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_picture
+tests_unit_guest_test_picture_SOURCES = tests/unit/guest/test_picture.c
+tests_unit_guest_test_picture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_picture_LDADD = $(PICTURE_LIBS) $(CMOCKA_LIBS)

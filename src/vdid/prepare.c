@@ -124,7 +124,7 @@ static int fill_spec(struct instance *in, struct domain_spec *s, struct vdi_erro
     s->accel = c->accel == ACCEL_TCG ? DOMAIN_ACCEL_TCG : DOMAIN_ACCEL_KVM;
     s->tcg_cache_mib = c->tcg_cache_mib;
     s->os = w->os;
-    s->firmware = w->firmware;
+    s->firmware = in->image->manifest.firmware ? in->image->manifest.firmware - 1 : w->firmware;
     s->tpm = w->tpm;
     s->vcpus = w->vcpus;
     s->memory_mib = w->memory_mib;
