@@ -24,6 +24,7 @@ struct auth;
 struct budget;
 struct feed;
 struct idem;
+struct job_index;
 struct life;
 struct nodelink;
 struct queue;
@@ -46,6 +47,7 @@ struct core {
     struct auth *auth;      /* auth.c: who asks */
     struct budget *budget;  /* budget.c: how often */
     struct idem *idem;      /* idem.c: retry keys */
+    struct job_index *mine; /* job_index.c: whose jobs are which */
     struct feed *feed;      /* feed.c: /v1/events */
     struct queue *queue;    /* queue.c: the planner and what it is told */
     struct life *life;      /* life.c: running instances */
