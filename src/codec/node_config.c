@@ -155,6 +155,9 @@ int node_config_read(const char *path, struct node_config **ret, struct buf *fin
         r = cfg_parse(cfg, path);
         if (r == CFG_FILE_ERROR)
             finding(findings, path, "file", strerror(errno));
+        else if (r != CFG_SUCCESS &&
+                 findings->len == before) /* a NUL, and the library says nothing */
+            finding(findings, path, "file", "it is no list of KEY = VALUE lines");
         r = r == CFG_SUCCESS ? take(cfg, c) : -EINVAL;
     }
     if (r >= 0)

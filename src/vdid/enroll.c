@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/link_codec.h"
@@ -124,16 +125,9 @@ static int exchange(struct enrolment *e, const struct node_config *config,
 
 static int write_file(const char *path, const char *text, struct vdi_error *err)
 {
-    _cleanup_(freep) char *tmp = str_printf("%s.new", path);
-    _cleanup_(closep) int fd = -1;
+    int r = file_replace(path, text, strlen(text));
 
-    if (tmp)
-        fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd) < 0 ||
-        rename(tmp, path) < 0)
-        return error_set(err, errno ? errno : EIO, path, "it could not be written: %s",
-                         strerror(errno));
-    return 0;
+    return r < 0 ? error_set(err, r, path, "it could not be written: %s", strerror(-r)) : 0;
 }
 
 static int install_spice(const struct enrolment *e, const struct node_config *config,

@@ -87,6 +87,7 @@ struct instance {
     struct run_wish *run;   /* NULL: nothing is run, and no runner is asked */
     bool has_run_file;      /* run.json is there, or on its way */
     bool is_heard;          /* the guest runner is ready */
+    int64_t guest_kernel_usec; /* when it began, by the guest's clock */
     struct runner *runner;  /* while the domain may exist */
     bool is_closing;        /* STOP: QEMU is gone, its last words are being written down */
     bool is_closed;

@@ -151,7 +151,7 @@ const char *record_stage(const struct record *r)
     return name;
 }
 
-bool record_take_stage(struct record *r, const char *name, int64_t usec)
+const char *record_take_stage(struct record *r, const char *name, int64_t usec)
 {
     for (size_t i = 0; i < ELEMENTS(stages); i++) {
         char *at = (char *)r + stages[i].offset;
@@ -162,9 +162,9 @@ bool record_take_stage(struct record *r, const char *name, int64_t usec)
         memcpy(&before, at, sizeof(before));
         if (!before)
             memcpy(at, &usec, sizeof(usec));
-        return true;
+        return stages[i].name;
     }
-    return false;
+    return NULL;
 }
 
 void record_write(const struct record *r, struct buf *out)
