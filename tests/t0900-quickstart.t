@@ -10,7 +10,7 @@
 [ "$(id -u)" -eq 0 ] || skip_all "only root can start a cluster in namespaces"
 unshare --mount --pid --fork true 2>/dev/null || skip_all "no namespaces can be made here"
 git -C "$top_srcdir" rev-parse HEAD >/dev/null 2>&1 || skip_all "this is no git clone"
-for program in zbarimg jq munge setpriv sudo; do
+for program in zbarimg munge virsh setpriv sudo; do
     command -v "$program" >/dev/null || skip_all "$program is not installed"
 done
 
@@ -69,8 +69,6 @@ mount -t tmpfs -o mode=750 none /etc/sudoers.d && echo 'quick ALL=(ALL) NOPASSWD
     chmod 440 /etc/sudoers.d/quick || bail "no user with sudo"
 
 mounts_before=$(mounts) links_before=$(links) files_before=$(files)
-# ... and what it may not touch.
-munge_before=$(munge -n 2>/dev/null | wc -c)
 
 # ---- before anything is done ----
 exits 2 "an unknown option" ./quickstart --start
@@ -112,7 +110,24 @@ exits 0 "the REST API answers a munge credential" \
 exits 0 "./quickstart --stop" ./quickstart --stop
 like "$out" "packages" "... says that packages stay"
 nothing_left "after --stop"
-is "$(munge -n 2>/dev/null | wc -c)" "$munge_before" "... munged is as it was"
+
+# ---- beside a libvirtd and a munged that run where they usually do ----
+. "$C/tests/lib/libvirt.sh"
+LIBVIRT_CACHE=$W/libvirt-cache
+cp -r quickstart.d/cache/libvirt "$LIBVIRT_CACHE"
+(libvirt_cover /run "libvirt munge mount") && mkdir /run/libvirt /run/munge && libvirt_conf "$W/libvirt" &&
+    libvirt_mounts "$W/libvirt" "$LIBVIRT_CACHE" || bail "no place for another libvirtd"
+libvirtd -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid >"$W/libvirtd.log" 2>&1 &
+libvirtd_pid=$!
+(umask 077 && head -c 64 /dev/urandom >"$W/munge.key")
+munged --foreground --key-file="$W/munge.key" --socket=/run/munge/munge.socket.2 \
+    --pid-file=/run/munged.pid --seed-file="$W/munge.seed" --log-file="$W/munge.log" 2>"$W/munged.log" &
+munged_pid=$!
+trap './quickstart --stop >/dev/null 2>&1; kill $libvirtd_pid $munged_pid' EXIT
+others() { virsh -c qemu:///system list --all --name | grep -c . && munge -n | unmunge >/dev/null && echo well; }
+until [ "$(others 2>/dev/null)" = "0
+well" ] || ! kill -0 $libvirtd_pid $munged_pid; do sleep 0.2; done
+mounts_before=$(mounts) links_before=$(links) files_before=$(files)
 
 # ---- again, as a user with sudo, interrupted ----
 chown -R 61234:61234 .
@@ -130,8 +145,14 @@ exits 0 "the next run starts over" "${by_sudo[@]}" -y
 is "$(stat -c '%u %u' desktop.png desktop.vv | sort -u)" "61234 61234" "its files are the user's"
 like "$(sed -n 's/.*your desktop: job [0-9]*, nonce \([0-9a-f]*\).*/\1/p' <<<"$out")" '^[0-9a-f]+$' "... its nonce another"
 like "$(zbarimg -q --raw desktop.png)" "^OSVDI job=[0-9]+ nonce=" "... its picture too"
-exits 0 "./quickstart --stop" ./quickstart --stop
+[ ! -e quickstart.d/etc/munge.key ]; ok $? "the munged that was there is used"
+api=$(sed -n 's/.*"http:\(127[^"]*\)".*/\1/p' quickstart.d/etc/vdi.conf)
+exits 0 "... for the REST API" env VDI_URL="http://$api" quickstart.d/build/vdiqueue
+exits 0 "./quickstart --stop" "${by_sudo[@]}" --stop
 nothing_left "after another --stop"
+is "$(others)" "0
+well" "libvirtd and munged of others are as they were"
+kill -0 $libvirtd_pid $munged_pid; ok $? "... and run"
 
 # ---- a step that fails ----
 echo '#error not today' >>src/cli/vdicancel.c

@@ -105,18 +105,6 @@ write_site() {
         fail pki "the node's authority can't be made"
 }
 
-# Anew when the recipe or what goes into it has changed.
-make_image() {
-    local d=$top_srcdir/quickstart.d
-    local made=$d/cache/images/demo/image.json
-    [ ! -e "$made" ] || [ -z "$(find images/demo "$d"/build/vdi-{runner,picture} -newer "$made")" ] ||
-        rm -rf "$d/cache/images/demo"
-    umask 022
-    compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || apt-get -q update
-    "$d/build/vdi-image" demo --dir="$d/cache/images" --programs="$d/build" --recipe=images/demo \
-        --cache="$d/cache/packages"
-}
-
 stop_all() {
     stop
     echo "Nothing of it runs now, and nothing is left outside this folder but Debian's packages."
