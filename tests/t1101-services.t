@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import vdi  # noqa: E402
@@ -69,6 +70,17 @@ def munge_away(c):
     vdi.is_(by_munge().status, 200, "munged is back")
 
 
+def slowest_ms(c, token):
+    """Of 200 requests one after the other; told, not judged: the machine may be busy."""
+    connection, slowest = c.connect_tcp(), 0.0
+    for _ in range(200):
+        begin = time.monotonic()
+        vdi.exchange(connection, "GET", "/v1/jobs?limit=1", headers=token)
+        slowest = max(slowest, time.monotonic() - begin)
+    connection.close()
+    return f"{slowest * 1000:.1f} ms"
+
+
 def nss_hangs(directory):
     if not ROOT:
         vdi.skip("needs root to be another user", "NSS hangs for one user")
@@ -83,6 +95,7 @@ def nss_hangs(directory):
            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
     with vdi.Controller(munge=True, http=True, env=env) as c:
         token = vdi.bearer(c.issue_token("daemon")["token"])
+        idle = slowest_ms(c, token)
         hung = Waiting([c.connect(HUNG_UID) for _ in range(20)])
         signed = [c.munge.sign("GET", "/v1/jobs", uid=HUNG_UID) for _ in range(20)]
         hung_munge = Waiting([c.connect_tcp() for _ in signed], headers=signed.pop)
@@ -96,12 +109,15 @@ def nss_hangs(directory):
         ]
         for name, r in others:
             vdi.ok(r.status in (200, 201), f"NSS hangs for one user: {name} is answered", r.text)
+        vdi.diag(f"slowest of 200 others: {slowest_ms(c, token)}; when nothing hangs: {idle}")
         done = [a.status for a in hung.answers + hung_munge.answers]
         vdi.ok(200 not in done, "while that one waits", done)
         os.unlink(file)
         answers = hung.join() + hung_munge.join()
         vdi.is_(len(answers), 40, "and is answered in the end", hung.failures, hung_munge.failures)
         vdi.is_({a.status for a in answers} - {200, 503}, set(), "with jobs or 'try again'")
+        said = {f"{a.json['detail']}; {a.json.get('remedy')}" for a in answers if a.status == 503}
+        vdi.ok(all("; try again" in text for text in said), "... in a sentence", *said)
         vdi.wait_for("the user to be known again",
                      lambda: c.request("GET", "/v1/jobs", uid=HUNG_UID).status == 200, 0.2)
 
@@ -122,6 +138,12 @@ def disk_full(c, disk):
     disk.fill()
     r = submit_until_refused(c, acked)
     vdi.ok(r.status == 507 and r.json["detail"], "disk full: new work is refused", r.text)
+    full = f"Nothing was written to {disk.at}/vdi.db: database or disk is full"
+    remedy = "Free space on its file system; nothing was lost."
+    vdi.is_((r.json["field"], r.json["detail"], r.json["remedy"]), ("store", full + ".", remedy),
+            "with a sentence")
+    vdi.is_(c.run("vdisubmit", "--desktop", "desk"), (1, "", f"vdisubmit: {full}; {remedy}\n"),
+            "which vdisubmit prints")
     vdi.is_(c.request("GET", f"/v1/jobs/{acked[0]}").status, 200, "reading goes on")
     vdi.is_(c.job(acked[0])["state"], "RUNNING", "what runs, runs")
     r = c.request("DELETE", f"/v1/jobs/{acked[0]}")

@@ -70,6 +70,7 @@ struct nodelink {
     uint64_t next_op;
     char stream[LINK_STREAM_LEN];
     struct source *round;
+    int64_t silence_sec; /* what the nodes were welcomed with */
     uint32_t n_connected;
 };
 
@@ -503,12 +504,12 @@ static void on_enroll(void *arg, struct link_conn *conn, const void *data, size_
 
 /* ---- silence ---- */
 
-static int64_t silent_usec(const struct nodelink *links, const char *node)
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node)
 {
-    const struct peer *p = hash_get(links->peers, node);
-    int64_t since = p ? p->heard_usec : links->core->start_monotonic_usec;
+    const struct peer *p = links ? hash_get(links->peers, node) : NULL;
+    int64_t since = p ? p->heard_usec : links ? links->core->start_monotonic_usec : 0;
 
-    if (p && p->conn)
+    if (!links || (p && p->conn))
         return 0;
     return loop_monotonic_usec(links->core->loop) - since;
 }
@@ -525,7 +526,7 @@ static void round_of(void *arg)
 
         /* What still ran on a node that was taken out of vdi.conf is given up in the end, too. */
         if (node && !(node->removed && node->failed) && slot->pub == slot->staged)
-            nodestate_silent(links->core, node, silent_usec(links, node->name));
+            nodestate_silent(links->core, node, nodelink_silent_usec(links, node->name));
     }
     end_unanswered(links);
     for (size_t i = 0; hash_next(links->peers, &i, &peer);)
@@ -630,6 +631,7 @@ static void reload_own(struct nodelink *links)
 
 void nodelink_configured(struct nodelink *links)
 {
+    int64_t silence_sec = links ? links->core->config->node_down_after_sec : 0;
     void *value;
 
     if (!links)
@@ -640,7 +642,11 @@ void nodelink_configured(struct nodelink *links)
 
         if (p->conn && (!node || node->removed))
             send_bye(p->conn, "this node is no longer in vdi.conf");
+        else if (p->conn && links->silence_sec != silence_sec)
+            send_bye(p->conn, "node_down_after has changed: connect again");
     }
+    links->silence_sec = silence_sec;
+    link_server_set_silence(links->server, silence_sec * USEC_PER_SEC);
     reload_own(links);
     reload_revoked(links);
 }
@@ -675,6 +681,7 @@ static int open_server(struct nodelink *links, struct vdi_error *err)
     struct link_limits limits = {.silent_usec = c->node_down_after_sec * USEC_PER_SEC};
     int r = link_stream_new(links->stream);
 
+    links->silence_sec = c->node_down_after_sec;
     if (r < 0)
         return error_set(err, -r, "", "the kernel gives no random bytes");
     r = open_tls(links, err);

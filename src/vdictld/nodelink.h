@@ -32,5 +32,7 @@ void nodelink_ask(struct nodelink *links, const char *node);
  * NULL. */
 void nodelink_configured(struct nodelink *links);
 uint32_t nodelink_connected(const struct nodelink *links);
+/* For so long nothing was heard of the node; 0: it is connected. links may be NULL. */
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node);
 
 #endif

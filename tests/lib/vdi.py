@@ -360,6 +360,14 @@ class Controller:
 
     # ---- requests ----
 
+    def run(self, *command, **env):
+        """A command of ours, as the user who runs the test: (exit code, stdout, stderr)."""
+        env = dict(os.environ, VDI_URL="unix:" + self.unix, PATH=BUILD + ":" + os.environ["PATH"],
+                   **env)
+        r = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, check=False)
+        return r.returncode, r.stdout, r.stderr
+
     def connect(self, uid=None, timeout=DEADLINE):
         return UnixConnection(self.unix, uid, timeout)
 
