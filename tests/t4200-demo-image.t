@@ -53,13 +53,14 @@ def build():
 
 
 class Machine:
-    """A guest of the image, and the node's half of its runner with one script."""
+    """A guest of the image, and the node's half of its runner; without a script, a desktop."""
 
     def __init__(self, script, environment=None):
         self.dir = tempfile.mkdtemp(prefix="vdi-demo.")
         self.job, self.agent = self.dir + "/job", self.dir + "/agent"
         with open(self.dir + "/payload", "w", encoding="utf-8") as f:
-            json.dump({"script": script, "args": [], "environment": environment or {}}, f)
+            json.dump({**({"script": script} if script else {}), "args": [],
+                       "environment": environment or {}}, f)
         os.mkdir(self.dir + "/node", 0o700)
         self.lines, self.began = [], time.monotonic()
         self.qemu = self.host = None
@@ -86,7 +87,7 @@ class Machine:
         self.host = subprocess.Popen(
             [os.path.join(vdi.BUILD, "tests", "runner_host"), self.job, self.dir + "/node",
              "1000000", str(runner.UID), str(runner.GID), "/home/runner-test", "",
-             self.dir + "/payload", "n1", "merge"],
+             self.dir + "/payload", "n1", "merge", "runner-test"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         runner.threading.Thread(target=self._collect, daemon=True).start()
         return self
@@ -177,7 +178,7 @@ def changes(machine, part, act, name):
 
 
 def desktop():
-    with Machine("#!/bin/sh\nexec /etc/vdi-runner/session\n", {"DEMO_NONCE": NONCE}) as m:
+    with Machine(None, {"DEMO_NONCE": NONCE}) as m:
         vdi.ok(m.wait("ready").startswith("ready "), "the runner is ready")
         vdi.diag(f"ready after {time.monotonic() - m.began:.1f} s, load {os.getloadavg()[0]:.1f}")
         vdi.wait_for("the picture", lambda: m.code() or m.said("exited"))
