@@ -30,7 +30,8 @@ def types(c, job):
 
 def ends(c):
     for words, state, code, signo in (("exit=0", "COMPLETED", 0, 0), ("exit=3", "FAILED", 3, 0),
-                                      ("signal=9", "FAILED", 0, 9)):
+                                      ("exit=0 after_ms=50", "COMPLETED", 0, 0),
+                                      ("signal=9 after_ms=50", "FAILED", 0, 9)):
         j = c.wait_state(batch(c, words), "COMPLETED", "FAILED")
         vdi.is_((j["state"], j["exit_code"], j["exit_signal"]), (state, code, signo),
                 f"a script that ends with {words}")
@@ -42,8 +43,19 @@ def ends(c):
     vdi.ok(j["reason"], "a guest that never gets ready: BOOT_FAIL", j)
     j = c.wait_state(batch(c, "crash", requeue=False), "NODE_FAIL", "BOOT_FAIL")
     vdi.is_(j["restarts"], 0, "a guest that dies under a script that may not come back")
-    j = c.wait_state(batch(c, "crash"), "NODE_FAIL", "BOOT_FAIL")
-    vdi.is_(j["restarts"], 2, "one that may comes back max_requeue times", j)
+    job = batch(c, "crash")
+    j = vdi.wait_for("it to be held", lambda: (lambda j: j if j["held_by_admin"] and
+                                               j["state"] == "PENDING" else None)(c.job(job)))
+    vdi.is_(j["reason"], "held after 2 restarts (max_requeue): the fake VM crashed",
+            "one that may comes back max_requeue times, and is then held", j)
+    vdi.is_(types(c, job).count("alloc"), 3, "it had three runs")
+    why = c.request("GET", f"/v1/jobs/{job}/why").json
+    vdi.is_(why["blockers"][0]["reason"], "JobHeldAdmin", "why: held by an administrator", why)
+    act(c, job, "release")
+    j = vdi.wait_for("it to be held again", lambda: (lambda j: j if j["held_by_admin"] and
+                                                     j["restarts"] == 4 else None)(c.job(job)))
+    vdi.is_(j["state"], "PENDING", "an operator's release gives it one more run", j)
+    act(c, job, "", verb="DELETE")
 
 
 def cancels(c):

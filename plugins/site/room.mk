@@ -5,6 +5,7 @@ siteplugin_LTLIBRARIES = plugins/site/fake/fake.la
 
 SITE_FAKE_SOURCES = plugins/site/fake/clock.c plugins/site/fake/fake.c \
     plugins/site/fake/fake.h plugins/site/fake/keep.c plugins/site/fake/order.c \
+    plugins/site/fake/output.c \
     plugins/site/fake/spec.c
 plugins_site_fake_fake_la_SOURCES = $(SITE_FAKE_SOURCES)
 plugins_site_fake_fake_la_CPPFLAGS = -I$(top_srcdir)/include -I$(top_srcdir) -D_GNU_SOURCE

@@ -25,7 +25,8 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/runner_codec.c src/codec/runner_codec.h \
     src/codec/runner_frame.c src/codec/runner_frame.h \
     src/codec/runner_outbox.c src/codec/runner_outbox.h \
-    src/codec/site_report.c src/codec/site_report.h
+    src/codec/site_report.c src/codec/site_report.h \
+    src/codec/site_start.c src/codec/site_start.h
 src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(YAJL_CFLAGS) $(CONFUSE_CFLAGS) $(OPENSSL_CFLAGS)
 
 CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(YAJL_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
@@ -49,6 +50,11 @@ UNIT_TESTS += tests/unit/codec/test_request
 tests_unit_codec_test_request_SOURCES = tests/unit/codec/test_request.c
 tests_unit_codec_test_request_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_request_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_site_report
+tests_unit_codec_test_site_report_SOURCES = tests/unit/codec/test_site_report.c
+tests_unit_codec_test_site_report_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_site_report_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_runner_codec
 tests_unit_codec_test_runner_codec_SOURCES = tests/unit/codec/test_runner_codec.c

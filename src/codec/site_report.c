@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* site_report.c - between the controller and a site: reports in, specifications out. */
+/* site_report.c - what a site says of an instance: where it stands, output, log. */
 #include "codec/site_report.h"
 
 #include <string.h>
-
-#include "codec/job_codec.h"
-
 #define REPORT(m) offsetof(struct site_report, m), sizeof(((struct site_report *)0)->m)
 
 static const char *const states[] = {"none", "building", "ready", "saved", "gone", NULL};
@@ -28,28 +25,4 @@ int site_report_decode(const char *json, struct site_report *ret, struct vdi_err
     if (r >= 0)
         *ret = report;
     return r;
-}
-
-static void member(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, ",\"%s\":", name);
-    json_write_string(out, value);
-}
-
-void site_spec_write(const struct config_template *t, const struct job *job, const char *payload,
-                     struct buf *out)
-{
-    buf_puts(out, "{\"template\":{\"name\":");
-    json_write_string(out, t->name);
-    member(out, "image", t->image);
-    member(out, "resolution", t->resolution);
-    member(out, "keyboard", t->keyboard);
-    member(out, "timezone", t->timezone);
-    member(out, "os", t->os);
-    member(out, "firmware", t->firmware);
-    buf_printf(out, ",\"tpm\":%s},\"job\":", t->tpm ? "true" : "false");
-    job_write(job, NULL, out);
-    buf_puts(out, ",\"payload\":");
-    buf_puts(out, payload ? payload : "{}");
-    buf_putc(out, '}');
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* site_report.h - what a site says of an instance, and what it is told to start. */
+/* site_report.h - what a site says of an instance. */
 #ifndef CODEC_SITE_REPORT_H
 #define CODEC_SITE_REPORT_H
 
 #include "codec/field.h"
-#include "model/config.h"
-#include "model/job.h"
 
 enum site_state {
     SITE_STATE_NONE,
@@ -24,8 +22,5 @@ struct site_report {
 };
 
 int site_report_decode(const char *json, struct site_report *ret, struct vdi_error *err);
-/* The whole of what the site may need: template, job, payload; an object. */
-void site_spec_write(const struct config_template *t, const struct job *job, const char *payload,
-                     struct buf *out);
 
 #endif

@@ -189,6 +189,7 @@ static int apply_finish(struct job *job, const struct job_event *event)
     job->final = event->final;
     job->exit_code = event->exit_code;
     job->exit_signal = event->exit_signal;
+    job->held_by_admin = event->admin && event->final == JOB_PENDING;
     return word_set(&job->reason, event->reason);
 }
 

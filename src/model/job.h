@@ -93,7 +93,7 @@ struct job_event {
     struct job_spec *spec;                     /* SUBMIT, UPDATE; owned */
     char *payload; /* SUBMIT: JSON with script, args, env; owned, may be NULL */
     int32_t priority;
-    bool admin; /* HOLD: by an administrator */
+    bool admin; /* HOLD: by an administrator; FINISH with PENDING: held once it is back */
     uint64_t instance;
     uint32_t generation;
     char node[64];

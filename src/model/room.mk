@@ -4,6 +4,7 @@ src_model_libmodel_a_SOURCES = \
     src/model/config.c src/model/config.h \
     src/model/instance.c src/model/instance.h \
     src/model/job.c src/model/job.h \
+    src/model/job_file.c src/model/job_file.h \
     src/model/job_state.c src/model/job_state.h \
     src/model/node.c src/model/node.h \
     src/model/token.c src/model/token.h
@@ -19,6 +20,11 @@ UNIT_TESTS += tests/unit/model/test_job
 tests_unit_model_test_job_SOURCES = tests/unit/model/test_job.c
 tests_unit_model_test_job_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_job_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_job_file
+tests_unit_model_test_job_file_SOURCES = tests/unit/model/test_job_file.c
+tests_unit_model_test_job_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_job_file_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_instance
 tests_unit_model_test_instance_SOURCES = tests/unit/model/test_instance.c

@@ -19,7 +19,6 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "vdictld/digest.h"
-#include "wire/identity.h"
 
 #define VERIFY_THREADS 8
 #define VERIFY_QUEUE 1024
@@ -190,7 +189,7 @@ static void check_free(struct check *check)
     free(check);
 }
 
-static void groups_known(void *arg, int r, const struct vdi_principal *principal)
+static void groups_known(void *arg, int r, const struct identity_answer *answer)
 {
     struct check *check = arg;
     struct call *call = check->call;
@@ -203,7 +202,7 @@ static void groups_known(void *arg, int r, const struct vdi_principal *principal
         check_free(check);
         return;
     } else {
-        call->who = *principal;
+        call->who = answer->who;
         str_copy(call->who.scope, sizeof(call->who.scope), check->who.scope);
     }
     snprintf(call->who_text, sizeof(call->who_text), "%s:%s", call->who.realm, call->who.name);
@@ -219,7 +218,7 @@ static void ask_groups(struct check *check)
 
 /* ---- the name of a uid: of a unix socket's peer, of a MUNGE credential ---- */
 
-static void name_known(void *arg, int r, const struct vdi_principal *principal)
+static void name_known(void *arg, int r, const struct identity_answer *answer)
 {
     struct check *check = arg;
     uint32_t gid = check->who.gid;
@@ -231,7 +230,7 @@ static void name_known(void *arg, int r, const struct vdi_principal *principal)
         check_free(check);
         return;
     } else {
-        check->who = *principal;
+        check->who = answer->who;
         check->who.gid = gid; /* the kernel's word, not NSS's */
     }
     ask_groups(check);
@@ -298,8 +297,10 @@ static void verify_done(void *arg, bool dropped)
         check_free(check);
         return;
     }
-    if (check->id[0])
+    if (check->id[0]) {
         check->call->expire_usec = core_token(check->auth->core, check->id)->expire_usec;
+        str_copy(check->call->token, sizeof(check->call->token), check->id);
+    }
     if (check->who.name[0])
         ask_groups(check);
     else
@@ -371,13 +372,19 @@ void auth_identify(struct auth *auth, struct call *call,
     }
 }
 
-void auth_lookup(struct auth *auth, const char *name,
-                 void (*done)(void *arg, int r, const struct vdi_principal *principal), void *arg)
+void auth_lookup(struct auth *auth, const char *name, identity_done_fn *done, void *arg)
 {
     struct vdi_principal who = {.realm = "unix"};
 
     str_copy(who.name, sizeof(who.name), name);
     identity_get(auth->identity, IDENTITY_UID, &who, done, arg);
+}
+
+void auth_account(struct auth *auth, uint32_t uid, uint32_t gid, identity_done_fn *done, void *arg)
+{
+    struct vdi_principal who = {.realm = "unix", .uid = uid, .gid = gid};
+
+    identity_get(auth->identity, IDENTITY_ACCOUNT, &who, done, arg);
 }
 
 int auth_issue(struct auth *auth, const struct vdi_principal *who, const char *id,

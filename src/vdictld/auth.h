@@ -10,6 +10,7 @@
 #define VDICTLD_AUTH_H
 
 #include "vdictld/call.h"
+#include "wire/identity.h"
 
 struct auth *auth_new(struct core *core, struct vdi_error *err);
 void auth_free(struct auth *auth);
@@ -17,9 +18,10 @@ void auth_free(struct auth *auth);
  * done(call, -errno, err). May call it at once. */
 void auth_identify(struct auth *auth, struct call *call,
                    void (*done)(struct call *call, int result, const struct vdi_error *err));
-/* A user by name, for tokens issued to others. done(arg, 0 or -errno, principal). */
-void auth_lookup(struct auth *auth, const char *name,
-                 void (*done)(void *arg, int r, const struct vdi_principal *principal), void *arg);
+/* A user by name, for tokens issued to others; see identity_get(). */
+void auth_lookup(struct auth *auth, const char *name, identity_done_fn *done, void *arg);
+/* What the account of a job's owner is made of in the guest. */
+void auth_account(struct auth *auth, uint32_t uid, uint32_t gid, identity_done_fn *done, void *arg);
 /* Signs a new token for the principal; -ENOSYS when no plugin issues tokens. */
 int auth_issue(struct auth *auth, const struct vdi_principal *who, const char *id,
                int64_t issue_usec, int64_t expire_usec, char *ret, size_t ret_size,

@@ -34,6 +34,7 @@ struct follower {
     bool sees_all;
     bool idle; /* has all there is: send at once */
     char who[CALL_WHO_MAX];
+    char token[48]; /* with which it came, "": none; the stream ends with it */
 };
 
 struct feed {
@@ -228,10 +229,25 @@ static struct item *item_new(const struct published *p)
     return item;
 }
 
+/* What a stream was opened with is no longer good. */
+static void end_followers(struct feed *feed, const struct token *token)
+{
+    if (!token->revoked && !token->ended)
+        return;
+    list_for_each (it, &feed->followers) {
+        struct follower *f = list_entry(it, struct follower, link);
+
+        if (str_equal(f->token, token->id))
+            http_stream_end(f->stream);
+    }
+}
+
 void feed_publish(struct feed *feed, const struct published *p)
 {
     struct item *item;
 
+    if (p->noun == NOUN_TOKEN)
+        end_followers(feed, p->now);
     if (p->noun != NOUN_JOB && p->noun != NOUN_INSTANCE && p->noun != NOUN_NODE)
         return;
     item = item_new(p);
@@ -258,7 +274,15 @@ static struct follower *follower_new(struct call *call, uint64_t job, uint64_t a
     f->after = after;
     f->sees_all = call_is_operator(call);
     str_copy(f->who, sizeof(f->who), call->who_text);
+    str_copy(f->token, sizeof(f->token), call->token);
     return f;
+}
+
+static bool token_lives(const struct call *call)
+{
+    const struct token *token = *call->token ? core_token(call->core, call->token) : NULL;
+
+    return !*call->token || (token && !token->revoked && !token->ended);
 }
 
 void handle_events(struct call *call)
@@ -273,6 +297,10 @@ void handle_events(struct call *call)
         return;
     if (last && str_to_u64(last, 0, INT64_MAX, &after) < 0) {
         call_refuse_with(call, EINVAL, "Last-Event-ID", "'%.40s' is no event id", last);
+        return;
+    }
+    if (!token_lives(call)) {
+        call_refuse_with(call, EKEYREVOKED, "Authorization", "the token was revoked meanwhile");
         return;
     }
     f = feed->n_followers < FEED_CLIENTS_MAX ? follower_new(call, job, after) : NULL;

@@ -32,7 +32,7 @@ void life_instance(struct core *core, const struct instance *now);
 void life_abandon(struct core *core, const struct instance *in, const char *reason);
 /* A node's word about an instance: a site report with its `state`. */
 void life_instance_report(struct core *core, struct vdi_instance_id id, const char *json);
-/* The site's word about an instance: "ready", "gone". */
+/* The site plugin's word about an instance: "ready", "exited", "gone". */
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
                          const char *json);
 /* Owner's wishes; they answer the call. */

@@ -19,8 +19,10 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
     src/vdictld/job_list.c \
     src/vdictld/jobs.c \
-    src/vdictld/life.c src/vdictld/life.h \
+    src/vdictld/life.c src/vdictld/life.h src/vdictld/life_impl.h \
     src/vdictld/life_calls.c \
+    src/vdictld/life_report.c \
+    src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
     src/vdictld/nodelink.c src/vdictld/nodelink.h \
@@ -90,6 +92,12 @@ tests_unit_vdictld_test_budget_SOURCES = tests/unit/vdictld/test_budget.c
 tests_unit_vdictld_test_budget_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_budget_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdictld/test_sweep
+tests_unit_vdictld_test_sweep_SOURCES = tests/unit/vdictld/test_sweep.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_sweep_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_sweep_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdictld/test_limit
 tests_unit_vdictld_test_limit_SOURCES = tests/unit/vdictld/test_limit.c
 tests_unit_vdictld_test_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -100,8 +108,13 @@ VDICTLD_TESTS = \
     tests/t1101-services.t \
     tests/t1102-life.t \
     tests/t5001-restart.t \
-    tests/t6000-golden.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/hang_nss.c tests/data/golden.tsv
+    tests/t6000-golden.t \
+    tests/t6100-hostile-client.t \
+    tests/t6101-hostile-node.t \
+    tests/t6102-hostile-controller.t \
+    tests/t6110-node-trust.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c \
+    tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
 endif

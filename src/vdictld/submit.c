@@ -15,6 +15,7 @@
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
+#include "model/job_file.h"
 #include "vdictld/digest.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
@@ -202,6 +203,10 @@ int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err
         r = check_hosts("nodelist", spec->nodelist, err);
     if (r >= 0)
         r = check_hosts("exclude", spec->exclude, err);
+    if (r >= 0)
+        r = job_file_check("output", spec->output, err);
+    if (r >= 0)
+        r = job_file_check("error", spec->error, err);
     if (r >= 0 && spec->nice < 0 && !call_is_operator(call))
         return error_set(err, EPERM, "nice", "only operators raise a priority");
     return r;

@@ -109,7 +109,7 @@ static void issue_for(struct issue *issue, struct vdi_principal *who)
     txn_commit(txn, issued, issue);
 }
 
-static void looked_up(void *arg, int r, const struct vdi_principal *found)
+static void looked_up(void *arg, int r, const struct identity_answer *found)
 {
     struct issue *issue = arg;
     struct vdi_principal who;
@@ -122,7 +122,7 @@ static void looked_up(void *arg, int r, const struct vdi_principal *found)
         issue_refuse(issue, &err);
         return;
     }
-    who = *found;
+    who = found->who;
     issue->call->foreign = true;
     issue_for(issue, &who);
 }

@@ -32,6 +32,8 @@ struct entry {
     char name[VDI_NAME_MAX];
     uint32_t uid, gid, n_groups;
     char (*groups)[VDI_NAME_MAX];
+    uint32_t *gids; /* as many */
+    char *home;     /* NULL: none */
 };
 
 struct lookup {
@@ -42,7 +44,7 @@ struct lookup {
     int64_t deadline_usec;
     bool is_overdue;
     int r;
-    struct vdi_principal principal; /* the worker's while it runs */
+    struct identity_answer answer; /* the worker's while it runs */
     struct list waiters;
 };
 
@@ -50,7 +52,7 @@ struct waiter {
     struct list link;
     identity_done_fn *done;
     void *arg;
-    struct vdi_principal principal; /* as asked; the answer is filled into it */
+    struct vdi_principal asked;
 };
 
 struct identity {
@@ -71,15 +73,27 @@ static void make_key(enum identity_what what, const struct vdi_principal *p, cha
         snprintf(key, KEY_MAX, "u%u %s", p->uid, p->realm);
     else if (what == IDENTITY_UID)
         snprintf(key, KEY_MAX, "n%s %s", p->realm, p->name);
+    else if (what == IDENTITY_ACCOUNT)
+        snprintf(key, KEY_MAX, "a%u %u %s", p->uid, p->gid, p->realm);
     else
         snprintf(key, KEY_MAX, "g%u %s %s", p->gid, p->realm, p->name);
+}
+
+static void entry_clear(struct entry *e)
+{
+    free(e->groups);
+    free(e->gids);
+    free(e->home);
+    e->groups = NULL;
+    e->gids = NULL;
+    e->home = NULL;
 }
 
 static void entry_free(struct identity *id, struct entry *e)
 {
     hash_remove(id->entries, e->key);
     list_remove(&e->lru);
-    free(e->groups);
+    entry_clear(e);
     free(e);
 }
 
@@ -116,17 +130,30 @@ static struct entry *entry_get(struct identity *id, const char *key)
     return e;
 }
 
-static void entry_keep(struct entry *e, int r, const struct vdi_principal *p, int64_t now_usec)
+/* Without memory nothing is kept: the next who asks asks NSS. */
+static void entry_keep(struct entry *e, int r, const struct identity_answer *a, int64_t now_usec)
 {
-    char(*groups)[VDI_NAME_MAX] = NULL;
-    if (p->n_groups > 0) {
-        groups = malloc((size_t)p->n_groups * VDI_NAME_MAX);
-        if (!groups)
-            return;
-        memcpy(groups, p->groups, (size_t)p->n_groups * VDI_NAME_MAX);
+    const struct vdi_principal *p = &a->who;
+    struct entry fresh = {0};
+
+    if (p->n_groups) {
+        fresh.groups = malloc((size_t)p->n_groups * VDI_NAME_MAX);
+        fresh.gids = malloc((size_t)p->n_groups * sizeof(*fresh.gids));
     }
-    free(e->groups);
-    e->groups = groups;
+    if (a->home[0])
+        fresh.home = strdup(a->home);
+    if ((p->n_groups && (!fresh.groups || !fresh.gids)) || (a->home[0] && !fresh.home)) {
+        entry_clear(&fresh);
+        return;
+    }
+    if (p->n_groups) {
+        memcpy(fresh.groups, p->groups, (size_t)p->n_groups * VDI_NAME_MAX);
+        memcpy(fresh.gids, a->gids, (size_t)p->n_groups * sizeof(*fresh.gids));
+    }
+    entry_clear(e);
+    e->groups = fresh.groups;
+    e->gids = fresh.gids;
+    e->home = fresh.home;
     e->n_groups = p->n_groups;
     memcpy(e->name, p->name, sizeof(e->name));
     e->uid = p->uid;
@@ -138,29 +165,34 @@ static void entry_keep(struct entry *e, int r, const struct vdi_principal *p, in
 static void give_kept(const struct entry *e, const struct vdi_principal *asked,
                       identity_done_fn *done, void *arg)
 {
-    struct vdi_principal p = *asked;
-    if (e->r == 0) {
-        memcpy(p.name, e->name, sizeof(p.name));
-        p.uid = e->uid;
-        p.gid = e->gid;
-        p.n_groups = e->n_groups;
-        if (e->n_groups > 0)
-            memcpy(p.groups, e->groups, (size_t)e->n_groups * VDI_NAME_MAX);
+    struct identity_answer a = {.who = *asked};
+
+    if (e->r != 0) {
+        done(arg, e->r, NULL);
+        return;
     }
-    done(arg, e->r, e->r == 0 ? &p : NULL);
+    memcpy(a.who.name, e->name, sizeof(a.who.name));
+    a.who.uid = e->uid;
+    a.who.gid = e->gid;
+    a.who.n_groups = e->n_groups;
+    if (e->n_groups) {
+        memcpy(a.who.groups, e->groups, (size_t)e->n_groups * VDI_NAME_MAX);
+        memcpy(a.gids, e->gids, (size_t)e->n_groups * sizeof(*e->gids));
+    }
+    str_copy(a.home, sizeof(a.home), e->home ? e->home : "");
+    done(arg, 0, &a);
 }
 
-static void answer_waiter(struct waiter *w, int r, const struct vdi_principal *answer)
+static void answer_waiter(struct waiter *w, int r, const struct identity_answer *answer)
 {
-    struct vdi_principal *p = &w->principal;
-    if (r == 0) {
-        memcpy(p->name, answer->name, sizeof(p->name));
-        p->uid = answer->uid;
-        p->gid = answer->gid;
-        p->n_groups = answer->n_groups;
-        memcpy(p->groups, answer->groups, (size_t)answer->n_groups * VDI_NAME_MAX);
+    struct identity_answer a;
+
+    if (r == 0) { /* the realm and scope are each one's own */
+        a = *answer;
+        memcpy(a.who.realm, w->asked.realm, sizeof(a.who.realm));
+        memcpy(a.who.scope, w->asked.scope, sizeof(a.who.scope));
     }
-    w->done(w->arg, r, r == 0 ? p : NULL);
+    w->done(w->arg, r, r == 0 ? &a : NULL);
     free(w);
 }
 
@@ -170,7 +202,7 @@ static void answer_waiters(struct lookup *l, int r)
     while (!list_is_empty(&l->waiters)) {
         struct waiter *w = list_entry(l->waiters.next, struct waiter, link);
         list_remove(&w->link);
-        answer_waiter(w, r, &l->principal);
+        answer_waiter(w, r, &l->answer);
     }
 }
 
@@ -183,7 +215,7 @@ static void arm_timer(struct identity *id)
     source_rearm(id->deadline_timer, delay_usec > 0 ? delay_usec : 0);
 }
 
-/* The look-up may still write its principal: r is an error, so that nobody reads it. */
+/* The look-up may still write its answer: r is an error, so that nobody reads it. */
 static void on_deadline(void *arg)
 {
     struct identity *id = arg;
@@ -203,7 +235,7 @@ static void on_deadline(void *arg)
 static void run_lookup(void *arg)
 {
     struct lookup *l = arg;
-    l->r = l->id->lookup(l->what, &l->principal);
+    l->r = l->id->lookup(l->what, &l->answer);
 }
 
 static void on_looked_up(void *arg, bool dropped)
@@ -218,7 +250,7 @@ static void on_looked_up(void *arg, bool dropped)
     id->stats.pending--;
     id->progress_usec = now_usec;
     if (r == 0 || r == -ENOENT)
-        entry_keep(e, r, &l->principal, now_usec);
+        entry_keep(e, r, &l->answer, now_usec);
     if (e->fetched_usec == 0)
         entry_free(id, e);
     answer_waiters(l, r);
@@ -239,8 +271,8 @@ static struct lookup *lookup_new(struct identity *id, struct entry *e, enum iden
     l->id = id;
     l->entry = e;
     l->what = what;
-    l->principal = *principal;
-    l->principal.n_groups = 0;
+    l->answer.who = *principal;
+    l->answer.who.n_groups = 0;
     l->deadline_usec = now_usec + IDENTITY_DEADLINE_SEC * USEC_PER_SEC;
     list_init(&l->link);
     list_init(&l->waiters);
@@ -281,7 +313,7 @@ static int join(struct lookup *l, const struct vdi_principal *principal, identit
         return -ENOMEM;
     w->done = done;
     w->arg = arg;
-    w->principal = *principal;
+    w->asked = *principal;
     list_append(&l->waiters, &w->link);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity.h - what NSS says of principals: groups, uid and name; never on the loop.
+ * identity.h - what NSS says of principals: groups, uid, name, account; never on the loop.
  *
  * Answers, also "no such user", are kept: for IDENTITY_FRESH_SEC as they are, and up to
  * IDENTITY_STALE_SEC they are still given at once while a fresh one is fetched. An NSS that
@@ -20,18 +20,27 @@
 #define IDENTITY_CACHE_MAX 4096 /* answers kept; the one unused for longest goes */
 #define IDENTITY_THREADS 8
 #define IDENTITY_PENDING_MAX 1024 /* look-ups waiting or running */
+#define IDENTITY_HOME_MAX 256
 
 enum identity_what {
     IDENTITY_GROUPS, /* name and gid -> groups; those past VDI_PRINCIPAL_GROUPS_MAX are left out */
     IDENTITY_NAME,   /* uid -> name, gid */
     IDENTITY_UID,    /* name -> uid, gid */
+    /* uid and gid -> name, home, and the groups with their numbers: what an account is made of */
+    IDENTITY_ACCOUNT,
 };
 
-/* Runs on a worker and may block. Fills principal; 0, -ENOENT (nobody), or another error. */
-typedef int identity_lookup_fn(enum identity_what what, struct vdi_principal *principal);
+struct identity_answer {
+    struct vdi_principal who;                /* as asked, and filled */
+    uint32_t gids[VDI_PRINCIPAL_GROUPS_MAX]; /* ACCOUNT: of who.groups */
+    char home[IDENTITY_HOME_MAX];            /* ACCOUNT */
+};
+
+/* Runs on a worker and may block. Fills the answer; 0, -ENOENT (nobody), or another error. */
+typedef int identity_lookup_fn(enum identity_what what, struct identity_answer *answer);
 identity_lookup_fn identity_nss; /* the Name Service Switch */
-/* principal: the one asked for, filled; only when r is 0. */
-typedef void identity_done_fn(void *arg, int r, const struct vdi_principal *principal);
+/* answer: only when r is 0; borrowed. */
+typedef void identity_done_fn(void *arg, int r, const struct identity_answer *answer);
 
 struct identity;
 

@@ -13,8 +13,9 @@
 #define NSS_ROOM (64 * 1024)
 #define NSS_GROUPS_MAX 65536 /* NGROUPS_MAX of Linux */
 
-static int nss_user(const char *name, uint32_t uid, struct vdi_principal *p)
+static int nss_user(const char *name, uint32_t uid, struct identity_answer *answer)
 {
+    struct vdi_principal *p = &answer->who;
     _cleanup_(freep) char *room = malloc(NSS_ROOM);
     struct passwd entry, *found = NULL;
     if (!room)
@@ -25,6 +26,8 @@ static int nss_user(const char *name, uint32_t uid, struct vdi_principal *p)
         return r == 0 || r == ESRCH ? -ENOENT : -r;
     if (!str_copy(p->name, sizeof(p->name), found->pw_name))
         return -ENAMETOOLONG;
+    if (!str_copy(answer->home, sizeof(answer->home), found->pw_dir ? found->pw_dir : ""))
+        answer->home[0] = '\0'; /* part of a path is another path */
     p->uid = found->pw_uid;
     p->gid = found->pw_gid;
     return 0;
@@ -42,8 +45,9 @@ static int nss_group_name(gid_t gid, char *room, char *ret)
     return 0;
 }
 
-static int nss_groups(struct vdi_principal *p)
+static int nss_groups(struct identity_answer *answer)
 {
+    struct vdi_principal *p = &answer->who;
     int n = 256;
     _cleanup_(freep) char *room = malloc(NSS_ROOM);
     _cleanup_(freep) gid_t *gids = malloc((size_t)n * sizeof(*gids));
@@ -62,20 +66,32 @@ static int nss_groups(struct vdi_principal *p)
         int r = nss_group_name(gids[i], room, p->groups[p->n_groups]);
         if (r < 0)
             return r;
-        p->n_groups++;
+        answer->gids[p->n_groups++] = gids[i];
     }
     return 0;
 }
 
-int identity_nss(enum identity_what what, struct vdi_principal *p)
+/* The gid that was asked with stays: it is the submitter's (newgrp(1)), not the account's. */
+static int nss_account(struct identity_answer *answer)
+{
+    uint32_t gid = answer->who.gid;
+    int r = nss_user(NULL, answer->who.uid, answer);
+
+    answer->who.gid = gid;
+    return r < 0 ? r : nss_groups(answer);
+}
+
+int identity_nss(enum identity_what what, struct identity_answer *answer)
 {
     switch (what) {
     case IDENTITY_GROUPS:
-        return nss_groups(p);
+        return nss_groups(answer);
     case IDENTITY_NAME:
-        return nss_user(NULL, p->uid, p);
+        return nss_user(NULL, answer->who.uid, answer);
     case IDENTITY_UID:
-        return nss_user(p->name, 0, p);
+        return nss_user(answer->who.name, 0, answer);
+    case IDENTITY_ACCOUNT:
+        return nss_account(answer);
     }
     return -EINVAL;
 }

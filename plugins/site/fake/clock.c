@@ -67,7 +67,7 @@ enum fake_state fake_state_now(const struct fake_instance *in)
     if (in->saved)
         return FAKE_SAVED;
     if (in->end_usec && now >= in->end_usec)
-        return FAKE_GONE;
+        return in->script.crash ? FAKE_GONE : FAKE_EXITED;
     if (in->script.noboot || now < in->ready_usec)
         return FAKE_BUILDING;
     return FAKE_READY;
@@ -77,19 +77,19 @@ enum fake_state fake_state_now(const struct fake_instance *in)
 const char *fake_report(const struct fake_instance *in, enum fake_state state, char *buf,
                         size_t size)
 {
-    static const char *const names[] = {"building", "ready", "saved", "gone"};
+    static const char *const names[] = {"building", "ready", "ready", "saved", "gone"};
 
-    if (state != FAKE_GONE)
-        snprintf(buf, size, "{\"state\":\"%s\"}", names[state]);
-    else if (in->script.crash)
+    if (state == FAKE_GONE)
         snprintf(buf, size,
                  "{\"state\":\"gone\",\"failed\":true,\"reason\":\"the fake VM "
                  "crashed\"}");
-    else
+    else if (state == FAKE_EXITED)
         snprintf(buf, size,
-                 "{\"state\":\"gone\",\"exited\":true,\"exit_code\":%d,"
+                 "{\"state\":\"ready\",\"exited\":true,\"exit_code\":%d,"
                  "\"exit_signal\":%d}",
                  in->script.exit_code, in->script.exit_signal);
+    else
+        snprintf(buf, size, "{\"state\":\"%s\"}", names[state]);
     return buf;
 }
 
@@ -106,8 +106,8 @@ static void happen(void *arg)
 
     site->api->unwatch(site->host, in->timer);
     in->timer = NULL;
-    if (state == FAKE_GONE) {
-        site->api->instance_event(site->host, in->id, "gone",
+    if (state == FAKE_GONE || state == FAKE_EXITED) {
+        site->api->instance_event(site->host, in->id, state == FAKE_GONE ? "gone" : "exited",
                                   fake_report(in, state, json, sizeof(json)));
         return;
     }

@@ -76,6 +76,8 @@ static int forget(struct fake_instance *in)
 
     if (r < 0)
         return r;
+    fake_output_cut(in);
+    fake_keep_write_output(in); /* not told: the journal has the stop */
     fake_keep_remove(in);
     fake_disarm(in);
     in->stopped = true;
@@ -102,7 +104,9 @@ static int begin(struct fake_instance *in, const struct vdi_instance_spec *spec,
     if (script->ends && !script->noboot)
         fresh.end_usec = fresh.ready_usec + script->after_usec;
     snprintf(fresh.node, sizeof(fresh.node), "%s", spec->node);
-    r = fake_keep_write(&fresh);
+    r = fake_keep_write_output(&fresh);
+    if (r >= 0)
+        r = fake_keep_write(&fresh);
     if (r >= 0)
         r = fake_keep_journal(&fresh, "start");
     if (r < 0) {
@@ -110,6 +114,7 @@ static int begin(struct fake_instance *in, const struct vdi_instance_spec *spec,
         return r;
     }
     fresh.journaled = true;
+    fake_output_free(&in->script);
     *in = fresh;
     site->n_live++;
     site->n_started++;
@@ -121,7 +126,7 @@ static int fake_start(void *arg, const struct vdi_instance_spec *spec, struct vd
 {
     struct fake *site = arg;
     struct fake_instance *in = fake_find(site, spec->id.id);
-    struct fake_script script;
+    struct fake_script script = {0};
     struct vdi_error err = {0};
     bool batch;
     int r;
@@ -140,6 +145,8 @@ static int fake_start(void *arg, const struct vdi_instance_spec *spec, struct vd
     in = r >= 0 ? fake_get(site, spec->id.id) : NULL;
     if (r >= 0)
         r = in ? begin(in, spec, batch, &script) : -ENOMEM;
+    if (r < 0)
+        fake_output_free(&script);
     return r < 0 ? r : fake_answer(site, op);
 }
 
@@ -208,14 +215,17 @@ static void rearm(const void *node, VISIT visit, void *closure)
         return;
     state = fake_state_now(in);
     in->told_ready = state != FAKE_BUILDING;
-    if (state != FAKE_GONE)
+    if (state != FAKE_GONE && state != FAKE_EXITED)
         fake_arm(in);
 }
 
 static void free_instance(void *node)
 {
-    fake_disarm(node);
-    free(node);
+    struct fake_instance *in = node;
+
+    fake_disarm(in);
+    fake_output_free(&in->script);
+    free(in);
 }
 
 static void fake_done(void *arg)
@@ -272,6 +282,8 @@ static const struct vdi_site_ops ops = {
     .capacity = fake_capacity,
     .done = fake_done,
     .flags = VDI_SITE_NODES_ALWAYS_UP,
+    .output = fake_output,
+    .log = fake_log,
 };
 
 __attribute__((visibility("default"))) const struct vdi_plugin vdi_plugin = {

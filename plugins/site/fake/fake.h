@@ -9,12 +9,14 @@
 #ifndef SITE_FAKE_H
 #define SITE_FAKE_H
 
+#include <jansson.h>
 #include <search.h>
 #include <stdint.h>
 
 #include <vdi/plugin.h>
 
 #define FAKE_TIME_MAX_MS INT64_C(31622400000) /* a year */
+#define FAKE_BYTES_MAX INT64_C(16777216)
 #define USEC_PER_MSEC INT64_C(1000)
 
 /* How an instance goes on once it is ready, and how it ends. */
@@ -25,6 +27,9 @@ struct fake_script {
     bool crash;  /* ends by no will of its guest */
     int exit_code;
     int exit_signal;
+    int64_t every_usec; /* so long between two lines of output; 0: all at once */
+    int64_t bytes;      /* filler after the lines */
+    char *out, *err;    /* all it will write; NULL: nothing. The instance's */
 };
 
 struct fake_instance {
@@ -44,7 +49,8 @@ struct fake_instance {
     struct vdi_watch *timer;
 };
 
-enum fake_state { FAKE_BUILDING, FAKE_READY, FAKE_SAVED, FAKE_GONE };
+/* EXITED: the script has ended, and the instance waits for its stop. */
+enum fake_state { FAKE_BUILDING, FAKE_READY, FAKE_EXITED, FAKE_SAVED, FAKE_GONE };
 
 struct fake {
     struct vdi_host *host;
@@ -93,6 +99,16 @@ int fake_capacity(void *arg, struct vdi_op *op);
 int fake_spec_read(const char *spec_json, int64_t run_usec, bool *ret_batch,
                    struct fake_script *ret, struct vdi_error *err);
 
+/* output.c - what the script writes. */
+/* Fills out and err from the script. -ENOMEM. */
+int fake_output_make(json_t *spec, const char *script, struct fake_script *ret);
+void fake_output_free(struct fake_script *script);
+/* The instance is being stopped: what it has not written yet it never will. */
+void fake_output_cut(struct fake_instance *in);
+int fake_output(void *arg, struct vdi_instance_id id, const char *node, const char *stream,
+                uint64_t from, uint32_t max, struct vdi_op *op);
+int fake_log(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
+
 /* keep.c - instances in state_dir; each function does nothing without one. */
 int fake_keep_open(struct fake *site, struct vdi_error *err);
 int fake_keep_write(struct fake_instance *in);
@@ -100,5 +116,10 @@ int fake_keep_epoch(struct fake *site);
 /* One line in the journal; `what` is "start" or "stop". */
 int fake_keep_journal(const struct fake_instance *in, const char *what);
 void fake_keep_remove(const struct fake_instance *in);
+/* Both streams, if anything is in them; they stay when the instance goes. */
+int fake_keep_write_output(const struct fake_instance *in);
+/* One of them, or NULL. Caller frees. */
+char *fake_keep_read_output(const struct fake *site, struct vdi_instance_id id, const char *stream);
+bool fake_keep_has_output(const struct fake *site, struct vdi_instance_id id);
 
 #endif

@@ -2,11 +2,11 @@
 /*
  * keep.c - fake instances that outlive the controller: state_dir.
  *
- * DIR/ID.json is one instance, replaced by rename. DIR/journal gets a line for
- * each start and stop: "ID GENERATION NODE start". A start is in the journal
- * after its file and a stop before the file goes; what a SIGKILL left between
- * the two is made good at the next open. Nothing is synced: a power cut ends
- * the fake VMs as it would end real ones.
+ * DIR/ID.json is one instance, replaced by rename, and DIR/ID.GENERATION.out and .err what it
+ * writes: those stay. DIR/journal gets a line for each start and stop: "ID GENERATION NODE
+ * start". A start is in the journal after its file and a stop before the file goes; what a
+ * SIGKILL left between the two is made good at the next open. Nothing is synced: a power cut
+ * ends the fake VMs as it would end real ones.
  */
 #include "plugins/site/fake/fake.h"
 
@@ -40,7 +40,7 @@ static int write_all(int fd, const char *text, size_t len)
 
 static int write_file(const struct fake *site, const char *name, const char *text)
 {
-    char draft[80];
+    char draft[96];
     int fd, r;
 
     snprintf(draft, sizeof(draft), "%s.new", name);
@@ -75,11 +75,11 @@ int fake_keep_write(struct fake_instance *in)
              ",\"node\":\"%s\",\"batch\":%s,\"saved\":%s,\"ends\":%s,\"noboot\":%s,"
              "\"crash\":%s,\"ready_usec\":%" PRId64 ",\"end_usec\":%" PRId64
              ",\"left_usec\":%" PRId64 ",\"after_usec\":%" PRId64
-             ",\"exit_code\":%d,\"exit_signal\":%d}\n",
+             ",\"exit_code\":%d,\"exit_signal\":%d,\"every_usec\":%" PRId64 "}\n",
              in->id.id, in->id.generation, in->epoch, in->node, in->batch ? "true" : "false",
              in->saved ? "true" : "false", s->ends ? "true" : "false", s->noboot ? "true" : "false",
              s->crash ? "true" : "false", in->ready_usec, in->end_usec, in->left_usec,
-             s->after_usec, s->exit_code, s->exit_signal);
+             s->after_usec, s->exit_code, s->exit_signal, s->every_usec);
     return write_file(in->site, name, text);
 }
 
@@ -121,6 +121,65 @@ void fake_keep_remove(const struct fake_instance *in)
     unlinkat(in->site->dir_fd, name, 0);
 }
 
+/* ---- output ---- */
+
+static void output_name(struct vdi_instance_id id, const char *stream, char *ret, size_t size)
+{
+    snprintf(ret, size, "%" PRIu64 ".%" PRIu32 ".%s", id.id, id.generation, stream);
+}
+
+int fake_keep_write_output(const struct fake_instance *in)
+{
+    const char *const texts[] = {in->script.out, in->script.err};
+    static const char *const streams[] = {"out", "err"};
+    char name[60];
+    int r = 0;
+
+    for (size_t i = 0; i < 2 && r >= 0 && in->site->dir_fd >= 0; i++) {
+        output_name(in->id, streams[i], name, sizeof(name));
+        if (texts[i])
+            r = write_file(in->site, name, texts[i]);
+    }
+    return r;
+}
+
+char *fake_keep_read_output(const struct fake *site, struct vdi_instance_id id, const char *stream)
+{
+    char name[60], *text = NULL;
+    struct stat st;
+    ssize_t n = -1;
+    int fd;
+
+    output_name(id, stream, name, sizeof(name));
+    fd = site->dir_fd < 0 ? -1 : openat(site->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && st.st_size <= 2 * FAKE_BYTES_MAX)
+        text = malloc((size_t)st.st_size + 1);
+    if (text)
+        n = read(fd, text, (size_t)st.st_size);
+    close(fd);
+    if (n < 0) {
+        free(text);
+        return NULL;
+    }
+    text[n] = '\0';
+    return text;
+}
+
+bool fake_keep_has_output(const struct fake *site, struct vdi_instance_id id)
+{
+    static const char *const streams[] = {"out", "err"};
+    char name[60];
+    bool found = false;
+
+    for (size_t i = 0; i < 2 && site->dir_fd >= 0; i++) {
+        output_name(id, streams[i], name, sizeof(name));
+        found |= faccessat(site->dir_fd, name, F_OK, 0) == 0;
+    }
+    return found;
+}
+
 /* ---- reading it again ---- */
 
 static int read_text(const struct fake *site, const char *name, char *ret, size_t size)
@@ -144,15 +203,15 @@ static int unpack(const char *text, uint64_t id, struct fake_instance *in)
 {
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     int batch, saved, ends, noboot, crash, r = -EBADMSG;
-    json_int_t file_id, generation, epoch, ready, end, left, after;
+    json_int_t file_id, generation, epoch, ready, end, left, after, every;
     const char *node;
 
-    if (json_unpack(object, "{s:I,s:I,s:I,s:s,s:b,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:i,s:i}", "id",
-                    &file_id, "generation", &generation, "epoch", &epoch, "node", &node, "batch",
-                    &batch, "saved", &saved, "ends", &ends, "noboot", &noboot, "crash", &crash,
-                    "ready_usec", &ready, "end_usec", &end, "left_usec", &left, "after_usec",
-                    &after, "exit_code", &in->script.exit_code, "exit_signal",
-                    &in->script.exit_signal) == 0 &&
+    if (json_unpack(object, "{s:I,s:I,s:I,s:s,s:b,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:i,s:i,s:I}",
+                    "id", &file_id, "generation", &generation, "epoch", &epoch, "node", &node,
+                    "batch", &batch, "saved", &saved, "ends", &ends, "noboot", &noboot, "crash",
+                    &crash, "ready_usec", &ready, "end_usec", &end, "left_usec", &left,
+                    "after_usec", &after, "exit_code", &in->script.exit_code, "exit_signal",
+                    &in->script.exit_signal, "every_usec", &every) == 0 &&
         (uint64_t)file_id == id && generation >= 0 && generation <= UINT32_MAX && epoch >= 0 &&
         strlen(node) < sizeof(in->node)) {
         in->id = (struct vdi_instance_id){id, (uint32_t)generation};
@@ -167,6 +226,7 @@ static int unpack(const char *text, uint64_t id, struct fake_instance *in)
         in->script.noboot = noboot;
         in->script.crash = crash;
         in->script.after_usec = after;
+        in->script.every_usec = every;
         r = 0;
     }
     json_decref(object);
@@ -181,7 +241,7 @@ static int load_one(struct fake *site, const char *name)
     int r;
 
     if (rest == name || strcmp(rest, ".json") != 0)
-        return 0; /* journal, epoch, a draft */
+        return 0; /* journal, epoch, output, a draft */
     r = read_text(site, name, text, sizeof(text));
     if (r >= 0)
         r = unpack(text, id, &read);
@@ -196,6 +256,8 @@ static int load_one(struct fake *site, const char *name)
     if (!in)
         return -ENOMEM;
     *in = read;
+    in->script.out = fake_keep_read_output(site, in->id, "out");
+    in->script.err = fake_keep_read_output(site, in->id, "err");
     site->n_live++;
     return 0;
 }

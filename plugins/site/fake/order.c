@@ -47,7 +47,7 @@ static struct fake_instance *meant_ready(struct fake *site, struct vdi_instance_
     if (!in)
         return NULL;
     state = fake_state_now(in);
-    if (state == FAKE_READY)
+    if (state == FAKE_READY || state == FAKE_EXITED)
         return in;
     if (state == FAKE_GONE)
         refuse_with(site, op, -ENOENT, id, "has ended");
@@ -161,7 +161,7 @@ int fake_signal(void *arg, struct vdi_instance_id id, const char *node, int sign
     in = meant_ready(site, id, op);
     if (!in)
         return 0;
-    if (!in->batch)
+    if (!in->batch || fake_state_now(in) == FAKE_EXITED)
         return refuse_with(site, op, -ESRCH, id, "runs no script");
     if (!is_deadly(signo))
         return fake_answer(site, op);

@@ -34,6 +34,12 @@ static bool read_word(const char *word, struct fake_script *script)
         script->exit_signal = (int)n;
     else if (!strncmp(word, "after_ms=", 9) && read_number(word + 9, FAKE_TIME_MAX_MS, &n))
         script->after_usec = n * USEC_PER_MSEC;
+    else if (!strncmp(word, "every_ms=", 9) && read_number(word + 9, FAKE_TIME_MAX_MS, &n))
+        script->every_usec = n * USEC_PER_MSEC;
+    else if (!strncmp(word, "bytes=", 6) && read_number(word + 6, FAKE_BYTES_MAX, &n))
+        script->bytes = n;
+    else if (!strcmp(word, "runs"))
+        script->ends = false;
     else if (!strcmp(word, "crash"))
         script->crash = true;
     else if (!strcmp(word, "noboot"))
@@ -57,7 +63,7 @@ static int read_line(const char *words, size_t len, struct fake_script *ret, str
         if (!read_word(word, &script))
             return fake_error(err, -EINVAL, "script",
                               "its #FAKE line has '%.40s': it takes exit=0..255, signal=1..64, "
-                              "after_ms=N, crash and noboot",
+                              "after_ms=N, every_ms=N, bytes=N, runs, crash and noboot",
                               word);
     *ret = script;
     return 0;
@@ -95,6 +101,8 @@ int fake_spec_read(const char *spec_json, int64_t run_usec, bool *ret_batch,
     line = script ? fake_line(script, &len) : NULL;
     if (line)
         r = read_line(line, len, ret, err);
+    if (r >= 0 && script && fake_output_make(spec, script, ret) < 0)
+        r = fake_error(err, -ENOMEM, "", "out of memory");
     json_decref(spec);
     return r;
 }

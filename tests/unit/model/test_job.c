@@ -346,6 +346,26 @@ static void specs(void **state)
     job_unref(NULL);
 }
 
+/* What came back too often comes back held; a cancel meanwhile is an end like any other. */
+static void a_requeue_may_end_in_a_hold(void **state)
+{
+    struct job *job = allocated(submitted(0), 20);
+    struct job_event event = finish(30, JOB_PENDING, "held after 5 restarts");
+    struct job *cancelled;
+
+    event.admin = true;
+    job = step(job, event);
+    assert_true(job->state == JOB_COMPLETING && job->held_by_admin);
+    cancelled = job_ref(job);
+    job = step(job, at(JOB_EVENT_REQUEUE, 40));
+    assert_true(job->state == JOB_PENDING && job->held_by_admin && job->restarts == 1);
+    assert_string_equal(job->reason, "held after 5 restarts");
+    job_unref(job);
+    cancelled = step(cancelled, finish(35, JOB_CANCELLED, "cancelled"));
+    assert_true(cancelled->final == JOB_CANCELLED && !cancelled->held_by_admin);
+    job_unref(cancelled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +379,7 @@ int main(void)
         cmocka_unit_test(requeue_forgets_the_run),
         cmocka_unit_test(a_pending_job_ends_at_once),
         cmocka_unit_test(unreachable_and_back),
+        cmocka_unit_test(a_requeue_may_end_in_a_hold),
         cmocka_unit_test(long_texts_are_cut),
         cmocka_unit_test(specs),
     };

@@ -217,7 +217,10 @@ static const char *state_of(struct fixture *f, uint64_t id, uint32_t generation)
     json_t *object = op.result < 0 ? NULL : json_loads(op.json, 0, NULL);
 
     snprintf(text, sizeof(text), "%s",
-             object ? json_string_value(json_object_get(object, "state")) : strerror(-op.result));
+             !object ? strerror(-op.result)
+             : json_is_true(json_object_get(object, "exited"))
+                 ? "exited"
+                 : json_string_value(json_object_get(object, "state")));
     json_decref(object);
     return text;
 }
@@ -300,11 +303,13 @@ static void boots_runs_and_ends(void **state)
     assert_int_equal(f.host.n_heard, 1);
     run_for(&f, 1);
     assert_int_equal(f.host.n_heard, 2);
-    assert_string_equal(f.host.heard[1].what, "gone");
+    assert_string_equal(f.host.heard[1].what, "exited");
     assert_string_equal(f.host.heard[1].json,
-                        "{\"state\":\"gone\",\"exited\":true,\"exit_code\":0,\"exit_signal\":0}");
+                        "{\"state\":\"ready\",\"exited\":true,\"exit_code\":0,"
+                        "\"exit_signal\":0}");
     assert_true(f.host.heard[1].at_usec == T0 + 2500 * USEC_PER_MSEC);
-    assert_string_equal(state_of(&f, 1, 1), "gone");
+    assert_string_equal(state_of(&f, 1, 1), "exited"); /* until it is stopped */
+    assert_int_equal(ORDER(&f, signal, ID(1, 1), "n1", 9).result, -ESRCH);
     assert_int_equal(ORDER(&f, stop, ID(1, 1), "n1", 0).result, 0);
     assert_string_equal(state_of(&f, 1, 1), strerror(ENOENT));
     teardown(&f);
@@ -329,8 +334,9 @@ static void script_decides(void **state)
     for (size_t i = 0; i < f.host.n_heard; i++) {
         const struct heard *h = &f.host.heard[i];
 
-        if (strcmp(h->what, "gone") != 0)
+        if (!strcmp(h->what, "ready"))
             continue;
+        assert_string_equal(h->what, h->id.id == 3 ? "gone" : "exited");
         seen++;
         if (h->id.id == 1) {
             assert_int_equal(number(h->json, "exit_code"), 3);
@@ -437,8 +443,8 @@ static void suspend_stops_the_clock(void **state)
     run_for(&f, 599);
     assert_string_equal(state_of(&f, 1, 1), "ready");
     run_for(&f, 1);
-    assert_string_equal(state_of(&f, 1, 1), "gone");
-    assert_int_equal(ORDER(&f, resume, ID(1, 1), "n1").result, -ENOENT);
+    assert_string_equal(state_of(&f, 1, 1), "exited");
+    assert_int_equal(ORDER(&f, resume, ID(1, 1), "n1").result, 0);
     assert_int_equal(f.host.n_heard, 2);
     teardown(&f);
 }
@@ -471,6 +477,76 @@ static void signals_messages_and_reboots(void **state)
     assert_int_equal(number(f.host.heard[3].json, "exit_signal"), 15);
     assert_int_equal(number(ORDER(&f, capacity).json, "instances"), 2);
     assert_null(ops->connection);
+    teardown(&f);
+}
+
+/* A piece as the controller asks for it: its bytes in text. */
+static json_t *piece(struct fixture *f, uint64_t id, const char *stream, uint64_t from,
+                     uint32_t max)
+{
+    struct vdi_op op = ORDER(f, output, ID(id, 1), "n1", stream, from, max);
+
+    return op.result < 0 ? NULL : json_loads(op.json, 0, NULL);
+}
+
+static void is_piece(struct fixture *f, const char *stream, uint64_t from, uint32_t max,
+                     const char *base64, int size, bool ended)
+{
+    json_t *p = piece(f, 1, stream, from, max);
+
+    assert_string_equal(json_string_value(json_object_get(p, "data")), base64);
+    assert_int_equal(json_integer_value(json_object_get(p, "size")), size);
+    assert_int_equal(json_is_true(json_object_get(p, "ended")), ended);
+    json_decref(p);
+}
+
+/* "a\nbc\n" and "e\n" */
+#define ECHOES                                                                                     \
+    "#FAKE every_ms=100 after_ms=150\\necho a\\n  echo \\\"b$C\\\"\\necho 'e' >&2\\nsleep 1\\necho no"
+
+static void echoes_are_output(void **state)
+{
+    struct fixture f = {0};
+    struct vdi_instance_spec spec = {.id = {1, 1}, .epoch = 1, .node = "n1"};
+
+    setup(&f, "10", "0", true);
+    spec.spec_json = "{\"job\":{\"kind\":\"batch\"},\"env\":[\"C=c\"],\"payload\":{\"script\":"
+                     "\"#!/bin/sh\\n" ECHOES "\\n\"}}";
+    assert_int_equal(start_spec(&f, &spec).result, 0);
+    is_piece(&f, "out", 0, 100, "", 0, false); /* it boots */
+    run_for(&f, 10);
+    is_piece(&f, "out", 0, 100, "YQo=", 2, false);
+    run_for(&f, 100);
+    is_piece(&f, "out", 0, 100, "YQpiYwo=", 5, false);
+    is_piece(&f, "out", 1, 3, "CmJj", 5, false);
+    is_piece(&f, "out", 9, 3, "", 5, false);
+    is_piece(&f, "err", 0, 100, "ZQo=", 2, false);
+    run_for(&f, 1000); /* it ended before the last line was due */
+    is_piece(&f, "out", 0, 100, "YQpiYwo=", 5, true);
+    ops->done(f.site);
+    setup(&f, "10", "0", true); /* the instance and what it wrote outlive the controller */
+    is_piece(&f, "out", 2, 100, "YmMK", 5, true);
+    assert_int_equal(ORDER(&f, stop, ID(1, 1), "n1", 0).result, 0);
+    is_piece(&f, "out", 0, 100, "YQpiYwo=", 5, true);
+    ops->done(f.site);
+    setup(&f, "10", "0", true);
+    is_piece(&f, "out", 0, 100, "YQpiYwo=", 5, true);
+    is_piece(&f, "err", 0, 100, "ZQo=", 2, true);
+    assert_null(piece(&f, 2, "out", 0, 100));
+    teardown(&f);
+}
+
+static void boots_leave_a_log(void **state)
+{
+    struct fixture f = {0};
+    struct vdi_op op;
+
+    setup(&f, "10", "0", false);
+    start(&f, 1, 1, 1, "#FAKE noboot");
+    op = ORDER(&f, log, ID(1, 1), "n1");
+    assert_non_null(strstr(op.json, "\"failed_stage\":\"boot\""));
+    assert_non_null(strstr(op.json, "fake console of instance 1.1"));
+    assert_int_equal(ORDER(&f, log, ID(1, 2), "n1").result, -ENOENT);
     teardown(&f);
 }
 
@@ -632,6 +708,8 @@ int main(void)
         cmocka_unit_test(once_per_id_and_generation),
         cmocka_unit_test(suspend_stops_the_clock),
         cmocka_unit_test(signals_messages_and_reboots),
+        cmocka_unit_test(echoes_are_output),
+        cmocka_unit_test(boots_leave_a_log),
         cmocka_unit_test(host_may_stop_inside_an_event),
         cmocka_unit_test(instances_outlive_the_controller),
         cmocka_unit_test(half_done_work_is_made_good),

@@ -18,8 +18,9 @@
 static pthread_mutex_t hang = PTHREAD_MUTEX_INITIALIZER; /* held: names with 'h' hang */
 static atomic_uint lookups;
 
-static int fake_lookup(enum identity_what what, struct vdi_principal *p)
+static int fake_lookup(enum identity_what what, struct identity_answer *a)
 {
+    struct vdi_principal *p = &a->who;
     unsigned n = ++lookups;
     if (p->name[0] == 'h') {
         pthread_mutex_lock(&hang);
@@ -39,17 +40,22 @@ struct answer {
     bool given;
     int r;
     struct vdi_principal principal;
+    uint32_t gids[VDI_PRINCIPAL_GROUPS_MAX];
+    char home[IDENTITY_HOME_MAX];
 };
 
-static void on_answer(void *arg, int r, const struct vdi_principal *principal)
+static void on_answer(void *arg, int r, const struct identity_answer *answer)
 {
     struct answer *a = arg;
     assert_false(a->given); /* exactly once */
     a->given = true;
     a->r = r;
-    assert_int_equal(r == 0, principal != NULL);
-    if (principal)
-        a->principal = *principal;
+    assert_int_equal(r == 0, answer != NULL);
+    if (answer) {
+        a->principal = answer->who;
+        memcpy(a->gids, answer->gids, sizeof(a->gids));
+        str_copy(a->home, sizeof(a->home), answer->home);
+    }
 }
 
 static void ask(struct identity *id, const char *name, struct answer *a)
@@ -251,6 +257,20 @@ static void asks_nss(void **state)
     wait_for(loop, &a);
     assert_int_equal(a.r, 0);
     assert_string_equal(a.principal.groups[0], "root");
+    a.given = false;
+    p = (struct vdi_principal){.realm = "unix", .uid = 0, .gid = 1};
+    identity_get(id, IDENTITY_ACCOUNT, &p, on_answer, &a);
+    wait_for(loop, &a);
+    for (int i = 0; i < 2; i++) { /* as fetched, and as kept */
+        assert_int_equal(a.r, 0);
+        assert_string_equal(a.principal.name, "root");
+        assert_string_equal(a.home, "/root");
+        assert_int_equal(a.principal.gid, 1); /* as asked, not the account's */
+        assert_int_equal(a.gids[0], 1);
+        a.given = false;
+        identity_get(id, IDENTITY_ACCOUNT, &p, on_answer, &a);
+        assert_true(a.given);
+    }
     p.uid = 4294967000U;
     a.given = false;
     identity_get(id, IDENTITY_NAME, &p, on_answer, &a);

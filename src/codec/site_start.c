@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * site_start.c - the order to start an instance, as the site and the node read it.
+ *
+ * The variables are Slurm's for a job of one node, with VDI_ in place of SLURM_; the guest
+ * gives them to the script and to the session (vdisubmit(1), ENVIRONMENT OF THE JOB).
+ */
+#include "codec/site_start.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "codec/job_codec.h"
+#include "model/job_file.h"
+
+DEFINE_FREEP(struct job_spec, job_spec_unref)
+
+static void member(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    json_write_string(out, value);
+}
+
+static void write_template(const struct site_start *s, struct buf *out)
+{
+    const struct config_template *t = s->of;
+
+    buf_puts(out, "{\"name\":");
+    json_write_string(out, t->name);
+    member(out, "image", t->image);
+    member(out, "resolution", t->resolution);
+    member(out, "keyboard", t->keyboard);
+    member(out, "timezone", t->timezone);
+    member(out, "os", t->os);
+    member(out, "firmware", t->firmware);
+    buf_printf(out, ",\"tpm\":%s,\"boot_timeout_sec\":%" PRId64 "}", t->tpm ? "true" : "false",
+               s->boot_timeout_sec);
+}
+
+static int set_file(const struct job *job, const char **member_of_spec)
+{
+    struct buf name = BUF_INIT(0);
+    int r;
+
+    job_file_name(job, *member_of_spec, &name);
+    r = name.failed ? -ENOMEM : job_spec_set(member_of_spec, name.data);
+    buf_done(&name);
+    return r;
+}
+
+/* The job's document, with the names of its files. */
+static int write_job(const struct job *job, struct buf *out)
+{
+    _cleanup_(job_spec_unrefp) struct job_spec *spec = job_spec_copy(job->spec);
+    struct job copy = *job;
+    int r = spec ? set_file(job, &spec->output) : -ENOMEM;
+
+    if (r >= 0)
+        r = set_file(job, &spec->error);
+    if (r < 0)
+        return r;
+    copy.spec = spec;
+    job_write(&copy, NULL, out);
+    return 0;
+}
+
+static void write_owner(const struct site_start *s, struct buf *out)
+{
+    const struct vdi_principal *who = s->who;
+    size_t n = 0;
+
+    buf_puts(out, ",\"owner\":{\"name\":");
+    json_write_string(out, who->name);
+    buf_printf(out, ",\"uid\":%" PRIu32 ",\"gid\":%" PRIu32, who->uid, who->gid);
+    member(out, "home", *s->home ? s->home : "/");
+    buf_puts(out, ",\"groups\":[");
+    for (uint32_t i = 0; i < who->n_groups && n < SITE_START_GROUPS_MAX; i++) {
+        if (s->gids[i] == who->gid)
+            continue;
+        buf_puts(out, n++ ? ",{\"name\":" : "{\"name\":");
+        json_write_string(out, who->groups[i]);
+        buf_printf(out, ",\"gid\":%" PRIu32 "}", s->gids[i]);
+    }
+    buf_puts(out, "]}");
+}
+
+/* ---- environment ---- */
+
+static void put_text(struct buf *out, const char *name, const char *value)
+{
+    struct buf pair = BUF_INIT(0);
+
+    if (!*value)
+        return;
+    buf_printf(&pair, "%s=%s", name, value);
+    if (out->data[out->len - 1] != '[')
+        buf_putc(out, ',');
+    json_write_string(out, pair.data ? pair.data : "");
+    out->failed |= pair.failed;
+    buf_done(&pair);
+}
+
+static void put_number(struct buf *out, const char *name, uint64_t n)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%" PRIu64, n);
+    put_text(out, name, text);
+}
+
+static void write_environment(const struct site_start *s, struct buf *out)
+{
+    const struct job *job = s->job;
+    const struct job_spec *spec = job->spec;
+    const char *user = strrchr(spec->owner, ':');
+
+    buf_puts(out, ",\"env\":[");
+    put_number(out, "VDI_JOB_ID", job->id);
+    put_text(out, "VDI_JOB_NAME", spec->name);
+    put_text(out, "VDI_JOB_KIND", job_kind_names[spec->kind]);
+    put_text(out, "VDI_CLUSTER", s->cluster);
+    put_text(out, "VDI_USER", user ? user + 1 : spec->owner);
+    if (spec->uid != UINT32_MAX)
+        put_number(out, "VDI_UID", spec->uid);
+    if (spec->gid != UINT32_MAX)
+        put_number(out, "VDI_GID", spec->gid);
+    put_text(out, "VDI_PARTITION", spec->partition);
+    put_text(out, "VDI_QOS", spec->qos);
+    put_text(out, "VDI_ACCOUNT", spec->account);
+    put_text(out, "VDI_TEMPLATE", spec->template_name);
+    put_number(out, "VDI_INSTANCE", job->instance);
+    put_text(out, "VDI_NODE", job->node);
+    put_number(out, "VDI_CPUS", spec->cpus);
+    put_number(out, "VDI_MEMORY_MIB", spec->memory_mib);
+    put_number(out, "VDI_GPUS", spec->gpus);
+    put_text(out, "VDI_GPU_PROFILE", spec->profile);
+    put_text(out, "VDI_SUBMIT_DIR", spec->work_dir);
+    put_number(out, "VDI_RESTARTS", job->restarts);
+    if (spec->time_limit_sec)
+        put_number(out, "VDI_TIME_LIMIT_SEC", (uint64_t)spec->time_limit_sec);
+    buf_putc(out, ']');
+}
+
+int site_start_write(const struct site_start *s, struct buf *out)
+{
+    int r;
+
+    buf_puts(out, "{\"template\":");
+    write_template(s, out);
+    buf_puts(out, ",\"job\":");
+    r = write_job(s->job, out);
+    if (r < 0)
+        return r;
+    if (s->who)
+        write_owner(s, out);
+    write_environment(s, out);
+    if (s->payload)
+        buf_printf(out, ",\"payload\":%s", s->payload);
+    buf_putc(out, '}');
+    return out->failed ? -ENOMEM : 0;
+}

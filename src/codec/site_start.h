@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* site_start.h - what a site is told to start: template, job, owner, environment, payload. */
+#ifndef CODEC_SITE_START_H
+#define CODEC_SITE_START_H
+
+#include "base/buf.h"
+#include "model/config.h"
+#include "model/job.h"
+
+#define SITE_START_GROUPS_MAX 64 /* the guest's runner takes no more */
+
+struct site_start {
+    const char *cluster;
+    const struct config_template *of;
+    int64_t boot_timeout_sec;
+    const struct job *job; /* it has its node and instance */
+    const char *payload;   /* what came with the submit: script, args, environment; NULL: none */
+    const struct vdi_principal *who; /* the owner's account; NULL: the owner has none */
+    const uint32_t *gids;            /* of who->groups */
+    const char *home;
+};
+
+/* One object; -o and -e of the job in it are names of files, no longer patterns. -ENOMEM. */
+int site_start_write(const struct site_start *start, struct buf *out);
+
+#endif

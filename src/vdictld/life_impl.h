@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * life_impl.h - what the files of an instance's life share; nobody else includes it.
+ *
+ * life.c         the one next thing to do in each state, and ends
+ * life_start.c   from the planner's word to the order to start
+ * life_report.c  what the site, a node and a poll say
+ */
+#ifndef VDICTLD_LIFE_IMPL_H
+#define VDICTLD_LIFE_IMPL_H
+
+#include "codec/site_report.h"
+#include "vdictld/life.h"
+
+struct run {
+    struct core *core;
+    uint64_t id;
+    unsigned busy;        /* operations and transactions of ours that are under way */
+    bool ask;             /* what the site told was not kept: ask it before going on */
+    struct source *again; /* look once more: a retry, or the boot timeout */
+    struct limit *limit;  /* the time limit of its job, while it is bound */
+};
+
+/* life.c. NULL: no memory. */
+struct run *life_run(struct core *core, uint64_t instance);
+/* Does the next thing for the instance, unless something is under way. */
+void life_act(struct run *run);
+void life_retry(struct run *run);
+/* Commits (r >= 0) or gives up the transaction; then goes on, or tries again later. */
+void life_commit(struct run *run, struct txn *txn, int r);
+/* One event of the instance in a transaction of its own. */
+void life_event(struct run *run, enum instance_event_type type, const char *reason);
+/* Stages the end of the job: event's final, exit status and reason. */
+int life_finish_with(struct core *core, struct txn *txn, uint64_t job, struct job_event *event,
+                     struct vdi_error *err);
+/* How a job ends that did not ask for it: event's final is PENDING if it may come back, held
+ * if that was its last time, else `otherwise`. */
+void life_fate(const struct core *core, const struct job *job, enum job_state otherwise,
+               struct job_event *event);
+int64_t life_boot_timeout_sec(const struct core *core, const struct instance *in);
+
+/* life_start.c: the instance is REQUESTED. */
+void life_request(struct run *run, const struct instance *in);
+/* life_report.c: asks the site where the instance stands. */
+void life_ask(struct run *run);
+
+#endif

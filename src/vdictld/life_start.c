@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * life_start.c - from the planner's word to the order to start.
+ *
+ * The order wants what is not in memory: the owner's account, which NSS knows, and the
+ * script, which is in the submit event. Both are asked for off the loop, one after the other,
+ * and who comes back looks whether the instance is still wanted.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "codec/job_codec.h"
+#include "codec/site_start.h"
+#include "vdictld/archive.h"
+#include "vdictld/auth.h"
+#include "vdictld/life_impl.h"
+#include "vdictld/site.h"
+
+/* One start on its way; freed by whoever ends it. */
+struct start {
+    struct run *run;
+    bool has_account;
+    struct identity_answer account;
+};
+
+static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node)
+{
+    struct job_event event = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
+    struct instance_event request = core_instance_event(core, INSTANCE_EVENT_REQUEST, "");
+    int r;
+
+    event.instance = events_next_id(core->events, NOUN_INSTANCE);
+    event.generation = request.generation = 1;
+    str_copy(event.node, sizeof(event.node), node);
+    request.job = job->id;
+    request.vcpus = job->spec->cpus;
+    request.memory_mib = job->spec->memory_mib;
+    request.gpus = job->spec->gpus;
+    str_copy(request.owner, sizeof(request.owner), job->spec->owner);
+    str_copy(request.node, sizeof(request.node), node);
+    str_copy(request.template_name, sizeof(request.template_name), job->spec->template_name);
+    str_copy(request.profile, sizeof(request.profile), job->spec->profile);
+    r = core_add_job(txn, job->id, &event, NULL);
+    return r < 0 ? r : core_add_instance(txn, event.instance, &request, NULL);
+}
+
+void life_start(struct core *core, uint64_t id, const char *node)
+{
+    const struct job *job = core_job_staged(core, id);
+    struct txn *txn;
+
+    if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
+        core_node_staged(core, node) != core_node(core, node))
+        return; /* a change is on its way: the planner hears of it and decides again */
+    txn = txn_new(core->events);
+    if (txn && alloc(core, txn, job, node) >= 0)
+        txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
+    else
+        txn_abort(txn);
+}
+
+/* ---- the order ---- */
+
+static void started(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    struct run *run = arg;
+    const struct instance *in = core_instance_staged(run->core, run->id);
+    const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
+
+    run->busy--;
+    if (!in || in->state != INSTANCE_REQUESTED) {
+        life_act(run); /* it was cancelled, or is ready already */
+    } else if (result >= 0) {
+        life_event(run, INSTANCE_EVENT_BUILD, "");
+    } else if (result == -EAGAIN || result == -EBUSY || result == -ETIMEDOUT ||
+               result == -ENOTCONN) {
+        life_retry(run);
+    } else if (job) {
+        log_warning("job %" PRIu64 " could not start on %s: %s", job->id, in->node, err->detail);
+        life_end_job(run->core, job->id, JOB_BOOT_FAIL, err->detail);
+    }
+}
+
+static void order(struct run *run, const struct instance *in, const struct site_start *start)
+{
+    struct buf json = BUF_INIT(0);
+    struct vdi_instance_spec spec = {
+        .id = {in->id, in->generation},
+        .epoch = events_epoch(run->core->events),
+        .job = in->job,
+        .node = in->node,
+        .owner = in->owner,
+        .template_name = in->template_name,
+        .image = start->of->image,
+        .vcpus = in->vcpus,
+        .memory_mib = in->memory_mib,
+        .gpus = in->gpus,
+        .gpu_profile = in->profile,
+    };
+
+    if (site_start_write(start, &json) < 0) {
+        life_retry(run);
+    } else {
+        spec.spec_json = json.data;
+        run->busy++;
+        site_start(run->core->site, &spec, started, run);
+    }
+    buf_done(&json);
+}
+
+static void start_with(const struct start *s, const struct instance *in, const struct job *job,
+                       const char *payload)
+{
+    struct core *core = s->run->core;
+    const struct site_start start = {
+        .cluster = core->config->cluster,
+        .of = config_template(core->config, in->template_name),
+        .boot_timeout_sec = life_boot_timeout_sec(core, in),
+        .job = job,
+        .payload = payload,
+        .who = s->has_account ? &s->account.who : NULL,
+        .gids = s->account.gids,
+        .home = s->account.home,
+    };
+
+    if (start.of)
+        order(s->run, in, &start);
+    else
+        life_end_job(core, job->id, JOB_BOOT_FAIL, "its template is no longer in vdi.conf");
+}
+
+/* While the controller stops nothing begins: the site may be gone already. */
+static bool is_wanted(const struct run *run, const struct instance *in, const struct job *job)
+{
+    return job && in->state == INSTANCE_REQUESTED && !run->core->stopping;
+}
+
+/* ---- the script: in the submit event, not in memory while a job waits ---- */
+
+static void script_read(void *arg, const struct archive_query *q)
+{
+    _cleanup_(freep) struct start *s = arg;
+    struct run *run = s->run;
+    const struct instance *in = core_instance_staged(run->core, run->id);
+    const struct job *job = in ? core_job(run->core, in->job) : NULL;
+    struct job_event event = {0};
+
+    run->busy--;
+    if (!is_wanted(run, in, job)) {
+        life_act(run);
+    } else if (q->result < 0 || !q->n_rows ||
+               job_event_decode(q->rows[0].type, 0, q->rows[0].version, q->rows[0].body,
+                                q->rows[0].body_len, &event, NULL) < 0) {
+        log_error("job %" PRIu64 ": its script could not be read from the store", job->id);
+        life_retry(run);
+    } else {
+        start_with(s, in, job, event.payload);
+        job_event_done(&event);
+    }
+}
+
+/* Takes s. */
+static void read_script(struct start *s, const struct job *job)
+{
+    struct archive_query q = {
+        .noun = "job",
+        .events = true,
+        .limit = 1,
+        .done = script_read,
+        .arg = s,
+    };
+
+    snprintf(q.key, sizeof(q.key), "%" PRIu64, job->id);
+    s->run->busy++;
+    if (archive_ask(s->run->core, &q) == 0)
+        return;
+    s->run->busy--;
+    life_retry(s->run);
+    free(s);
+}
+
+/* ---- the account ---- */
+
+/* A directory service that is away is waited for as long as a boot is. */
+static void no_account(struct run *run, const struct instance *in, const struct job *job, int r)
+{
+    int64_t until = in->state_usec + life_boot_timeout_sec(run->core, in) * USEC_PER_SEC;
+    char reason[96];
+
+    if (r == -ENOENT)
+        snprintf(reason, sizeof(reason), "uid %u is not known here (NSS): it gets no account",
+                 job->spec->uid);
+    else
+        snprintf(reason, sizeof(reason), "the account of uid %u cannot be looked up (NSS): %s",
+                 job->spec->uid, r == -ETIMEDOUT ? "no answer in time" : "it fails");
+    if (r != -ENOENT && loop_now_usec(run->core->loop) < until) {
+        log_warning("job %" PRIu64 " waits: %s", job->id, reason);
+        life_retry(run);
+    } else {
+        log_warning("job %" PRIu64 " could not start: %s", job->id, reason);
+        life_end_job(run->core, job->id, JOB_BOOT_FAIL, reason);
+    }
+}
+
+static void account_known(void *arg, int r, const struct identity_answer *answer)
+{
+    struct start *s = arg;
+    struct run *run = s->run;
+    const struct instance *in = core_instance_staged(run->core, run->id);
+    const struct job *job = in ? core_job(run->core, in->job) : NULL;
+
+    run->busy--;
+    if (is_wanted(run, in, job) && r == 0) {
+        s->has_account = true;
+        s->account = *answer;
+        read_script(s, job);
+        return;
+    }
+    if (is_wanted(run, in, job))
+        no_account(run, in, job, r);
+    else
+        life_act(run);
+    free(s);
+}
+
+void life_request(struct run *run, const struct instance *in)
+{
+    const struct job *job = core_job(run->core, in->job);
+    struct start *s = job ? calloc(1, sizeof(*s)) : NULL;
+
+    if (!job)
+        return;
+    if (!s) {
+        life_retry(run);
+        return;
+    }
+    s->run = run;
+    if (job->spec->uid == UINT32_MAX) {
+        read_script(s, job);
+        return;
+    }
+    run->busy++;
+    auth_account(run->core->auth, job->spec->uid, job->spec->gid, account_known, s);
+}

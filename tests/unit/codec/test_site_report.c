@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_site_report.c - between controller and site: the order to start, reports, output */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "codec/document.h"
+#include "codec/site_report.h"
+#include "codec/site_start.h"
+
+static struct job_spec *spec_new(void)
+{
+    struct job_spec *spec = job_spec_new();
+
+    assert_non_null(spec);
+    spec->uid = 1000;
+    spec->gid = 1000;
+    spec->kind = JOB_BATCH;
+    spec->cpus = 2;
+    spec->memory_mib = 1024;
+    job_spec_set(&spec->owner, "unix:ada");
+    job_spec_set(&spec->name, "night \"run\"");
+    job_spec_set(&spec->work_dir, "/srv/ada");
+    job_spec_set(&spec->output, "%x-%j.out");
+    job_spec_set(&spec->partition, "main");
+    job_spec_set(&spec->template_name, "batch");
+    return spec;
+}
+
+static struct document *written(struct site_start *s)
+{
+    struct config_template t = {.name = "batch",
+                                .image = "debian",
+                                .resolution = "",
+                                .keyboard = "de",
+                                .timezone = "",
+                                .os = "linux",
+                                .firmware = "bios"};
+    struct document *document = NULL;
+    struct buf out = BUF_INIT(0);
+
+    s->of = &t;
+    s->cluster = "campus";
+    s->boot_timeout_sec = 90;
+    assert_int_equal(site_start_write(s, &out), 0);
+    assert_int_equal(document_parse(out.data, out.len, &document, NULL), 0);
+    buf_done(&out);
+    return document;
+}
+
+static bool env_has(const struct value *root, const char *pair)
+{
+    const struct value *env = value_get(root, "env");
+
+    for (size_t i = 0; i < value_count(env); i++)
+        if (!strcmp(value_string(value_item(env, i), ""), pair))
+            return true;
+    return false;
+}
+
+static void a_start_says_who_and_what(void **state)
+{
+    struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000, .n_groups = 3};
+    uint32_t gids[VDI_PRINCIPAL_GROUPS_MAX] = {1000, 2000, 2001};
+    struct job job = {.id = 5, .spec = spec_new(), .instance = 9, .generation = 1, .restarts = 1};
+    struct site_start s = {.job = &job,
+                           .payload = "{\"script\":\"#!/bin/sh\\n\"}",
+                           .who = &who,
+                           .gids = gids,
+                           .home = "/srv/ada"};
+    struct document *d;
+    const struct value *root, *groups;
+
+    strcpy(job.node, "n1");
+    strcpy(who.groups[0], "ada");
+    strcpy(who.groups[1], "cad1");
+    strcpy(who.groups[2], "staff");
+    d = written(&s);
+    root = document_root(d);
+    groups = value_get(root, "owner.groups");
+    assert_string_equal(value_get_string(root, "owner.name", ""), "ada");
+    assert_string_equal(value_get_string(root, "owner.home", ""), "/srv/ada");
+    assert_int_equal(value_get_int(root, "owner.uid", 0), 1000);
+    assert_int_equal(value_count(groups), 2); /* besides the gid */
+    assert_string_equal(value_get_string(value_item(groups, 0), "name", ""), "cad1");
+    assert_int_equal(value_get_int(value_item(groups, 1), "gid", 0), 2001);
+    assert_string_equal(value_get_string(root, "job.output", ""), "/srv/ada/night \"run\"-5.out");
+    assert_string_equal(value_get_string(root, "job.error", "?"), "");
+    assert_string_equal(value_get_string(root, "payload.script", ""), "#!/bin/sh\n");
+    assert_int_equal(value_get_int(root, "template.boot_timeout_sec", 0), 90);
+    assert_true(env_has(root, "VDI_JOB_ID=5"));
+    assert_true(env_has(root, "VDI_JOB_NAME=night \"run\""));
+    assert_true(env_has(root, "VDI_CLUSTER=campus"));
+    assert_true(env_has(root, "VDI_USER=ada"));
+    assert_true(env_has(root, "VDI_PARTITION=main"));
+    assert_true(env_has(root, "VDI_TEMPLATE=batch"));
+    assert_true(env_has(root, "VDI_INSTANCE=9"));
+    assert_true(env_has(root, "VDI_NODE=n1"));
+    assert_true(env_has(root, "VDI_RESTARTS=1"));
+    /* the job itself keeps its pattern */
+    assert_string_equal(job.spec->output, "%x-%j.out");
+    document_free(d);
+    job_spec_unref(job.spec);
+}
+
+static void without_an_account_there_is_no_owner(void **state)
+{
+    struct job job = {.id = 5, .spec = spec_new()};
+    struct site_start s = {.job = &job};
+    struct document *d = written(&s);
+
+    assert_null(value_get(document_root(d), "owner"));
+    assert_null(value_get(document_root(d), "payload"));
+    document_free(d);
+    job_spec_unref(job.spec);
+}
+
+static void reports_are_read(void **state)
+{
+    struct site_report r;
+    struct vdi_error err;
+
+    assert_int_equal(site_report_decode("{\"state\":\"ready\",\"exited\":true,\"exit_code\":3,"
+                                        "\"exit_signal\":0,\"failed\":false,\"reason\":\"\"}",
+                                        &r, &err),
+                     0);
+    assert_true(r.state == SITE_STATE_READY && r.exited && r.exit_code == 3);
+    assert_true(site_report_decode("{\"exit_code\":256}", &r, &err) < 0);
+    assert_true(site_report_decode("{\"state\":\"up\"}", &r, &err) < 0);
+    assert_true(site_report_decode("[]", &r, &err) < 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_start_says_who_and_what),
+        cmocka_unit_test(without_an_account_there_is_no_owner),
+        cmocka_unit_test(reports_are_read),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_job_file.c - -o and -e: sbatch's symbols, and those that are none */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/job_file.h"
+
+static const char *named(const char *pattern, const char *work_dir, char *ret, size_t size)
+{
+    struct job_spec spec = {.owner = "unix:ada",
+                            .name = "../night run",
+                            .work_dir = (char *)work_dir,
+                            .output = (char *)pattern};
+    struct job job = {.id = 42, .spec = &spec, .node = "gpu01.example.org"};
+    struct buf out = BUF_INIT(0);
+
+    job_file_name(&job, pattern, &out);
+    assert_false(out.failed);
+    strncpy(ret, out.data ? out.data : "", size - 1);
+    ret[size - 1] = '\0';
+    buf_done(&out);
+    return ret;
+}
+
+static void symbols_are_filled_in(void **state)
+{
+    static const struct {
+        const char *pattern, *want;
+    } rows[] = {
+        {"", ""},
+        {"plain", "/srv/ada/plain"},
+        {"/tmp/%j.out", "/tmp/42.out"},
+        {"/%A-%6j-%2n", "/42-000042-00"},
+        {"/%u/%x@%N", "/ada/.._night run@gpu01"},
+        {"/%%j%%", "/%j%"},
+        {"/\\%j", "/%j"},
+        {"/%99999999999999999999j", "/0000000042"},
+    };
+    char got[128];
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_string_equal(named(rows[i].pattern, "/srv/ada", got, sizeof(got)), rows[i].want);
+    assert_string_equal(named("x%j", "", got, sizeof(got)), "x42");
+}
+
+static void what_is_no_symbol_is_refused(void **state)
+{
+    static const char *const bad[] = {"%a", "a%", "%12", "%j.%t", "%-3j", "%J"};
+    struct vdi_error err;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_true(job_file_check("output", bad[i], &err) < 0);
+        assert_string_equal(err.field, "output");
+        assert_string_equal(err.limit, JOB_FILE_SYMBOLS);
+    }
+    job_file_check("error", "%j.%t.err", &err);
+    assert_string_equal(err.detail, "'%t' in '%j.%t.err' is no symbol of a file name here");
+    assert_int_equal(job_file_check("output", "", &err), 0);
+    assert_int_equal(job_file_check("output", "%j%A%u%x%N%n%%%03j", &err), 0);
+    assert_int_equal(job_file_check("output", "\\%q", &err), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(symbols_are_filled_in),
+        cmocka_unit_test(what_is_no_symbol_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
