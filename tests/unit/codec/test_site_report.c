@@ -77,7 +77,7 @@ static void a_start_says_who_and_what(void **state)
     struct document *d;
     const struct value *root, *groups;
 
-    strcpy(job.node, "n1");
+    job.node = "n1";
     strcpy(who.groups[0], "ada");
     strcpy(who.groups[1], "cad1");
     strcpy(who.groups[2], "staff");
