@@ -69,6 +69,21 @@ tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
 tests_unit_vdid_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_node_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdid/test_picture
+tests_unit_vdid_test_picture_SOURCES = tests/unit/vdid/test_picture.c
+tests_unit_vdid_test_picture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_picture_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_run_wish
+tests_unit_vdid_test_run_wish_SOURCES = tests/unit/vdid/test_run_wish.c
+tests_unit_vdid_test_run_wish_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_run_wish_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_writer_file
+tests_unit_vdid_test_writer_file_SOURCES = tests/unit/vdid/test_writer_file.c
+tests_unit_vdid_test_writer_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_writer_file_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdid/test_runner_spool
 tests_unit_vdid_test_runner_spool_SOURCES = tests/unit/vdid/test_runner_spool.c
 tests_unit_vdid_test_runner_spool_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
