@@ -41,7 +41,8 @@ static struct run_wish *again(struct run_wish *w)
 static void batch(void **state)
 {
     struct run_wish *w = again(read_wish(
-        "{\"template\":{},\"job\":{\"kind\":\"batch\",\"id\":5,\"work_dir\":\"/w\",\"output\":\"o\","
+        "{\"template\":{},\"job\":{\"kind\":\"batch\",\"id\":5,\"work_dir\":\"/w\","
+        "\"output\":\"o\","
         "\"error\":\"e\",\"open_mode\":\"truncate\"},\"env\":[\"VDI_JOB_ID=5\"]," OWNER "," SCRIPT
         "}"));
 
