@@ -47,7 +47,7 @@ static void on_problem(void *arg, const char *why)
     printf("problem %s\n", why);
 }
 
-static const struct runner_handler handler = {on_ready, on_stage, on_exited, on_problem};
+static const struct runner_handler handler = {on_ready, on_stage, on_exited, on_problem, NULL};
 
 static void obey(struct program *p, const char *line)
 {

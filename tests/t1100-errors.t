@@ -134,6 +134,26 @@ def tokens(c):
     more = c.request("POST", "/v1/tokens", {"lifetime_sec": 3600}, vdi.bearer(short["token"]))
     vdi.ok(more.status == 201 and more.json["expire_time"] <= short["expire_time"],
            "a token that a token asked for does not outlive it", more.text, short["expire_time"])
+    streams = {}
+    for name in ("kept", "revoked"):
+        token = c.issue_token("bin")
+        connection = c.connect()
+        connection.request("GET", "/v1/events", headers=vdi.bearer(token["token"]))
+        streams[name] = (token["id"], connection.getresponse(), connection)
+    brief = c.issue_token("bin", lifetime_sec=2)
+    connection = c.connect()
+    connection.request("GET", "/v1/events", headers=vdi.bearer(brief["token"]))
+    streams["expired"] = (brief["id"], connection.getresponse(), connection)
+    vdi.is_([s[1].status for s in streams.values()], [200] * 3, "tokens open event streams")
+    c.request("DELETE", f"/v1/tokens/{streams['revoked'][0]}")
+    for name in ("revoked", "expired"):
+        vdi.ok(streams[name][1].read().startswith(b":"), f"a stream ends with its {name} token")
+    job = c.submit(vdi.bearer(c.issue_token("bin")["token"]))
+    lines = iter(streams["kept"][1].readline, b"")
+    vdi.ok(any(line.startswith(b"id:") for line in lines),
+           f"one whose token is good goes on (job {job})")
+    for _, _, connection in streams.values():
+        connection.close()
 
 
 def budget():

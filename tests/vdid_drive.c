@@ -20,7 +20,7 @@
 
 static struct loop *loop;
 static struct vdid *node;
-static char input[65536];
+static char input[1 << 20];
 static size_t input_len;
 
 static void say(const char *text)
@@ -92,7 +92,10 @@ static void take_line(const char *line)
     }
     a = calloc(1, sizeof(*a));
     if (a && vdid_order_decode(line, strlen(line), &a->order, &err) == 0) {
-        vdid_order(node, &a->order, answered, a);
+        struct vdid_order order = a->order; /* `a` goes with the answer */
+
+        vdid_order(node, &order, answered, a);
+        vdid_order_done(&order);
         return;
     }
     printf("refused %s\n", err.detail);
@@ -133,7 +136,8 @@ int main(int argc, char **argv)
 {
     const struct vdid_handler handler = {on_instance, on_orphan, on_service};
     struct vdid_config config = {
-        .prefix = "vdi", .spice_address = "127.0.0.1", .tcg_cache_mib = 32, .keep_gone_sec = 3600};
+        .prefix = "vdi", .spice_address = "127.0.0.1", .tcg_cache_mib = 32, .keep_gone_sec = 3600,
+        .node = "n1", .output_max_mib = 4, .output_keep_mib = 64, .output_keep_sec = 3600};
     struct vdi_error err = {0};
     struct source *in;
 
@@ -149,6 +153,7 @@ int main(int argc, char **argv)
     config.accel = accel_from(argv[5]);
     config.port_min = (uint16_t)atoi(argv[6]);
     config.port_max = (uint16_t)atoi(argv[7]);
+    config.writer = getenv("VDI_WRITER");
     config.boot_timeout_sec = argc > 8 ? atoi(argv[8]) : 300;
     loop = loop_new();
     node = loop ? vdid_new(loop, &config, &handler, NULL, &err) : NULL;

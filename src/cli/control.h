@@ -55,6 +55,7 @@ int control_show_document(struct control *, const struct verb *, struct vdi_erro
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
 int control_pki_init(struct control *, const struct verb *, struct vdi_error *);
+int control_pki_revoke(struct control *, const struct verb *, struct vdi_error *);
 int control_node_enroll(struct control *, const struct verb *, struct vdi_error *);
 int control_ping(struct control *, const struct verb *, struct vdi_error *);
 

@@ -50,6 +50,8 @@ const struct verb control_verbs[] = {
      "a one-time token, good for an hour, with which a node gets its certificate"},
     {"pki", "init", LONG, "DIRECTORY CLUSTER", 2, 2, "", control_pki_init, true, NULL,
      "make the authority that signs the nodes' certificates, and the controller's own"},
+    {"pki", "revoke", LONG, "DIRECTORY NODE", 2, 2, "", control_pki_revoke, true, NULL,
+     "make every certificate of a node worthless, from the next reconfigure on"},
     {"instance", "show", LONG, "[INSTANCE]...", 0, -1, "json", control_show_one, false,
      "/v1/instances", "instances (VMs)"},
     {"partition", "show", LONG, "[PARTITION]...", 0, -1, "json", control_show_list, false,

@@ -204,6 +204,20 @@ static int check_script(const json_t *script, size_t max, struct vdi_error *err)
     return 0;
 }
 
+static int check_payload(const char *text, struct vdi_error *err)
+{
+    size_t len = strlen(text);
+    char limit[40];
+
+    if (len <= JOB_PAYLOAD_MAX)
+        return 0;
+    error_set(err, EFBIG, "script", "script, arguments and environment have %zu bytes together",
+              len);
+    snprintf(limit, sizeof(limit), "%u bytes as JSON", JOB_PAYLOAD_MAX);
+    error_hint(err, limit, "keep data in files");
+    return -EFBIG;
+}
+
 /* Moves script, args and environment out of `object` into a payload of their own. */
 static int take_payload(json_t *object, size_t max_script, uint32_t *ret_script_bytes, char **ret,
                         struct vdi_error *err)
@@ -234,8 +248,13 @@ static int take_payload(json_t *object, size_t max_script, uint32_t *ret_script_
     json_object_del(object, "environment");
     if (!json_object_size(payload))
         return 0;
-    *ret = json_dumps(payload, JSON_COMPACT);
-    return *ret ? 0 : error_set(err, ENOMEM, "", "out of memory");
+    _cleanup_(freep) char *text = json_dumps(payload, JSON_COMPACT);
+    if (!text)
+        return error_set(err, ENOMEM, "", "out of memory");
+    r = check_payload(text, err);
+    if (r == 0)
+        *ret = TAKE_PTR(text);
+    return r;
 }
 
 int job_submit_decode(const char *json, size_t len, size_t max_script, struct job_spec **ret,

@@ -10,6 +10,9 @@ extern const struct field job_spec_fields[]; /* of struct job_spec */
 extern const struct field job_fields[];      /* of struct job */
 extern const struct field job_event_fields[];
 
+/* Script, arguments and environment together, as JSON: they go to the node in one order. */
+#define JOB_PAYLOAD_MAX (896u << 10)
+
 /* A submit request: the fields plus `script`, `args`, `environment` (kept in
  * *ret_payload as JSON). Owner, ids and digests are the caller's to fill. */
 int job_submit_decode(const char *json, size_t len, size_t max_script, struct job_spec **ret,

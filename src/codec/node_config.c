@@ -33,7 +33,10 @@
     X(port_max, 24999, 1024, 65535)                                                                \
     X(tcg_cache_mib, 0, 0, 65536)                                                                  \
     X(boot_timeout_sec, 300, 1, 86400)                                                             \
-    X(keep_gone_sec, 86400, 60, 31536000)
+    X(keep_gone_sec, 86400, 60, 31536000)                                                          \
+    X(output_max_mib, 1024, 1, 1048576)                                                            \
+    X(output_keep_mib, 10240, 1, 1073741824)                                                       \
+    X(output_keep_sec, 604800, 60, 31536000)
 
 static struct buf *findings_now; /* libconfuse's callbacks carry no argument of ours */
 

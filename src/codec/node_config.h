@@ -15,6 +15,7 @@ struct node_config {
     char *uri, *state_dir, *image_dir, *run_dir, *prefix, *emulator, *bridge;
     char *spice_address, *accel, *log_level;
     long port_min, port_max, tcg_cache_mib, boot_timeout_sec, keep_gone_sec;
+    long output_max_mib, output_keep_mib, output_keep_sec;
 };
 
 /* Every finding is a line in `findings`; -EINVAL when there is one. */

@@ -475,10 +475,10 @@ static int read_payload(json_t *object, struct runner_payload *p, struct vdi_err
         n += json_object_get(object, names[i]) != NULL;
     if (n != json_object_size(object))
         return error_set(err, EINVAL, "payload", "the payload has a member that is not known");
-    if (!script || strncmp(script, "#!", 2) != 0)
-        return error_set(err, EINVAL, "script", "there is no script that begins with #!");
-    p->script = strdup(script);
-    if (!p->script)
+    if (json_object_get(object, "script") && (!script || strncmp(script, "#!", 2) != 0))
+        return error_set(err, EINVAL, "script", "the script does not begin with #!");
+    p->script = script ? strdup(script) : NULL;
+    if (script && !p->script)
         return error_set(err, ENOMEM, "script", "out of memory");
     r = read_args(json_object_get(object, "args"), &p->args, err);
     if (r >= 0 && environment)
@@ -537,6 +537,7 @@ static const struct field started_fields[] = {
     {"generation", FIELD_U32, STARTED(id.generation), MUST, 0, UINT32_MAX, NULL, ""},
     {"nonce", FIELD_FIXED, STARTED(id.nonce), MUST, 0, 0, NULL, ""},
     {"boot_id", FIELD_FIXED, STARTED(boot_id), MUST, 0, 0, NULL, ""},
+    {"session", FIELD_BOOL, STARTED(is_session), FIELD_SUBMIT | FIELD_SKIP_EMPTY, 0, 0, NULL, ""},
     {"ended", FIELD_BOOL, STARTED(ended), MUST, 0, 0, NULL, ""},
     {"pid", FIELD_I32, STARTED(pid), MUST, 0, INT32_MAX, NULL, ""},
     {"start_ticks", FIELD_U64, STARTED(start_ticks), MUST, 0, INT64_MAX, NULL, ""},

@@ -19,7 +19,7 @@
 
 #define RUNNER_PORT_NAME "org.osvdi.job.0"
 #define RUNNER_PROTOCOL_MIN 1
-#define RUNNER_PROTOCOL_MAX 1
+#define RUNNER_PROTOCOL_MAX 2          /* 2: a payload may have no script (a session), an owner no name */
 #define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
 #define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
@@ -61,7 +61,7 @@ struct runner_id {
 
 struct runner_owner {
     char name[64], home[256];
-    uint32_t uid, gid, n_groups;
+    uint32_t uid, gid, n_groups; /* name "": nobody, there is no account and nothing to run */
     struct runner_group {
         char name[64];
         uint32_t gid;
@@ -105,7 +105,7 @@ int runner_decode(enum runner_side from, const char *json, size_t len, struct ru
 
 /* What a job's submitter gave: {"script":...,"args":[...],"environment":{...}}. */
 struct runner_payload {
-    char *script;
+    char *script;               /* NULL: the image's session */
     char **args, **environment; /* NULL-terminated; "NAME=value" */
 };
 int runner_payload_decode(const char *json, size_t len, struct runner_payload *ret,
@@ -128,6 +128,7 @@ bool runner_id_equal(const struct runner_id *a, const struct runner_id *b);
 struct runner_started {
     struct runner_id id;
     char boot_id[40];
+    bool is_session; /* begun anew in every boot */
     bool ended;  /* and the host has its exit status */
     int32_t pid; /* leader of the process group; 0: not forked yet */
     uint64_t

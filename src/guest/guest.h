@@ -15,6 +15,7 @@
 struct guest_options {
     const char *port;      /* NULL: found by its name */
     const char *state_dir; /* "/var/lib/vdi-runner" */
+    const char *session;   /* program that is a desktop's session, if it is there */
     const char *message;   /* program that shows the user a text */
     const char *shutdown;  /* program that switches the guest off */
     bool manage_accounts, allow_root, set_clock;

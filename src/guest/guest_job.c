@@ -114,6 +114,8 @@ static void on_status(void *arg, int fd, unsigned events)
         s->is_refused = true;
         str_copy(s->exit.detail, sizeof(s->exit.detail), err.detail);
         log_error("%s", err.detail);
+    } else {
+        guest_stage(g, g->started.is_session ? "session" : "script", time_now_usec(), "");
     }
     source_free(s->status);
     s->status = NULL;
@@ -163,6 +165,22 @@ static int watch_script(struct guest *g, const struct script_process *p)
     return -ENOMEM;
 }
 
+static void note_start(struct guest *g, const struct script_process *p)
+{
+    g->started.pid = p->pid;
+    g->started.start_ticks = script_start_ticks(p->pid);
+    if (keep_started(g->options->state_dir, &g->started) < 0)
+        log_warning("the script's process can't be noted in %s", g->options->state_dir);
+}
+
+/* The file that is run: the job's script, or the image's session. */
+static int put_script(struct guest *g, const struct runner_payload *payload, char *ret_path)
+{
+    if (payload->script)
+        return keep_script(g->options->state_dir, &g->owner, payload->script, ret_path);
+    return str_copy(ret_path, PATH_MAX, g->options->session) ? 0 : -ENAMETOOLONG;
+}
+
 static int start_script(struct guest *g, const struct runner_payload *payload,
                         const struct runner_message *m, struct vdi_error *err)
 {
@@ -177,7 +195,7 @@ static int start_script(struct guest *g, const struct runner_payload *payload,
                                  .merge = m->merge,
                                  .allow_root = g->options->allow_root};
     struct script_process process = {0};
-    int r = env ? keep_script(dir, &g->owner, payload->script, path) : -ENOMEM;
+    int r = env ? put_script(g, payload, path) : -ENOMEM;
 
     if (r < 0)
         error_set(err, r, "script", "the script can't be put into %s: %s", dir, strerror(-r));
@@ -186,10 +204,7 @@ static int start_script(struct guest *g, const struct runner_payload *payload,
     strings_free(env);
     if (r < 0)
         return r;
-    g->started.pid = process.pid;
-    g->started.start_ticks = script_start_ticks(process.pid);
-    if (keep_started(dir, &g->started) < 0)
-        log_warning("the script's process can't be noted in %s", dir);
+    note_start(g, &process);
     if (watch_script(g, &process) < 0)
         return error_set(err, ENOMEM, "script", "out of memory for the script's output");
     return 0;
@@ -204,30 +219,41 @@ int guest_job_part(struct guest *g, const struct runner_message *m)
     return buf_append(&g->payload, m->data, m->data_len);
 }
 
+/* Once for this run, whatever becomes of it. */
+static void run(struct guest *g, const struct runner_payload *payload,
+                const struct runner_message *m, struct vdi_error *err)
+{
+    int r = err->code ? -err->code : 0;
+
+    g->was_started = true;
+    g->started = (struct runner_started){.id = g->id, .is_session = r == 0 && !payload->script};
+    str_copy(g->started.boot_id, sizeof(g->started.boot_id), g->boot_id);
+    g->script.is_running = true;
+    r = keep_started(g->options->state_dir, &g->started);
+    if (r < 0 && !err->code)
+        error_set(err, r, "script", "its start can't be noted in %s: %s", g->options->state_dir,
+                  strerror(-r));
+    if (!err->code)
+        start_script(g, payload, m, err);
+    if (err->code)
+        not_started(g, err);
+}
+
 int guest_job_run(struct guest *g, const struct runner_message *m)
 {
     struct runner_payload payload = {0};
     struct vdi_error err = {0};
-    int r;
 
     if (g->was_started)
         return 0;
-    if (!g->is_ready || m->total != g->payload.len)
+    if (!g->is_ready || !*g->owner.name || m->total != g->payload.len)
         return -EPROTO;
-    g->was_started = true;
-    g->started = (struct runner_started){.id = g->id};
-    str_copy(g->started.boot_id, sizeof(g->started.boot_id), g->boot_id);
-    g->script.is_running = true;
-    r = keep_started(g->options->state_dir, &g->started);
-    if (r < 0)
-        error_set(&err, r, "script", "its start can't be noted in %s: %s", g->options->state_dir,
-                  strerror(-r));
-    if (r == 0)
-        r = runner_payload_decode(g->payload.data, g->payload.len, &payload, &err);
-    if (r == 0)
-        r = start_script(g, &payload, m, &err);
-    if (r < 0)
-        not_started(g, &err);
+    runner_payload_decode(g->payload.data, g->payload.len, &payload, &err);
+    if (err.code || payload.script || access(g->options->session, X_OK) == 0)
+        run(g, &payload, m, &err);
+    else
+        log_info("%s: %s; the desktop has no session of its own", g->options->session,
+                 strerror(errno));
     runner_payload_done(&payload);
     buf_done(&g->payload);
     return 0;
@@ -258,7 +284,8 @@ static void recall(struct guest *g)
     const char *dir = g->options->state_dir;
     int r = keep_load_started(dir, &g->started);
 
-    if (r < 0 || !runner_id_equal(&g->started.id, &g->id)) {
+    bool is_over = g->started.is_session && !str_equal(g->started.boot_id, g->boot_id);
+    if (r < 0 || is_over || !runner_id_equal(&g->started.id, &g->id)) {
         if (r != -ENOENT)
             keep_drop_all(dir);
         return;
@@ -277,6 +304,8 @@ static void recall(struct guest *g)
 
 static int check_account(struct guest *g, struct vdi_error *err)
 {
+    if (!*g->owner.name)
+        return 0; /* nobody's: nothing will be run */
     if (g->options->manage_accounts)
         return account_ensure("/etc", &g->owner, err);
     return account_check("/etc", &g->owner, err);

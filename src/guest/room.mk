@@ -36,3 +36,20 @@ if HAVE_PYTHON3
 TESTS += tests/t2100-runner.t tests/t5100-runner-chaos.t
 endif
 EXTRA_DIST += tests/t2100-runner.t tests/t5100-runner-chaos.t tests/lib/runner.py
+
+# The desktop of the demo image. Its libraries go into the image with it.
+noinst_LIBRARIES += src/guest/libpicture.a
+src_guest_libpicture_a_SOURCES = \
+    src/guest/picture_canvas.c src/guest/picture_canvas.h \
+    src/guest/picture_input.c src/guest/picture_input.h \
+    src/guest/picture_qr.c src/guest/picture_qr.h \
+    src/guest/picture_scene.c src/guest/picture_scene.h \
+    src/guest/picture_screen.c src/guest/picture_screen.h \
+    src/guest/picture_text.c src/guest/picture_text.h
+src_guest_libpicture_a_CFLAGS = $(AM_CFLAGS) $(DRM_CFLAGS) $(FREETYPE_CFLAGS) $(QRENCODE_CFLAGS)
+PICTURE_LIBS = src/guest/libpicture.a src/loop/libloop.a $(BASE_LIBS) $(DRM_LIBS) \
+    $(FREETYPE_LIBS) $(QRENCODE_LIBS) -levent_core -lpthread
+
+bin_PROGRAMS += vdi-picture
+vdi_picture_SOURCES = src/guest/picture.c
+vdi_picture_LDADD = $(PICTURE_LIBS)

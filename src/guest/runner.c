@@ -30,13 +30,14 @@ static const char help[] =
     "  -a, --manage-accounts    makes the owner's account and home if they are missing\n"
     "      --allow-root         runs scripts whose owner is root\n"
     "      --set-clock          sets the clock when the host says what time it is\n"
+    "      --session PROGRAM    is a desktop's session, run as its owner (/etc/vdi-runner/session)\n"
     "      --message PROGRAM    shows the user a text from its stdin (/etc/vdi-runner/message)\n"
     "      --shutdown PROGRAM   switches the guest off (/sbin/poweroff)\n"
     "  -v, --verbose            says more\n"
     "  -h, --help               prints this\n"
     "  -V, --version            prints the version\n";
 
-enum { OPT_ALLOW_ROOT = 256, OPT_SET_CLOCK, OPT_MESSAGE, OPT_SHUTDOWN };
+enum { OPT_ALLOW_ROOT = 256, OPT_SET_CLOCK, OPT_SESSION, OPT_MESSAGE, OPT_SHUTDOWN };
 
 static const struct option long_options[] = {
     {"port", required_argument, NULL, 'p'},
@@ -44,6 +45,7 @@ static const struct option long_options[] = {
     {"manage-accounts", no_argument, NULL, 'a'},
     {"allow-root", no_argument, NULL, OPT_ALLOW_ROOT},
     {"set-clock", no_argument, NULL, OPT_SET_CLOCK},
+    {"session", required_argument, NULL, OPT_SESSION},
     {"message", required_argument, NULL, OPT_MESSAGE},
     {"shutdown", required_argument, NULL, OPT_SHUTDOWN},
     {"verbose", no_argument, NULL, 'v'},
@@ -66,6 +68,8 @@ static int parse(int argc, char **argv, struct guest_options *o)
             o->allow_root = true;
         else if (c == OPT_SET_CLOCK)
             o->set_clock = true;
+        else if (c == OPT_SESSION)
+            o->session = optarg;
         else if (c == OPT_MESSAGE)
             o->message = optarg;
         else if (c == OPT_SHUTDOWN)
@@ -146,6 +150,7 @@ static void lower_oom_score(void)
 int main(int argc, char **argv)
 {
     struct guest_options options = {.state_dir = "/var/lib/vdi-runner",
+                                    .session = "/etc/vdi-runner/session",
                                     .message = "/etc/vdi-runner/message",
                                     .shutdown = "/sbin/poweroff"};
     log_init("vdi-runner", VDI_LOG_INFO);

@@ -64,10 +64,18 @@ static bool become_owner(const struct script_order *order, enum step *ret_step)
     return true;
 }
 
+/* The submitter's directory need not be in the guest: then the script begins at home, and its
+ * errors begin with that. */
 static bool enter_dir(const struct script_order *order)
 {
-    if (!str_is_empty(order->work_dir))
-        return chdir(order->work_dir) == 0;
+    if (!str_is_empty(order->work_dir)) {
+        if (chdir(order->work_dir) == 0)
+            return true;
+        if (errno != ENOENT && errno != ENOTDIR)
+            return false;
+        dprintf(STDERR_FILENO, "vdi-runner: %s: %s: going to %s instead\n", order->work_dir,
+                strerror(errno), order->owner->home);
+    }
     return chdir(order->owner->home) == 0 || chdir("/") == 0;
 }
 

@@ -37,6 +37,7 @@ struct core {
     int claim_fd;
     struct config *config;
     struct workers *store_worker, *snapshot_worker;
+    struct workers *pki_worker; /* the authority's files: others may lock them for long */
     struct host_plugin *store_plugin;
     struct vdi_store_ops store_ops;
     void *store;
@@ -57,6 +58,7 @@ struct core {
     int64_t start_monotonic_usec;
     uint64_t replies[6]; /* by first digit of the status */
     bool stopping;
+    bool deposed; /* stopping because another leads: the process ends with an error */
 };
 
 /* The one principal under which the controller itself acts. */

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* enroll.c - enrolling a node: the token for it, and its redemption, both on a worker. */
+/*
+ * enroll.c - enrolling a node: the token for it, and its redemption, both on a worker.
+ *
+ * It is not the store's: whoever reaches the port may ask, and commits must not wait for that.
+ */
 #include "vdictld/enroll.h"
 
 #include <errno.h>
@@ -125,7 +129,7 @@ void enroll_begin(struct core *core, struct link_conn *conn, const void *data, s
     }
     link_message_done(&m);
     e->conn = conn;
-    if (!e->csr || !e->dir || workers_post(core->store_worker, enroll_work, enroll_done, e) < 0) {
+    if (!e->csr || !e->dir || workers_post(core->pki_worker, enroll_work, enroll_done, e) < 0) {
         link_conn_close(conn, "not an enrolment, or too many of them");
         enroll_free(e);
         return;
@@ -188,7 +192,7 @@ void handle_node_enroll(struct call *call)
         t->dir = strdup(call->core->config->pki_dir);
         str_copy(t->name, sizeof(t->name), node->name);
     }
-    if (!t || !t->dir || workers_post(call->core->store_worker, ticket_work, ticket_done, t) < 0) {
+    if (!t || !t->dir || workers_post(call->core->pki_worker, ticket_work, ticket_done, t) < 0) {
         call_refuse_with(call, EBUSY, "", "no memory, or the worker is busy");
         if (t)
             free(t->dir);

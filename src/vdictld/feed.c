@@ -288,6 +288,8 @@ void handle_events(struct call *call)
         call_refuse_with(call, EINVAL, "Last-Event-ID", "'%.40s' is no event id", last);
         return;
     }
+    if (!grant_check(call))
+        return;
     f = feed->n_followers < FEED_CLIENTS_MAX ? follower_new(call, job, after) : NULL;
     if (!f) {
         call_refuse_with(call, EBUSY, "", "%d clients follow events already", FEED_CLIENTS_MAX);

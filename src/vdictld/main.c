@@ -37,6 +37,7 @@
 #include "vdictld/sweep.h"
 
 #define STORE_QUEUE 4096
+#define PKI_QUEUE 64
 #define HEADER_MAX 32768
 #define ARRIVE_SEC 30
 
@@ -250,6 +251,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
     core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
+    core->pki_worker = core->loop ? workers_new(core->loop, "pki", 1, PKI_QUEUE) : NULL;
     core->events = core->store_worker && core->snapshot_worker
                        ? events_new(core->loop, core->store_worker, core->snapshot_worker,
                                     &core->store_ops, published, core)
@@ -260,7 +262,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->queue = core->loop ? queue_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
-    if (!core->events || !core->budget || !core->idem || !core->feed || !core->queue ||
+    if (!core->events || !core->pki_worker || !core->budget || !core->idem || !core->feed || !core->queue ||
         !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
@@ -341,11 +343,15 @@ static void hangup(void *arg, int signo)
 
 static void core_done(struct core *core)
 {
-    auth_free(core->auth); /* each of these may still answer calls, so the server goes last */
-    nodelink_free(core->links);
-    site_free(core->site);
+    core->stopping = true; /* also after a start that failed: nothing acts any more */
+    /* Each of these may still answer calls, so the server goes last. What workers end with may
+     * still speak to nodes and site. */
+    auth_free(core->auth);
+    workers_free(core->pki_worker);
     workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
+    nodelink_free(core->links);
+    site_free(core->site);
     events_cancel(core->events);
     http_server_free(core->http);
     if (core->store && core->store_ops.close)
@@ -379,7 +385,7 @@ static int serve(struct core *core)
     source_free(term);
     source_free(intr);
     source_free(hup);
-    return r;
+    return core->deposed ? -ESTALE : r;
 }
 
 static int run(struct core *core)

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/job_codec.h"
 #include "codec/link_codec.h"
 #include "vdictld/enroll.h"
 #include "vdictld/life.h"
@@ -29,6 +30,8 @@
 
 #define ORDERS_MAX 4096
 #define ORDER_BYTES_MAX (8u << 20)
+/* What a job was submitted with always fits the order that starts it, with all else in it. */
+_Static_assert(JOB_PAYLOAD_MAX + (128u << 10) <= LINK_FRAME_MAX, "an order takes a payload");
 #define SKEW_WARN_USEC (2 * USEC_PER_SEC)
 #define SKEW_DRAIN_USEC (30 * USEC_PER_SEC)
 #define ROUND_USEC USEC_PER_SEC
@@ -47,6 +50,7 @@ struct peer {
     struct link_inbox inbox;
     char boot_id[40];
     int64_t heard_usec; /* monotonic */
+    bool stopped;       /* something that no longer counted: its inventory is another now */
     char name[LINK_NODE_MAX];
 };
 
@@ -105,15 +109,7 @@ static void send_bye(struct link_conn *conn, const char *reason)
 
 static void send_waiting(struct peer *p)
 {
-    const void *data;
-    size_t len;
-
-    while (p->conn && link_outbox_take(p->outbox, &data, &len)) {
-        if (link_conn_send(p->conn, data, len) < 0) {
-            link_outbox_untake(p->outbox);
-            return;
-        }
-    }
+    link_conn_send_waiting(p->conn, p->outbox);
 }
 
 /* ---- orders ---- */
@@ -171,6 +167,8 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     r = hash_put_u64(links->orders, order->op, order);
     if (r >= 0)
         r = push_order(p, order->op, v, id, body_json);
+    if (r == -ENOBUFS)
+        r = -EBUSY; /* the node is behind: what waits for it may come again */
     if (r < 0) {
         hash_remove_u64(links->orders, order->op);
         free(order);
@@ -194,8 +192,10 @@ void nodelink_ask_inventory(struct nodelink *links, const char *node)
 {
     struct peer *p = links ? hash_get(links->peers, node) : NULL;
 
-    if (p && p->conn)
-        push_order(p, ++links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+    if (!p || !p->conn)
+        return;
+    p->stopped = false;
+    push_order(p, ++links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
 }
 
 /* ---- reports ---- */
@@ -214,13 +214,23 @@ static void instance_report(struct peer *p, const struct link_report *r)
     life_instance_report(p->links->core, id, r->body ? r->body : "{}");
 }
 
+/* Whether it succeeded is seen in the inventory that the next round asks for. */
+static void superseded_stopped(void *arg, int result, const char *body, const char *reason)
+{
+    struct peer *p = arg;
+
+    p->stopped = true;
+}
+
 static void stop_superseded(void *arg, struct vdi_instance_id id)
 {
     struct peer *p = arg;
 
     log_warning("node %s still has instance %" PRIu64 ".%u, which no longer counts: stopping it",
                 p->name, id.id, id.generation);
-    push_order(p, ++p->links->next_op, LINK_VERB_STOP, id, "{\"grace_sec\":0}");
+    if (nodelink_order(p->links, p->name, "stop", id, "{\"grace_sec\":0}", superseded_stopped, p) <
+        0)
+        p->stopped = true;
 }
 
 static void inventory(struct peer *p, const struct link_report *r)
@@ -398,6 +408,7 @@ static void take_message(struct nodelink *links, struct link_conn *conn,
         break;
     case LINK_TYPE_ACK:
         link_outbox_ack(p->outbox, m->ack.seq);
+        send_waiting(p);
         break;
     case LINK_TYPE_BYE:
         log_info("node %s says bye: %s", p->name, m->bye.reason);
@@ -467,14 +478,19 @@ static void round_of(void *arg)
 {
     struct nodelink *links = arg;
     struct table *t = events_table(links->core->events, NOUN_NODE);
+    void *peer;
 
     for (size_t i = 0; i < table_end(t); i++) {
         const struct slot *slot = table_at(t, i);
         const struct node *node = slot ? slot->pub : NULL;
 
-        if (node && !node->removed && slot->pub == slot->staged)
+        /* What still ran on a node that was taken out of vdi.conf is given up in the end, too. */
+        if (node && !(node->removed && node->failed) && slot->pub == slot->staged)
             nodestate_silent(links->core, node, nodelink_silent_usec(links, node->name));
     }
+    for (size_t i = 0; hash_next(links->peers, &i, &peer);)
+        if (((struct peer *)peer)->stopped && ((struct peer *)peer)->conn)
+            nodelink_ask_inventory(links, ((struct peer *)peer)->name);
     source_rearm(links->round, ROUND_USEC);
 }
 
@@ -483,22 +499,129 @@ uint32_t nodelink_connected(const struct nodelink *links)
     return links->n_connected;
 }
 
+/* ---- who is no longer trusted ---- */
+
+/* The controller's own certificate and key. */
+struct own_files {
+    char *ca, *cert, *key;
+    struct link_tls_config config;
+};
+
+static void own_files_done(struct own_files *f)
+{
+    free(f->ca);
+    free(f->cert);
+    free(f->key);
+}
+
+static int own_files(const char *dir, struct own_files *ret)
+{
+    *ret = (struct own_files){
+        .ca = str_printf("%s/ca.crt", dir),
+        .cert = str_printf("%s/server.crt", dir),
+        .key = str_printf("%s/server.key", dir),
+    };
+    ret->config = (struct link_tls_config){
+        .ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
+    if (ret->ca && ret->cert && ret->key)
+        return 0;
+    own_files_done(ret);
+    return -ENOMEM;
+}
+
+struct reload {
+    struct nodelink *links;
+    char *dir;
+    struct pki_revoked *revoked;
+    int result;
+    struct vdi_error err;
+};
+
+static void reload_work(void *arg)
+{
+    struct reload *l = arg;
+
+    l->result = pki_revoked_load(l->dir, &l->revoked, &l->err);
+}
+
+static void reload_done(void *arg, bool dropped)
+{
+    struct reload *l = arg;
+
+    if (!dropped && l->result < 0)
+        log_error("node links: the revoked certificates stay what they were: %s", l->err.detail);
+    if (dropped || l->result < 0) {
+        pki_revoked_free(l->revoked);
+    } else {
+        link_tls_set_revoked(l->links->tls, l->revoked);
+        link_server_recheck(l->links->server);
+    }
+    free(l->dir);
+    free(l);
+}
+
+static void reload_revoked(struct nodelink *links)
+{
+    struct reload *l = calloc(1, sizeof(*l));
+
+    if (l) {
+        l->links = links;
+        l->dir = strdup(links->core->config->pki_dir);
+    }
+    if (!l || !l->dir || workers_post(links->core->pki_worker, reload_work, reload_done, l) < 0) {
+        log_error("node links: the revoked certificates stay what they were");
+        if (l)
+            free(l->dir);
+        free(l);
+    }
+}
+
+static void reload_own(struct nodelink *links)
+{
+    struct vdi_error err = {0};
+    struct own_files files;
+
+    if (own_files(links->core->config->pki_dir, &files) < 0)
+        return;
+    if (link_tls_reload(links->tls, &files.config, &err) < 0)
+        log_error("node links: the controller's certificate stays what it was: %s", err.detail);
+    own_files_done(&files);
+}
+
+void nodelink_configured(struct nodelink *links)
+{
+    void *value;
+
+    if (!links)
+        return;
+    for (size_t i = 0; hash_next(links->peers, &i, &value);) {
+        const struct peer *p = value;
+        const struct node *node = core_node(links->core, p->name);
+
+        if (p->conn && (!node || node->removed))
+            send_bye(p->conn, "this node is no longer in vdi.conf");
+    }
+    reload_own(links);
+    reload_revoked(links);
+}
+
 /* ---- begin and end ---- */
+
 
 static int open_tls(struct nodelink *links, struct vdi_error *err)
 {
     const char *dir = links->core->config->pki_dir;
-    _cleanup_(freep) char *ca = str_printf("%s/ca.crt", dir);
-    _cleanup_(freep) char *cert = str_printf("%s/server.crt", dir);
-    _cleanup_(freep) char *key = str_printf("%s/server.key", dir);
-    struct link_tls_config config = {.ca_file = ca, .cert_file = cert, .key_file = key};
     struct pki_revoked *revoked = NULL;
-    int r;
+    struct own_files files;
+    int r = own_files(dir, &files);
 
-    if (!ca || !cert || !key)
+    if (r < 0)
         return error_set(err, ENOMEM, "", "out of memory");
     r = pki_revoked_load(dir, &revoked, err);
-    return r < 0 ? r : link_tls_new_server(&config, revoked, &links->tls, err);
+    if (r >= 0)
+        r = link_tls_new_server(&files.config, revoked, &links->tls, err);
+    own_files_done(&files);
+    return r;
 }
 
 static int open_server(struct nodelink *links, struct vdi_error *err)

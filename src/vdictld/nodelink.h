@@ -18,13 +18,17 @@ struct nodelink *nodelink_new(struct core *core, struct vdi_error *err);
 void nodelink_free(struct nodelink *links);
 /*
  * Sends an order; it reaches the node once, also over a reconnect. `done` is called with
- * the node's answer, unless the link's buffers are full (-ENOBUFS) or the node was never
+ * the node's answer, unless the link's buffers are full (-EBUSY) or the node was never
  * seen (-ENOTCONN): then at once by return value. `verb` is one of link_codec.h.
  */
 int nodelink_order(struct nodelink *links, const char *node, const char *verb,
                    struct vdi_instance_id id, const char *body_json,
                    void (*done)(void *arg, int result, const char *body, const char *reason),
                    void *arg);
+/* A new vdi.conf is in force: who is no longer in it loses its link, as does, soon after, who
+ * has a certificate that was revoked meanwhile; the controller's own pair is read again. Takes
+ * NULL. */
+void nodelink_configured(struct nodelink *links);
 uint32_t nodelink_connected(const struct nodelink *links);
 /* Has the node tell what it is and runs, if it is connected. links may be NULL. */
 void nodelink_ask_inventory(struct nodelink *links, const char *node);

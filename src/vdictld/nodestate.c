@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/inventory.h"
+#include "codec/site_report.h"
 #include "vdictld/life.h"
 
 static struct node_event node_event(struct core *core, enum node_event_type type,
@@ -128,30 +129,43 @@ static bool inventory_has(const struct inventory *inv, const struct instance *in
 }
 
 /* Behind damage a record that is missing may only have been lost: nothing that runs is hurt. */
-static void stop_stranger(struct core *core, const char *node, struct vdi_instance_id id,
+static bool stop_stranger(struct core *core, const char *node, struct vdi_instance_id id,
                           void (*stop)(void *arg, struct vdi_instance_id id), void *arg)
 {
-    if (!core_instance_staged(core, id.id) && events_damaged(core->events))
+    if (!core_instance_staged(core, id.id) && events_damaged(core->events)) {
         log_warning("node %s has instance %" PRIu64 ".%u, whose record may have been lost: left "
                     "alone; an operator decides",
                     node, id.id, id.generation);
-    else
-        stop(arg, id);
+        return false;
+    }
+    stop(arg, id);
+    return true;
 }
 
-static void stop_strangers(struct core *core, const char *node, const struct inventory *inv,
+static bool is_gone(const char *report)
+{
+    struct site_report said;
+
+    return site_report_decode(report, &said, NULL) >= 0 && said.state == SITE_STATE_GONE;
+}
+
+/* True when something runs there that has to be stopped first. */
+static bool stop_strangers(struct core *core, const char *node, const struct inventory *inv,
                            void (*stop)(void *arg, struct vdi_instance_id id), void *arg)
 {
+    bool any = false;
+
     for (size_t i = 0; i < inv->n; i++) {
         const struct inventory_instance *it = &inv->instances[i];
         const struct instance *in = core_instance_staged(core, it->id.id);
 
-        if (!in || in->state == INSTANCE_GONE || in->generation != it->id.generation ||
-            !str_equal(in->node, node))
-            stop_stranger(core, node, it->id, stop, arg);
-        else
+        if (in && in->state != INSTANCE_GONE && in->generation == it->id.generation &&
+            str_equal(in->node, node))
             life_instance_report(core, it->id, it->report);
+        else if (!is_gone(it->report))
+            any |= stop_stranger(core, node, it->id, stop, arg);
     }
+    return any;
 }
 
 static void find_lost(struct core *core, const char *node, const struct inventory *inv)
@@ -177,11 +191,12 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
     struct node_event event;
     struct inventory inv;
     struct txn *txn;
+    bool strangers;
     int r = inventory_decode(json, &inv, err);
 
     if (r < 0)
         return r;
-    stop_strangers(core, name, &inv, stop, arg);
+    strangers = stop_strangers(core, name, &inv, stop, arg);
     find_lost(core, name, &inv);
     /* A node that says it can't serve is down by its own word until it says otherwise. */
     event = node_event(core, inv.out_of_service[0] ? NODE_EVENT_DOWN : NODE_EVENT_UP,
@@ -191,7 +206,9 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
     str_copy(event.boot_id, sizeof(event.boot_id), boot_id);
     str_copy(event.version, sizeof(event.version), inv.version);
     txn = txn_new(core->events);
-    r = txn ? txn_add(txn, NOUN_NODE, 0, name, &event, err) : -ENOMEM;
+    r = txn ? 0 : -ENOMEM;
+    if (r >= 0 && (!strangers || event.type == NODE_EVENT_DOWN))
+        r = txn_add(txn, NOUN_NODE, 0, name, &event, err);
     if (r >= 0)
         r = add_jobs(core, txn, name, false, "");
     commit(txn, r, name);

@@ -91,6 +91,12 @@ tests_unit_vdictld_test_budget_SOURCES = tests/unit/vdictld/test_budget.c
 tests_unit_vdictld_test_budget_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_budget_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdictld/test_sweep
+tests_unit_vdictld_test_sweep_SOURCES = tests/unit/vdictld/test_sweep.c \
+    tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
+tests_unit_vdictld_test_sweep_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_sweep_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdictld/test_limit
 tests_unit_vdictld_test_limit_SOURCES = tests/unit/vdictld/test_limit.c
 tests_unit_vdictld_test_limit_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -102,8 +108,13 @@ VDICTLD_TESTS = \
     tests/t1102-life.t \
     tests/t1110-output.t \
     tests/t5001-restart.t \
-    tests/t6000-golden.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/hang_nss.c tests/data/golden.tsv
+    tests/t6000-golden.t \
+    tests/t6100-hostile-client.t \
+    tests/t6101-hostile-node.t \
+    tests/t6102-hostile-controller.t \
+    tests/t6110-node-trust.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c \
+    tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
 endif

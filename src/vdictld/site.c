@@ -313,10 +313,14 @@ static void op_begun(struct vdi_op *op, int result)
 
     if (result >= 0)
         return;
-    if (result == -ENOSYS)
+    if (result == -ENOSYS) {
         error_set(&err, ENOSYS, "site", "the site of this cluster has nothing that could do that");
-    else
+    } else if (result == -ENOTCONN) {
+        error_set(&err, ENOTCONN, "node", "the node of this job is not connected now");
+        error_hint(&err, NULL, "what runs there runs on; try again when the node is back");
+    } else {
         error_set(&err, -result, "site", "the site cannot do that: %s", strerror(-result));
+    }
     host_complete(op, result, NULL, &err);
 }
 

@@ -26,11 +26,14 @@
 #include "codec/document.h"
 #include "codec/inventory.h"
 #include "vdid/domain_spec.h"
+#include "vdid/run_wish.h"
 #include "vdid/session.h"
 #include "vdid/ticket.h"
 #include "vdid/vdid.h"
+#include <vdi/plugin.h>
 
 #define TICKET_SEC 60
+#define MESSAGE_MAX 4096
 
 struct agent {
     struct loop *loop;
@@ -107,18 +110,69 @@ static int read_wish(const struct value *body, struct record_wish *w, struct vdi
     return 0;
 }
 
+/* What is to be run, as the instance keeps it: run_wish.h checks it. */
+static int read_details(const struct value *body, char **ret, struct vdi_error *err)
+{
+    struct buf text = BUF_INIT(RUN_WISH_BYTES_MAX);
+
+    value_write(value_get(body, "details"), 0, &text);
+    if (text.failed) {
+        buf_done(&text);
+        return error_set(err, E2BIG, "details", "what is to be run is over %u bytes",
+                         RUN_WISH_BYTES_MAX);
+    }
+    *ret = buf_take(&text, NULL);
+    return 0;
+}
+
+static int read_output(const struct value *body, struct vdid_order *ret, struct vdi_error *err)
+{
+    int64_t from = value_get_int(body, "from", 0), max = value_get_int(body, "max", VDI_OUTPUT_MAX);
+
+    ret->stream = index_of(runner_stream_names, value_get_string(body, "stream", "out"));
+    if (ret->stream == UINT32_MAX || from < 0 || max < 1)
+        return error_set(err, EINVAL, "output", "a piece is stream out or err, from, and max");
+    ret->from = (uint64_t)from;
+    ret->max = max < VDI_OUTPUT_MAX ? (uint32_t)max : VDI_OUTPUT_MAX;
+    return 0;
+}
+
+static int read_message(const struct value *body, char **ret, struct vdi_error *err)
+{
+    const char *text = value_get_string(body, "text", "");
+
+    if (!*text || strlen(text) > MESSAGE_MAX || !str_is_text(text, strlen(text), true))
+        return error_set(err, EINVAL, "text", "a message is text of 1 to %d bytes", MESSAGE_MAX);
+    *ret = strdup(text);
+    return *ret ? 0 : error_set(err, ENOMEM, "", "out of memory");
+}
+
 static int fill(const struct link_order *o, struct vdid_order *ret, struct vdi_error *err)
 {
-    _cleanup_(document_freep) struct document *body = NULL;
-    int r = document_parse(o->body, strlen(o->body), &body, err);
+    _cleanup_(document_freep) struct document *doc = NULL;
+    const struct value *body;
+    int r = document_parse(o->body, strlen(o->body), &doc, err);
 
     if (r < 0)
         return r;
-    if (o->verb == LINK_VERB_START)
-        return read_wish(document_root(body), &ret->wish, err);
-    if (o->verb == LINK_VERB_STOP)
-        ret->grace_sec = (uint32_t)value_get_int(document_root(body), "grace_sec", 0);
-    return 0;
+    body = document_root(doc);
+    switch (o->verb) {
+    case LINK_VERB_START:
+        r = read_wish(body, &ret->wish, err);
+        return r < 0 ? r : read_details(body, &ret->details, err);
+    case LINK_VERB_STOP:
+        ret->grace_sec = (uint32_t)value_get_int(body, "grace_sec", 0);
+        return 0;
+    case LINK_VERB_SIGNAL:
+        ret->signal = (uint32_t)value_get_int(body, "signal", 0);
+        return 0;
+    case LINK_VERB_MESSAGE:
+        return read_message(body, &ret->text, err);
+    case LINK_VERB_OUTPUT:
+        return read_output(body, ret, err);
+    default:
+        return 0;
+    }
 }
 
 /* ---- connection: a ticket, then where to take it ---- */
@@ -180,6 +234,14 @@ static int verb_of(uint32_t link_verb)
         return VDID_RESUME;
     case LINK_VERB_REBOOT:
         return VDID_REBOOT;
+    case LINK_VERB_SIGNAL:
+        return VDID_SIGNAL;
+    case LINK_VERB_MESSAGE:
+        return VDID_MESSAGE;
+    case LINK_VERB_OUTPUT:
+        return VDID_OUTPUT;
+    case LINK_VERB_LOG:
+        return VDID_LOG;
     default:
         return -1;
     }
@@ -204,7 +266,7 @@ static void on_order(void *arg, const struct link_order *o)
     if (o->verb == LINK_VERB_CONNECTION) {
         connection(t, &order);
     } else if (verb < 0) {
-        refuse(t, ENOSYS, "this version of vdid has no way to do that in a guest");
+        refuse(t, ENOSYS, "this version of vdid can't give a running seat to another owner");
     } else if (fill(o, &order, &err) < 0) {
         answer(t, -err.code, NULL, &err);
     } else if (verb == VDID_START && !agent->in_service) {
@@ -213,6 +275,7 @@ static void on_order(void *arg, const struct link_order *o)
         order.verb = (uint32_t)verb;
         vdid_order(agent->vdid, &order, done, t);
     }
+    vdid_order_done(&order);
 }
 
 /* ---- inventory ---- */
@@ -280,7 +343,8 @@ static void on_instance(void *arg, struct vdi_instance_id id, const char *what, 
 {
     struct agent *agent = arg;
 
-    if (!strcmp(what, "ready") || !strcmp(what, "saved") || !strcmp(what, "gone"))
+    if (!strcmp(what, "ready") || !strcmp(what, "exited") || !strcmp(what, "saved") ||
+        !strcmp(what, "gone"))
         session_state(agent->session, id, json);
     else
         log_info("instance %" PRIu64 ".%u: %s %s", id.id, id.generation, what, json);
@@ -331,6 +395,10 @@ static int open_vdid(struct agent *agent, struct vdi_error *err)
         .tcg_cache_mib = (uint32_t)c->tcg_cache_mib,
         .boot_timeout_sec = c->boot_timeout_sec,
         .keep_gone_sec = c->keep_gone_sec,
+        .node = c->node,
+        .output_max_mib = (uint32_t)c->output_max_mib,
+        .output_keep_mib = (uint32_t)c->output_keep_mib,
+        .output_keep_sec = c->output_keep_sec,
     };
 
     agent->vdid = vdid_new(agent->loop, &config, &handler, agent, err);

@@ -37,7 +37,7 @@ static const struct field manifest_fields[] = {
     {"cmdline", FIELD_FIXED, M(cmdline), FIELD_SUBMIT, 0, 0, NULL, "its command line"},
     {"disk", FIELD_FIXED, M(disk), FIELD_SUBMIT, 0, 0, NULL, "qcow2 file, never written"},
     {"sha256", FIELD_FIXED, M(sha256), FIELD_SUBMIT, 0, 0, NULL, "of the disk, or the kernel"},
-    {"ready", FIELD_FIXED, M(ready), FIELD_SUBMIT, 0, 0, NULL, "agent, or console:TEXT"},
+    {"ready", FIELD_FIXED, M(ready), FIELD_SUBMIT, 0, 0, NULL, "agent, runner, console:TEXT"},
     {"video", FIELD_ENUM, M(video), FIELD_SUBMIT, 0, 0, domain_video_names, "display device"},
     {.type = FIELD_END},
 };
@@ -143,6 +143,14 @@ static int check_file(const char *dir, const char *name, const char *member, cha
 
 /* ---- the manifest ---- */
 
+static int wrong_manifest(const char *name, int r, struct vdi_error *err)
+{
+    char detail[sizeof(err->detail)];
+
+    str_copy(detail, sizeof(detail), err->detail);
+    return error_set(err, r, "image", "image.json of '%s': %s", name, detail);
+}
+
 static int read_manifest(const char *dir, const char *name, struct image_manifest *ret,
                          struct vdi_error *err)
 {
@@ -165,8 +173,9 @@ static int read_manifest(const char *dir, const char *name, struct image_manifes
     r = file_read(path, &text);
     if (r < 0)
         error_set(err, r, "image", "%s cannot be read: %s", path, strerror(-r));
-    else
-        r = fields_read(manifest_fields, ret, text.data, text.len, FIELD_SUBMIT, NULL, err);
+    else if ((r = fields_read(manifest_fields, ret, text.data, text.len, FIELD_SUBMIT, NULL, err)) <
+             0)
+        wrong_manifest(name, r, err);
     buf_done(&text);
     return r < 0 ? r : 0;
 }
@@ -181,11 +190,12 @@ static int check_manifest(const char *dir, struct image *image, struct vdi_error
         return error_set(err, EINVAL, "image", "%s/image.json: sha256 is not 64 hex digits", dir);
     if (str_starts_with(m->ready, CONSOLE_WORD) && m->ready[sizeof(CONSOLE_WORD) - 1])
         image->ready_text = m->ready + sizeof(CONSOLE_WORD) - 1;
-    else if (*m->ready && strcmp(m->ready, "agent") != 0)
-        return error_set(err, EINVAL, "image", "%s/image.json: ready is agent or console:TEXT",
-                         dir);
+    else if (*m->ready && strcmp(m->ready, "agent") != 0 && strcmp(m->ready, "runner") != 0)
+        return error_set(err, EINVAL, "image",
+                         "%s/image.json: ready is agent, runner or console:TEXT", dir);
     else
         image->ready_text = "";
+    image->by_runner = strcmp(m->ready, "runner") == 0;
     return 0;
 }
 

@@ -22,7 +22,7 @@ struct image_manifest {
     char kernel[IMAGE_FILE_MAX], initrd[IMAGE_FILE_MAX], disk[IMAGE_FILE_MAX];
     char cmdline[2048];
     char sha256[65]; /* of the disk, or the kernel where there is no disk; "" whatever it is */
-    char ready[IMAGE_FILE_MAX]; /* "agent" or "console:TEXT" */
+    char ready[IMAGE_FILE_MAX]; /* "agent", "runner" or "console:TEXT" */
     uint32_t video;             /* enum domain_video */
 };
 
@@ -31,6 +31,7 @@ struct image {
     char kernel[PATH_MAX], initrd[PATH_MAX], disk[PATH_MAX]; /* "" none */
     char sha256[65];
     const char *ready_text; /* into manifest; "": the guest agent's answer */
+    bool by_runner;         /* neither: the guest runner's */
     bool is_new;            /* its digest is not recorded yet: check it, then image_record() */
 };
 

@@ -55,6 +55,7 @@ void instance_free(struct instance *in)
     if (hash_get_u64(in->vdid->instances, in->rec.id) == in)
         hash_remove_u64(in->vdid->instances, in->rec.id);
     instance_unwatch(in);
+    instance_run_done(in);
     child_free(in->child);
     source_free(in->timer);
     free(in->image);
@@ -100,6 +101,20 @@ void instance_emit_stage(struct instance *in, const char *stage)
             in->vdid->arg, (struct vdi_instance_id){in->rec.id, in->rec.generation}, "stage", json);
 }
 
+void instance_emit_problem(struct instance *in)
+{
+    struct buf json = BUF_INIT(0);
+
+    buf_puts(&json, "{\"problem\":");
+    json_write_string(&json, in->rec.problem);
+    buf_putc(&json, '}');
+    if (!json.failed && in->vdid->handler.instance)
+        in->vdid->handler.instance(in->vdid->arg,
+                                   (struct vdi_instance_id){in->rec.id, in->rec.generation},
+                                   "problem", json.data);
+    buf_done(&json);
+}
+
 int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg)
 {
     struct waiter *w;
@@ -140,8 +155,8 @@ void instance_answer(struct instance *in, unsigned verbs, int result, const stru
 
 struct writing {
     struct instance *in;
-    char path[PATH_MAX];
-    struct buf text;
+    char path[PATH_MAX], run_path[PATH_MAX];
+    struct buf text, run; /* run: "" it is there already */
     int result;
 };
 
@@ -154,6 +169,9 @@ static void write_work(void *arg)
     slash = strrchr(dir, '/');
     *slash = '\0';
     w->result = file_make_dir(dir);
+    /* First: a record says that all of the instance is there. */
+    if (w->result == 0 && w->run.len)
+        w->result = file_replace(w->run_path, w->run.data, w->run.len);
     if (w->result == 0)
         w->result = file_replace(w->path, w->text.data, w->text.len);
 }
@@ -166,6 +184,7 @@ static void write_done(void *arg, bool dropped)
     int r = dropped ? -ECANCELED : w->result;
 
     buf_done(&w->text);
+    buf_done(&w->run);
     free(w);
     in->busy = false;
     if (in->vdid->is_freed)
@@ -204,32 +223,57 @@ void instance_set(struct instance *in, enum record_state state)
     struct writing *w = calloc(1, sizeof(*w));
 
     instance_set_quietly(in, state);
+    in->is_dirty = false;
     if (!w)
         return;
     w->in = in;
     instance_path(in, "record.json", w->path);
     record_write(&in->rec, &w->text);
-    if (w->text.failed || !instance_post(in, write_work, write_done, w)) {
+    if (in->run && !in->has_run_file) {
+        instance_path(in, "run.json", w->run_path);
+        run_wish_write(in->run, &w->run);
+        in->has_run_file = true;
+    }
+    if (w->text.failed || w->run.failed || !instance_post(in, write_work, write_done, w)) {
         buf_done(&w->text);
+        buf_done(&w->run);
         free(w);
     }
 }
 
+void instance_keep(struct instance *in)
+{
+    if (in->busy)
+        in->is_dirty = true;
+    else
+        instance_set(in, in->rec.state);
+}
+
 /* ---- ends ---- */
 
-void instance_end(struct instance *in, bool failed, const char *reason)
+static void end(struct instance *in, bool failed, const char *reason, int64_t until_usec)
 {
     if (in->rec.state >= RECORD_STOP)
         return;
     in->rec.failed = failed;
     str_copy(in->rec.reason, sizeof(in->rec.reason), reason);
-    in->grace_usec = 0;
+    in->rec.grace_usec = until_usec;
     if (in->busy) {
         in->stop = true;
         return;
     }
     in->stop = false;
     instance_set(in, RECORD_STOP);
+}
+
+void instance_end(struct instance *in, bool failed, const char *reason)
+{
+    end(in, failed, reason, 0);
+}
+
+void instance_end_by(struct instance *in, int64_t until_usec, const char *reason)
+{
+    end(in, false, reason, until_usec);
 }
 
 void instance_fail(struct instance *in, const struct vdi_error *err)
@@ -265,78 +309,6 @@ static void saved(struct instance *in)
     in->untold = false;
     instance_answer(in, 1u << VDID_SAVE, 0, NULL);
     instance_emit(in, "saved");
-}
-
-/* ---- STOP ---- */
-
-static void stop_again(void *arg)
-{
-    struct instance *in = arg;
-
-    instance_act(in);
-}
-
-static void arm(struct instance *in, int64_t delay_usec)
-{
-    source_free(in->timer);
-    in->timer = loop_timer(in->vdid->loop, delay_usec, stop_again, in);
-}
-
-static void destroyed(void *arg, int result, const struct virt_result *res,
-                      const struct vdi_error *err)
-{
-    struct instance *in = arg;
-
-    in->busy = false;
-    if (in->vdid->is_freed)
-        return;
-    if (result < 0 && !in->is_dead) {
-        log_warning("instance %" PRIu64 ": %s", in->rec.id, err->detail);
-        arm(in, USEC_PER_SEC);
-        return;
-    }
-    in->rec.was_created = false;
-    in->is_running = false;
-    instance_act(in);
-}
-
-static void asked(void *arg, int result, const struct virt_result *res, const struct vdi_error *err)
-{
-    struct instance *in = arg;
-
-    in->busy = false;
-    if (in->vdid->is_freed)
-        return;
-    if (result < 0)
-        in->grace_usec = 0;
-    instance_act(in);
-}
-
-static void stop(struct instance *in)
-{
-    char name[DOMAIN_NAME_MAX];
-    int64_t left = in->grace_usec - loop_monotonic_usec(in->vdid->loop);
-
-    if (!in->rec.was_created || in->is_dead) {
-        in->rec.was_created = false;
-        instance_clean(in);
-        return;
-    }
-    if (!virt_is_up(in->vdid->virt))
-        return; /* `up` acts again; a pidfd that ends says is_running = false */
-    if (left > 0 && !in->was_asked) {
-        in->was_asked = true;
-        in->busy = virt_shutdown(in->vdid->virt, instance_domain(in, name), asked, in) == 0;
-        if (in->busy)
-            return;
-    }
-    if (left > 0 && in->is_running) {
-        arm(in, left);
-        return;
-    }
-    in->busy = virt_destroy(in->vdid->virt, instance_domain(in, name), destroyed, in) == 0;
-    if (!in->busy)
-        arm(in, USEC_PER_SEC);
 }
 
 /* ---- all states ---- */
@@ -383,6 +355,10 @@ void instance_act(struct instance *in)
         instance_set(in, RECORD_STOP);
         return;
     }
+    if (in->is_dirty) {
+        instance_set(in, in->rec.state);
+        return;
+    }
     switch ((enum record_state)in->rec.state) {
     case RECORD_PREPARE:
         instance_prepare(in);
@@ -405,7 +381,7 @@ void instance_act(struct instance *in)
             instance_restore(in);
         break;
     case RECORD_STOP:
-        stop(in);
+        instance_stop(in);
         break;
     case RECORD_GONE:
         if (in->untold)

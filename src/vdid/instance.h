@@ -17,23 +17,28 @@
 #include "vdid/console.h"
 #include "vdid/image.h"
 #include "vdid/ports.h"
+#include "vdid/run_wish.h"
+#include "vdid/runner.h"
 #include "vdid/vdid.h"
 #include "vdid/virt.h"
+#include "vdid/writer.h"
 
 #define INSTANCE_PATH_MAX (PATH_MAX / 2)
 
 struct vdid {
     struct loop *loop;
     struct vdid_config config;
-    char *strings[8]; /* the config's, owned */
+    char *strings[10]; /* the config's, owned */
     struct vdid_handler handler;
     void *arg;
     struct virt *virt;
     struct workers *disk; /* one thread: files are written in the order asked for */
+    struct workers *spool; /* what scripts wrote, pictures: nothing here waits for an image */
     struct ports *ports;
     struct hash *instances; /* by id; one generation of each */
     struct accel *proof;
     struct source *tick;
+    int64_t collected_usec; /* when the spool was last looked through */
     int64_t listed_usec; /* when a list was last asked for */
     uint64_t clock;      /* counts changes of instances, to date a list */
     uint64_t list_clock;
@@ -67,12 +72,30 @@ struct instance {
     bool stop; /* wanted, once the step under way is done */
     bool failed_start;
     struct vdi_error why; /* failed_start: for the answer */
-    int64_t grace_usec;   /* STOP: when patience with the guest ends (monotonic); 0: none left */
-    bool was_asked;       /* STOP: the guest was asked to shut down */
+    bool is_dirty;        /* the record has changed; to be written when nothing is under way */
+    unsigned asked;       /* STOP: what the guest was asked for, enum of stop.c */
+    int64_t asked_usec;   /* STOP: when the next thing is asked for (monotonic) */
     bool is_running;      /* libvirt or a pidfd says so */
     bool is_dead;         /* QEMU's pidfd says so */
     bool untold;          /* GONE or SAVED on disk, and nobody has heard of it */
     bool is_found_text, has_byte, is_pinging;
+    bool is_blank;    /* BOOT: the last picture was one colour */
+    bool has_picture; /* BOOT: it was not */
+    int64_t picture_usec;
+    /* run.c */
+    struct run_wish *run;   /* NULL: nothing is run, and no runner is asked */
+    bool has_run_file;      /* run.json is there, or on its way */
+    bool is_heard;          /* the guest runner is ready */
+    struct runner *runner;  /* while the domain may exist */
+    bool is_closing;        /* STOP: QEMU is gone, its last words are being written down */
+    bool is_closed;
+    bool has_exit;          /* told as soon as -o and -e files are complete, or took too long */
+    struct writing_out {
+        struct writer *writer;
+        bool is_over;         /* complete */
+        int64_t again_usec;   /* it failed: not before then (monotonic) */
+    } files[RUNNER_N_STREAMS];
+    struct source *patience; /* with the files */
     unsigned port_tries;
     struct image *image; /* while PREPARE */
     struct child *child;
@@ -93,19 +116,51 @@ void instance_act(struct instance *in);
 /* Writes the record, then acts. */
 void instance_set(struct instance *in, enum record_state state);
 void instance_set_quietly(struct instance *in, enum record_state state); /* record in memory only */
+void instance_keep(struct instance *in); /* writes the record, now or when nothing is under way */
+/* What does not end it; told, and kept in its log. */
+void instance_problem(struct instance *in, const char *why);
 /* Ends by failure: reason, answer to who waits for a start, end of the domain, removal. */
 void instance_fail(struct instance *in, const struct vdi_error *err);
 void instance_end(struct instance *in, bool failed, const char *reason);
+/* By order; the guest is asked first, and has until then (wall clock). */
+void instance_end_by(struct instance *in, int64_t until_usec, const char *reason);
 void instance_answer(struct instance *in, unsigned verbs, int result, const struct vdi_error *err);
 int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg);
 int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn fn, void *arg);
 void instance_emit(struct instance *in, const char *what);
 void instance_emit_stage(struct instance *in, const char *stage);
+void instance_emit_problem(struct instance *in);
 void instance_path(const struct instance *in, const char *file, char *ret);
 const char *instance_domain(const struct instance *in, char *ret);
 /* Runs work(in) on the disk's thread, then done(in, dropped). */
 bool instance_post(struct instance *in, void (*work)(void *arg),
                    void (*done)(void *arg, bool dropped), void *arg);
+
+/* ---- stop.c ---- */
+void instance_stop(struct instance *in);
+
+/* ---- run.c ---- */
+/* The host's half of the guest runner; nothing if it is there, or is not wanted. */
+void instance_run_open(struct instance *in);
+/* The guest is reset or saved: what it said of itself no longer holds. */
+void instance_run_drop(struct instance *in);
+/* QEMU is gone. True: its last words are not yet on disk; instance_act() comes when they are. */
+bool instance_run_is_closing(struct instance *in);
+/* After a crash: how the script ended may be on disk already, and not in the record. */
+void instance_run_recall(struct instance *in);
+void instance_run_done(struct instance *in); /* frees what run.c has */
+/* STATE_DIR/spool/ID.GENERATION/FILE; ret has PATH_MAX bytes. */
+void spool_path(const struct vdid *v, struct vdi_instance_id id, const char *file, char *ret);
+
+/* ---- show.c ---- */
+/* Both read files on a worker, and answer once. */
+void vdid_show_output(struct vdid *v, const struct instance *in, const struct vdid_order *o,
+                      vdid_fn fn, void *arg);
+void vdid_show_log(const struct instance *in, vdid_fn fn, void *arg);
+
+/* ---- spool.c ---- */
+/* Now and then: output that was kept long enough goes, and the oldest of what is too much. */
+void vdid_collect(struct vdid *v);
 
 /* ---- prepare.c ---- */
 void instance_prepare(struct instance *in); /* busy until CREATE, or failed */

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* order.c - orders as JSON: one flat object, checked whole before anything is done. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
+#include "vdid/run_wish.h"
 #include "vdid/vdid.h"
+#include <vdi/plugin.h>
 
-const char *const vdid_verb_names[] = {"start",  "stop",   "poll",       "pause", "save", "resume",
-                                       "reboot", "ticket", "screenshot", "log",   NULL};
+const char *const vdid_verb_names[] = {"start",  "stop",   "poll",       "pause", "save",
+                                       "resume", "reboot", "ticket",     "screenshot", "log",
+                                       "signal", "message", "output",    NULL};
 
 /* The wish is read as a record, whose table has its rows. */
 struct order_text {
@@ -26,6 +30,12 @@ static const struct field order_fields[] = {
     {"grace_sec", FIELD_U32, O(grace_sec), FIELD_SUBMIT, 0, 3600, NULL, "stop: for the guest"},
     {"password", FIELD_FIXED, O(password), FIELD_SUBMIT, 0, 0, NULL, "ticket"},
     {"expire_sec", FIELD_I64, O(expire_sec), FIELD_SUBMIT, 0, INT64_C(1) << 40, NULL, "ticket"},
+    {"details", FIELD_TEXT, O(details), FIELD_SUBMIT, 0, RUN_WISH_BYTES_MAX, NULL, "start"},
+    {"text", FIELD_TEXT, O(text), FIELD_SUBMIT, 0, 4096, NULL, "message"},
+    {"signal", FIELD_U32, O(signal), FIELD_SUBMIT, 1, 64, NULL, "signal"},
+    {"stream", FIELD_ENUM, O(stream), FIELD_SUBMIT, 0, 0, runner_stream_names, "output"},
+    {"from", FIELD_U64, O(from), FIELD_SUBMIT, 0, INT64_MAX, NULL, "output"},
+    {"max", FIELD_U32, O(max), FIELD_SUBMIT, 1, VDI_OUTPUT_MAX, NULL, "output"},
     {.type = FIELD_END},
 };
 
@@ -61,17 +71,28 @@ static int check_start(const struct vdid_order *o, struct vdi_error *err)
 
 int vdid_order_decode(const char *json, size_t len, struct vdid_order *ret, struct vdi_error *err)
 {
-    struct order_text text = {0};
+    struct order_text text = {.order.max = VDI_OUTPUT_MAX};
     int r = fields_read(all_fields(), &text, json, len, FIELD_SUBMIT, NULL, err);
 
-    if (r < 0)
+    if (r < 0) {
+        vdid_order_done(&text.order);
         return r;
+    }
     text.order.wish = text.record.wish;
     if (text.order.id.id == 0)
-        return error_set(err, EINVAL, "instance", "an order names an instance");
-    if (text.order.verb == VDID_START)
+        r = error_set(err, EINVAL, "instance", "an order names an instance");
+    else if (text.order.verb == VDID_START)
         r = check_start(&text.order, err);
-    if (r >= 0)
+    if (r < 0)
+        vdid_order_done(&text.order);
+    else
         *ret = text.order;
     return r < 0 ? r : 0;
+}
+
+void vdid_order_done(struct vdid_order *order)
+{
+    free(order->details);
+    free(order->text);
+    order->details = order->text = NULL;
 }

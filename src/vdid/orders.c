@@ -13,11 +13,14 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "vdid/domain_xml.h"
 #include "vdid/instance.h"
+
+#define NONCE_BYTES 16
 
 static void refuse(vdid_fn fn, void *arg, const struct vdi_error *err)
 {
@@ -56,17 +59,85 @@ static int make_uuid(char *ret)
     return 0;
 }
 
+static int make_nonce(char *ret)
+{
+    unsigned char b[NONCE_BYTES];
+
+    if (getrandom(b, sizeof(b), 0) != sizeof(b))
+        return -EIO;
+    str_to_hex(b, sizeof(b), ret);
+    return 0;
+}
+
+/* What the node knows and the controller has not said. */
+static int add_env(const struct vdid *v, const struct vdid_order *o, const char *nonce,
+                   struct run_wish *w)
+{
+    char job[24], instance[24], generation[16];
+    const struct {
+        const char *name, *value;
+    } all[] = {
+        {"VDI_JOB_ID", job},
+        {"VDI_INSTANCE", instance},
+        {"VDI_GENERATION", generation},
+        {"VDI_NODE", v->config.node},
+        {"VDI_TEMPLATE", o->wish.template_name},
+        {"VDI_USER", w->owner.name},
+        {"VDI_NONCE", nonce},
+    };
+    int r = 0;
+
+    snprintf(job, sizeof(job), "%" PRIu64, o->wish.job);
+    snprintf(instance, sizeof(instance), "%" PRIu64, o->id.id);
+    snprintf(generation, sizeof(generation), "%" PRIu32, o->id.generation);
+    for (size_t i = 0; r == 0 && i < ELEMENTS(all); i++)
+        if (*all[i].value)
+            r = run_wish_set(w, all[i].name, all[i].value);
+    return r;
+}
+
+static int read_run(const struct vdid *v, const struct vdid_order *o, const char *nonce,
+                    struct run_wish **ret, struct vdi_error *err)
+{
+    int r;
+
+    if (str_is_empty(o->details))
+        return 0;
+    r = run_wish_read(o->details, strlen(o->details), ret, err);
+    if (r == 0 && add_env(v, o, nonce, *ret) < 0)
+        r = error_set(err, ENOMEM, "node", "the node is out of memory");
+    return r;
+}
+
 static void start_new(struct vdid *v, const struct vdid_order *o, vdid_fn fn, void *arg)
 {
     struct record rec = {
         .id = o->id.id, .generation = o->id.generation, .epoch = o->epoch, .wish = o->wish};
+    struct run_wish *run = NULL;
+    struct vdi_error err = {0};
     struct instance *in;
 
     rec.order_usec = loop_now_usec(v->loop);
-    in = make_uuid(rec.uuid) == 0 ? instance_new(v, &rec) : NULL;
+    rec.output_max_mib = v->config.output_max_mib;
+    if (make_uuid(rec.uuid) < 0 || make_nonce(rec.nonce) < 0)
+        error_set(&err, EIO, "node", "the kernel gives no random bytes");
+    else
+        read_run(v, o, rec.nonce, &run, &err);
+    rec.is_interactive = run && run->is_interactive;
+    in = err.code ? NULL : instance_new(v, &rec);
     if (!in) {
-        refuse_with(fn, arg, ENOMEM, o->id, "finds no memory");
+        run_wish_free(run);
+        if (!err.code)
+            error_set(&err, ENOMEM, "node", "the node is out of memory");
+        refuse(fn, arg, &err);
         return;
+    }
+    in->run = run;
+    if (run && run->groups_left_out) {
+        in->rec.problem_usec = rec.order_usec;
+        snprintf(in->rec.problem, sizeof(in->rec.problem),
+                 "the owner is in %u groups more than the %d that a guest is told of",
+                 run->groups_left_out, RUNNER_GROUPS_MAX);
     }
     wait_or_refuse(in, VDID_START, fn, arg);
     instance_set(in, RECORD_PREPARE);
@@ -120,7 +191,7 @@ static void start(struct vdid *v, struct instance *in, const struct vdid_order *
 static void stop(struct vdid *v, struct instance *in, const struct vdid_order *o, vdid_fn fn,
                  void *arg)
 {
-    int64_t until = loop_monotonic_usec(v->loop) + o->grace_sec * USEC_PER_SEC;
+    int64_t until = o->grace_sec ? loop_now_usec(v->loop) + o->grace_sec * USEC_PER_SEC : 0;
 
     if (!in || in->rec.state == RECORD_GONE) {
         fn(arg, 0, NULL, NULL);
@@ -128,10 +199,9 @@ static void stop(struct vdid *v, struct instance *in, const struct vdid_order *o
     }
     wait_or_refuse(in, VDID_STOP, fn, arg);
     if (in->rec.state != RECORD_STOP) {
-        instance_end(in, false, "stopped by order");
-        in->grace_usec = o->grace_sec ? until : 0;
-    } else if (in->grace_usec > until || !o->grace_sec) {
-        in->grace_usec = o->grace_sec ? until : 0;
+        instance_end_by(in, until, "stopped by order");
+    } else if (in->rec.grace_usec > until) {
+        in->rec.grace_usec = until;
         instance_act(in);
     }
 }
@@ -160,6 +230,8 @@ static void call_done(void *arg, int result, const struct virt_result *res,
 
         if (told)
             in->busy = false;
+        if (result == 0 && c->verb == VDID_RESUME && in->runner)
+            runner_time(in->runner);
         if (told && result == 0 && !in->stop)
             instance_set(in, c->verb == VDID_PAUSE    ? RECORD_PAUSED
                              : c->verb == VDID_RESUME ? RECORD_READY
@@ -277,6 +349,7 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
             instance_path(in, "console.log", path);
             in->console = (struct console){.pos = lstat(path, &st) == 0 ? st.st_size : 0};
             in->is_found_text = false;
+            instance_run_drop(in);
         }
         one_call(in, o, fn, arg);
     } else {
@@ -285,55 +358,30 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
     }
 }
 
-/* ---- looking ---- */
+/* ---- words for the guest ---- */
 
-/* Bytes of a guest as text: UTF-8 as it is, anything else as a dot. */
-static void write_text(struct buf *out, const char *text, size_t len)
+/* Answered when the guest runner has been told, or will be as soon as it listens again. */
+static void say(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
 {
-    struct buf clean = BUF_INIT(0);
+    const char *text = o->text ? o->text : "";
+    int r;
 
-    while (len > 0) {
-        uint32_t c;
-        unsigned n = str_utf8(text, len, &c);
-
-        if (n > 0 && (c >= 0x20 || c == '\n' || c == '\t') && c != 0x7f)
-            buf_append(&clean, text, n);
-        else if (n == 0 || (c != '\r' && c != 0x1b))
-            buf_putc(&clean, '.');
-        n = n ? n : 1;
-        text += n;
-        len -= n;
+    if (!in->runner || !runner_is_ready(in->runner)) {
+        refuse_with(fn, arg, EAGAIN, o->id, "has no guest runner that answers");
+    } else if (o->verb == VDID_SIGNAL && !runner_is_running(in->runner)) {
+        refuse_with(fn, arg, ESRCH, o->id, "runs no script or session");
+    } else {
+        r = o->verb == VDID_SIGNAL ? runner_signal(in->runner, (int)o->signal)
+                                   : runner_message(in->runner, text);
+        if (r < 0)
+            refuse_with(fn, arg, -r, o->id,
+                        r == -EINVAL ? "knows no such signal" : "has not heard what was said before");
+        else
+            fn(arg, 0, NULL, NULL);
     }
-    json_write_string(out, clean.data ? clean.data : "");
-    buf_done(&clean);
 }
 
-static void show_log(struct instance *in, vdid_fn fn, void *arg)
-{
-    struct buf json = BUF_INIT(0), tail = BUF_INIT(0);
-    char path[PATH_MAX];
-    struct stat st;
-
-    buf_puts(&json, "{\"stages\":");
-    record_write_stages(&in->rec, &json);
-    buf_puts(&json, ",\"failed_after\":");
-    json_write_string(&json, in->rec.failed ? record_stage(&in->rec) : "");
-    instance_path(in, "screenshot", path);
-    buf_puts(&json, ",\"screenshot\":");
-    json_write_string(&json, lstat(path, &st) == 0 ? path : "");
-    instance_path(in, "console.log", path);
-    console_tail(path, CONSOLE_KEEP_BYTES, &tail);
-    buf_puts(&json, ",\"console\":");
-    write_text(&json, tail.data ? tail.data : "", tail.len);
-    buf_putc(&json, '}');
-    if (json.failed)
-        refuse_with(fn, arg, ENOMEM, (struct vdi_instance_id){in->rec.id, in->rec.generation},
-                    "finds no memory");
-    else
-        fn(arg, 0, json.data, NULL);
-    buf_done(&json);
-    buf_done(&tail);
-}
+/* ---- looking ---- */
 
 static void poll_state(struct instance *in, vdid_fn fn, void *arg)
 {
@@ -406,7 +454,7 @@ static void order_of_known(struct instance *in, const struct vdid_order *o, vdid
     if (o->verb == VDID_POLL)
         poll_state(in, fn, arg);
     else if (o->verb == VDID_LOG)
-        show_log(in, fn, arg);
+        vdid_show_log(in, fn, arg);
     else if (in->rec.state >= RECORD_STOP)
         refuse_with(fn, arg, ENOENT, o->id, "has ended");
     else if (o->verb == VDID_PAUSE || o->verb == VDID_SAVE || o->verb == VDID_RESUME ||
@@ -414,6 +462,8 @@ static void order_of_known(struct instance *in, const struct vdid_order *o, vdid
         change(in, o, fn, arg);
     else if (!in->is_running)
         refuse_with(fn, arg, EAGAIN, o->id, "does not run");
+    else if (o->verb == VDID_SIGNAL || o->verb == VDID_MESSAGE)
+        say(in, o, fn, arg);
     else
         one_call(in, o, fn, arg);
 }
@@ -423,6 +473,11 @@ void vdid_order(struct vdid *v, const struct vdid_order *o, vdid_fn fn, void *ar
     struct instance *in = hash_get_u64(v->instances, o->id.id);
     struct vdi_error err = {0};
 
+    if (o->verb == VDID_OUTPUT && o->epoch >= v->epoch) { /* of former generations, too */
+        bool is_it = in && in->rec.generation == o->id.generation;
+        vdid_show_output(v, is_it ? in : NULL, o, fn, arg);
+        return;
+    }
     if (is_stale(v, in, o, &err)) {
         refuse(fn, arg, &err);
         return;

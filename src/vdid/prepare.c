@@ -6,10 +6,12 @@
  * before the state is CREATE, and domain.xml is kept for that state.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
@@ -36,11 +38,14 @@ static void load_work(void *arg)
 {
     struct preparing *p = arg;
     struct vdid *v = p->in->vdid;
-    char dir[PATH_MAX], overlay[PATH_MAX];
+    char dir[PATH_MAX], overlay[PATH_MAX], spool[PATH_MAX];
 
     instance_path(p->in, "", dir);
     instance_path(p->in, "overlay.qcow2", overlay);
+    spool_path(v, (struct vdi_instance_id){p->in->rec.id, p->in->rec.generation}, "", spool);
     p->result = file_make_dir(dir);
+    if (p->result == 0 && p->in->run)
+        p->result = file_make_dir(spool);
     unlink(overlay); /* of an attempt that a crash cut off */
     if (p->result < 0)
         error_set(&p->err, p->result, "state_dir", "%s cannot be made: %s", dir,
@@ -213,11 +218,13 @@ static void child_failed(struct instance *in, const char *field, int code, const
 
     str_copy(line, sizeof(line), output);
     line[strcspn(line, "\n")] = '\0';
-    if (strstr(output, "No space left"))
-        code = ENOSPC;
-    error_set(&err, code, field, "%s: %s", what, *line ? line : "it ended without a word");
-    if (code == ENOSPC)
-        error_hint(&err, NULL, "make room in the node's state_dir");
+    if (strstr(output, "No space left")) {
+        log_warning("%s", line);
+        error_set(&err, ENOSPC, field, "%s: no space left in the node's state_dir", what);
+        error_hint(&err, NULL, "make room there");
+    } else {
+        error_set(&err, code, field, "%s: %s", what, *line ? line : "it ended without a word");
+    }
     instance_fail(in, &err);
 }
 
@@ -265,6 +272,7 @@ static void make_overlay(struct instance *in)
     in->rec.image_usec = loop_now_usec(in->vdid->loop);
     memcpy(in->rec.image_sha256, in->image->sha256, sizeof(in->rec.image_sha256));
     str_copy(in->rec.ready_text, sizeof(in->rec.ready_text), in->image->ready_text);
+    in->rec.by_runner = in->image->by_runner;
     instance_emit_stage(in, "image");
     if (in->stop) {
         instance_act(in);
@@ -398,7 +406,7 @@ void instance_create(struct instance *in)
 
 static void clean_work(void *arg)
 {
-    static const char *const files[] = {"overlay.qcow2", "nvram.fd",  "job.sock",
+    static const char *const files[] = {"overlay.qcow2", "nvram.fd",  "job.sock", "run.json",
                                         "domain.xml",    "save.part", "save"};
     struct preparing *p = arg;
     char path[PATH_MAX];
@@ -410,6 +418,10 @@ static void clean_work(void *arg)
     }
     instance_path(p->in, "console.log", path);
     console_trim(path, CONSOLE_KEEP_BYTES);
+    /* From here on it is kept for so long; of a start that came to nothing, nothing is. */
+    spool_path(p->in->vdid, (struct vdi_instance_id){p->in->rec.id, p->in->rec.generation}, "", path);
+    if (rmdir(path) < 0 && errno == ENOTEMPTY)
+        utimensat(AT_FDCWD, path, NULL, 0);
 }
 
 static void cleaned(void *arg, bool dropped)

@@ -52,6 +52,10 @@ struct record {
     char uuid[40];
     char image_sha256[65];
     char ready_text[128]; /* "": the guest agent */
+    bool by_runner;       /* the image says that its runner is what counts */
+    char nonce[65];       /* of this run: the guest runner starts nothing twice for it */
+    bool is_interactive;
+    uint32_t output_max_mib; /* of each stream, in the spool */
     uint32_t port;        /* SPICE */
     uint32_t pid;         /* QEMU's, as last seen */
     uint32_t boots;       /* how often it was ready */
@@ -59,18 +63,26 @@ struct record {
     bool was_created;
     bool failed;
     char reason[96];
+    bool exited; /* script or session ended: */
+    int32_t exit_code, exit_signal;
+    char problem[160];   /* the last that did not end it: a file that can't be written */
+    int64_t grace_usec;  /* STOP: until when the guest may take its time; 0: no longer */
     /* When each stage was reached; 0: not yet. */
-    int64_t order_usec, image_usec, overlay_usec, create_usec, first_usec, ready_usec, gone_usec;
+    int64_t order_usec, image_usec, overlay_usec, create_usec, first_usec, kernel_usec, runner_usec,
+        account_usec, picture_usec, script_usec, ready_usec, problem_usec, exit_usec, gone_usec;
 };
 
 extern const struct field record_fields[]; /* those of the wish have FIELD_SUBMIT */
 
 void record_write(const struct record *r, struct buf *out);
 int record_read(const char *json, size_t len, struct record *ret, struct vdi_error *err);
-/* [{"stage":"overlay","usec":1234},...], microseconds since the order. */
+/* [{"name":"overlay","usec":1234},...] in the order reached, microseconds since the order;
+ * "problem" has a "detail". */
 void record_write_stages(const struct record *r, struct buf *out);
-/* The last stage that was reached. */
+/* The last stage that was reached before its end. */
 const char *record_stage(const struct record *r);
+/* Takes note of a stage of the guest, once; false: it is none of those that are kept. */
+bool record_take_stage(struct record *r, const char *name, int64_t usec);
 /* {"state":"ready",...}: what codec/site_report.h reads. */
 void record_write_report(const struct record *r, struct buf *out);
 

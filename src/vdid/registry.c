@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -22,6 +23,7 @@
 #include "vdid/instance.h"
 
 #define RECORD_MAX 65536
+#define WRITER "vdi-writer"
 #define TICK_USEC (5 * USEC_PER_SEC)
 #define DRIFT_USEC (30 * USEC_PER_SEC)
 #define DISK_QUEUE_MAX 65536
@@ -244,6 +246,7 @@ static void on_tick(void *arg)
         else if (in->is_running)
             trim(in);
     }
+    vdid_collect(v);
     if (v->list_again || loop_monotonic_usec(v->loop) - v->listed_usec >= DRIFT_USEC)
         vdid_recheck(v);
 }
@@ -291,6 +294,26 @@ static void load_epoch(struct vdid *v)
 
 /* ---- records ---- */
 
+/* What is to be run in it. Without, it goes on as a guest that nobody speaks to. */
+static void load_run(struct instance *in)
+{
+    struct buf text = BUF_INIT(RUN_WISH_BYTES_MAX);
+    struct vdi_error err = {0};
+    char path[PATH_MAX];
+    int r;
+
+    instance_path(in, "run.json", path);
+    r = in->rec.state == RECORD_GONE ? -ENOENT : file_read(path, &text);
+    if (r == 0)
+        r = run_wish_read(text.data, text.len, &in->run, &err);
+    in->has_run_file = r == 0;
+    if (r < 0 && r != -ENOENT)
+        log_error("%s cannot be read: %s", path, *err.detail ? err.detail : strerror(-r));
+    buf_done(&text);
+    if (in->rec.state >= RECORD_SAVE)
+        instance_run_recall(in);
+}
+
 static void load_record(struct vdid *v, const char *name)
 {
     struct buf text = BUF_INIT(RECORD_MAX);
@@ -320,6 +343,7 @@ static void load_record(struct vdid *v, const char *name)
     in = instance_new(v, &rec);
     if (!in)
         return;
+    load_run(in);
     if (rec.port && !ports_reserve(v->ports, (uint16_t)rec.port) && rec.state < RECORD_BOOT)
         in->rec.port = 0;
     /* Console and agent are asked again; what was ready stays so. */
@@ -366,9 +390,10 @@ static void proven(void *arg, int result, const struct vdi_error *err)
 
 static int copy_strings(struct vdid *v)
 {
-    const char **members[] = {&v->config.uri,     &v->config.state_dir,    &v->config.image_dir,
+    const char **members[] = {&v->config.uri,    &v->config.state_dir,     &v->config.image_dir,
                               &v->config.run_dir, &v->config.prefix,       &v->config.emulator,
-                              &v->config.bridge,  &v->config.spice_address};
+                              &v->config.bridge,  &v->config.spice_address, &v->config.node,
+                              &v->config.writer};
 
     for (size_t i = 0; i < ELEMENTS(members); i++) {
         v->strings[i] = strdup(*members[i] ? *members[i] : "");
@@ -377,6 +402,30 @@ static int copy_strings(struct vdid *v)
         *members[i] = v->strings[i];
     }
     return 0;
+}
+
+/* The one that belongs to this very program, in a build tree too. */
+static int find_writer(struct vdid *v)
+{
+    char path[PATH_MAX], *slash;
+    ssize_t n = *v->config.writer ? -1 : readlink("/proc/self/exe", path, sizeof(path) - 16);
+    const char *found = VDI_LIBEXECDIR "/" WRITER;
+
+    if (*v->config.writer)
+        return 0;
+    path[n > 0 ? n : 0] = '\0';
+    slash = strrchr(path, '/');
+    if (slash) {
+        memcpy(slash + 1, WRITER, sizeof(WRITER));
+        if (access(path, X_OK) == 0)
+            found = path;
+    }
+    for (size_t i = 0; i < ELEMENTS(v->strings); i++)
+        if (v->strings[i] == v->config.writer) {
+            free(v->strings[i]);
+            v->config.writer = v->strings[i] = strdup(found);
+        }
+    return v->config.writer ? 0 : -ENOMEM;
 }
 
 static int check_config(const struct vdid_config *c, struct vdi_error *err)
@@ -392,6 +441,8 @@ static int check_config(const struct vdid_config *c, struct vdi_error *err)
                          c->prefix);
     if (c->boot_timeout_sec < 1)
         return error_set(err, EINVAL, "boot_timeout", "a guest needs a second at least");
+    if (!c->output_max_mib)
+        return error_set(err, EINVAL, "output_max_mib", "a script needs a MiB at least");
     return 0;
 }
 
@@ -402,8 +453,9 @@ static int start(struct vdid *v, struct vdi_error *err)
     v->instances = hash_new_u64();
     v->ports = ports_new(v->config.port_min, v->config.port_max);
     v->disk = workers_new(v->loop, "disk", 1, DISK_QUEUE_MAX);
+    v->spool = workers_new(v->loop, "spool", 2, DISK_QUEUE_MAX);
     v->tick = loop_timer(v->loop, TICK_USEC, on_tick, v);
-    if (!v->instances || !v->ports || !v->disk || !v->tick)
+    if (!v->instances || !v->ports || !v->disk || !v->spool || !v->tick)
         return error_set(err, ENOMEM, "node", "no memory");
     v->virt = virt_new(v->loop, v->config.uri, &on_virt, v, err);
     if (!v->virt)
@@ -432,6 +484,8 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
     v->arg = arg;
     r = copy_strings(v);
     if (r == 0)
+        r = find_writer(v);
+    if (r == 0)
         r = check_config(&v->config, err);
     if (r == 0)
         r = start(v, err);
@@ -450,11 +504,14 @@ void vdid_free(struct vdid *v)
     if (!v)
         return;
     v->is_freed = true;
+    if (v->instances)
+        all = all_instances(v, &n);
+    for (size_t i = 0; all && i < n; i++)
+        instance_run_done(all[i]); /* its workers come back to nobody from here on */
     accel_free(v->proof);
     virt_free(v->virt);
     workers_free(v->disk);
-    if (v->instances)
-        all = all_instances(v, &n);
+    workers_free(v->spool);
     for (size_t i = 0; all && i < n; i++)
         instance_free(all[i]);
     hash_free(v->instances);

@@ -11,20 +11,36 @@ src_vdid_libvdid_a_SOURCES = \
     src/vdid/instance.c src/vdid/instance.h \
     src/vdid/order.c \
     src/vdid/orders.c \
+    src/vdid/picture.c src/vdid/picture.h \
     src/vdid/ports.c src/vdid/ports.h \
     src/vdid/prepare.c \
     src/vdid/record.c src/vdid/record.h \
     src/vdid/registry.c src/vdid/vdid.h \
-    src/vdid/runner.c src/vdid/runner.h \
+    src/vdid/run.c \
+    src/vdid/run_wish.c src/vdid/run_wish.h \
+    src/vdid/runner.c src/vdid/runner.h src/vdid/runner_internal.h \
+    src/vdid/runner_keep.c \
     src/vdid/runner_spool.c src/vdid/runner_spool.h \
+    src/vdid/runner_talk.c \
     src/vdid/save.c \
+    src/vdid/show.c \
+    src/vdid/spool.c \
+    src/vdid/stop.c \
     src/vdid/virt.c src/vdid/virt.h src/vdid/virt_call.h \
     src/vdid/virt_ops.c \
-    src/vdid/watch.c
-src_vdid_libvdid_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS) $(XML_CFLAGS) $(OPENSSL_CFLAGS) -pthread
+    src/vdid/watch.c \
+    src/vdid/writer.c src/vdid/writer.h \
+    src/vdid/writer_file.c src/vdid/writer_file.h
+src_vdid_libvdid_a_CFLAGS = $(AM_CFLAGS) $(LIBVIRT_CFLAGS) $(XML_CFLAGS) $(PNG_CFLAGS) \
+    $(OPENSSL_CFLAGS) -pthread
 
 VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT_LIBS) \
-    $(XML_LIBS) $(OPENSSL_LIBS)
+    $(XML_LIBS) $(PNG_LIBS) $(OPENSSL_LIBS)
+
+# Becomes a job's owner, and puts the job's output into a file of his.
+pkglibexec_PROGRAMS += vdi-writer
+vdi_writer_SOURCES = src/vdid/writer_main.c src/vdid/writer_file.c src/vdid/writer_file.h
+vdi_writer_LDADD = $(BASE_LIBS)
 
 # Takes orders on stdin, one JSON object a line; the tests with real VMs drive it.
 check_PROGRAMS += tests/vdid_drive
@@ -71,9 +87,11 @@ tests_unit_vdid_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 # Real VMs take minutes and root: a target of their own.
-VM_TESTS = tests/t4000-libvirt.t tests/t4100-node.t
+VM_TESTS = tests/t4000-libvirt.t tests/t4010-run.t tests/t4100-node.t \
+    tests/t4110-link-loss.t tests/t4120-node-errors.t
 dist_check_SCRIPTS += $(VM_TESTS)
-EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh doc/design/vdid.md
+EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \
+    doc/design/vdid.md
 .PHONY: check-vm
 check-vm: $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'

@@ -13,7 +13,8 @@
 #include "loop/loop.h"
 
 #define RUNNER_OUTPUT_FILE "output"
-#define RUNNER_ERROR_FILE "error" /* if stderr is not merged */
+#define RUNNER_ERROR_FILE "error"          /* if stderr is not merged */
+#define RUNNER_STARTED_FILE "started.json" /* the script was handed to the guest */
 #define RUNNER_EXIT_FILE "exit.json"
 
 struct runner;
@@ -23,23 +24,26 @@ struct runner_config {   /* copied */
     const char *dir;     /* of this instance and generation; must exist */
     uint64_t output_max; /* bytes of each stream; the same for the same dir */
     struct runner_id id; /* the nonce must be the same after a restart of vdid */
-    struct runner_owner owner;
-    char *const *env;     /* "VDI_JOB_ID=5", ...; NULL-terminated */
-    const char *payload;  /* JSON of script, args, environment; NULL: there is no script */
-    const char *work_dir; /* "": the owner's home */
-    bool merge;           /* stderr into "output" */
+    struct runner_owner owner; /* name "": nobody's, and nothing is started */
+    char *const *env;          /* "VDI_JOB_ID=5", ...; NULL-terminated */
+    const char *payload;       /* JSON of script, args, environment; NULL: there is nothing to run */
+    bool is_session;           /* the payload has no script: the image's session is started */
+    const char *work_dir;      /* "": the owner's home */
+    bool merge;                /* stderr into "output" */
 };
 
 struct runner_handler { /* all on the loop; runner_free() may be called in none of them */
     /* The guest has answered and has the owner's account. Once. */
     void (*ready)(void *arg, const char *os, const char *version);
-    /* "kernel", "runner", "ready", or "failed" with the reason in detail; usec by the guest's
-     * clock. */
+    /* "kernel", "runner", "ready", "script", "session", or "failed" with the reason in detail;
+     * usec by the guest's clock. */
     void (*stage)(void *arg, const char *name, int64_t usec, const char *detail);
     /* It is in RUNNER_EXIT_FILE. Once for a struct runner, also when it was there before. */
     void (*exited)(void *arg, const struct runner_exit *exit);
     /* What a person should know: no common protocol, no space for the output. */
     void (*problem)(void *arg, const char *why);
+    /* There is more in a stream's file. */
+    void (*output)(void *arg);
 };
 
 /* `workers` runs what blocks (fsync); NULL with err filled. Nothing ends when it is freed. */
@@ -47,6 +51,9 @@ struct runner *runner_new(struct loop *loop, struct workers *workers,
                           const struct runner_config *config, const struct runner_handler *handler,
                           void *arg, struct vdi_error *err);
 void runner_free(struct runner *r); /* takes NULL */
+/* QEMU has ended. Takes what it left in the socket, makes it durable, and then calls closed(),
+ * from the loop, where the runner may be freed. */
+void runner_close(struct runner *r, void (*closed)(void *arg));
 /* To the script, the user, the guest: delivered once, when the guest hears us, as long as this
  * struct runner lives. -ENOBUFS: too many have not been heard. */
 int runner_signal(struct runner *r, int signo);
@@ -54,9 +61,15 @@ int runner_message(struct runner *r, const char *text);
 int runner_shutdown(struct runner *r);
 /* After a restore: tells the guest what time it is (done at each hello, too). */
 void runner_time(struct runner *r);
+/* The guest has answered this struct runner, and has the owner's account. */
+bool runner_is_ready(const struct runner *r);
+/* Script or session may run: it was handed over, and its end is not known. */
+bool runner_is_running(const struct runner *r);
 /* Seconds since the guest was last heard; -1: never. */
 int64_t runner_silence_sec(const struct runner *r);
 /* How much the script has written, also what was over the limit. */
 uint64_t runner_output_bytes(const struct runner *r, unsigned stream);
+/* The exit status that is kept in dir. -ENOENT: none. Blocks. */
+int runner_read_exit(const char *dir, struct runner_exit *ret, struct vdi_error *err);
 
 #endif

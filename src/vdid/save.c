@@ -102,6 +102,7 @@ static void finished(void *arg, bool dropped)
     in->rec.was_created = false;
     in->is_running = false;
     instance_unwatch(in);
+    instance_run_drop(in);
     in->untold = true;
     instance_set(in, RECORD_SAVED);
 }

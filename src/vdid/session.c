@@ -93,15 +93,7 @@ static void send_message(struct link_conn *conn, const struct link_message *m)
 
 static void send_waiting(struct session *s)
 {
-    const void *data;
-    size_t len;
-
-    while (s->conn && link_outbox_take(s->outbox, &data, &len)) {
-        if (link_conn_send(s->conn, data, len) < 0) {
-            link_outbox_untake(s->outbox);
-            return;
-        }
-    }
+    link_conn_send_waiting(s->conn, s->outbox);
 }
 
 static void report(struct session *s, struct link_report *r)
@@ -238,6 +230,12 @@ static void take_order(struct session *s, struct link_conn *conn, const struct l
     }
 }
 
+static void take_ack(struct session *s, uint64_t seq)
+{
+    link_outbox_ack(s->outbox, seq);
+    send_waiting(s);
+}
+
 static void take_message(struct session *s, struct link_conn *conn, const struct link_message *m)
 {
     if (m->type == LINK_TYPE_BYE)
@@ -249,9 +247,9 @@ static void take_message(struct session *s, struct link_conn *conn, const struct
     else if (m->type == LINK_TYPE_ORDER)
         take_order(s, conn, &m->order);
     else if (m->type == LINK_TYPE_ACK)
-        link_outbox_ack(s->outbox, m->ack.seq);
+        take_ack(s, m->ack.seq);
     else if (m->type == LINK_TYPE_HEARTBEAT)
-        link_outbox_ack(s->outbox, m->heartbeat.received);
+        take_ack(s, m->heartbeat.received);
     else
         link_conn_close(conn, "a controller does not send that");
 }

@@ -24,11 +24,16 @@ struct vdid_config {       /* strings are copied */
     const char *emulator;      /* "": libvirt's own */
     const char *bridge;        /* "": guests have no network */
     const char *spice_address; /* "127.0.0.1" */
+    const char *node;          /* this node's name, for guests; "": they are not told */
+    const char *writer;        /* program vdi-writer; "": the one beside this program, or installed */
     uint16_t port_min, port_max;
     enum accel_mode accel;
     uint32_t tcg_cache_mib; /* 0: QEMU's own */
     int64_t boot_timeout_sec;
     int64_t keep_gone_sec; /* how long an instance that ended is remembered */
+    uint32_t output_max_mib;  /* of a stream of a script; the rest is left out */
+    uint32_t output_keep_mib; /* of all that is spooled: what ended first goes first */
+    int64_t output_keep_sec;  /* how long the output of what ended is kept */
 };
 
 enum vdid_verb {
@@ -41,7 +46,10 @@ enum vdid_verb {
     VDID_REBOOT,     /* as by the reset button */
     VDID_TICKET,     /* the SPICE password, until expire_sec */
     VDID_SCREENSHOT, /* {"path":...} */
-    VDID_LOG,        /* {"stages":...,"console":...,"screenshot":...} */
+    VDID_LOG,        /* {"stages","failed_stage","reason","console","screenshot"}: vdi/plugin.h */
+    VDID_SIGNAL,     /* to the script's process group */
+    VDID_MESSAGE,    /* to the user */
+    VDID_OUTPUT,     /* {"from","size","data","truncated","ended"}: vdi/plugin.h */
     VDID_N_VERBS
 };
 extern const char *const vdid_verb_names[]; /* NULL-terminated */
@@ -54,17 +62,25 @@ struct vdid_order {
     uint32_t grace_sec;      /* stop */
     char password[64];       /* ticket; never logged, never kept */
     int64_t expire_sec;      /* ticket: Unix time */
+    char *details;           /* start: JSON of run_wish.h; "" or NULL: nothing is run. Borrowed */
+    char *text;              /* message: at most 4096 bytes. Borrowed */
+    uint32_t signal;         /* 1 to 64 */
+    uint32_t stream, max;    /* output: RUNNER_OUT or RUNNER_ERR; bytes */
+    uint64_t from;           /* output: offset of the first byte */
 };
 
-/* From {"verb":"start","instance":5,"generation":1,"epoch":3,...}. */
+/* From {"verb":"start","instance":5,"generation":1,"epoch":3,...}; to be freed with
+ * vdid_order_done(). */
 int vdid_order_decode(const char *json, size_t len, struct vdid_order *ret, struct vdi_error *err);
+void vdid_order_done(struct vdid_order *order);
 
 /* Called once per order, on the loop, perhaps before vdid_order() returns; json may be NULL. Gives
  * no order itself: what it was called from still looks at the instance. So do events' handlers. */
 typedef void (*vdid_fn)(void *arg, int result, const char *json, const struct vdi_error *err);
 
 struct vdid_handler {
-    /* what: "ready", "saved", "gone" (json: a site report); "stage" ({"stage":...,"usec":...});
+    /* what: "ready", "exited", "saved", "gone" (json: a site report); "stage"
+     * ({"stage":...,"usec":...}); "problem" ({"problem":...}: it goes on all the same);
      * "io_error" ({}: the guest stands still, a disk of the node is full or broken). */
     void (*instance)(void *arg, struct vdi_instance_id id, const char *what, const char *json);
     /* A domain of ours without a record. It is left alone. */

@@ -3,9 +3,10 @@
  * watch.c - what a running instance does by itself: gets ready, does not, ends.
  *
  * QEMU's end is seen by a pidfd at once, whatever libvirtd does; libvirt's event
- * says why it ended, and is waited for a moment. Until the guest runner exists,
- * READY means: the guest agent answers, or the text that the image names was seen
- * on the serial console.
+ * says why it ended, and is waited for a moment. READY means: the guest runner has
+ * the owner's account; or, where nothing needs it, the guest agent answers or the
+ * text that the image names was seen on the console. Where somebody looks at it,
+ * the screen shows more than one colour, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +21,11 @@
 #include "base/time.h"
 #include "vdid/file.h"
 #include "vdid/instance.h"
+#include "vdid/picture.h"
 
 #define LOOK_USEC (100 * USEC_PER_MSEC)
 #define PING_USEC USEC_PER_SEC
+#define PICTURE_USEC USEC_PER_SEC
 #define WORD_USEC (300 * USEC_PER_MSEC) /* patience with libvirt's reason after QEMU's end */
 #define PID_TEXT_MAX 32
 #define CMDLINE_MAX (1u << 20)
@@ -130,10 +133,92 @@ static void look_at_agent(struct instance *in)
     int64_t now = loop_monotonic_usec(in->vdid->loop);
     char name[DOMAIN_NAME_MAX];
 
-    if (*in->rec.ready_text || in->is_pinging || now - in->ping_usec < PING_USEC)
+    if (*in->rec.ready_text || in->rec.by_runner || in->is_pinging || now - in->ping_usec < PING_USEC)
         return;
     in->ping_usec = now;
     in->is_pinging = virt_ping(in->vdid->virt, instance_domain(in, name), ponged, in) == 0;
+}
+
+/* ---- the picture ---- */
+
+struct looking {
+    struct instance *in;
+    char path[PATH_MAX];
+    int result;
+    bool is_blank;
+};
+
+static void look_work(void *arg)
+{
+    struct looking *l = arg;
+    struct picture p = {0};
+
+    l->result = picture_read(l->path, 0, &p);
+    l->is_blank = p.is_blank;
+    picture_done(&p);
+}
+
+static void looked(void *arg, bool dropped)
+{
+    struct looking *l = arg;
+    struct instance *in = l->in;
+    int r = dropped ? -ECANCELED : l->result;
+
+    in->is_blank = l->is_blank;
+    free(l);
+    in->busy = false;
+    if (in->vdid->is_freed)
+        return;
+    in->has_picture = r == 0 && !in->is_blank;
+    if (in->has_picture && !in->rec.picture_usec) {
+        in->rec.picture_usec = loop_now_usec(in->vdid->loop);
+        instance_emit_stage(in, "picture");
+    }
+    if (r < 0)
+        log_info("instance %" PRIu64 ": its picture can't be read: %s", in->rec.id, strerror(-r));
+    instance_act(in);
+}
+
+static void pictured(void *arg, int result, const struct virt_result *res,
+                     const struct vdi_error *err)
+{
+    struct instance *in = arg;
+    struct looking *l = NULL;
+
+    in->busy = false;
+    if (in->vdid->is_freed)
+        return;
+    if (result == 0)
+        l = calloc(1, sizeof(*l));
+    if (l) {
+        l->in = in;
+        instance_path(in, "screenshot", l->path);
+        in->busy = workers_post(in->vdid->spool, look_work, looked, l) == 0;
+    }
+    if (in->busy)
+        return;
+    free(l);
+    instance_act(in);
+}
+
+static void look_at_picture(struct instance *in)
+{
+    int64_t now = loop_monotonic_usec(in->vdid->loop);
+    char path[PATH_MAX], name[DOMAIN_NAME_MAX];
+
+    if (now - in->picture_usec < PICTURE_USEC)
+        return;
+    in->picture_usec = now;
+    instance_path(in, "screenshot", path);
+    in->busy =
+        virt_screenshot(in->vdid->virt, instance_domain(in, name), path, pictured, in) == 0;
+}
+
+static bool is_up(const struct instance *in)
+{
+    bool needs_runner = in->rec.by_runner || (in->run && in->run->payload && !in->run->is_session);
+
+    return in->is_heard || (in->is_found_text && !needs_runner);
 }
 
 static void on_look(void *arg)
@@ -151,7 +236,11 @@ static void on_look(void *arg)
     }
     watch_process(in);
     look_at_agent(in);
-    if (in->is_found_text && !in->busy)
+    if (in->busy || !is_up(in))
+        return;
+    if (in->rec.is_interactive && in->rec.port && !in->has_picture)
+        look_at_picture(in);
+    else
         ready(in);
 }
 
@@ -186,8 +275,12 @@ static void on_boot_timeout(void *arg)
         source_rearm(in->timer, LOOK_USEC);
         return;
     }
-    snprintf(reason, sizeof(reason), "not ready after %" PRId64 " s; last stage: %s",
-             boot_timeout_sec(in), record_stage(&in->rec));
+    if (is_up(in) && in->is_blank)
+        snprintf(reason, sizeof(reason), "not ready after %" PRId64 " s; its screen is blank",
+                 boot_timeout_sec(in));
+    else
+        snprintf(reason, sizeof(reason), "not ready after %" PRId64 " s; last stage: %s",
+                 boot_timeout_sec(in), record_stage(&in->rec));
     log_warning("instance %" PRIu64 ".%" PRIu32 ": %s", in->rec.id, in->rec.generation, reason);
     instance_path(in, "screenshot", path);
     in->busy =
@@ -210,6 +303,7 @@ static void watch_boot(struct instance *in)
 void instance_watch(struct instance *in)
 {
     watch_process(in);
+    instance_run_open(in);
     if (in->rec.state == RECORD_BOOT && !in->look)
         watch_boot(in);
 }

@@ -3,9 +3,11 @@
 # guest.sh - a small Linux guest for tests with real VMs: Debian's kernel and busybox.
 #
 #     guest_build "$dir"     # $dir/vmlinuz, $dir/initrd; made once per build, then found there
+#     guest_with_runner "$dir" FILE   # an initrd with this build's vdi-runner, which is started
 #
 # The kernel package is downloaded and unpacked, not installed.
-# The guest says on its console: GUEST-UP boot_id=ID, then "tick N" every second.
+# The guest says on its console: GUEST-UP boot_id=ID, then "tick N" every second. With a runner
+# it has /bin/sh and busybox's commands for scripts, and switches itself off when it is asked to.
 
 guest_fetch_kernel() {
     local package
@@ -29,6 +31,19 @@ case $(/bin/busybox cat /proc/cmdline) in
 *die=off*) /bin/busybox poweroff -f ;;
 *die=panic*) echo c >/proc/sysrq-trigger ;;
 esac
+if [ -x /vdi-runner ]; then
+    /bin/busybox mkdir -p /bin /sbin /usr/bin /usr/sbin /etc /home /root /tmp /var/lib
+    /bin/busybox chmod 1777 /tmp
+    /bin/busybox --install -s
+    printf '#!/bin/sh\npoweroff -f\n' >/poweroff
+    chmod 755 /poweroff
+    echo "root:x:0:0::/root:/bin/sh" >/etc/passwd
+    echo "root:x:0:" >/etc/group
+    echo "root:*:::::::" >/etc/shadow
+    # shellcheck disable=SC2046
+    /vdi-runner --manage-accounts --set-clock --shutdown /poweroff \
+        $(sed -n 's/.*runner="\([^"]*\)".*/\1/p' /proc/cmdline) &
+fi
 echo GUEST-READY
 n=0
 while :; do
@@ -47,7 +62,7 @@ guest_initrd() {
     guest_init >"$stage/init"
     chmod 755 "$stage/init"
     depmod -b "$k" "$version"
-    for m in virtio_pci virtio_blk pvpanic-mmio; do
+    for m in virtio_pci virtio_blk virtio_console pvpanic-mmio; do
         modprobe -d "$k" -S "$version" --show-depends "$m"
     done | while read -r verb path _; do
         [ "$verb" = insmod ] || continue
@@ -57,6 +72,18 @@ guest_initrd() {
     done
     (cd "$stage" && find . | cpio -o -H newc --quiet | gzip -1) >"$1/initrd.new"
     mv "$1/initrd.new" "$1/initrd"
+}
+
+# The kernel takes archives one behind the other.
+guest_with_runner() {
+    local stage
+    stage=$(mktemp -d "${TMPDIR:-/tmp}/vdi-guest.XXXXXX") || return 1
+    chmod 755 "$stage" && mkdir -p "$stage/etc/vdi-runner"
+    cp "$top_builddir/vdi-runner" "$stage/vdi-runner"
+    [ -z "${GUEST_SESSION:-}" ] || cp "$GUEST_SESSION" "$stage/etc/vdi-runner/session"
+    (cd "$stage" && find . | cpio -o -H newc --quiet | gzip -1) >"$stage.gz"
+    cat "$1/initrd" "$stage.gz" >"$2"
+    rm -rf "$stage" "$stage.gz"
 }
 
 guest_build() {

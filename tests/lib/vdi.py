@@ -114,9 +114,15 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports of outgoing connections, which come and go on a busy machine."""
+    while True:
+        port = 10000 + secrets.randbelow(22000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def _encode(body):
@@ -200,7 +206,7 @@ class Munge:
 
 class Controller:
     def __init__(self, nodes=2, fake="boot_ms = 0", lines=(), http=False, https=False,
-                 munge=False, env=None, start=True, store=None, token=True):
+                 munge=False, env=None, start=True, store=None, token=True, site=None):
         self.dir = tempfile.mkdtemp(prefix="vdi.")
         os.chmod(self.dir, 0o755)
         self.unix = os.path.join(self.dir, "vdictld.sock")
@@ -210,7 +216,8 @@ class Controller:
         self.port = free_port() if http else None
         self.tls_port = free_port() if https else None
         self.store = store or "sqlite:" + os.path.join(self.dir, "vdi.db")
-        self.nodes, self.fake, self.lines, self.token = nodes, fake, list(lines), token
+        self.nodes, self.lines, self.token = nodes, list(lines), token
+        self.site = site or f'site "fake" {{ {fake} }}'
         self.write_conf()
         if start:
             self.start()
@@ -229,7 +236,7 @@ class Controller:
         names = ", ".join(f'"{name}"' for name in listen)
         lines += [
             'cluster = "scratch"', f'store = "{self.store}"', f"listen = {{{names}}}",
-            f'plugin_dir = "{BUILD}/plugins.d"', f'site "fake" {{ {self.fake} }}',
+            f'plugin_dir = "{BUILD}/plugins.d"', self.site,
             f'node "n[1-{self.nodes}]" {{ cpus = 4  memory = "8G" }}',
             f'partition "main" {{ nodes = "n[1-{self.nodes}]"  default = true  '
             f'batch_template = "batch" {more.get("partition", "")} }}',

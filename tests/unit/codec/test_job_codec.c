@@ -592,12 +592,35 @@ static void columns(void **state)
     buf_done(&out);
 }
 
+/* Each within its own limit, and together more than an order takes. */
+static void submit_fits_an_order(void **state)
+{
+    struct buf json = BUF_INIT(0);
+    struct submit s;
+
+    for (int n = 890; n <= 900; n += 10) {
+        buf_clear(&json);
+        buf_puts(&json, "{\"template\":\"cad\",\"script\":\"#!/bin/sh\",\"args\":[\"");
+        for (int i = 0; i < n; i++)
+            buf_printf(&json, "%*s%s", 1024, "", i % 100 == 99 ? "\",\"" : "");
+        buf_puts(&json, "\"]}");
+        if (n < 896) {
+            assert_int_equal(submit(json.data, &s), 0);
+            submit_done(&s);
+        } else {
+            refused(json.data, EFBIG, "script");
+        }
+    }
+    buf_done(&json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(submit_takes_the_whole),
         cmocka_unit_test(submit_takes_no_identity),
         cmocka_unit_test(submit_scripts),
+        cmocka_unit_test(submit_fits_an_order),
         cmocka_unit_test(submit_lists),
         cmocka_unit_test(submit_values),
         cmocka_unit_test(updates),

@@ -337,9 +337,10 @@ static void payloads(void **state)
 {
     static const char good[] = "{\"script\":\"#!/bin/sh\\n\\u001b\",\"args\":[\"a\",\"\"],"
                                "\"environment\":{\"A\":\"b\\nc\"}}";
+    static const char session[] = "{\"environment\":{\"A\":\"b\"}}";
     static const char *const bad[] = {
-        "{}",
         "[]",
+        "{\"script\":null}",
         "{\"script\":\"echo\"}",
         "{\"script\":5}",
         "{\"script\":\"#!/bin/sh\\n\",\"more\":1}",
@@ -356,6 +357,10 @@ static void payloads(void **state)
     assert_string_equal(p.args[1], "");
     assert_null(p.args[2]);
     assert_string_equal(p.environment[0], "A=b\nc");
+    runner_payload_done(&p);
+    assert_int_equal(runner_payload_decode(session, strlen(session), &p, NULL), 0);
+    assert_null(p.script); /* a session */
+    assert_string_equal(p.environment[0], "A=b");
     runner_payload_done(&p);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (runner_payload_decode(bad[i], strlen(bad[i]), &p, NULL) >= 0)
@@ -378,6 +383,12 @@ static void what_is_kept(void **state)
     runner_started_write(&s, &text);
     assert_int_equal(runner_started_read(text.data, text.len, &s2, NULL), 0);
     assert_true(runner_id_equal(&s.id, &s2.id) && s2.pid == 9 && s2.start_ticks == 10);
+    assert_false(s2.is_session);
+    s.is_session = true;
+    buf_clear(&text);
+    runner_started_write(&s, &text);
+    assert_int_equal(runner_started_read(text.data, text.len, &s2, NULL), 0);
+    assert_true(s2.is_session);
     buf_done(&text);
 }
 

@@ -78,7 +78,11 @@ static void node_start(void)
                                        .port_max = 42409,
                                        .accel = ACCEL_TCG,
                                        .boot_timeout_sec = 300,
-                                       .keep_gone_sec = 3600};
+                                       .keep_gone_sec = 3600,
+                                       .node = "n1",
+                                       .output_max_mib = 1,
+                                       .output_keep_mib = 10,
+                                       .output_keep_sec = 3600};
     struct vdi_error err = {0};
 
     t.in_service = false;
@@ -427,6 +431,9 @@ static void test_order_decode(void **state)
         "{\"verb\":\"stop\",\"instance\":0}",
         "{\"verb\":\"stop\",\"instance\":-1}",
         "{\"verb\":\"stop\",\"instance\":1,\"more\":1}",
+        "{\"verb\":\"signal\",\"instance\":1,\"signal\":65}",
+        "{\"verb\":\"output\",\"instance\":1,\"stream\":\"in\"}",
+        "{\"verb\":\"output\",\"instance\":1,\"max\":262145}",
         "{\"verb\":\"start\",\"instance\":1,\"vcpus\":1,\"memory_mib\":64}",
         "{\"verb\":\"start\",\"instance\":1,\"image\":\"a\",\"memory_mib\":64}",
         "{\"verb\":\"start\",\"instance\":1,\"image\":\"a\",\"vcpus\":0,\"memory_mib\":64}",

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run_wish.c - what the guest of an instance is to run: read within limits, and written again. */
+#include "vdid/run_wish.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "codec/document.h"
+#include "codec/field.h"
+
+#define PATH_BYTES_MAX 1024 /* as a job's fields */
+#define ID_MAX (INT64_C(0xffffffff) - 1)
+
+void run_wish_free(struct run_wish *w)
+{
+    if (!w)
+        return;
+    strings_free(w->env);
+    free(w->payload);
+    free(w->work_dir);
+    for (int i = 0; i < RUNNER_N_STREAMS; i++)
+        free(w->files[i]);
+    free(w);
+}
+
+static int no_memory(struct vdi_error *err)
+{
+    return error_set(err, ENOMEM, "node", "the node is out of memory");
+}
+
+/* ---- owner ---- */
+
+static int take_id(const struct value *of, const char *name, uint32_t *ret, struct vdi_error *err)
+{
+    int64_t id = value_get_int(of, name, -1);
+
+    if (id < 0 || id > ID_MAX)
+        return error_set(err, EINVAL, name, "the owner's %s is missing or out of range", name);
+    *ret = (uint32_t)id;
+    return 0;
+}
+
+static int take_name(const struct value *of, const char *name, char *ret, size_t size,
+                     struct vdi_error *err)
+{
+    if (!str_copy(ret, size, value_get_string(of, name, "")) || !*ret)
+        return error_set(err, EINVAL, name, "the owner's %s is missing or too long", name);
+    return 0;
+}
+
+static int take_groups(const struct value *list, struct run_wish *w, struct vdi_error *err)
+{
+    struct runner_owner *o = &w->owner;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < value_count(list); i++) {
+        struct runner_group *g = &o->groups[o->n_groups];
+
+        if (o->n_groups == RUNNER_GROUPS_MAX) {
+            w->groups_left_out = (uint32_t)(value_count(list) - i);
+            break;
+        }
+        r = take_name(value_item(list, i), "name", g->name, sizeof(g->name), err);
+        if (r == 0)
+            r = take_id(value_item(list, i), "gid", &g->gid, err);
+        o->n_groups += r == 0;
+    }
+    return r;
+}
+
+static int take_owner(const struct value *owner, struct run_wish *w, struct vdi_error *err)
+{
+    struct runner_owner *o = &w->owner;
+    int r;
+
+    if (value_is_null(owner))
+        return 0;
+    r = take_name(owner, "name", o->name, sizeof(o->name), err);
+    if (r == 0)
+        r = take_name(owner, "home", o->home, sizeof(o->home), err);
+    if (r == 0)
+        r = take_id(owner, "uid", &o->uid, err);
+    if (r == 0)
+        r = take_id(owner, "gid", &o->gid, err);
+    if (r == 0 && (o->home[0] != '/' || strpbrk(o->home, ":\n")))
+        return error_set(err, EINVAL, "home", "'%.80s' is no home directory", o->home);
+    return r < 0 ? r : take_groups(value_get(owner, "groups"), w, err);
+}
+
+/* ---- environment ---- */
+
+static size_t name_len(const char *variable)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+    size_t len = strspn(variable, allowed);
+
+    return variable[len] == '=' && str_starts_with(variable, "VDI_") ? len : 0;
+}
+
+static int take_env(const struct value *list, struct run_wish *w, struct vdi_error *err)
+{
+    size_t bytes = 0;
+
+    if (value_count(list) > RUNNER_ENV_MAX)
+        return error_set(err, E2BIG, "env", "there are %zu variables", value_count(list));
+    for (size_t i = 0; i < value_count(list); i++) {
+        const char *variable = value_string(value_item(list, i), "");
+
+        bytes += strlen(variable);
+        if (!name_len(variable) || bytes > RUN_WISH_ENV_BYTES)
+            return error_set(err, EINVAL, "env", "'%.40s' is no variable of ours, or too long",
+                             variable);
+        w->env[i] = strdup(variable);
+        if (!w->env[i])
+            return no_memory(err);
+    }
+    return 0;
+}
+
+int run_wish_set(struct run_wish *w, const char *name, const char *value)
+{
+    size_t n = 0, len = strlen(name);
+
+    for (; w->env[n]; n++)
+        if (!strncmp(w->env[n], name, len) && w->env[n][len] == '=')
+            return 0;
+    if (n == RUNNER_ENV_MAX)
+        return 0;
+    w->env[n] = str_printf("%s=%s", name, value);
+    return w->env[n] ? 0 : -ENOMEM;
+}
+
+/* ---- what is run ---- */
+
+/* With an owner and no script it is the image's session; a batch job has none. */
+static int take_payload(const struct value *payload, struct run_wish *w, struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf text = BUF_INIT(RUN_WISH_BYTES_MAX);
+    struct runner_payload parsed = {0};
+    int r;
+
+    if (value_is_null(payload))
+        buf_puts(&text, "{}");
+    else
+        value_write(payload, 0, &text);
+    if (text.failed)
+        return error_set(err, E2BIG, "payload", "script, arguments and environment are too long");
+    r = runner_payload_decode(text.data, text.len, &parsed, err);
+    w->is_session = r == 0 && !parsed.script;
+    runner_payload_done(&parsed);
+    if (r < 0)
+        return r;
+    if (!w->is_session && !*w->owner.name) {
+        error_set(err, EINVAL, "owner", "the job's owner has no uid: a script can't be run");
+        error_hint(err, NULL, "submit as a user that the controller's host knows");
+        return -EINVAL;
+    }
+    if (!*w->owner.name || (w->is_session && !w->is_interactive))
+        return 0;
+    w->payload = buf_take(&text, NULL);
+    return w->payload ? 0 : no_memory(err);
+}
+
+/* "/dev/null": kept in the spool, and nowhere else. */
+static int take_path(const struct value *job, const char *name, char **ret, struct vdi_error *err)
+{
+    const char *path = value_get_string(job, name, "");
+
+    if (strlen(path) > PATH_BYTES_MAX || !str_is_text(path, strlen(path), false))
+        return error_set(err, EINVAL, name, "'%s' is no path, or too long", name);
+    *ret = strdup(str_equal(path, "/dev/null") ? "" : path);
+    return *ret ? 0 : no_memory(err);
+}
+
+static int take_job(const struct value *job, struct run_wish *w, struct vdi_error *err)
+{
+    const char *error = value_get_string(job, "error", "");
+    const char *mode = value_get_string(job, "open_mode", "");
+    int r = take_path(job, "work_dir", &w->work_dir, err);
+
+    if (r == 0)
+        r = take_path(job, "output", &w->files[RUNNER_OUT], err);
+    if (r == 0)
+        r = take_path(job, "error", &w->files[RUNNER_ERR], err);
+    if (r < 0)
+        return r;
+    if (*mode && !str_equal(mode, "append") && !str_equal(mode, "truncate"))
+        return error_set(err, EINVAL, "open_mode", "'%.20s' is not append or truncate", mode);
+    w->truncate = str_equal(mode, "truncate");
+    w->is_interactive = str_equal(value_get_string(job, "kind", ""), "interactive");
+    w->merge = !*error || str_equal(error, value_get_string(job, "output", ""));
+    if (w->merge)
+        w->files[RUNNER_ERR][0] = '\0';
+    return 0;
+}
+
+static int read_all(const struct value *root, struct run_wish *w, struct vdi_error *err)
+{
+    int r;
+
+    w->env = calloc(RUNNER_ENV_MAX + 1, sizeof(*w->env));
+    if (!w->env)
+        return no_memory(err);
+    r = take_job(value_get(root, "job"), w, err);
+    if (r == 0)
+        r = take_owner(value_get(root, "owner"), w, err);
+    if (r == 0)
+        r = take_env(value_get(root, "env"), w, err);
+    return r < 0 ? r : take_payload(value_get(root, "payload"), w, err);
+}
+
+int run_wish_read(const char *json, size_t len, struct run_wish **ret, struct vdi_error *err)
+{
+    _cleanup_(document_freep) struct document *doc = NULL;
+    struct run_wish *w;
+    int r;
+
+    if (len > RUN_WISH_BYTES_MAX)
+        return error_set(err, E2BIG, "details", "what is to be run is described by %zu bytes", len);
+    r = document_parse(json, len, &doc, err);
+    if (r < 0)
+        return r;
+    w = calloc(1, sizeof(*w));
+    r = w ? read_all(document_root(doc), w, err) : no_memory(err);
+    if (r < 0)
+        run_wish_free(w);
+    else
+        *ret = w;
+    return r;
+}
+
+/* ---- writing ---- */
+
+static void member(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    json_write_string(out, value);
+}
+
+static void write_owner(const struct runner_owner *o, struct buf *out)
+{
+    buf_printf(out, ",\"owner\":{\"uid\":%u,\"gid\":%u", o->uid, o->gid);
+    member(out, "name", o->name);
+    member(out, "home", o->home);
+    buf_puts(out, ",\"groups\":[");
+    for (uint32_t i = 0; i < o->n_groups; i++) {
+        buf_printf(out, "%s{\"gid\":%u", i ? "," : "", o->groups[i].gid);
+        member(out, "name", o->groups[i].name);
+        buf_putc(out, '}');
+    }
+    buf_puts(out, "]}");
+}
+
+void run_wish_write(const struct run_wish *w, struct buf *out)
+{
+    buf_printf(out, "{\"job\":{\"kind\":\"%s\"", w->is_interactive ? "interactive" : "batch");
+    member(out, "work_dir", w->work_dir);
+    member(out, "output", w->files[RUNNER_OUT]);
+    /* The other stream's spool depends on it, whether it has a file or not. */
+    member(out, "error", w->merge                   ? ""
+                         : *w->files[RUNNER_ERR] ? w->files[RUNNER_ERR]
+                                                    : "/dev/null");
+    member(out, "open_mode", w->truncate ? "truncate" : "append");
+    buf_puts(out, "},\"env\":[");
+    for (char **e = w->env; *e; e++) {
+        if (e != w->env)
+            buf_putc(out, ',');
+        json_write_string(out, *e);
+    }
+    buf_putc(out, ']');
+    if (*w->owner.name)
+        write_owner(&w->owner, out);
+    if (w->payload) {
+        buf_puts(out, ",\"payload\":");
+        buf_puts(out, w->payload);
+    }
+    buf_puts(out, "}\n");
+}

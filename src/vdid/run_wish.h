@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run_wish.h - what the guest of an instance is to run, for whom, and where its output goes.
+ *
+ * Read from a start order's "details", and kept as run.json of the instance, in the same shape:
+ *   {"job":{"kind","work_dir","output","error","open_mode"}, "env":["VDI_X=..."],
+ *    "owner":{"name","uid","gid","home","groups":[{"name","gid"}]},
+ *    "payload":{"script","args":[],"environment":{}}}
+ */
+#ifndef VDID_RUN_WISH_H
+#define VDID_RUN_WISH_H
+
+#include "codec/runner_codec.h"
+
+#define RUN_WISH_BYTES_MAX (1u << 20) /* of its JSON; a frame of the node link holds no more */
+#define RUN_WISH_ENV_BYTES 65536      /* of all variables of ours; they share a frame */
+
+struct run_wish {
+    struct runner_owner owner; /* name "": none with a uid */
+    uint32_t groups_left_out;  /* the owner is in more than a guest is told of */
+    char **env;                /* "VDI_NAME=value", NULL-terminated; room for RUNNER_ENV_MAX */
+    char *payload;             /* JSON for the guest runner; NULL: nothing is run */
+    bool is_session;           /* the payload has no script */
+    bool is_interactive;
+    bool merge;                /* stderr goes where stdout goes */
+    bool truncate;             /* files are emptied when they are opened first */
+    char *work_dir;            /* "": the owner's home */
+    char *files[RUNNER_N_STREAMS]; /* -o and -e; "": the spool alone */
+};
+
+/* -EINVAL, -E2BIG with err naming the member. */
+int run_wish_read(const char *json, size_t len, struct run_wish **ret, struct vdi_error *err);
+void run_wish_write(const struct run_wish *w, struct buf *out);
+/* Adds NAME=value unless there is a NAME. -ENOMEM; too many are left out. */
+int run_wish_set(struct run_wish *w, const char *name, const char *value);
+void run_wish_free(struct run_wish *w); /* takes NULL */
+
+#endif

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runner_talk.c - the host's half of the conversation with the guest runner.
+ *
+ * A session begins with the guest's hello, which may come at any time, and nothing but a request
+ * for one is said before it. Nonsense ends the session and makes us ask again a second later: a
+ * hostile guest costs a node no more than that.
+ */
+#include "vdid/runner_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+
+#define CODE_NOT_STARTED 126 /* as the guest says it */
+#define SESSION_PROTOCOL 2   /* from here on a payload may have no script */
+
+/* ---- sessions ---- */
+
+void runner_greet(struct runner *r)
+{
+    r->in_session = false;
+    r->greet_due = true;
+    r->asked_usec = loop_monotonic_usec(r->loop);
+    buf_clear(&r->out);
+    source_rearm(r->greets, -1);
+    runner_kick(r);
+}
+
+void runner_end_session(struct runner *r, const char *why)
+{
+    log_warning("guest of instance %" PRIu64 ": the session is begun anew: %s", r->id.instance,
+                why);
+    r->in_session = false;
+    source_rearm(r->greets, RUNNER_GREET_USEC);
+}
+
+void runner_problem(struct runner *r, const char *why)
+{
+    if (!r->problem_told && r->handler->problem)
+        r->handler->problem(r->arg, why);
+    r->problem_told = true;
+}
+
+/* ---- out ---- */
+
+static void put(struct runner *r, const struct runner_message *m, struct buf *out)
+{
+    int result = runner_encode(m, out);
+
+    if (result < 0)
+        log_error("a message '%s' to the guest can't be written: %s", runner_type_names[m->type],
+                  strerror(-result));
+}
+
+static void put_welcome(struct runner *r, struct buf *out)
+{
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_WELCOME);
+
+    m.protocol = r->protocol;
+    m.session = r->session;
+    m.first = r->outbox.first;
+    str_copy(m.sender, sizeof(m.sender), r->outbox.sender);
+    m.id = r->id;
+    m.owner = r->owner;
+    m.env = r->env; /* stays ours */
+    for (int i = 0; i < RUNNER_N_STREAMS; i++)
+        m.offsets[i] = r->spools[i].offset;
+    runner_mark_write(out);
+    put(r, &m, out);
+}
+
+static void put_part(struct runner *r, struct buf *out)
+{
+    struct runner_message m = {0};
+    size_t total = strlen(r->payload), n = total - r->loaded;
+
+    m.total = total;
+    if (n == 0) {
+        m.type = RUNNER_RUN;
+        m.work_dir = r->work_dir;
+        m.merge = r->merge;
+        r->is_loading = false;
+    } else {
+        m.type = RUNNER_PART;
+        m.offset = r->loaded;
+        m.data_len = n < RUNNER_DATA_MAX ? n : RUNNER_DATA_MAX;
+        m.data = (uint8_t *)r->payload + r->loaded;
+        r->loaded += m.data_len;
+    }
+    put(r, &m, out);
+}
+
+static bool take_due(bool *io_due)
+{
+    bool due = *io_due;
+
+    *io_due = false;
+    return due;
+}
+
+/* The first of the plain messages that is due; false: none. */
+static bool next_plain(struct runner *r, struct runner_message *m)
+{
+    if (take_due(&r->time_due)) {
+        m->type = RUNNER_TIME;
+        m->usec = time_now_usec();
+    } else if (take_due(&r->ack_due)) {
+        m->type = RUNNER_ACK;
+        m->seq = r->inbox.last;
+        for (int i = 0; i < RUNNER_N_STREAMS; i++)
+            m->offsets[i] = r->spools[i].offset;
+    } else if (take_due(&r->ping_due)) {
+        m->type = RUNNER_PING;
+        m->seq = ++r->n_pings;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool runner_fill(struct runner *r, struct buf *out)
+{
+    struct runner_message m = {0};
+
+    if (take_due(&r->greet_due)) {
+        m.type = RUNNER_GREET;
+        runner_mark_write(out);
+        put(r, &m, out);
+        return true;
+    }
+    if (!r->in_session)
+        return false;
+    if (take_due(&r->welcome_due)) {
+        put_welcome(r, out);
+        return true;
+    }
+    if (next_plain(r, &m)) {
+        put(r, &m, out);
+        return true;
+    }
+    if (runner_outbox_take(&r->outbox, out))
+        return true;
+    if (r->is_loading)
+        put_part(r, out);
+    else
+        return false;
+    return true;
+}
+
+/* ---- in ---- */
+
+static int take_hello(struct runner *r, const struct runner_message *m)
+{
+    uint32_t common = m->protocol_max < RUNNER_PROTOCOL_MAX ? m->protocol_max : RUNNER_PROTOCOL_MAX;
+    char why[160];
+
+    if (common < m->protocol_min || common < RUNNER_PROTOCOL_MIN) {
+        snprintf(why, sizeof(why),
+                 "the guest runner %s speaks protocol %u to %u, this vdid %u to %u", m->version,
+                 m->protocol_min, m->protocol_max, RUNNER_PROTOCOL_MIN, RUNNER_PROTOCOL_MAX);
+        runner_problem(r, why);
+        r->in_session = false;
+        return 0;
+    }
+    if (runner_inbox_open(&r->inbox, m->sender, m->first) < 0) {
+        log_warning("guest of instance %" PRIu64 ": it has lost messages", r->id.instance);
+        r->inbox = (struct runner_inbox){0};
+        if (runner_inbox_open(&r->inbox, m->sender, m->first) < 0)
+            return -EPROTO;
+    }
+    str_copy(r->os, sizeof(r->os), m->os);
+    str_copy(r->version, sizeof(r->version), m->version);
+    str_copy(r->boot_id, sizeof(r->boot_id), m->boot_id);
+    r->session = m->session;
+    r->protocol = common;
+    r->in_session = r->welcome_due = r->time_due = true;
+    r->ack_due = r->ping_due = r->greet_due = r->is_loading = r->is_waiting = false;
+    source_rearm(r->greets, -1);
+    runner_outbox_rewind(&r->outbox);
+    buf_clear(&r->out);
+    return 0;
+}
+
+/* A guest that has no memory of the script it was given was restarted, and the script ended. */
+static int lost(struct runner *r)
+{
+    r->exit_is_ours = true;
+    r->exit = (struct runner_exit){.id = r->id, .started = true, .signal = SIGKILL};
+    str_copy(r->exit.detail, sizeof(r->exit.detail),
+             "the guest was restarted while the script ran");
+    for (int i = 0; i < RUNNER_N_STREAMS; i++)
+        r->exit.offsets[i] = r->spools[i].offset;
+    return runner_keep_exit(r);
+}
+
+/* A session may begin anew in every boot, a script is begun once. */
+int runner_hand_over(struct runner *r)
+{
+    if (!r->in_session || !r->is_waiting || r->has_exit || r->exit_work || r->start_work)
+        return 0;
+    if (r->is_session && r->protocol < SESSION_PROTOCOL)
+        return 0;
+    if (!r->is_session && !r->is_begun)
+        return runner_keep_started(r);
+    if (!r->is_session && !str_equal(r->started.boot_id, r->boot_id))
+        return lost(r);
+    r->loaded = 0;
+    r->is_loading = true;
+    runner_kick(r);
+    return 0;
+}
+
+static int take_ready(struct runner *r, const struct runner_message *m)
+{
+    if (!r->was_ready && r->handler->ready)
+        r->handler->ready(r->arg, r->os, r->version);
+    r->was_ready = true;
+    r->is_begun = r->is_begun || m->started;
+    r->is_waiting = r->payload && !m->started;
+    return runner_hand_over(r);
+}
+
+static int take_output(struct runner *r, const struct runner_message *m)
+{
+    struct runner_spool *s = &r->spools[m->stream];
+    bool was_dirty = runner_is_dirty(r);
+    char why[160];
+    int result = runner_spool_write(s, m->offset, m->data, m->data_len);
+
+    if (result < 0) { /* not acknowledged: the script waits, and the guest sends it again */
+        snprintf(why, sizeof(why), "output can't be written to disk: %s", strerror(-result));
+        runner_problem(r, why);
+        return result;
+    }
+    r->ack_due = true;
+    r->problem_told = false;
+    if (!was_dirty && runner_is_dirty(r))
+        source_rearm(r->syncs, RUNNER_SYNC_USEC);
+    if (r->handler->output)
+        r->handler->output(r->arg);
+    return 0;
+}
+
+/* The guest has no place for the owner: a script that waits for it would wait for ever. */
+static int take_failure(struct runner *r, const struct runner_message *m)
+{
+    if (!r->payload || r->has_exit || r->exit_work)
+        return 0;
+    r->exit_is_ours = true;
+    r->exit = (struct runner_exit){.id = r->id, .code = CODE_NOT_STARTED};
+    str_copy(r->exit.detail, sizeof(r->exit.detail), m->detail);
+    return runner_keep_exit(r);
+}
+
+static int take_exit(struct runner *r, const struct runner_message *m)
+{
+    if (r->has_exit) {
+        r->inbox.last++;
+        return 0;
+    }
+    if (r->exit_work)
+        return 0;
+    r->exit = (struct runner_exit){
+        .id = r->id, .started = m->started, .code = m->exit_code, .signal = m->exit_signal};
+    str_copy(r->exit.detail, sizeof(r->exit.detail), m->detail);
+    for (int i = 0; i < RUNNER_N_STREAMS; i++) {
+        r->exit.offsets[i] = m->offsets[i];
+        if (m->offsets[i] != r->spools[i].offset)
+            log_warning("instance %" PRIu64 ": %" PRIu64 " bytes of %s, and %" PRIu64 " came",
+                        r->id.instance, m->offsets[i], runner_stream_names[i], r->spools[i].offset);
+    }
+    return runner_keep_exit(r);
+}
+
+static int take_numbered(struct runner *r, const struct runner_message *m)
+{
+    int result = runner_inbox_accept(&r->inbox, m->seq);
+
+    r->ack_due = true;
+    if (result <= 0)
+        return result;
+    if (m->type == RUNNER_EXIT)
+        return take_exit(r, m);
+    r->inbox.last++;
+    r->is_begun = r->is_begun || str_equal(m->name, "session");
+    if (r->handler->stage)
+        r->handler->stage(r->arg, m->name, m->usec, m->detail);
+    return str_equal(m->name, "failed") ? take_failure(r, m) : 0;
+}
+
+static int take_message(struct runner *r, const struct runner_message *m)
+{
+    switch (m->type) {
+    case RUNNER_READY:
+        return take_ready(r, m);
+    case RUNNER_OUTPUT:
+        return take_output(r, m);
+    case RUNNER_STAGE:
+    case RUNNER_EXIT:
+        return take_numbered(r, m);
+    case RUNNER_ACK:
+        return runner_outbox_ack(&r->outbox, m->seq);
+    case RUNNER_PONG:
+        return 0;
+    default:
+        return -EPROTO;
+    }
+}
+
+static void take_frame(struct runner *r, const char *json, size_t len)
+{
+    _cleanup_(runner_message_done) struct runner_message m;
+    struct vdi_error err = {0};
+    char text[640];
+    int result = runner_decode(RUNNER_GUEST, json, len, &m, &err);
+
+    if (result < 0) {
+        runner_end_session(r, error_text(&err, text, sizeof(text)));
+        return;
+    }
+    if (m.type != RUNNER_HELLO && !r->in_session)
+        return; /* from before: what counts comes after the next hello */
+    result = m.type == RUNNER_HELLO ? take_hello(r, &m) : take_message(r, &m);
+    if (result < 0) {
+        snprintf(text, sizeof(text), "'%s': %s", runner_type_names[m.type], strerror(-result));
+        runner_end_session(r, text);
+    }
+    runner_kick(r);
+}
+
+void runner_take_bytes(struct runner *r, const void *data, size_t len)
+{
+    const char *json;
+    size_t n;
+
+    r->heard_usec = loop_monotonic_usec(r->loop);
+    if (runner_reader_feed(&r->reader, data, len) < 0) {
+        runner_reader_done(&r->reader);
+        runner_end_session(r, "out of memory");
+        return;
+    }
+    for (;;)
+        switch (runner_reader_next(&r->reader, &json, &n)) {
+        case RUNNER_NEXT_NONE:
+            return;
+        case RUNNER_NEXT_FRAME:
+            take_frame(r, json, n);
+            break;
+        case RUNNER_NEXT_MARK: /* a hello follows */
+            r->in_session = false;
+            source_rearm(r->greets, RUNNER_GREET_USEC);
+            break;
+        case RUNNER_NEXT_GARBAGE:
+            runner_end_session(r, "what came was no frame");
+            break;
+        }
+}
