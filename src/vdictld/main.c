@@ -25,6 +25,7 @@
 #include "vdictld/auth.h"
 #include "vdictld/budget.h"
 #include "vdictld/feed.h"
+#include "vdictld/grant.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
 #include "vdictld/job_index.h"
@@ -104,6 +105,9 @@ static void published(void *arg, const struct published *p)
     case NOUN_NODE:
         queue_node(core->queue, p->now);
         break;
+    case NOUN_TOKEN:
+        grant_token(core, p->now);
+        break;
     default:
         break;
     }
@@ -142,7 +146,7 @@ static int open_store(struct core *core, struct vdi_error *err)
     r = host_plugin_load(core->config->plugin_dir, VDI_PLUGIN_STORE, kind, &core->store_ops,
                          sizeof(core->store_ops), &core->store_plugin, err);
     if (r >= 0)
-        r = core->store_ops.open(&core->store, NULL, NULL, dsn + 1, err);
+        r = core->store_ops.open(&core->store, NULL, &core_store_api, dsn + 1, err);
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     if (r >= 0)
@@ -245,6 +249,8 @@ static int open_http(struct core *core, struct vdi_error *err)
 
 static int make_parts(struct core *core, struct vdi_error *err)
 {
+    list_init(&core->grants);
+    list_init(&core->outputs);
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
     core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;

@@ -116,6 +116,8 @@ static void ready(struct instance *in)
     in->timer = NULL;
     instance_set(in, RECORD_READY);
     instance_emit(in, "ready");
+    if (in->rec.exited)
+        instance_emit(in, "exited"); /* it was quicker than our look */
 }
 
 static void ponged(void *arg, int result, const struct virt_result *res,
