@@ -111,7 +111,7 @@ static void a_start_says_who_and_what(void **state)
 
 static void without_an_account_there_is_no_owner(void **state)
 {
-    struct job job = {.id = 5, .spec = spec_new()};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
     struct site_start s = {.job = &job};
     struct document *d = written(&s);
 
