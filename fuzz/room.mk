@@ -57,3 +57,17 @@ FUZZ_TARGETS += fuzz/fuzz_link
 fuzz_fuzz_link_SOURCES = fuzz/fuzz_link.c $(FUZZ_DRIVER)
 fuzz_fuzz_link_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_link_LDADD = $(LINK_LIBS) $(CODEC_LIBS) $(BASE_LIBS)
+
+FUZZ_TARGETS += fuzz/fuzz_inventory fuzz/fuzz_node_config fuzz/fuzz_record fuzz/fuzz_script
+fuzz_fuzz_inventory_SOURCES = fuzz/fuzz_inventory.c $(FUZZ_DRIVER)
+fuzz_fuzz_inventory_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_inventory_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+fuzz_fuzz_node_config_SOURCES = fuzz/fuzz_node_config.c $(FUZZ_DRIVER)
+fuzz_fuzz_node_config_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_node_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+fuzz_fuzz_record_SOURCES = fuzz/fuzz_record.c plugins/store/record.c $(FUZZ_DRIVER)
+fuzz_fuzz_record_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+fuzz_fuzz_record_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_script_SOURCES = fuzz/fuzz_script.c $(FUZZ_DRIVER)
+fuzz_fuzz_script_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_script_LDADD = $(CLI_LIBS)

@@ -258,7 +258,7 @@ def extended_for_ages(c):
 
 def main():
     c = vdi.Controller(nodes=2, start=False)
-    c.fake = f'boot_ms = 0  state_dir = "{c.path("site")}"'
+    c.site = f'site "fake" {{ boot_ms = 0  state_dir = "{c.path("site")}" }}'
     c.lines = [KEEP_DONE, "kill_wait = \"1s\"", "requests_per_sec = 100000",
                "requests_burst = 100000"]
     c.write_conf()

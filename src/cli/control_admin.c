@@ -172,6 +172,18 @@ int control_pki_init(struct control *c, const struct verb *verb, struct vdi_erro
     return 0;
 }
 
+int control_pki_revoke(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    unsigned n = 0;
+    int r = pki_revoke_node(c->words[0], c->words[1], &n, err);
+
+    if (r < 0)
+        return r;
+    printf("%s: %u certificate%s revoked; vdictl reconfigure ends its link\n", c->words[1], n,
+           n == 1 ? "" : "s");
+    return 0;
+}
+
 int control_node_enroll(struct control *c, const struct verb *verb, struct vdi_error *err)
 {
     _cleanup_(buf_done) struct buf target = BUF_INIT(1024), body = BUF_INIT(0);

@@ -10,6 +10,9 @@ extern const struct field job_spec_fields[]; /* of struct job_spec */
 extern const struct field job_fields[];      /* of struct job */
 extern const struct field job_event_fields[];
 
+/* Script, arguments and environment together, as JSON: they go to the node in one order. */
+#define JOB_PAYLOAD_MAX (896u << 10)
+
 /* A submit request: the fields plus `script`, `args`, `environment` (kept in
  * *ret_payload as JSON). Owner, ids and digests are the caller's to fill. */
 int job_submit_decode(const char *json, size_t len, size_t max_script, struct job_spec **ret,
@@ -30,6 +33,9 @@ void job_write(const struct job *job, const struct job_columns *columns, struct 
 
 #define JOB_EVENT_VERSION 1
 void job_event_encode(const struct job_event *event, struct buf *out);
+/* All but the payload, in half the time. */
+int job_event_decode_bare(const char *type, int64_t time_usec, uint32_t version, const char *json,
+                          size_t len, struct job_event *ret, struct vdi_error *err);
 int job_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
                      size_t len, struct job_event *ret, struct vdi_error *err);
 void job_snapshot_encode(const struct job *job, struct buf *out);

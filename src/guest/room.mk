@@ -4,7 +4,6 @@ src_guest_libguest_a_SOURCES = \
     src/guest/account.c src/guest/account.h \
     src/guest/capture.c src/guest/capture.h \
     src/guest/environment.c src/guest/environment.h \
-    src/guest/file.c src/guest/file.h \
     src/guest/guest.c src/guest/guest.h \
     src/guest/guest_job.c \
     src/guest/keep.c src/guest/keep.h \
@@ -36,3 +35,25 @@ if HAVE_PYTHON3
 TESTS += tests/t2100-runner.t tests/t5100-runner-chaos.t
 endif
 EXTRA_DIST += tests/t2100-runner.t tests/t5100-runner-chaos.t tests/lib/runner.py
+
+# The desktop of the demo image. Its libraries go into the image with it.
+noinst_LIBRARIES += src/guest/libpicture.a
+src_guest_libpicture_a_SOURCES = \
+    src/guest/picture_canvas.c src/guest/picture_canvas.h \
+    src/guest/picture_input.c src/guest/picture_input.h \
+    src/guest/picture_qr.c src/guest/picture_qr.h \
+    src/guest/picture_scene.c src/guest/picture_scene.h \
+    src/guest/picture_screen.c src/guest/picture_screen.h \
+    src/guest/picture_text.c src/guest/picture_text.h
+src_guest_libpicture_a_CFLAGS = $(AM_CFLAGS) $(DRM_CFLAGS) $(FREETYPE_CFLAGS) $(QRENCODE_CFLAGS)
+PICTURE_LIBS = src/guest/libpicture.a src/loop/libloop.a $(BASE_LIBS) $(DRM_LIBS) \
+    $(FREETYPE_LIBS) $(QRENCODE_LIBS) -levent_core -lpthread
+
+bin_PROGRAMS += vdi-picture
+vdi_picture_SOURCES = src/guest/picture.c
+vdi_picture_LDADD = $(PICTURE_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_picture
+tests_unit_guest_test_picture_SOURCES = tests/unit/guest/test_picture.c
+tests_unit_guest_test_picture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_picture_LDADD = $(PICTURE_LIBS) $(CMOCKA_LIBS)

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/field.h"
+#include "vdictld/grant.h"
 #include "vdictld/handlers.h"
 
 #define PING_USEC (15 * USEC_PER_SEC)
@@ -29,6 +30,7 @@ struct follower {
     struct list link;
     struct feed *feed;
     struct http_stream *stream;
+    struct grant grant;
     uint64_t after; /* the last one sent */
     uint64_t job;   /* only this one; 0: all */
     bool sees_all;
@@ -76,6 +78,7 @@ void feed_free(struct feed *feed)
         struct follower *f = list_entry(it, struct follower, link);
 
         list_remove(it);
+        grant_done(&f->grant);
         free(f);
     }
     for (size_t i = 0; i < FEED_KEEP; i++)
@@ -152,7 +155,16 @@ static void closed(void *arg)
 
     list_remove(&f->link);
     f->feed->n_followers--;
+    grant_done(&f->grant);
     free(f);
+}
+
+/* Its token was revoked or has ended: who may still follow comes again with another. */
+static void over(void *arg)
+{
+    struct follower *f = arg;
+
+    http_stream_end(f->stream);
 }
 
 /* A comment line now and then shows both sides that the other is there. */
@@ -258,7 +270,15 @@ static struct follower *follower_new(struct call *call, uint64_t job, uint64_t a
     f->after = after;
     f->sees_all = call_is_operator(call);
     str_copy(f->who, sizeof(f->who), call->who_text);
+    grant_init(&f->grant, call, over, f);
     return f;
+}
+
+static bool token_lives(const struct call *call)
+{
+    const struct token *token = *call->token ? core_token(call->core, call->token) : NULL;
+
+    return !*call->token || (token && !token->revoked && !token->ended);
 }
 
 void handle_events(struct call *call)
@@ -273,6 +293,10 @@ void handle_events(struct call *call)
         return;
     if (last && str_to_u64(last, 0, INT64_MAX, &after) < 0) {
         call_refuse_with(call, EINVAL, "Last-Event-ID", "'%.40s' is no event id", last);
+        return;
+    }
+    if (!token_lives(call)) {
+        call_refuse_with(call, EKEYREVOKED, "Authorization", "the token was revoked meanwhile");
         return;
     }
     f = feed->n_followers < FEED_CLIENTS_MAX ? follower_new(call, job, after) : NULL;

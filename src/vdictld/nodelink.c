@@ -16,9 +16,11 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/job_codec.h"
 #include "codec/link_codec.h"
 #include "vdictld/enroll.h"
 #include "vdictld/life.h"
@@ -29,11 +31,18 @@
 
 #define ORDERS_MAX 4096
 #define ORDER_BYTES_MAX (8u << 20)
+/* What a job was submitted with always fits the order that starts it, with all else in it. */
+_Static_assert(JOB_PAYLOAD_MAX + (128u << 10) <= LINK_FRAME_MAX, "an order takes a payload");
 #define SKEW_WARN_USEC (2 * USEC_PER_SEC)
 #define SKEW_DRAIN_USEC (30 * USEC_PER_SEC)
 #define ROUND_USEC USEC_PER_SEC
+/* Who sent an order has given up long before; a node that takes orders and never answers must
+ * not fill our memory. */
+#define ORDER_USEC (180 * USEC_PER_SEC)
 
 struct order {
+    struct list link; /* oldest first */
+    int64_t sent_usec;
     uint64_t op;
     struct peer *peer;
     void (*done)(void *arg, int result, const char *body, const char *reason);
@@ -47,6 +56,7 @@ struct peer {
     struct link_inbox inbox;
     char boot_id[40];
     int64_t heard_usec; /* monotonic */
+    bool ask;           /* its inventory in the next round: it is another now, or was not kept */
     char name[LINK_NODE_MAX];
 };
 
@@ -56,9 +66,11 @@ struct nodelink {
     struct link_server *server;
     struct hash *peers;
     struct hash *orders; /* by op */
+    struct list by_age;
     uint64_t next_op;
     char stream[LINK_STREAM_LEN];
     struct source *round;
+    int64_t silence_sec; /* what the nodes were welcomed with */
     uint32_t n_connected;
 };
 
@@ -105,15 +117,7 @@ static void send_bye(struct link_conn *conn, const char *reason)
 
 static void send_waiting(struct peer *p)
 {
-    const void *data;
-    size_t len;
-
-    while (p->conn && link_outbox_take(p->outbox, &data, &len)) {
-        if (link_conn_send(p->conn, data, len) < 0) {
-            link_outbox_untake(p->outbox);
-            return;
-        }
-    }
+    link_conn_send_waiting(p->conn, p->outbox);
 }
 
 /* ---- orders ---- */
@@ -167,15 +171,48 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     order = calloc(1, sizeof(*order));
     if (!order)
         return -ENOMEM;
-    *order = (struct order){.op = ++links->next_op, .peer = p, .done = done, .arg = arg};
+    *order = (struct order){
+        .sent_usec = loop_monotonic_usec(links->core->loop),
+        .op = ++links->next_op,
+        .peer = p,
+        .done = done,
+        .arg = arg,
+    };
     r = hash_put_u64(links->orders, order->op, order);
     if (r >= 0)
         r = push_order(p, order->op, v, id, body_json);
+    if (r == -ENOBUFS)
+        r = -EBUSY; /* the node is behind: what waits for it may come again */
     if (r < 0) {
         hash_remove_u64(links->orders, order->op);
         free(order);
+    } else {
+        list_append(&links->by_age, &order->link);
     }
     return r;
+}
+
+static void order_end(struct nodelink *links, struct order *order, int result, const char *body,
+                      const char *reason)
+{
+    hash_remove_u64(links->orders, order->op);
+    list_remove(&order->link);
+    if (order->done)
+        order->done(order->arg, result, body, reason);
+    free(order);
+}
+
+static void end_unanswered(struct nodelink *links)
+{
+    int64_t before = loop_monotonic_usec(links->core->loop) - ORDER_USEC;
+
+    while (!list_is_empty(&links->by_age)) {
+        struct order *order = list_entry(links->by_age.next, struct order, link);
+
+        if (order->sent_usec > before)
+            return;
+        order_end(links, order, -ETIMEDOUT, NULL, "the node never answered");
+    }
 }
 
 static void order_done(struct nodelink *links, const struct peer *p, const struct link_report *r)
@@ -184,10 +221,7 @@ static void order_done(struct nodelink *links, const struct peer *p, const struc
 
     if (!order || order->peer != p)
         return; /* of an earlier process of ours, or not this node's to answer */
-    hash_remove_u64(links->orders, r->op);
-    if (order->done)
-        order->done(order->arg, -r->code, r->body, r->reason);
-    free(order);
+    order_end(links, order, -r->code, r->body, r->reason);
 }
 
 /* ---- reports ---- */
@@ -206,13 +240,37 @@ static void instance_report(struct peer *p, const struct link_report *r)
     life_instance_report(p->links->core, id, r->body ? r->body : "{}");
 }
 
+/* Whether it succeeded is seen in the inventory that the next round asks for. */
+static void superseded_stopped(void *arg, int result, const char *body, const char *reason)
+{
+    struct peer *p = arg;
+
+    p->ask = true;
+}
+
 static void stop_superseded(void *arg, struct vdi_instance_id id)
 {
     struct peer *p = arg;
 
     log_warning("node %s still has instance %" PRIu64 ".%u, which no longer counts: stopping it",
                 p->name, id.id, id.generation);
-    push_order(p, ++p->links->next_op, LINK_VERB_STOP, id, "{\"grace_sec\":0}");
+    if (nodelink_order(p->links, p->name, "stop", id, "{\"grace_sec\":0}", superseded_stopped, p) <
+        0)
+        p->ask = true;
+}
+
+static void ask_inventory(struct peer *p)
+{
+    p->ask = false;
+    push_order(p, ++p->links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+}
+
+void nodelink_ask(struct nodelink *links, const char *node)
+{
+    struct peer *p = links ? hash_get(links->peers, node) : NULL;
+
+    if (p)
+        p->ask = true;
 }
 
 static void inventory(struct peer *p, const struct link_report *r)
@@ -350,7 +408,7 @@ static void take_hello(struct nodelink *links, struct link_conn *conn, const str
     log_info("node %s is connected from %s, vdid %s", p->name, link_conn_address(conn), h->version);
     check_clock(p, h->time_usec);
     nodestate_boot(links->core, p->name, h->boot_id);
-    push_order(p, ++links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+    ask_inventory(p);
     send_waiting(p);
 }
 
@@ -390,6 +448,7 @@ static void take_message(struct nodelink *links, struct link_conn *conn,
         break;
     case LINK_TYPE_ACK:
         link_outbox_ack(p->outbox, m->ack.seq);
+        send_waiting(p);
         break;
     case LINK_TYPE_BYE:
         log_info("node %s says bye: %s", p->name, m->bye.reason);
@@ -445,12 +504,12 @@ static void on_enroll(void *arg, struct link_conn *conn, const void *data, size_
 
 /* ---- silence ---- */
 
-static int64_t silent_usec(const struct nodelink *links, const char *node)
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node)
 {
-    const struct peer *p = hash_get(links->peers, node);
-    int64_t since = p ? p->heard_usec : links->core->start_monotonic_usec;
+    const struct peer *p = links ? hash_get(links->peers, node) : NULL;
+    int64_t since = p ? p->heard_usec : links ? links->core->start_monotonic_usec : 0;
 
-    if (p && p->conn)
+    if (!links || (p && p->conn))
         return 0;
     return loop_monotonic_usec(links->core->loop) - since;
 }
@@ -459,14 +518,20 @@ static void round_of(void *arg)
 {
     struct nodelink *links = arg;
     struct table *t = events_table(links->core->events, NOUN_NODE);
+    void *peer;
 
     for (size_t i = 0; i < table_end(t); i++) {
         const struct slot *slot = table_at(t, i);
         const struct node *node = slot ? slot->pub : NULL;
 
-        if (node && !node->removed && slot->pub == slot->staged)
-            nodestate_silent(links->core, node, silent_usec(links, node->name));
+        /* What still ran on a node that was taken out of vdi.conf is given up in the end, too. */
+        if (node && !(node->removed && node->failed) && slot->pub == slot->staged)
+            nodestate_silent(links->core, node, nodelink_silent_usec(links, node->name));
     }
+    end_unanswered(links);
+    for (size_t i = 0; hash_next(links->peers, &i, &peer);)
+        if (((struct peer *)peer)->ask && ((struct peer *)peer)->conn)
+            ask_inventory(peer);
     source_rearm(links->round, ROUND_USEC);
 }
 
@@ -475,22 +540,133 @@ uint32_t nodelink_connected(const struct nodelink *links)
     return links->n_connected;
 }
 
+/* ---- who is no longer trusted ---- */
+
+/* The controller's own certificate and key. */
+struct own_files {
+    char *ca, *cert, *key;
+    struct link_tls_config config;
+};
+
+static void own_files_done(struct own_files *f)
+{
+    free(f->ca);
+    free(f->cert);
+    free(f->key);
+}
+
+static int own_files(const char *dir, struct own_files *ret)
+{
+    *ret = (struct own_files){
+        .ca = str_printf("%s/ca.crt", dir),
+        .cert = str_printf("%s/server.crt", dir),
+        .key = str_printf("%s/server.key", dir),
+    };
+    ret->config =
+        (struct link_tls_config){.ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
+    if (ret->ca && ret->cert && ret->key)
+        return 0;
+    own_files_done(ret);
+    return -ENOMEM;
+}
+
+struct reload {
+    struct nodelink *links;
+    char *dir;
+    struct pki_revoked *revoked;
+    int result;
+    struct vdi_error err;
+};
+
+static void reload_work(void *arg)
+{
+    struct reload *l = arg;
+
+    l->result = pki_revoked_load(l->dir, &l->revoked, &l->err);
+}
+
+static void reload_done(void *arg, bool dropped)
+{
+    struct reload *l = arg;
+
+    if (!dropped && l->result < 0)
+        log_error("node links: the revoked certificates stay what they were: %s", l->err.detail);
+    if (dropped || l->result < 0) {
+        pki_revoked_free(l->revoked);
+    } else {
+        link_tls_set_revoked(l->links->tls, l->revoked);
+        link_server_recheck(l->links->server);
+    }
+    free(l->dir);
+    free(l);
+}
+
+static void reload_revoked(struct nodelink *links)
+{
+    struct reload *l = calloc(1, sizeof(*l));
+
+    if (l) {
+        l->links = links;
+        l->dir = strdup(links->core->config->pki_dir);
+    }
+    if (!l || !l->dir || workers_post(links->core->pki_worker, reload_work, reload_done, l) < 0) {
+        log_error("node links: the revoked certificates stay what they were");
+        if (l)
+            free(l->dir);
+        free(l);
+    }
+}
+
+static void reload_own(struct nodelink *links)
+{
+    struct vdi_error err = {0};
+    struct own_files files;
+
+    if (own_files(links->core->config->pki_dir, &files) < 0)
+        return;
+    if (link_tls_reload(links->tls, &files.config, &err) < 0)
+        log_error("node links: the controller's certificate stays what it was: %s", err.detail);
+    own_files_done(&files);
+}
+
+void nodelink_configured(struct nodelink *links)
+{
+    int64_t silence_sec = links ? links->core->config->node_down_after_sec : 0;
+    void *value;
+
+    if (!links)
+        return;
+    for (size_t i = 0; hash_next(links->peers, &i, &value);) {
+        const struct peer *p = value;
+        const struct node *node = core_node(links->core, p->name);
+
+        if (p->conn && (!node || node->removed))
+            send_bye(p->conn, "this node is no longer in vdi.conf");
+        else if (p->conn && links->silence_sec != silence_sec)
+            send_bye(p->conn, "node_down_after has changed: connect again");
+    }
+    links->silence_sec = silence_sec;
+    link_server_set_silence(links->server, silence_sec * USEC_PER_SEC);
+    reload_own(links);
+    reload_revoked(links);
+}
+
 /* ---- begin and end ---- */
 
 static int open_tls(struct nodelink *links, struct vdi_error *err)
 {
     const char *dir = links->core->config->pki_dir;
-    _cleanup_(freep) char *ca = str_printf("%s/ca.crt", dir);
-    _cleanup_(freep) char *cert = str_printf("%s/server.crt", dir);
-    _cleanup_(freep) char *key = str_printf("%s/server.key", dir);
-    struct link_tls_config config = {.ca_file = ca, .cert_file = cert, .key_file = key};
     struct pki_revoked *revoked = NULL;
-    int r;
+    struct own_files files;
+    int r = own_files(dir, &files);
 
-    if (!ca || !cert || !key)
+    if (r < 0)
         return error_set(err, ENOMEM, "", "out of memory");
     r = pki_revoked_load(dir, &revoked, err);
-    return r < 0 ? r : link_tls_new_server(&config, revoked, &links->tls, err);
+    if (r >= 0)
+        r = link_tls_new_server(&files.config, revoked, &links->tls, err);
+    own_files_done(&files);
+    return r;
 }
 
 static int open_server(struct nodelink *links, struct vdi_error *err)
@@ -505,6 +681,7 @@ static int open_server(struct nodelink *links, struct vdi_error *err)
     struct link_limits limits = {.silent_usec = c->node_down_after_sec * USEC_PER_SEC};
     int r = link_stream_new(links->stream);
 
+    links->silence_sec = c->node_down_after_sec;
     if (r < 0)
         return error_set(err, -r, "", "the kernel gives no random bytes");
     r = open_tls(links, err);
@@ -527,6 +704,7 @@ struct nodelink *nodelink_new(struct core *core, struct vdi_error *err)
         return NULL;
     }
     links->core = core;
+    list_init(&links->by_age);
     links->peers = hash_new_str();
     links->orders = hash_new_u64();
     links->round = loop_timer(core->loop, ROUND_USEC, round_of, links);

@@ -12,7 +12,10 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/inventory.h"
+#include "codec/site_report.h"
 #include "vdictld/life.h"
+#include "vdictld/nodelink.h"
+#include "wire/link.h"
 
 static struct node_event node_event(struct core *core, enum node_event_type type,
                                     const char *reason)
@@ -128,30 +131,43 @@ static bool inventory_has(const struct inventory *inv, const struct instance *in
 }
 
 /* Behind damage a record that is missing may only have been lost: nothing that runs is hurt. */
-static void stop_stranger(struct core *core, const char *node, struct vdi_instance_id id,
+static bool stop_stranger(struct core *core, const char *node, struct vdi_instance_id id,
                           void (*stop)(void *arg, struct vdi_instance_id id), void *arg)
 {
-    if (!core_instance_staged(core, id.id) && events_damaged(core->events))
+    if (!core_instance_staged(core, id.id) && events_damaged(core->events)) {
         log_warning("node %s has instance %" PRIu64 ".%u, whose record may have been lost: left "
                     "alone; an operator decides",
                     node, id.id, id.generation);
-    else
-        stop(arg, id);
+        return false;
+    }
+    stop(arg, id);
+    return true;
 }
 
-static void stop_strangers(struct core *core, const char *node, const struct inventory *inv,
+static bool is_gone(const char *report)
+{
+    struct site_report said;
+
+    return site_report_decode(report, &said, NULL) >= 0 && said.state == SITE_STATE_GONE;
+}
+
+/* True when something runs there that has to be stopped first. */
+static bool stop_strangers(struct core *core, const char *node, const struct inventory *inv,
                            void (*stop)(void *arg, struct vdi_instance_id id), void *arg)
 {
+    bool any = false;
+
     for (size_t i = 0; i < inv->n; i++) {
         const struct inventory_instance *it = &inv->instances[i];
         const struct instance *in = core_instance_staged(core, it->id.id);
 
-        if (!in || in->state == INSTANCE_GONE || in->generation != it->id.generation ||
-            !str_equal(in->node, node))
-            stop_stranger(core, node, it->id, stop, arg);
-        else
+        if (in && in->state != INSTANCE_GONE && in->generation == it->id.generation &&
+            str_equal(in->node, node))
             life_instance_report(core, it->id, it->report);
+        else if (!is_gone(it->report))
+            any |= stop_stranger(core, node, it->id, stop, arg);
     }
+    return any;
 }
 
 static void find_lost(struct core *core, const char *node, const struct inventory *inv)
@@ -170,6 +186,36 @@ static void find_lost(struct core *core, const char *node, const struct inventor
     }
 }
 
+struct kept {
+    struct core *core;
+    char name[LINK_NODE_MAX];
+};
+
+/* Nobody else finds out: the node is there, so no round looks at it. */
+static void inventory_kept(void *arg, int result, const struct vdi_error *err)
+{
+    struct kept *kept = arg;
+
+    if (result < 0 && !kept->core->stopping)
+        nodelink_ask(kept->core->links, kept->name);
+    free(kept);
+}
+
+static void commit_inventory(struct core *core, struct txn *txn, int r, const char *name)
+{
+    struct kept *kept = r < 0 ? NULL : calloc(1, sizeof(*kept));
+
+    if (!kept) {
+        log_error("node %s: its state could not be written down", name);
+        txn_abort(txn);
+        nodelink_ask(core->links, name);
+        return;
+    }
+    kept->core = core;
+    str_copy(kept->name, sizeof(kept->name), name);
+    txn_commit(txn, inventory_kept, kept);
+}
+
 int nodestate_inventory(struct core *core, const char *name, const char *boot_id, const char *json,
                         void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
                         struct vdi_error *err)
@@ -177,11 +223,12 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
     struct node_event event;
     struct inventory inv;
     struct txn *txn;
+    bool strangers;
     int r = inventory_decode(json, &inv, err);
 
     if (r < 0)
         return r;
-    stop_strangers(core, name, &inv, stop, arg);
+    strangers = stop_strangers(core, name, &inv, stop, arg);
     find_lost(core, name, &inv);
     /* A node that says it can't serve is down by its own word until it says otherwise. */
     event = node_event(core, inv.out_of_service[0] ? NODE_EVENT_DOWN : NODE_EVENT_UP,
@@ -191,10 +238,12 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
     str_copy(event.boot_id, sizeof(event.boot_id), boot_id);
     str_copy(event.version, sizeof(event.version), inv.version);
     txn = txn_new(core->events);
-    r = txn ? txn_add(txn, NOUN_NODE, 0, name, &event, err) : -ENOMEM;
+    r = txn ? 0 : -ENOMEM;
+    if (r >= 0 && (!strangers || event.type == NODE_EVENT_DOWN))
+        r = txn_add(txn, NOUN_NODE, 0, name, &event, err);
     if (r >= 0)
         r = add_jobs(core, txn, name, false, "");
-    commit(txn, r, name);
+    commit_inventory(core, txn, r, name);
     inventory_done(&inv);
     return r;
 }

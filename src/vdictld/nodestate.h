@@ -12,7 +12,8 @@
 void nodestate_boot(struct core *core, const char *node, const char *boot_id);
 /*
  * The node's list of what it is and runs. What runs there and no longer counts is given to
- * `stop`; what should run there and does not is lost; then the node is up.
+ * `stop`; what should run there and does not is lost; then the node is up, unless there was
+ * something to stop: it is when a later list has nothing of the kind.
  */
 int nodestate_inventory(struct core *core, const char *node, const char *boot_id, const char *json,
                         void (*stop)(void *arg, struct vdi_instance_id id), void *arg,

@@ -240,6 +240,8 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
         .id = INT64_MAX,
         .spec = (struct job_spec *)spec,
         .state = JOB_PENDING,
+        .node = "",
+        .reason = "",
         .priority = priority,
         .submit_usec = loop_now_usec(q->core->loop),
     };

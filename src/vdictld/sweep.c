@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "vdictld/idem.h"
+#include "vdictld/job_index.h"
 
 #define ROUND_USEC USEC_PER_SEC
 #define ROUND_OBJECTS 2000
@@ -36,6 +37,7 @@ struct sweep {
     int64_t lease_usec, snapshot_usec; /* when it was begun last */
     bool renewing;
     int lease_result;
+    uint64_t lease_epoch; /* as the store gave it */
     struct vdi_error lease_err;
 };
 
@@ -87,8 +89,13 @@ static void drop_object(struct core *core, const struct ended *e)
     if (!slot || !slot->pub || slot->pub != slot->staged)
         return;
     nouns[e->noun].meta(slot->pub, &meta);
-    if (meta.ended)
-        table_remove(t, slot);
+    if (!meta.ended)
+        return;
+    if (e->noun == NOUN_JOB) {
+        idem_outlive(core->idem, slot->pub);
+        job_index_remove(core->mine, slot->pub);
+    }
+    table_remove(t, slot);
 }
 
 static void drop_ended(struct sweep *s, int64_t now)
@@ -151,26 +158,35 @@ static void snapshot_done(void *arg, int result, const struct vdi_error *err)
 static void lease_work(void *arg)
 {
     struct sweep *s = arg;
-    uint64_t epoch;
 
     s->lease_result =
         s->core->store_ops.lease(s->core->store, core_holder(s->core), time_now_usec(),
-                                 LEASE_TTL_USEC, &epoch, &s->lease_err);
+                                 LEASE_TTL_USEC, &s->lease_epoch, &s->lease_err);
 }
 
-/* Another leads: what we would still do, vdid and store refuse by the epoch. */
+/* Another leads, or has led: what we would still do, vdid and store refuse by the epoch. */
+static void stop_leading(struct core *core, const char *why)
+{
+    log_error("%s: stopping", why);
+    core->stopping = core->deposed = true;
+    loop_stop(core->loop);
+}
+
 static void lease_done(void *arg, bool dropped)
 {
     struct sweep *s = arg;
+    struct core *core = s->core;
 
     s->renewing = false;
-    if (dropped || s->lease_result >= 0)
+    if (dropped)
         return;
-    log_error("the lease could not be renewed: %s", s->lease_err.detail);
-    if (s->lease_result == -EBUSY || s->lease_result == -ESTALE) {
-        log_error("another controller leads: stopping");
-        loop_stop(s->core->loop);
-    }
+    if (s->lease_result < 0)
+        log_error("the lease could not be renewed: %s", s->lease_err.detail);
+    if (s->lease_result == -EBUSY || s->lease_result == -ESTALE)
+        stop_leading(core, "another controller leads");
+    else if (s->lease_result >= 0 && s->lease_epoch != events_epoch(core->events))
+        /* Ours had run out. The new one is of no use: what memory holds is not the store's. */
+        stop_leading(core, "another controller has led meanwhile");
 }
 
 static void renew_lease(struct sweep *s)

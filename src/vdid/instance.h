@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "vdid/child.h"
 #include "vdid/console.h"
+#include "vdid/domain_spec.h"
 #include "vdid/image.h"
 #include "vdid/ports.h"
 #include "vdid/run_wish.h"
@@ -133,6 +134,8 @@ void instance_emit_stage(struct instance *in, const char *stage);
 void instance_emit_problem(struct instance *in);
 void instance_path(const struct instance *in, const char *file, char *ret);
 const char *instance_domain(const struct instance *in, char *ret);
+/* Its SPICE server; borrows from the instance. */
+struct domain_graphics instance_graphics(const struct instance *in);
 /* Runs work(in) on the disk's thread, then done(in, dropped). */
 bool instance_post(struct instance *in, void (*work)(void *arg),
                    void (*done)(void *arg, bool dropped), void *arg);

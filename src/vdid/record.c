@@ -43,6 +43,7 @@ const struct field record_fields[] = {
     {"interactive", FIELD_BOOL, R(is_interactive), FIELD_KEEP, 0, 0, NULL, "somebody looks at it"},
     {"output_max_mib", FIELD_U32, R(output_max_mib), FIELD_KEEP, 0, UINT32_MAX, NULL, "spooled"},
     {"port", FIELD_U32, R(port), FIELD_KEEP, 0, 65535, NULL, "of SPICE"},
+    {"has_tls", FIELD_BOOL, R(has_tls), FIELD_KEEP, 0, 0, NULL, "the port speaks TLS"},
     {"pid", FIELD_U32, R(pid), FIELD_KEEP, 0, INT32_MAX, NULL, "of QEMU"},
     {"boots", FIELD_U32, R(boots), FIELD_KEEP, 0, UINT32_MAX, NULL, "times it was ready"},
     {"save_sha256", FIELD_FIXED, R(save_sha256), FIELD_KEEP, 0, 0, NULL, "of its memory's file"},

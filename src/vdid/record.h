@@ -57,6 +57,7 @@ struct record {
     bool is_interactive;
     uint32_t output_max_mib; /* of each stream, in the spool */
     uint32_t port;           /* SPICE */
+    bool has_tls;            /* the port speaks TLS */
     uint32_t pid;            /* QEMU's, as last seen */
     uint32_t boots;          /* how often it was ready */
     char save_sha256[65];

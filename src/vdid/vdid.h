@@ -24,6 +24,7 @@ struct vdid_config {       /* strings are copied */
     const char *emulator;      /* "": libvirt's own */
     const char *bridge;        /* "": guests have no network */
     const char *spice_address; /* "127.0.0.1" */
+    bool spice_tls;            /* of new instances; by libvirt's qemu.conf */
     const char *node;          /* this node's name, for guests; "": they are not told */
     const char *writer; /* program vdi-writer; "": the one beside this program, or installed */
     uint16_t port_min, port_max;
@@ -95,8 +96,8 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
 /* Ends no instance. Orders under way are answered with -ECANCELED. Takes NULL. */
 void vdid_free(struct vdid *v);
 void vdid_order(struct vdid *v, const struct vdid_order *order, vdid_fn fn, void *arg);
-/* SPICE's port of an instance; 0: none. */
-uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id);
+/* SPICE's port of an instance, and whether it speaks TLS; 0: none. */
+uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id, bool *ret_has_tls);
 /* Every instance: [{"instance":5,"generation":1,"state":...,"port":...,"report":{...}},...]. */
 void vdid_write_all(const struct vdid *v, struct buf *out);
 

@@ -22,6 +22,10 @@
 
 #define HTTP_ADDRESS_MAX INET6_ADDRSTRLEN
 #define HTTP_QUERY_MAX 64 /* parameters of one request */
+/* Bodies are in memory until they are answered, also those of callers not known yet: of all
+ * requests, and of one client's, at most as much as so many of the largest. */
+#define HTTP_BODIES 64
+#define HTTP_BODIES_CLIENT 16
 
 struct http_server {
     struct loop *loop;
@@ -37,6 +41,7 @@ struct http_server {
     int64_t deadline_at_usec; /* when the timer is due; INT64_MAX: not armed */
     bool stopping;
     uint16_t port;
+    uint64_t held; /* bytes of bodies */
     struct http_server_stats stats;
 };
 
@@ -59,6 +64,7 @@ struct http_listener {
 struct http_peer {
     uint64_t key;
     uint32_t open;
+    uint64_t held; /* bytes of bodies */
 };
 
 /* One accepted connection, from accept to close. */
@@ -102,6 +108,7 @@ struct http_request {
     struct http_target *target; /* NULL until checked */
     struct buf body;
     uint64_t drained; /* body bytes thrown away because there were too many */
+    bool is_crowded;  /* ... in all, not in this one */
     uint32_t body_limit;
     bool is_unix;
     uint32_t uid, gid;

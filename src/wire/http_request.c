@@ -20,6 +20,16 @@
 
 #define ANSWER_HEADERS_MAX 32
 
+/* Without a connection the server is being freed: nobody counts any more. */
+static void body_free(struct http_request *r)
+{
+    if (r->connection) {
+        r->server->held -= r->body.len;
+        http_conn_of(r->connection)->peer->held -= r->body.len;
+    }
+    buf_done(&r->body);
+}
+
 static void request_free(struct http_request *r)
 {
     list_remove(&r->link);
@@ -27,7 +37,7 @@ static void request_free(struct http_request *r)
         free((char *)r->headers[i].name);
     free(r->headers);
     free(r->target);
-    buf_done(&r->body);
+    body_free(r);
     if (r->response)
         MHD_destroy_response(r->response);
     free(r);
@@ -75,6 +85,8 @@ static const char *status_title(unsigned status)
         return "Request Header Fields Too Large";
     case 501:
         return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
     default:
         return "Bad Request";
     }
@@ -87,7 +99,7 @@ static void refuse(struct http_request *r, unsigned status, uint32_t limit, cons
     buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"",
                status_title(status), status, detail);
     if (limit)
-        buf_printf(&body, ",\"limit\":\"%u bytes\"", limit);
+        buf_printf(&body, ",\"limit\":\"%u bytes\",\"remedy\":\"send less in one request\"", limit);
     buf_puts(&body, "}\n");
     r->server->stats.refused_requests++;
     r->phase = HTTP_HANDLER;
@@ -190,15 +202,28 @@ static enum MHD_Result on_head(struct http_request *r, const char *url, const ch
     return queue(r);
 }
 
+static bool is_crowded(const struct http_request *r, size_t len)
+{
+    uint64_t most = r->server->limits.body_bytes;
+    return r->server->held + len > most * HTTP_BODIES ||
+           http_conn_of(r->connection)->peer->held + len > most * HTTP_BODIES_CLIENT;
+}
+
 static enum MHD_Result on_body(struct http_request *r, const char *data, size_t *len)
 {
-    if (r->drained || r->body.len + *len > r->body_limit) {
-        buf_done(&r->body);
+    bool is_large = r->body.len + *len > r->body_limit;
+    if (!r->drained)
+        r->is_crowded = !is_large && is_crowded(r, *len);
+    if (r->drained || is_large || r->is_crowded) {
+        body_free(r);
         r->drained += *len;
         if (r->drained > 2 * (uint64_t)r->body_limit)
             return MHD_NO;
     } else if (buf_append(&r->body, data, *len) < 0) {
         return MHD_NO;
+    } else {
+        r->server->held += *len;
+        http_conn_of(r->connection)->peer->held += *len;
     }
     *len = 0;
     return MHD_YES;
@@ -209,7 +234,10 @@ static enum MHD_Result on_arrived(struct http_request *r)
     struct http_server *server = r->server;
     http_conn_request_arrived(http_conn_of(r->connection));
     r->phase = HTTP_HANDLER;
-    if (r->drained) {
+    if (r->is_crowded) {
+        http_request_add_header(r, "Retry-After", "1");
+        refuse(r, 503, 0, "The bodies of other requests take all the room there is.");
+    } else if (r->drained) {
         refuse(r, 413, r->body_limit, "The request's body is larger than this server takes.");
     } else {
         server->stats.requests++;

@@ -22,6 +22,7 @@
 
 struct loop;
 struct link_conn;
+struct link_outbox;
 struct link_server;
 struct link_client;
 struct link_tls;
@@ -67,6 +68,10 @@ int link_negotiate(uint32_t my_min, uint32_t my_max, uint32_t peer_min, uint32_t
 /* Copies the frame into the queue. -EMSGSIZE: over the limit. -ENOBUFS: the queue is full,
  * and the connection will be closed for it. -ENOTCONN: it is closing already. */
 int link_conn_send(struct link_conn *conn, const void *data, size_t len);
+/* Sends what of the outbox was not sent on this connection yet, as far as the queue is not half
+ * full: more than it holds may be kept for a peer that comes back. To be called again whenever
+ * the peer has acknowledged something. Takes NULL for conn. */
+void link_conn_send_waiting(struct link_conn *conn, struct link_outbox *outbox);
 /* What is queued still goes out (for at most a second); no more frames come in. */
 void link_conn_close(struct link_conn *conn, const char *reason);
 /* The hello was good: no deadline from here on, frames up to LINK_FRAME_MAX. */
@@ -110,6 +115,8 @@ uint16_t link_server_port(const struct link_server *server);
 unsigned link_server_conns(const struct link_server *server);
 /* Closes connections whose certificate has expired or is revoked by now. */
 void link_server_recheck(struct link_server *server);
+/* link_limits.silent_usec from now on, also for connections that are there. */
+void link_server_set_silence(struct link_server *server, int64_t usec);
 
 /* ---- the node ---- */
 
@@ -140,5 +147,6 @@ int link_client_new(struct loop *loop, struct link_tls *tls,
                     void *arg, struct link_client **ret, struct vdi_error *err);
 void link_client_free(struct link_client *client);
 void link_client_set_heartbeat(struct link_client *client, int64_t usec);
+void link_client_set_silence(struct link_client *client, int64_t usec);
 
 #endif

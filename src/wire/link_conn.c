@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "wire/link_internal.h"
+#include "wire/link_outbox.h"
 
 #define READ_PIECE ((size_t)16 * 1024)
 #define READ_SHARE ((size_t)64 * 1024)
@@ -168,6 +169,19 @@ int link_conn_send(struct link_conn *conn, const void *data, size_t len)
     }
     link_hub_work(conn);
     return 0;
+}
+
+void link_conn_send_waiting(struct link_conn *conn, struct link_outbox *outbox)
+{
+    const void *data;
+    size_t len;
+    while (conn && link_conn_queued(conn) < LINK_QUEUE_MAX / 2 &&
+           link_outbox_take(outbox, &data, &len)) {
+        if (link_conn_send(conn, data, len) < 0) {
+            link_outbox_untake(outbox);
+            return;
+        }
+    }
 }
 
 void link_conn_linger(struct link_conn *conn)

@@ -4,7 +4,8 @@
 #
 #     . "$top_srcdir/tests/lib/libvirt.sh"
 #     libvirt_need              # skips the file, with the reason, where it can't run
-#     libvirt_start "$dir"      # sets LIBVIRT_URI; $dir stays short (sockets)
+#     libvirt_start "$dir"      # sets LIBVIRT_URI; $dir stays short (sockets).
+#                               # LIBVIRT_QEMU_CONF: more lines of qemu.conf
 #     libvirt_in CMD...         # runs in its namespaces: pids and paths are then the same as its
 #     libvirt_kill_daemon       # SIGKILL to libvirtd alone; it is started again
 #     libvirt_stop              # as power off: VMs included
@@ -14,6 +15,7 @@
 
 LIBVIRT_DIR=
 LIBVIRT_INIT=
+libvirt_apart= # --net: in a network namespace of its own too
 
 libvirt_need() {
     local c
@@ -44,6 +46,7 @@ cgroup_controllers = [ ]
 namespaces = [ ]
 seccomp_sandbox = 0
 stdio_handler = "file"
+${LIBVIRT_QEMU_CONF:-}
 END
     # libvirtd insists that its default user exists, whatever qemu.conf says; only there it does.
     cp /etc/passwd /etc/group "$1/etc/"
@@ -52,18 +55,41 @@ END
     getent group libvirt-qemu >/dev/null || echo "libvirt-qemu:x:64055:" >>"$1/etc/group"
 }
 
+# libvirt_cover DIR LEFT-OUT...: a tmpfs over DIR, and what was in DIR under it again. Relative
+# names that mount(8) does not make absolute still lead to what the new mount hides.
+libvirt_cover() {
+    local dir=$1 left=" $2 " name
+    cd "$dir" && mount -t tmpfs -o mode=755 none "$dir" || return 1
+    for name in * .[!.]*; do
+        case $left in *" $name "*) continue ;; esac
+        if [ -L "$name" ]; then
+            cp -P "$name" "$dir/$name"
+        elif [ -d "$name" ]; then
+            mkdir "$dir/$name" && mount -c --rbind "$name" "$dir/$name"
+        elif [ -e "$name" ]; then
+            : >"$dir/$name" && mount -c --bind "$name" "$dir/$name"
+        fi || echo "libvirt_cover: $dir/$name is left out" >&2
+    done
+    cd /
+}
+
+# libvirt_mounts DIR CACHE: in a mount namespace, what libvirt_conf made; /run/libvirt is there.
+# A folder that the host lacks is made in a cover: nothing is left on the host.
+libvirt_mounts() {
+    local parent
+    for parent in /var/lib /var/cache /var/log; do
+        [ -d "$parent/libvirt" ] || { libvirt_cover "$parent" "" && mkdir "$parent/libvirt"; } || return 1
+    done
+    mkdir -p "$1/lib/qemu" && mount --bind "$1/etc/passwd" /etc/passwd &&
+        mount --bind "$1/etc/group" /etc/group && mount --bind "$1/run/libvirt" /run/libvirt &&
+        mount --bind "$1/etc" /etc/libvirt && mount --bind "$1/lib" /var/lib/libvirt &&
+        mount --bind "$2" /var/cache/libvirt && mount --bind "$1/log" /var/log/libvirt
+}
+
 # Runs as the namespaces' first process: reaps every orphan, starts libvirtd again when it dies.
 libvirt_inside() {
-    mount --bind "$1/etc/passwd" /etc/passwd
-    mount --bind "$1/etc/group" /etc/group
-    mount -t tmpfs none /run
-    mkdir -p /run/libvirt /var/cache/libvirt /var/log/libvirt /var/lib/libvirt /etc/libvirt
-    mount --bind "$1/run/libvirt" /run/libvirt
-    mount --bind "$1/etc" /etc/libvirt
-    mount --bind "$1/lib" /var/lib/libvirt
-    mkdir -p /var/lib/libvirt/qemu
-    mount --bind "$2" /var/cache/libvirt
-    mount --bind "$1/log" /var/log/libvirt
+    mount -t tmpfs none /run && mkdir /run/libvirt || exit 1
+    libvirt_mounts "$1" "$2" || exit 1
     while :; do
         /usr/sbin/libvirtd -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid &
         wait $! || true
@@ -78,8 +104,9 @@ libvirt_start() {
     LIBVIRT_CACHE=${LIBVIRT_CACHE:-$top_builddir/tests/libvirt-cache}
     LIBVIRT_URI="qemu+unix:///system?socket=$1/run/libvirt/libvirt-sock"
     libvirt_conf "$1"
-    export -f libvirt_inside
-    unshare --mount --pid --fork --kill-child --mount-proc --propagation private \
+    export -f libvirt_inside libvirt_mounts libvirt_cover
+    # shellcheck disable=SC2086 # a word or none
+    unshare $libvirt_apart --mount --pid --fork --kill-child --mount-proc --propagation private \
         bash -c 'libvirt_inside "$@"' _ "$1" "$LIBVIRT_CACHE" </dev/null >"$1/log/start.log" 2>&1 &
     LIBVIRT_UNSHARE=$!
     vdi_wait_for "libvirtd's answer" libvirt_answers
@@ -91,7 +118,8 @@ libvirt_start() {
 }
 
 libvirt_in() {
-    nsenter --target "$LIBVIRT_INIT" --mount --pid -- "$@"
+    # shellcheck disable=SC2086 # a word or none
+    nsenter $libvirt_apart --target "$LIBVIRT_INIT" --mount --pid -- "$@"
 }
 
 libvirt_daemon_pid() { libvirt_in cat /run/libvirtd.pid; }

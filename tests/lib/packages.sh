@@ -21,11 +21,12 @@ packages() {
 
 # packages_missing GROUP...: those of them that are not installed.
 packages_missing() {
-    local names name
+    local names name there
     names=$(packages "$@") || return 1
+    # shellcheck disable=SC2086 # one word a package
+    there=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $names 2>/dev/null)
     for name in $names; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null)" = installed ] ||
-            echo "$name"
+        grep -qx "installed $name" <<<"$there" || echo "$name"
     done
 }
 

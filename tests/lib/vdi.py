@@ -114,9 +114,15 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports of outgoing connections, which come and go on a busy machine."""
+    while True:
+        port = 10000 + secrets.randbelow(22000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def _encode(body):
@@ -196,11 +202,47 @@ class Munge:
         return {"Authorization": "Munge " + run.stdout.strip()}
 
 
+# ---- a disk that can be full ----
+
+class Disk:
+    """A small file system; mounting needs root, and more than root in some containers."""
+
+    def __init__(self, directory):
+        self.at = os.path.join(directory, "disk")
+        os.mkdir(self.at)
+        self.mounted = os.geteuid() == 0 and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "none", self.at], check=False,
+            capture_output=True).returncode == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        if self.mounted:
+            subprocess.run(["umount", self.at], check=False)
+
+    def remount(self, how):
+        return subprocess.run(["mount", "-o", "remount," + how, self.at], check=False,
+                              capture_output=True).returncode == 0
+
+    def fill(self):
+        with open(os.path.join(self.at, "filler"), "wb", buffering=0) as f:
+            size = 1 << 16
+            while size:
+                try:
+                    f.write(b"x" * size)
+                except OSError:
+                    size //= 2
+
+    def clear(self):
+        os.unlink(os.path.join(self.at, "filler"))
+
+
 # ---- the controller ----
 
 class Controller:
     def __init__(self, nodes=2, fake="boot_ms = 0", lines=(), http=False, https=False,
-                 munge=False, env=None, start=True, store=None, token=True):
+                 munge=False, env=None, start=True, store=None, token=True, site=None):
         self.dir = tempfile.mkdtemp(prefix="vdi.")
         os.chmod(self.dir, 0o755)
         self.unix = os.path.join(self.dir, "vdictld.sock")
@@ -210,7 +252,8 @@ class Controller:
         self.port = free_port() if http else None
         self.tls_port = free_port() if https else None
         self.store = store or "sqlite:" + os.path.join(self.dir, "vdi.db")
-        self.nodes, self.fake, self.lines, self.token = nodes, fake, list(lines), token
+        self.nodes, self.lines, self.token = nodes, list(lines), token
+        self.site = site or f'site "fake" {{ {fake} }}'
         self.write_conf()
         if start:
             self.start()
@@ -229,7 +272,7 @@ class Controller:
         names = ", ".join(f'"{name}"' for name in listen)
         lines += [
             'cluster = "scratch"', f'store = "{self.store}"', f"listen = {{{names}}}",
-            f'plugin_dir = "{BUILD}/plugins.d"', f'site "fake" {{ {self.fake} }}',
+            f'plugin_dir = "{BUILD}/plugins.d"', self.site,
             f'node "n[1-{self.nodes}]" {{ cpus = 4  memory = "8G" }}',
             f'partition "main" {{ nodes = "n[1-{self.nodes}]"  default = true  '
             f'batch_template = "batch" {more.get("partition", "")} }}',
@@ -316,6 +359,14 @@ class Controller:
                f"exit code {code}", log[-6000:])
 
     # ---- requests ----
+
+    def run(self, *command, **env):
+        """A command of ours, as the user who runs the test: (exit code, stdout, stderr)."""
+        env = dict(os.environ, VDI_URL="unix:" + self.unix, PATH=BUILD + ":" + os.environ["PATH"],
+                   **env)
+        r = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, check=False)
+        return r.returncode, r.stdout, r.stderr
 
     def connect(self, uid=None, timeout=DEADLINE):
         return UnixConnection(self.unix, uid, timeout)

@@ -25,10 +25,11 @@ ROOMS = {
 }
 # Libraries that only one room of src/ may know.
 LIBRARIES = {
-    "jansson.h": "codec", "confuse.h": "codec",
+    "jansson.h": "codec", "yajl": "codec", "confuse.h": "codec",
     "microhttpd.h": "wire", "event2/": ("wire", "loop"),
     "sqlite3.h": (), "libpq-fe.h": (), "curl/": (),
     "libvirt/": "vdid", "libxml/": "vdid", "png.h": "vdid",
+    "ft2build.h": "guest", "qrencode.h": "guest", "xf86drm": "guest",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[">]', re.M)
 

@@ -294,7 +294,7 @@ static void relations(void **state)
         {"tls_cert = \"/a\"", "the other half of the pair is missing"},
         {"tls_cert = \"a\"", "is not an absolute path"},
         {"node_down_after = 5m", "node_fail_after: 300 seconds are not more than"},
-        {"max_script_kib = 8192", "does not fit a body"},
+        {"max_body_kib = 1000\nmax_script_kib = 600", "does not fit a body"},
         {"requests_per_sec = 9999", "is less than requests_per_sec (9999)"},
         {"max_jobs = 5", "max_jobs_user: 20000 is more than max_jobs (5)"},
         {"listen = {}", "listen: the list is empty"},

@@ -119,7 +119,7 @@ static void place_job(const struct world *w, struct plan *plan, int j)
 
 static int node_of(const char *name)
 {
-    return atoi(name + 1);
+    return name && *name ? atoi(name + 1) : -1;
 }
 
 static int64_t seen_end(const struct world *w, int64_t end)
@@ -238,7 +238,7 @@ static void advance_job(struct world *w, int j)
         }
         job->state = JOB_CONFIGURING;
         job->alloc_usec = w->now;
-        snprintf(job->node, sizeof(job->node), "n%02d", w->given[j]);
+        job->node = w->nodes[w->given[j]].name;
         break;
     case JOB_CONFIGURING:
         job->state = JOB_RUNNING;

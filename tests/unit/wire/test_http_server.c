@@ -170,6 +170,48 @@ static void refuses_large_bodies_before_they_come(void **state)
     fixture_free(f);
 }
 
+/* One client's bodies that are not whole take no more than their share; it is theirs again. */
+static void bounds_bodies_of_all_requests(void **state)
+{
+    struct http_limits limits = tight;
+    limits.connections = limits.connections_client = 32;
+    limits.arrive_sec = 30;
+    struct fixture *f = fixture_new(&limits, false);
+    char body[1000 + 1];
+    int fd[16];
+    memset(body, 'x', 1000);
+    body[1000] = '\0';
+    for (int i = 0; i < 16; i++) {
+        fd[i] = raw_connect(f, false);
+        raw_send(fd[i], "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+        raw_send(fd[i], body + 1);
+    }
+    const char *small = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                        "Content-Length: 17\r\n\r\n0123456789abcdefg";
+    bool refused = false;
+    for (int i = 0; i < 500 && !refused; i++) { /* until all of them are there */
+        int one = raw_connect(f, false);
+        raw_send(one, small);
+        refused = strstr(raw_read(one, NULL, 0), " 503 ") != NULL;
+        close(one);
+        if (!refused)
+            usleep(10000);
+    }
+    assert_true(refused);
+    int other = raw_connect(f, true);
+    expect(other, small, NULL, " 200 ");
+    close(other);
+    for (int i = 0; i < 16; i++) {
+        raw_send(fd[i], "y");
+        assert_non_null(strstr(raw_read(fd[i], "body=1000:", 1), " 200 "));
+        close(fd[i]);
+    }
+    other = raw_connect(f, false);
+    expect(other, small, NULL, " 200 ");
+    close(other);
+    fixture_free(f);
+}
+
 static void cuts_chunked_bodies_without_end(void **state)
 {
     struct fixture *f = fixture_new(&tight, false);
@@ -516,6 +558,7 @@ int main(void)
         cmocka_unit_test(takes_chunked_bodies),
         cmocka_unit_test(continues_when_asked),
         cmocka_unit_test(refuses_large_bodies_before_they_come),
+        cmocka_unit_test(bounds_bodies_of_all_requests),
         cmocka_unit_test(cuts_chunked_bodies_without_end),
         cmocka_unit_test(refuses_malformed_requests),
         cmocka_unit_test(survives_garbage),

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "link_fixture.h"
+#include "wire/link_outbox.h"
 
 static int setup(void **state)
 {
@@ -397,6 +398,32 @@ static void test_queue_limit(void **state)
     pair_until(p, &p->at_server.connected, 2);
 }
 
+/* A peer that comes back may have more waiting for it than the queue holds. */
+static void test_backlog(void **state)
+{
+    enum { N = 12 };
+    struct pair *p = *state;
+    static char data[LINK_FRAME_MAX];
+    struct link_outbox *outbox = link_outbox_new(N, sizeof(data) * N);
+    int64_t end = time_monotonic_usec() + 60 * SEC;
+
+    meet(p);
+    p->at_client.frames = 0;
+    for (int i = 0; i < N; i++)
+        assert_int_equal(link_outbox_push(outbox, data, sizeof(data)), 0);
+    link_conn_send_waiting(NULL, outbox);
+    link_conn_send_waiting(p->at_server.conn, outbox);
+    while (p->at_client.frames < N && p->at_server.closed == 0 && time_monotonic_usec() < end) {
+        pair_rounds(p, 5 * MSEC);
+        assert_int_equal(link_outbox_ack(outbox, (uint64_t)p->at_client.frames), 0);
+        link_conn_send_waiting(p->at_server.conn, outbox);
+    }
+    assert_int_equal(p->at_client.frames, N);
+    assert_int_equal(link_outbox_count(outbox), 0);
+    assert_int_equal(p->at_server.closed, 0);
+    link_outbox_free(outbox);
+}
+
 /* Much more than the sockets hold, in both directions at once. */
 static void test_flood(void **state)
 {
@@ -540,6 +567,7 @@ int main(void)
         TEST(test_many_of_one_address),
         TEST(test_pending_limit),
         TEST(test_queue_limit),
+        TEST(test_backlog),
         TEST(test_flood),
         TEST(test_polite_close),
         TEST(test_close_inside_frame),

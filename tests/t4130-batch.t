@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# t4110-batch.t - controller, node daemon and a batch script in a real VM: vdid and vdictld are
+# t4130-batch.t - controller, node daemon and a batch script in a real VM: vdid and vdictld are
 # killed in turn while it counts; neither the VM nor the script notices, all output arrives in
 # order and once, and so does the exit status.
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
