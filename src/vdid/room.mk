@@ -70,12 +70,6 @@ tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
 tests_unit_vdid_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_node_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
-UNIT_TESTS += tests/unit/vdid/test_spice_tls
-tests_unit_vdid_test_spice_tls_SOURCES = tests/unit/vdid/test_spice_tls.c src/vdid/spice_tls.c \
-    src/vdid/ticket.c
-tests_unit_vdid_test_spice_tls_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(OPENSSL_CFLAGS)
-tests_unit_vdid_test_spice_tls_LDADD = $(VDID_LIBS) $(LINK_LIBS) $(CMOCKA_LIBS)
-
 UNIT_TESTS += tests/unit/vdid/test_picture
 tests_unit_vdid_test_picture_SOURCES = tests/unit/vdid/test_picture.c
 tests_unit_vdid_test_picture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -90,6 +84,12 @@ UNIT_TESTS += tests/unit/vdid/test_writer_file
 tests_unit_vdid_test_writer_file_SOURCES = tests/unit/vdid/test_writer_file.c
 tests_unit_vdid_test_writer_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_writer_file_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_spice_tls
+tests_unit_vdid_test_spice_tls_SOURCES = tests/unit/vdid/test_spice_tls.c src/vdid/spice_tls.c \
+    src/vdid/ticket.c
+tests_unit_vdid_test_spice_tls_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_vdid_test_spice_tls_LDADD = $(VDID_LIBS) $(LINK_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/vdid/test_runner_spool
 tests_unit_vdid_test_runner_spool_SOURCES = tests/unit/vdid/test_runner_spool.c
