@@ -262,8 +262,8 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->queue = core->loop ? queue_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
-    if (!core->events || !core->pki_worker || !core->budget || !core->idem || !core->feed || !core->queue ||
-        !core->life || !core->sweep)
+    if (!core->events || !core->pki_worker || !core->budget || !core->idem || !core->feed ||
+        !core->queue || !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);

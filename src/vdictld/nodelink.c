@@ -521,8 +521,8 @@ static int own_files(const char *dir, struct own_files *ret)
         .cert = str_printf("%s/server.crt", dir),
         .key = str_printf("%s/server.key", dir),
     };
-    ret->config = (struct link_tls_config){
-        .ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
+    ret->config =
+        (struct link_tls_config){.ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
     if (ret->ca && ret->cert && ret->key)
         return 0;
     own_files_done(ret);
@@ -606,7 +606,6 @@ void nodelink_configured(struct nodelink *links)
 }
 
 /* ---- begin and end ---- */
-
 
 static int open_tls(struct nodelink *links, struct vdi_error *err)
 {
