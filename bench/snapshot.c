@@ -64,8 +64,7 @@ static void published(void *arg, const struct published *p)
     const struct job *job = p->now;
 
     if (!p->old)
-        idem_put(b->idem, job->spec->owner, job->spec->idempotency_key, job->spec->request_digest,
-                 job->id, p->time_usec);
+        idem_put(b->idem, job->spec, job->id, p->time_usec);
 }
 
 static void collect_begin(void *arg)
@@ -146,7 +145,7 @@ static void act(struct bench *b, uint64_t id, enum job_event_type type)
         job_spec_set(&event.spec->template_name, "batch");
         job_spec_set(&event.spec->partition, "batch");
         job_spec_set(&event.spec->work_dir, "/scratch/train");
-        job_spec_set(&event.spec->idempotency_key, key);
+        job_spec_set_retry(event.spec, key, (const unsigned char[JOB_DIGEST_BYTES]){1});
         event.spec->cpus = 4;
     }
     check(txn_add(txn, NOUN_JOB, id, NULL, &event, &err), &err, "an event");

@@ -4,7 +4,7 @@ dist_man_MANS += \
     doc/man/vdi-site-libvirt.7 \
     doc/man/vdid.8 \
     doc/man/vdi-plugin.3 \
-    doc/man/vdi-picture.1 \
+    doc/man/vdi-image.1 doc/man/vdi-picture.1 \
     doc/man/vdi-runner.8 \
     doc/man/vdi.conf.5 \
     doc/man/vdicancel.1 doc/man/vdiconnect.1 doc/man/vdictl.1 doc/man/vdiinfo.1 doc/man/vdiqueue.1 \

@@ -3,7 +3,7 @@
 # t0600-cli-man.t - what a command takes, what --help says, what bash completes and
 # what the man page tells are the same.
 : "${top_srcdir:=.}" "${top_builddir:=.}"
-commands="vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect"
+commands="vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect vdi-image"
 VDI_URL=unix:/nonexistent/vdictld.sock
 export VDI_URL
 n=0

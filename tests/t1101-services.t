@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import vdi  # noqa: E402
@@ -69,6 +70,17 @@ def munge_away(c):
     vdi.is_(by_munge().status, 200, "munged is back")
 
 
+def slowest_ms(c, token):
+    """Of 200 requests one after the other; told, not judged: the machine may be busy."""
+    connection, slowest = c.connect_tcp(), 0.0
+    for _ in range(200):
+        begin = time.monotonic()
+        vdi.exchange(connection, "GET", "/v1/jobs?limit=1", headers=token)
+        slowest = max(slowest, time.monotonic() - begin)
+    connection.close()
+    return f"{slowest * 1000:.1f} ms"
+
+
 def nss_hangs(directory):
     if not ROOT:
         vdi.skip("needs root to be another user", "NSS hangs for one user")
@@ -84,6 +96,7 @@ def nss_hangs(directory):
     lines = ['template "brief" { image = "none"  vcpus = 1  memory = "1G"  boot_timeout = "1s" }']
     with vdi.Controller(munge=True, http=True, env=env, lines=lines) as c:
         token = vdi.bearer(c.issue_token("daemon")["token"])
+        idle = slowest_ms(c, token)
         hung = Waiting([c.connect(HUNG_UID) for _ in range(20)])
         signed = [c.munge.sign("GET", "/v1/jobs", uid=HUNG_UID) for _ in range(20)]
         hung_munge = Waiting([c.connect_tcp() for _ in signed], headers=signed.pop)
@@ -97,12 +110,15 @@ def nss_hangs(directory):
         ]
         for name, r in others:
             vdi.ok(r.status in (200, 201), f"NSS hangs for one user: {name} is answered", r.text)
+        vdi.diag(f"slowest of 200 others: {slowest_ms(c, token)}; when nothing hangs: {idle}")
         done = [a.status for a in hung.answers + hung_munge.answers]
         vdi.ok(200 not in done, "while that one waits", done)
         os.unlink(file)
         answers = hung.join() + hung_munge.join()
         vdi.is_(len(answers), 40, "and is answered in the end", hung.failures, hung_munge.failures)
         vdi.is_({a.status for a in answers} - {200, 503}, set(), "with jobs or 'try again'")
+        said = {f"{a.json['detail']}; {a.json.get('remedy')}" for a in answers if a.status == 503}
+        vdi.ok(all("; try again" in text for text in said), "... in a sentence", *said)
         vdi.wait_for("the user to be known again",
                      lambda: c.request("GET", "/v1/jobs", uid=HUNG_UID).status == 200, 0.2)
         starts_while_nss_hangs(c, file)
@@ -141,40 +157,6 @@ def starts_while_nss_hangs(c, file):
         c.request("DELETE", f"/v1/jobs/{job}")
 
 
-class Disk:
-    """A small file system; mounting needs root, and more than root in some containers."""
-
-    def __init__(self, directory):
-        self.at = os.path.join(directory, "disk")
-        os.mkdir(self.at)
-        self.mounted = ROOT and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "none", self.at], check=False,
-            capture_output=True).returncode == 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        if self.mounted:
-            subprocess.run(["umount", self.at], check=False)
-
-    def remount(self, how):
-        return subprocess.run(["mount", "-o", "remount," + how, self.at], check=False,
-                              capture_output=True).returncode == 0
-
-    def fill(self):
-        with open(os.path.join(self.at, "filler"), "wb", buffering=0) as f:
-            size = 1 << 16
-            while size:
-                try:
-                    f.write(b"x" * size)
-                except OSError:
-                    size //= 2
-
-    def clear(self):
-        os.unlink(os.path.join(self.at, "filler"))
-
-
 def submit_until_refused(c, acked):
     """The status that ended it. Every acknowledged id goes to `acked`."""
     for _ in range(5000):
@@ -191,6 +173,12 @@ def disk_full(c, disk):
     disk.fill()
     r = submit_until_refused(c, acked)
     vdi.ok(r.status == 507 and r.json["detail"], "disk full: new work is refused", r.text)
+    full = f"Nothing was written to {disk.at}/vdi.db: database or disk is full"
+    remedy = "Free space on its file system; nothing was lost."
+    vdi.is_((r.json["field"], r.json["detail"], r.json["remedy"]), ("store", full + ".", remedy),
+            "with a sentence")
+    vdi.is_(c.run("vdisubmit", "--desktop", "desk"), (1, "", f"vdisubmit: {full}; {remedy}\n"),
+            "which vdisubmit prints")
     vdi.is_(c.request("GET", f"/v1/jobs/{acked[0]}").status, 200, "reading goes on")
     vdi.is_(c.job(acked[0])["state"], "RUNNING", "what runs, runs")
     r = c.request("DELETE", f"/v1/jobs/{acked[0]}")
@@ -256,6 +244,18 @@ def newer_store():
         vdi.is_(digests(c.dir), before, "and untouched")
 
 
+def damaged_store():
+    with vdi.Controller() as c:
+        for _ in range(50):
+            c.submit(hold=True)
+        c.kill()
+        os.truncate(c.path("vdi.db"), 8192)
+        os.unlink(c.path("vdi.db-wal"))
+        c.start()
+        vdi.ok("a new one holds what was good, the old is kept" in c.log_text(),
+               "what a store plugin has to tell is in the log", c.log_text()[-2000:])
+
+
 def main():
     vdi.need("munge", "munged")
     with vdi.Controller(munge=True, http=True) as c:
@@ -263,7 +263,7 @@ def main():
         directory = c.path("more")
         os.mkdir(directory, 0o755)
         nss_hangs(directory)
-        with Disk(directory) as disk:
+        with vdi.Disk(directory) as disk:
             if not disk.mounted:
                 vdi.skip("no small file system can be mounted here", "a full disk")
             else:
@@ -271,6 +271,7 @@ def main():
                     disk_full(on_disk, disk)
                     read_only(on_disk, disk)
     newer_store()
+    damaged_store()
     vdi.done()
 
 

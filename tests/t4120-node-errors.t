@@ -60,7 +60,7 @@ fails loose BOOT_FAIL ".*/loose/disk.qcow2 can be written by others \(owner 0, m
     "an image that others can write"
 fails empty BOOT_FAIL ".*/empty/disk.qcow2 is not a regular file with something in it.*" \
     "an image with nothing in it"
-fails words BOOT_FAIL "image.json of 'words': .*not valid JSON.*" "a manifest that is no JSON"
+fails words BOOT_FAIL ".*/words/image.json: .*not valid JSON.*" "a manifest that is no JSON"
 submit() { vdisubmit --parsable --desktop "$@"; }
 J=$(submit disk)
 vdi_wait_for "job $J running" node_job_is "$J" RUNNING || node_story

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hash.c - open addressing with linear probing.
+ * hash.c - open addressing with linear probing; grows and shrinks a few slots at a time.
  *
  * A slot is empty when its value is NULL. Between an entry's home slot and
  * the entry itself no slot is empty; removal keeps that by moving later
- * entries back, so there are no tombstones. At most 3/4 of the slots are in use.
+ * entries back. At most 3/4 of the slots are in use.
+ *
+ * A table of another size is filled from the old one with every put and remove, so that
+ * none of them takes long. Meanwhile an entry is in one of the two; in the old one what
+ * was moved or removed leaves MOVED behind, which is not empty.
  */
 #include "base/hash.h"
 
@@ -15,31 +19,60 @@
 #include <sys/random.h>
 
 #define MIN_SLOTS 16
+#define MOVE_SLOTS 8 /* the old table is empty long before the new one is full */
 
 struct slot {
-    uint64_t hash;
-    union {
-        const char *text;
-        uint64_t number;
-    } key;
+    uint64_t tag; /* a number: itself; a text: its hash */
     void *value;
 };
 
+struct slots {
+    struct slot *at;
+    const char **texts; /* NULL: the keys are numbers */
+    size_t n;           /* a power of two; 0: none */
+};
+
 struct hash {
-    struct slot *slots;
-    size_t n_slots; /* a power of two */
+    struct slots now, old;
+    size_t n_moved; /* slots of `old` that are done */
     size_t n;
+    bool of_text;
     uint64_t seed[2];
 };
 
-static struct hash *hash_new(void)
+static char moved;
+#define MOVED ((void *)&moved)
+
+static int slots_init(struct slots *s, size_t n, bool of_text)
+{
+    *s = (struct slots){
+        .at = calloc(n, sizeof(*s->at)),
+        .texts = of_text ? calloc(n, sizeof(*s->texts)) : NULL,
+        .n = n,
+    };
+    if (s->at && (s->texts || !of_text))
+        return 0;
+    free(s->at);
+    free(s->texts);
+    *s = (struct slots){0};
+    return -ENOMEM;
+}
+
+static void slots_done(struct slots *s)
+{
+    free(s->at);
+    free(s->texts);
+    *s = (struct slots){0};
+}
+
+static struct hash *hash_new(bool of_text)
 {
     struct hash *h = calloc(1, sizeof(*h));
     if (!h)
         return NULL;
-    h->n_slots = MIN_SLOTS;
-    h->slots = calloc(MIN_SLOTS, sizeof(*h->slots));
-    if (!h->slots || getrandom(h->seed, sizeof(h->seed), 0) != sizeof(h->seed)) {
+    h->of_text = of_text;
+    if (slots_init(&h->now, MIN_SLOTS, of_text) < 0 ||
+        getrandom(h->seed, sizeof(h->seed), 0) != sizeof(h->seed)) {
         hash_free(h);
         return NULL;
     }
@@ -48,19 +81,20 @@ static struct hash *hash_new(void)
 
 struct hash *hash_new_str(void)
 {
-    return hash_new();
+    return hash_new(true);
 }
 
 struct hash *hash_new_u64(void)
 {
-    return hash_new();
+    return hash_new(false);
 }
 
 void hash_free(struct hash *h)
 {
     if (!h)
         return;
-    free(h->slots);
+    slots_done(&h->now);
+    slots_done(&h->old);
     free(h);
 }
 
@@ -97,7 +131,7 @@ static inline void sip_word(uint64_t v[4], uint64_t word)
     v[0] ^= word;
 }
 
-static uint64_t siphash(const uint64_t seed[2], const void *data, size_t len)
+uint64_t hash_bytes(const uint64_t seed[2], const void *data, size_t len)
 {
     uint64_t v[4] = {
         seed[0] ^ UINT64_C(0x736f6d6570736575),
@@ -124,51 +158,80 @@ static uint64_t siphash(const uint64_t seed[2], const void *data, size_t len)
 
 /* A key to look for: text if set, else number. */
 struct wanted {
-    uint64_t hash;
+    uint64_t hash, tag;
     const char *text;
-    uint64_t number;
 };
 
 static struct wanted want_str(const struct hash *h, const char *key)
 {
-    return (struct wanted){.hash = siphash(h->seed, key, strlen(key)), .text = key};
+    uint64_t hash = hash_bytes(h->seed, key, strlen(key));
+    return (struct wanted){.hash = hash, .tag = hash, .text = key};
 }
 
 static struct wanted want_u64(const struct hash *h, uint64_t key)
 {
-    return (struct wanted){.hash = siphash(h->seed, &key, sizeof(key)), .number = key};
+    return (struct wanted){.hash = hash_bytes(h->seed, &key, sizeof(key)), .tag = key};
 }
 
-/* The slot of the key, or the empty one where it belongs. */
-static struct slot *find(const struct hash *h, const struct wanted *w)
+static uint64_t hash_of(const struct hash *h, const struct slot *slot)
+{
+    return h->of_text ? slot->tag : hash_bytes(h->seed, &slot->tag, sizeof(slot->tag));
+}
+
+/* The place of the key, or the empty one where it belongs. */
+static size_t find(const struct slots *s, const struct wanted *w)
 {
     for (size_t i = w->hash;; i++) {
-        struct slot *s = &h->slots[i & (h->n_slots - 1)];
-        if (!s->value)
-            return s;
-        if (s->hash != w->hash)
-            continue;
-        if (w->text ? strcmp(s->key.text, w->text) == 0 : s->key.number == w->number)
-            return s;
+        size_t at = i & (s->n - 1);
+        const struct slot *slot = &s->at[at];
+        if (!slot->value)
+            return at;
+        if (slot->tag == w->tag && slot->value != MOVED &&
+            (!w->text || strcmp(s->texts[at], w->text) == 0))
+            return at;
     }
+}
+
+static void *lookup(const struct hash *h, const struct wanted *w)
+{
+    void *value = h->now.at[find(&h->now, w)].value;
+    if (!value && h->old.n)
+        value = h->old.at[find(&h->old, w)].value;
+    return value;
+}
+
+static void move_one(struct hash *h, size_t i)
+{
+    struct slot *slot = &h->old.at[i];
+    if (!slot->value || slot->value == MOVED)
+        return;
+    size_t at = hash_of(h, slot) & (h->now.n - 1);
+    while (h->now.at[at].value)
+        at = (at + 1) & (h->now.n - 1);
+    h->now.at[at] = *slot;
+    if (h->of_text)
+        h->now.texts[at] = h->old.texts[i];
+    slot->value = MOVED;
+}
+
+static void move_some(struct hash *h, size_t n)
+{
+    for (; n && h->n_moved < h->old.n; n--)
+        move_one(h, h->n_moved++);
+    if (h->old.n && h->n_moved == h->old.n)
+        slots_done(&h->old);
 }
 
 static int resize(struct hash *h, size_t n_slots)
 {
-    struct slot *slots = calloc(n_slots, sizeof(*slots));
-    if (!slots)
-        return -ENOMEM;
-    for (size_t i = 0; i < h->n_slots; i++) {
-        if (!h->slots[i].value)
-            continue;
-        size_t at = h->slots[i].hash;
-        while (slots[at & (n_slots - 1)].value)
-            at++;
-        slots[at & (n_slots - 1)] = h->slots[i];
-    }
-    free(h->slots);
-    h->slots = slots;
-    h->n_slots = n_slots;
+    struct slots slots;
+    int r = slots_init(&slots, n_slots, h->of_text);
+    if (r < 0)
+        return r;
+    move_some(h, h->old.n); /* nothing, by the sizes above */
+    h->old = h->now;
+    h->now = slots;
+    h->n_moved = 0;
     return 0;
 }
 
@@ -176,53 +239,66 @@ static int put(struct hash *h, const struct wanted *w, void *value)
 {
     if (!value)
         return -EINVAL;
-    struct slot *s = find(h, w);
-    if (s->value)
+    if (lookup(h, w))
         return -EEXIST;
-    if ((h->n + 1) * 4 > h->n_slots * 3) {
-        int r = resize(h, h->n_slots * 2);
+    if ((h->n + 1) * 4 > h->now.n * 3) {
+        int r = resize(h, h->now.n * 2);
         if (r < 0)
             return r;
-        s = find(h, w);
     }
-    s->hash = w->hash;
-    if (w->text)
-        s->key.text = w->text;
-    else
-        s->key.number = w->number;
-    s->value = value;
+    move_some(h, MOVE_SLOTS);
+    size_t at = find(&h->now, w);
+    h->now.at[at] = (struct slot){.tag = w->tag, .value = value};
+    if (h->of_text)
+        h->now.texts[at] = w->text;
     h->n++;
     return 0;
 }
 
-static void *take(struct hash *h, const struct wanted *w)
+/* Makes the slot empty: what probed past it moves back. */
+static void close_hole(struct hash *h, size_t hole)
 {
-    struct slot *s = find(h, w);
-    void *value = s->value;
-    if (!value)
-        return NULL;
-    size_t mask = h->n_slots - 1;
-    size_t hole = (size_t)(s - h->slots);
-    for (size_t i = (hole + 1) & mask; h->slots[i].value; i = (i + 1) & mask) {
-        size_t home = h->slots[i].hash & mask;
+    struct slots *s = &h->now;
+    size_t mask = s->n - 1;
+    for (size_t i = (hole + 1) & mask; s->at[i].value; i = (i + 1) & mask) {
+        size_t home = hash_of(h, &s->at[i]) & mask;
         /* It may move back to the hole unless its home lies behind the hole. */
         if (((i - home) & mask) < ((i - hole) & mask))
             continue;
-        h->slots[hole] = h->slots[i];
+        s->at[hole] = s->at[i];
+        if (h->of_text)
+            s->texts[hole] = s->texts[i];
         hole = i;
     }
-    h->slots[hole].value = NULL;
+    s->at[hole].value = NULL;
+}
+
+static void *take(struct hash *h, const struct wanted *w)
+{
+    size_t at = find(&h->now, w);
+    void *value = h->now.at[at].value;
+    if (value) {
+        close_hole(h, at);
+    } else if (h->old.n) {
+        at = find(&h->old, w);
+        value = h->old.at[at].value;
+        if (value)
+            h->old.at[at].value = MOVED;
+    }
+    if (!value)
+        return NULL;
     h->n--;
+    move_some(h, MOVE_SLOTS);
     /* Without memory for the smaller table the larger one serves on. */
-    if (h->n_slots > MIN_SLOTS && h->n * 8 < h->n_slots)
-        (void)resize(h, h->n_slots / 2);
+    if (h->now.n > MIN_SLOTS && h->n * 8 < h->now.n && !h->old.n)
+        (void)resize(h, h->now.n / 2);
     return value;
 }
 
 void *hash_get(const struct hash *h, const char *key)
 {
     struct wanted w = want_str(h, key);
-    return find(h, &w)->value;
+    return lookup(h, &w);
 }
 
 int hash_put(struct hash *h, const char *key, void *value)
@@ -240,7 +316,7 @@ void *hash_remove(struct hash *h, const char *key)
 void *hash_get_u64(const struct hash *h, uint64_t key)
 {
     struct wanted w = want_u64(h, key);
-    return find(h, &w)->value;
+    return lookup(h, &w);
 }
 
 int hash_put_u64(struct hash *h, uint64_t key, void *value)
@@ -257,9 +333,10 @@ void *hash_remove_u64(struct hash *h, uint64_t key)
 
 bool hash_next(const struct hash *h, size_t *pos, void **ret_value)
 {
-    while (*pos < h->n_slots) {
-        void *value = h->slots[(*pos)++].value;
-        if (!value)
+    while (*pos < h->now.n + h->old.n) {
+        size_t i = (*pos)++;
+        void *value = i < h->now.n ? h->now.at[i].value : h->old.at[i - h->now.n].value;
+        if (!value || value == MOVED)
             continue;
         *ret_value = value;
         return true;

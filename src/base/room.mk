@@ -5,12 +5,14 @@ src_base_libbase_a_SOURCES = \
     src/base/cleanup.h \
     src/base/crc32c.c src/base/crc32c.h \
     src/base/error.c src/base/error.h \
+    src/base/file.c src/base/file.h \
     src/base/hash.c src/base/hash.h \
     src/base/hostlist.c src/base/hostlist.h \
     src/base/list.h \
     src/base/log.c src/base/log.h \
     src/base/str.c src/base/str.h \
-    src/base/time.c src/base/time.h
+    src/base/time.c src/base/time.h \
+    src/base/word.c src/base/word.h
 
 BASE_LIBS = src/base/libbase.a
 
@@ -23,6 +25,11 @@ UNIT_TESTS += tests/unit/base/test_crc32c
 tests_unit_base_test_crc32c_SOURCES = tests/unit/base/test_crc32c.c
 tests_unit_base_test_crc32c_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_crc32c_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/base/test_file
+tests_unit_base_test_file_SOURCES = tests/unit/base/test_file.c
+tests_unit_base_test_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_file_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/base/test_error
 tests_unit_base_test_error_SOURCES = tests/unit/base/test_error.c
@@ -58,3 +65,8 @@ UNIT_TESTS += tests/unit/base/test_time
 tests_unit_base_test_time_SOURCES = tests/unit/base/test_time.c
 tests_unit_base_test_time_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_time_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/base/test_word
+tests_unit_base_test_word_SOURCES = tests/unit/base/test_word.c
+tests_unit_base_test_word_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_word_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -253,3 +253,25 @@ void str_to_hex(const void *bytes, size_t n, char *ret)
     }
     *ret = '\0';
 }
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool str_from_hex(const char *s, size_t n, void *ret)
+{
+    unsigned char *p = ret;
+    if (strnlen(s, 2 * n + 1) != 2 * n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        int high = hex_digit(s[2 * i]), low = hex_digit(s[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        p[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}

@@ -42,5 +42,7 @@ bool str_is_text(const char *s, size_t len, bool lines);
 bool str_equal_secret(const char *a, size_t a_len, const char *b, size_t b_len);
 /* Lower-case hex of n bytes into ret (2n+1). */
 void str_to_hex(const void *bytes, size_t n, char *ret);
+/* The 2n digits of either case at s as n bytes; false: there are others, or not so many. */
+bool str_from_hex(const char *s, size_t n, void *ret);
 
 #endif

@@ -27,7 +27,7 @@ src_cli_libcli_a_SOURCES = \
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \
     $(JANSSON_LIBS)
 # vdictl check reads vdi.conf, pki init makes certificates.
-CLI_CONTROL_LIBS = $(CLI_LIBS) $(CONFUSE_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
+CLI_CONTROL_LIBS = $(CLI_LIBS) $(YAJL_LIBS) $(CONFUSE_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
 
 bin_PROGRAMS += vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect
 vdisubmit_SOURCES = src/cli/vdisubmit.c
@@ -43,11 +43,21 @@ vdiinfo_LDADD = $(CLI_LIBS)
 vdictl_SOURCES = src/cli/vdictl.c
 vdictl_LDADD = $(CLI_CONTROL_LIBS)
 
+# vdi-image works on files alone; its --boot watches QEMU on a loop.
+bin_PROGRAMS += vdi-image
+vdi_image_SOURCES = src/cli/vdi-image.c src/cli/image.h src/cli/image_boot.c \
+    src/cli/image_check.c src/cli/image_demo.c src/cli/image_file.c src/cli/image_list.c \
+    src/cli/image_look.c src/cli/image_prepare.c src/cli/image_report.c
+vdi_image_CPPFLAGS = $(AM_CPPFLAGS) -DVDI_DEMODIR='"$(demodir)"' -DVDI_GUESTDIR='"$(guestdir)"' \
+    -DVDI_SBINDIR='"$(sbindir)"' -DVDI_BINDIR='"$(bindir)"' \
+    -DVDI_IMAGEDIR='"$(localstatedir)/lib/vdi/images"'
+vdi_image_LDADD = $(CLI_LIBS) $(LOOP_LIBS) $(BASE_LIBS)
+
 # bash-completion finds a file by the command's name. The commands write their own.
 bashcompletiondir = $(datadir)/bash-completion/completions
 COMPLETIONS = etc/bash-completion/vdisubmit etc/bash-completion/vdiqueue \
     etc/bash-completion/vdicancel etc/bash-completion/vdiinfo etc/bash-completion/vdictl \
-    etc/bash-completion/vdiconnect
+    etc/bash-completion/vdiconnect etc/bash-completion/vdi-image
 nodist_bashcompletion_DATA = $(COMPLETIONS)
 CLEANFILES += $(COMPLETIONS)
 $(COMPLETIONS): $(bin_PROGRAMS)
@@ -79,3 +89,6 @@ tests_unit_codec_test_document_SOURCES = tests/unit/codec/test_document.c
 tests_unit_codec_test_document_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
 tests_unit_cli_test_event_stream_SOURCES = tests/unit/cli/test_event_stream.c
 tests_unit_cli_test_event_stream_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
+
+TESTS += tests/t2200-image.t
+EXTRA_DIST += tests/t2200-image.t

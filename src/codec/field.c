@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "base/word.h"
 #include "codec/json.h"
 
 /* 9999-12-31T23:59:59.999999Z: RFC 3339 has years of four digits. */
@@ -100,6 +101,23 @@ static void write_time(struct buf *out, int64_t usec)
     buf_putc(out, '"');
 }
 
+static bool digest_is_empty(const unsigned char *digest, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (digest[i])
+            return false;
+    return true;
+}
+
+static void write_digest(struct buf *out, const unsigned char *digest, size_t size)
+{
+    char text[2 * 64 + 1] = "";
+
+    if (size <= sizeof(text) / 2 && !digest_is_empty(digest, size))
+        str_to_hex(digest, size, text);
+    json_write_string(out, text);
+}
+
 static uint32_t read_enum(const struct field *f, const void *p)
 {
     uint32_t v;
@@ -118,10 +136,14 @@ void field_write_value(const struct field *f, const void *base, struct buf *out)
     switch (f->type) {
     case FIELD_STRING:
     case FIELD_TEXT:
-        json_write_string(out, *(const char *const *)p);
+    case FIELD_WORD:
+        json_write_string(out, *(const char *const *)p ? *(const char *const *)p : "");
         break;
     case FIELD_FIXED:
         json_write_string(out, p);
+        break;
+    case FIELD_DIGEST:
+        write_digest(out, p, f->size);
         break;
     case FIELD_BOOL:
         buf_puts(out, *(const bool *)p ? "true" : "false");
@@ -156,9 +178,12 @@ static bool field_is_empty(const struct field *f, const void *base)
     switch (f->type) {
     case FIELD_STRING:
     case FIELD_TEXT:
+    case FIELD_WORD:
         return str_is_empty(*(const char *const *)p);
     case FIELD_FIXED:
         return !*(const char *)p;
+    case FIELD_DIGEST:
+        return digest_is_empty(p, f->size);
     case FIELD_BOOL:
         return !*(const bool *)p;
     case FIELD_U32:
@@ -203,46 +228,64 @@ const struct field *field_find(const struct field *fields, const char *name)
     return NULL;
 }
 
-static const char *json_kind(const json_t *value)
+static const char *const kind_names[] = {
+    [SCALAR_NULL] = "null",        [SCALAR_BOOL] = "true or false", [SCALAR_INTEGER] = "a number",
+    [SCALAR_REAL] = "a number",    [SCALAR_STRING] = "a string",    [SCALAR_LIST] = "a list",
+    [SCALAR_OBJECT] = "an object",
+};
+
+static struct scalar scalar_of(const json_t *value)
 {
+    struct scalar s = {.kind = SCALAR_NULL};
+
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        return "an object";
+        s.kind = SCALAR_OBJECT;
+        break;
     case JSON_ARRAY:
-        return "a list";
+        s.kind = SCALAR_LIST;
+        break;
     case JSON_STRING:
-        return "a string";
+        s.kind = SCALAR_STRING;
+        s.text = json_string_value(value);
+        s.len = json_string_length(value);
+        break;
     case JSON_INTEGER:
+        s.kind = SCALAR_INTEGER;
+        s.number = json_integer_value(value);
+        break;
     case JSON_REAL:
-        return "a number";
+        s.kind = SCALAR_REAL;
+        break;
     case JSON_TRUE:
     case JSON_FALSE:
-        return "true or false";
+        s.kind = SCALAR_BOOL;
+        s.number = json_is_true(value);
+        break;
     case JSON_NULL:
         break;
     }
-    return "null";
+    return s;
 }
 
-static int read_string(const struct field *f, const json_t *value, bool kept, struct vdi_error *err)
+static int read_string(const struct field *f, const struct scalar *value, bool kept,
+                       struct vdi_error *err)
 {
-    size_t len, max;
+    size_t max = f->type == FIELD_FIXED ? f->size - 1u : (size_t)f->max;
     char limit[40];
 
-    if (!json_is_string(value))
+    if (value->kind != SCALAR_STRING)
         return error_set(err, EINVAL, f->name, "'%s' must be a string, not %s", f->name,
-                         json_kind(value));
+                         kind_names[value->kind]);
     if (kept)
         return 0;
-    len = json_string_length(value);
-    max = f->type == FIELD_FIXED ? f->size - 1u : (size_t)f->max;
-    if (len > max) {
-        error_set(err, EINVAL, f->name, "'%s' has %zu bytes", f->name, len);
+    if (value->len > max) {
+        error_set(err, EINVAL, f->name, "'%s' has %zu bytes", f->name, value->len);
         snprintf(limit, sizeof(limit), "%zu bytes", max);
         error_hint(err, limit, "shorten it");
         return -EINVAL;
     }
-    if (!str_is_text(json_string_value(value), len, f->type == FIELD_TEXT))
+    if (!str_is_text(value->text, value->len, f->type == FIELD_TEXT))
         return error_set(err, EINVAL, f->name,
                          "'%s' holds a control character or is not valid UTF-8", f->name);
     return 0;
@@ -263,16 +306,15 @@ static const char *unit_of(const char *name)
     return str_equal(end, "_sec") ? " s" : str_equal(end, "_mib") ? " MiB" : "";
 }
 
-static int read_number(const struct field *f, const json_t *value, bool kept, int64_t *ret,
+static int read_number(const struct field *f, const struct scalar *value, bool kept, int64_t *ret,
                        struct vdi_error *err)
 {
-    int64_t n, min = f->min, max = f->max;
+    int64_t n = value->number, min = f->min, max = f->max;
     char limit[64];
 
-    if (!json_is_integer(value))
+    if (value->kind != SCALAR_INTEGER)
         return error_set(err, EINVAL, f->name, "'%s' must be a whole number, not %s", f->name,
-                         json_kind(value));
-    n = json_integer_value(value);
+                         kind_names[value->kind]);
     if (kept)
         number_range(f, &min, &max);
     if (n < min || n > max) {
@@ -286,16 +328,16 @@ static int read_number(const struct field *f, const json_t *value, bool kept, in
 }
 
 /* 0 stands for no time: nobody may ask for that instant, or for one before it. */
-static int read_time(const struct field *f, const json_t *value, bool kept, int64_t *ret,
+static int read_time(const struct field *f, const struct scalar *value, bool kept, int64_t *ret,
                      struct vdi_error *err)
 {
     int64_t usec = 0;
 
-    if (json_is_null(value)) {
+    if (value->kind == SCALAR_NULL) {
         *ret = 0;
         return 0;
     }
-    if (!json_is_string(value) || time_from_rfc3339(json_string_value(value), &usec) < 0 ||
+    if (value->kind != SCALAR_STRING || time_from_rfc3339(value->text, &usec) < 0 ||
         (!kept && (usec <= 0 || usec > TIME_MAX_USEC))) {
         error_set(err, EINVAL, f->name, "'%s' is not a time from 1970 to 9999", f->name);
         error_hint(err, NULL, "write it as 2026-10-13T10:15:00Z");
@@ -305,20 +347,19 @@ static int read_time(const struct field *f, const json_t *value, bool kept, int6
     return 0;
 }
 
-static int read_name(const struct field *f, const json_t *value, int64_t *ret,
+static int read_name(const struct field *f, const struct scalar *value, int64_t *ret,
                      struct vdi_error *err)
 {
-    const char *text = json_string_value(value);
     struct buf all = BUF_INIT(120);
 
-    for (int64_t i = 0; text && f->names[i]; i++) {
-        if (!strcmp(text, f->names[i])) {
+    for (int64_t i = 0; value->text && f->names[i]; i++) {
+        if (!strcmp(value->text, f->names[i])) {
             *ret = i;
             return 0;
         }
     }
     error_set(err, EINVAL, f->name, "'%s' cannot be '%.40s'", f->name,
-              text ? text : json_kind(value));
+              value->text ? value->text : kind_names[value->kind]);
     for (size_t i = 0; f->names[i]; i++)
         buf_printf(&all, "%s%s", i ? ", " : "one of: ", f->names[i]);
     error_hint(err, NULL, all.data);
@@ -326,20 +367,33 @@ static int read_name(const struct field *f, const json_t *value, int64_t *ret,
     return -EINVAL;
 }
 
-/* kept: a record of ours, where the limits for requests do not hold. */
-static int check_value(const struct field *f, const json_t *value, bool kept, int64_t *ret_number,
-                       struct vdi_error *err)
+static int read_digest(const struct field *f, const struct scalar *value, struct vdi_error *err)
+{
+    unsigned char digest[64];
+
+    if (value->kind == SCALAR_STRING && f->size <= sizeof(digest) &&
+        (!value->len || str_from_hex(value->text, f->size, digest)))
+        return 0;
+    return error_set(err, EINVAL, f->name, "'%s' is no digest of %u bytes in hexadecimal", f->name,
+                     f->size);
+}
+
+static int check_value(const struct field *f, const struct scalar *value, bool kept,
+                       int64_t *ret_number, struct vdi_error *err)
 {
     switch (f->type) {
     case FIELD_STRING:
     case FIELD_TEXT:
+    case FIELD_WORD:
     case FIELD_FIXED:
         return read_string(f, value, kept, err);
+    case FIELD_DIGEST:
+        return read_digest(f, value, err);
     case FIELD_BOOL:
-        if (!json_is_boolean(value))
+        if (value->kind != SCALAR_BOOL)
             return error_set(err, EINVAL, f->name, "'%s' must be true or false, not %s", f->name,
-                             json_kind(value));
-        *ret_number = json_is_true(value);
+                             kind_names[value->kind]);
+        *ret_number = value->number;
         return 0;
     case FIELD_TIME:
         return read_time(f, value, kept, ret_number, err);
@@ -355,7 +409,7 @@ static int store_string(char **member, const char *value)
 {
     char *copy = NULL;
 
-    if (str_equal(*member, value))
+    if (str_equal(*member, value) || (!*member && !*value))
         return 0;
     if (*value) {
         copy = strdup(value);
@@ -373,16 +427,23 @@ static int store_string(char **member, const char *value)
     return 0;
 }
 
-static int store_value(const struct field *f, void *base, const json_t *value, int64_t number)
+static int store_value(const struct field *f, void *base, const char *text, int64_t number)
 {
     void *p = (char *)base + f->offset;
 
     switch (f->type) {
     case FIELD_STRING:
     case FIELD_TEXT:
-        return store_string(p, json_string_value(value));
+        return store_string(p, text);
+    case FIELD_WORD:
+        return word_set(p, text);
     case FIELD_FIXED:
-        str_copy(p, f->size, json_string_value(value));
+        str_copy(p, f->size, text);
+        return 0;
+    case FIELD_DIGEST:
+        memset(p, 0, f->size);
+        if (*text)
+            str_from_hex(text, f->size, p);
         return 0;
     case FIELD_BOOL:
         *(bool *)p = number != 0;
@@ -402,6 +463,19 @@ static int store_value(const struct field *f, void *base, const json_t *value, i
     case FIELD_END:
         break;
     }
+    return 0;
+}
+
+int field_read_scalar(const struct field *f, void *base, const struct scalar *value, bool kept,
+                      struct vdi_error *err)
+{
+    int64_t number = 0;
+    int r = check_value(f, value, kept, &number, err);
+
+    if (r < 0)
+        return r;
+    if (store_value(f, base, value->text, number) < 0)
+        return error_set(err, ENOMEM, f->name, "out of memory");
     return 0;
 }
 
@@ -428,7 +502,7 @@ int fields_read_value(const struct field *fields, void *base, json_t *object, ui
     json_object_foreach(object, name, value)
     {
         const struct field *f = field_find(fields, name);
-        int64_t number = 0;
+        struct scalar scalar = scalar_of(value);
         int r;
 
         if (!f || !(f->flags & accept & FIELD_ACCEPT)) {
@@ -436,11 +510,9 @@ int fields_read_value(const struct field *fields, void *base, json_t *object, ui
                 continue;
             return refuse_name(f, name, err);
         }
-        r = check_value(f, value, kept, &number, err);
+        r = field_read_scalar(f, base, &scalar, kept, err);
         if (r < 0)
             return r;
-        if (store_value(f, base, value, number) < 0)
-            return error_set(err, ENOMEM, f->name, "out of memory");
         seen |= UINT64_C(1) << (f - fields);
     }
     for (const struct field *f = fields; f->type != FIELD_END && (accept & FIELD_SUBMIT); f++)
@@ -462,7 +534,8 @@ json_t *fields_parse_object(const char *json, size_t len, struct vdi_error *err)
         return NULL;
     }
     if (!json_is_object(object)) {
-        error_set(err, EINVAL, "body", "the body must be a JSON object, not %s", json_kind(object));
+        error_set(err, EINVAL, "body", "the body must be a JSON object, not %s",
+                  kind_names[scalar_of(object).kind]);
         json_decref(object);
         return NULL;
     }

@@ -4,7 +4,8 @@
  *
  * Parsing, checking, printing, OpenAPI, `-o` names and man page checks all come
  * from these rows. JSON is parsed by jansson (duplicates refused, depth and
- * size bounded by the caller) and written straight to a buffer.
+ * size bounded by the caller), records of our own by yajl (kept.h), and written
+ * straight to a buffer.
  */
 #ifndef CODEC_FIELD_H
 #define CODEC_FIELD_H
@@ -18,9 +19,11 @@
 
 enum field_type {
     FIELD_END,    /* ends a table */
-    FIELD_STRING, /* char *: never NULL; owned, but "" may be shared; max = bytes */
+    FIELD_STRING, /* char *: owned, but "" may be shared; NULL is ""; max = bytes */
     FIELD_TEXT,   /* the same, newlines allowed */
+    FIELD_WORD,   /* const char *: a word (base/word.h) */
     FIELD_FIXED,  /* char[size] */
+    FIELD_DIGEST, /* unsigned char[size] <-> hexadecimal; all 0 <-> "" */
     FIELD_BOOL,   /* bool */
     FIELD_U32,
     FIELD_I32,

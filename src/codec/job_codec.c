@@ -35,27 +35,27 @@ static const char *const state_names[] = {
 };
 
 const struct field job_spec_fields[] = {
-    {"name", FIELD_STRING, SPEC(name), CHANGE | FIELD_LIST, 0, 128, NULL, "name of the job"},
-    {"owner", FIELD_STRING, SPEC(owner), DERIVED | FIELD_LIST, 0, 100, NULL,
+    {"name", FIELD_WORD, SPEC(name), CHANGE | FIELD_LIST, 0, 128, NULL, "name of the job"},
+    {"owner", FIELD_WORD, SPEC(owner), DERIVED | FIELD_LIST, 0, 100, NULL,
      "realm:name of who submitted it"},
     {"uid", FIELD_U32, SPEC(uid), DERIVED, 0, UINT32_MAX, NULL, "the owner's uid"},
     {"gid", FIELD_U32, SPEC(gid), DERIVED, 0, UINT32_MAX, NULL, "the owner's gid"},
     {"kind", FIELD_ENUM, SPEC(kind), ASK | FIELD_LIST, 0, 0, job_kind_names,
      "interactive (a desktop) or batch"},
-    {"template", FIELD_STRING, SPEC(template_name), ASK | FIELD_LIST, 0, 63, NULL,
+    {"template", FIELD_WORD, SPEC(template_name), ASK | FIELD_LIST, 0, 63, NULL,
      "template of the instance"},
-    {"partition", FIELD_STRING, SPEC(partition), CHANGE | FIELD_LIST, 0, 63, NULL, "partition"},
-    {"qos", FIELD_STRING, SPEC(qos), CHANGE | FIELD_LIST, 0, 63, NULL, "quality of service"},
-    {"account", FIELD_STRING, SPEC(account), CHANGE, 0, 63, NULL, "account charged"},
-    {"comment", FIELD_STRING, SPEC(comment), CHANGE, 0, 512, NULL, "free text"},
-    {"constraint", FIELD_STRING, SPEC(constraint), CHANGE, 0, 255, NULL,
+    {"partition", FIELD_WORD, SPEC(partition), CHANGE | FIELD_LIST, 0, 63, NULL, "partition"},
+    {"qos", FIELD_WORD, SPEC(qos), CHANGE | FIELD_LIST, 0, 63, NULL, "quality of service"},
+    {"account", FIELD_WORD, SPEC(account), CHANGE, 0, 63, NULL, "account charged"},
+    {"comment", FIELD_WORD, SPEC(comment), CHANGE, 0, 512, NULL, "free text"},
+    {"constraint", FIELD_WORD, SPEC(constraint), CHANGE, 0, 255, NULL,
      "features the node must have, joined by &"},
-    {"nodelist", FIELD_STRING, SPEC(nodelist), CHANGE, 0, 1024, NULL, "nodes it must run in"},
-    {"exclude", FIELD_STRING, SPEC(exclude), CHANGE, 0, 1024, NULL, "nodes it must not run in"},
-    {"profile", FIELD_STRING, SPEC(profile), ASK, 0, 63, NULL, "GPU profile"},
-    {"work_dir", FIELD_STRING, SPEC(work_dir), ASK, 0, 1024, NULL, "working directory"},
-    {"output", FIELD_STRING, SPEC(output), ASK, 0, 1024, NULL, "file for the output"},
-    {"error", FIELD_STRING, SPEC(error), ASK, 0, 1024, NULL, "file for the errors"},
+    {"nodelist", FIELD_WORD, SPEC(nodelist), CHANGE, 0, 1024, NULL, "nodes it must run in"},
+    {"exclude", FIELD_WORD, SPEC(exclude), CHANGE, 0, 1024, NULL, "nodes it must not run in"},
+    {"profile", FIELD_WORD, SPEC(profile), ASK, 0, 63, NULL, "GPU profile"},
+    {"work_dir", FIELD_WORD, SPEC(work_dir), ASK, 0, 1024, NULL, "working directory"},
+    {"output", FIELD_WORD, SPEC(output), ASK, 0, 1024, NULL, "file for the output"},
+    {"error", FIELD_WORD, SPEC(error), ASK, 0, 1024, NULL, "file for the errors"},
     {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC, NULL,
      "time limit"},
     {"begin_time", FIELD_TIME, SPEC(begin_usec), CHANGE, 0, 0, NULL, "not before"},
@@ -70,7 +70,7 @@ const struct field job_spec_fields[] = {
     {"signal_sec", FIELD_U32, SPEC(signal_sec), ASK, 0, 65535, NULL, "so long before it"},
     {"requeue", FIELD_BOOL, SPEC(requeue), CHANGE, 0, 0, NULL, "may be started again"},
     {"idempotency_key", FIELD_STRING, SPEC(idempotency_key), FIELD_KEEP, 0, 64, NULL, ""},
-    {"request_digest", FIELD_STRING, SPEC(request_digest), FIELD_KEEP, 0, 64, NULL, ""},
+    {"request_digest", FIELD_DIGEST, SPEC(request_digest), FIELD_KEEP, 0, 0, NULL, ""},
     {"script_bytes", FIELD_U32, SPEC(script_bytes), DERIVED, 0, UINT32_MAX, NULL,
      "size of the script"},
     {.type = FIELD_END},
@@ -96,8 +96,8 @@ const struct field job_fields[] = {
     {"instance", FIELD_U64, JOB(instance), DERIVED, 0, INT64_MAX, NULL, "its instance"},
     {"generation", FIELD_U32, JOB(generation), DERIVED, 0, UINT32_MAX, NULL,
      "generation of the instance"},
-    {"node", FIELD_FIXED, JOB(node), DERIVED | FIELD_LIST, 0, 0, NULL, "node"},
-    {"reason", FIELD_FIXED, JOB(reason), DERIVED | FIELD_LIST, 0, 0, NULL, "why it is so"},
+    {"node", FIELD_WORD, JOB(node), DERIVED | FIELD_LIST, 0, 0, NULL, "node"},
+    {"reason", FIELD_WORD, JOB(reason), DERIVED | FIELD_LIST, 0, 0, NULL, "why it is so"},
     {"submit_time", FIELD_TIME, JOB(submit_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "submitted"},
     {"alloc_time", FIELD_TIME, JOB(alloc_usec), DERIVED, 0, 0, NULL, "given a node"},
     {"start_time", FIELD_TIME, JOB(start_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "started"},
@@ -378,122 +378,6 @@ void job_write(const struct job *job, const struct job_columns *columns, struct 
 {
     job_write_open(job, columns, out);
     buf_putc(out, '}');
-}
-
-void job_event_encode(const struct job_event *event, struct buf *out)
-{
-    bool first = true;
-
-    buf_putc(out, '{');
-    fields_write(job_event_fields, event, FIELD_KEEP, out, &first);
-    if (event->spec) {
-        buf_puts(out, first ? "\"spec\":{" : ",\"spec\":{");
-        first = true;
-        fields_write(job_spec_fields, event->spec, FIELD_KEEP, out, &first);
-        buf_putc(out, '}');
-        first = false;
-    }
-    if (event->payload) {
-        buf_puts(out, first ? "\"payload\":" : ",\"payload\":");
-        buf_puts(out, event->payload);
-    }
-    buf_putc(out, '}');
-}
-
-static int decode_spec(json_t *object, struct job_spec **ret, struct vdi_error *err)
-{
-    _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
-    int r;
-
-    if (!json_is_object(object))
-        return error_set(err, EINVAL, "spec", "a job without a request");
-    spec = job_spec_new();
-    if (!spec)
-        return error_set(err, ENOMEM, "", "out of memory");
-    spec->uid = spec->gid = 0; /* zeros are not written */
-    r = fields_read_value(job_spec_fields, spec, object, FIELD_KEEP, NULL, err);
-    if (r < 0)
-        return r;
-    *ret = TAKE_PTR(spec);
-    return 0;
-}
-
-static int decode_payload(const json_t *payload, char **ret, struct vdi_error *err)
-{
-    if (!json_is_object(payload))
-        return error_set(err, EINVAL, "payload", "the payload is not an object");
-    *ret = json_dumps(payload, JSON_COMPACT);
-    return *ret ? 0 : error_set(err, ENOMEM, "", "out of memory");
-}
-
-int job_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
-                     size_t len, struct job_event *ret, struct vdi_error *err)
-{
-    _cleanup_(json_decrefp) json_t *object = NULL;
-    struct job_event event = {.time_usec = time_usec};
-    json_t *spec, *payload;
-    int r, t = job_event_from(type);
-
-    if (t < 0 || version > JOB_EVENT_VERSION)
-        return error_set(err, EPROTO, "type", "job event '%s' version %u is not known", type,
-                         version);
-    object = fields_parse_object(json, len, err);
-    if (!object)
-        return -EINVAL;
-    event.type = (enum job_event_type)t;
-    r = fields_read_value(job_event_fields, &event, object, FIELD_KEEP, NULL, err);
-    spec = json_object_get(object, "spec");
-    if (r >= 0 && spec)
-        r = decode_spec(spec, &event.spec, err);
-    payload = json_object_get(object, "payload");
-    if (r >= 0 && payload)
-        r = decode_payload(payload, &event.payload, err);
-    if (r < 0) {
-        job_event_done(&event);
-        return r;
-    }
-    *ret = event;
-    return 0;
-}
-
-void job_snapshot_encode(const struct job *job, struct buf *out)
-{
-    bool first = true;
-
-    buf_putc(out, '{');
-    fields_write(job_fields, job, FIELD_KEEP, out, &first);
-    buf_puts(out, ",\"spec\":{");
-    first = true;
-    fields_write(job_spec_fields, job->spec, FIELD_KEEP, out, &first);
-    buf_puts(out, "}}");
-}
-
-int job_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t len,
-                        struct job **ret, struct vdi_error *err)
-{
-    _cleanup_(json_decrefp) json_t *object = fields_parse_object(json, len, err);
-    struct job *job;
-    int r;
-
-    if (!object || version > JOB_EVENT_VERSION)
-        return object ? error_set(err, EPROTO, "version", "job version %u is not known", version)
-                      : -EINVAL;
-    job = calloc(1, sizeof(*job));
-    if (!job)
-        return error_set(err, ENOMEM, "", "out of memory");
-    job->refs = 1;
-    job->id = id;
-    r = fields_read_value(job_fields, job, object, FIELD_KEEP, NULL, err);
-    if (r >= 0)
-        r = decode_spec(json_object_get(object, "spec"), &job->spec, err);
-    if (r >= 0 && job->state == JOB_NONE)
-        r = error_set(err, EINVAL, "state", "a job without a state");
-    if (r < 0) {
-        job_unref(job);
-        return r;
-    }
-    *ret = job;
-    return 0;
 }
 
 char *job_payload_script(const char *payload)

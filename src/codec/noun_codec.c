@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "codec/kept.h"
 
 #define IN(m) offsetof(struct instance, m), sizeof(((struct instance *)0)->m)
 #define INE(m) offsetof(struct instance_event, m), sizeof(((struct instance_event *)0)->m)
@@ -134,6 +135,14 @@ static void encode(const struct field *fields, const void *base, struct buf *out
     buf_putc(out, '}');
 }
 
+static int decode(const struct field *fields, void *base, const char *json, size_t len,
+                  struct vdi_error *err)
+{
+    struct kept_object object = {.fields = fields, .base = base};
+
+    return kept_read(&object, 1, json, len, err);
+}
+
 /* type: what noun_event_from() made of the name; max: the newest version known. */
 static int check_event(const char *noun, const char *name, int type, uint32_t version, uint32_t max,
                        struct vdi_error *err)
@@ -161,7 +170,7 @@ static int check_event(const char *noun, const char *name, int type, uint32_t ve
         if (r < 0)                                                                                 \
             return r;                                                                              \
         event.type = (enum noun##_event_type)t;                                                    \
-        r = fields_read(noun##_event_fields, &event, json, len, FIELD_KEEP, NULL, err);            \
+        r = decode(noun##_event_fields, &event, json, len, err);                                   \
         if (r >= 0)                                                                                \
             *ret = event;                                                                          \
         return r;                                                                                  \
@@ -185,7 +194,7 @@ static int check_event(const char *noun, const char *name, int type, uint32_t ve
             return error_set(err, ENOMEM, "", "out of memory");                                    \
         noun->refs = 1;                                                                            \
         set_key;                                                                                   \
-        r = fields_read(noun##_fields, noun, json, len, FIELD_KEEP, NULL, err);                    \
+        r = decode(noun##_fields, noun, json, len, err);                                           \
         if (r < 0)                                                                                 \
             noun##_unref(noun);                                                                    \
         else                                                                                       \

@@ -12,9 +12,12 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/config_tree.c src/codec/config_tree.h \
     src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
+    src/codec/image_manifest.c src/codec/image_manifest.h \
     src/codec/inventory.c src/codec/inventory.h \
     src/codec/job_codec.c src/codec/job_codec.h \
+    src/codec/job_record.c \
     src/codec/json.h \
+    src/codec/kept.c src/codec/kept.h \
     src/codec/link_codec.c src/codec/link_codec.h \
     src/codec/node_config.c src/codec/node_config.h \
     src/codec/noun_codec.c src/codec/noun_codec.h \
@@ -25,14 +28,20 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/runner_outbox.c src/codec/runner_outbox.h \
     src/codec/site_report.c src/codec/site_report.h \
     src/codec/site_start.c src/codec/site_start.h
-src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(CONFUSE_CFLAGS) $(OPENSSL_CFLAGS)
+src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(YAJL_CFLAGS) $(CONFUSE_CFLAGS) \
+    $(OPENSSL_CFLAGS)
 
-CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
+CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(YAJL_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
 tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += etc/vdi.conf.example
+
+UNIT_TESTS += tests/unit/codec/test_node_config
+tests_unit_codec_test_node_config_SOURCES = tests/unit/codec/test_node_config.c
+tests_unit_codec_test_node_config_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_node_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_field
 tests_unit_codec_test_field_SOURCES = tests/unit/codec/test_field.c
@@ -62,3 +71,12 @@ UNIT_TESTS += tests/unit/codec/test_link_codec
 tests_unit_codec_test_link_codec_SOURCES = tests/unit/codec/test_link_codec.c
 tests_unit_codec_test_link_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_link_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/codec/test_image_manifest
+tests_unit_codec_test_image_manifest_SOURCES = tests/unit/codec/test_image_manifest.c
+tests_unit_codec_test_image_manifest_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_image_manifest_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_kept
+tests_unit_codec_test_kept_SOURCES = tests/unit/codec/test_kept.c
+tests_unit_codec_test_kept_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_kept_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -39,7 +39,7 @@ static void write_template(const struct site_start *s, struct buf *out)
                s->boot_timeout_sec);
 }
 
-static int set_file(const struct job *job, char **member_of_spec)
+static int set_file(const struct job *job, const char **member_of_spec)
 {
     struct buf name = BUF_INIT(0);
     int r;

@@ -33,9 +33,10 @@
 #define INK 0xff15203a
 
 /* Places in the design. */
-static const struct rect clock_place = {64, 148, 640, 132}, date_place = {64, 290, 640, 40},
+static const struct rect clock_place = {52, 148, 652, 132}, date_place = {64, 290, 640, 40},
                          facts_place = {64, 372, 640, 208}, qr_place = {768, 128, 448, 452},
-                         typed_place = {64, 616, 1152, 104}, message_place = {260, 26, 780, 64};
+                         typed_place = {64, 616, 1152, 104}, message_place = {260, 26, 780, 64},
+                         head_place = {260, 26, 960, 64};
 
 static int px(const struct scene *s, int units)
 {
@@ -191,32 +192,30 @@ static void draw_code(struct scene *s)
                     qr_place.y + 422, qr_place.width - 64, text);
 }
 
-/* A screen on its stand. */
+/* A screen on its stand, and the name. */
 static void draw_sign(struct scene *s)
 {
     canvas_round_rect(&s->canvas, place(s, (struct rect){64, 36, 52, 52}), px(s, 14), TEAL, BLUE);
     canvas_round_rect(&s->canvas, place(s, (struct rect){76, 48, 28, 20}), px(s, 3), WHITE, WHITE);
     canvas_fill(&s->canvas, place(s, (struct rect){87, 68, 6, 5}), WHITE);
     canvas_round_rect(&s->canvas, place(s, (struct rect){80, 73, 20, 4}), px(s, 2), WHITE, WHITE);
+    put_text(s, WEIGHT_BOLD, 34, WHITE, 136, 74, 120, "OSVDI");
 }
 
+/* Beside the sign: what this is and where, or a message over it. */
 static void draw_head(struct scene *s)
 {
-    char text[192];
+    struct rect r = place(s, head_place);
 
-    draw_sky(s, place(s, message_place));
-    draw_sign(s);
-    put_text(s, WEIGHT_BOLD, 34, WHITE, 136, 74, 300, "OSVDI");
+    draw_sky(s, r);
     put_text(s, WEIGHT_REGULAR, 20, DIM, 268, 73, 420, "GPU desktops from the queue");
-    snprintf(text, sizeof(text), "%s", s->facts.cluster);
-    put_text_right(s, 20, SOFT, 1216, 73, 400, text);
+    put_text_right(s, 20, SOFT, 1216, 73, 400, s->facts.cluster);
     if (*s->message) {
-        struct rect r = place(s, message_place);
-        canvas_round_rect(&s->canvas, r, px(s, 18), AMBER, AMBER);
+        canvas_round_rect(&s->canvas, place(s, message_place), px(s, 18), AMBER, AMBER);
         put_text(s, WEIGHT_BOLD, 24, INK, message_place.x + 28, message_place.y + 41,
                  message_place.width - 56, s->message);
     }
-    damage(s, place(s, message_place));
+    damage(s, r);
 }
 
 static void draw_foot(struct scene *s)
@@ -271,6 +270,7 @@ void scene_done(struct scene *s)
 void scene_draw(struct scene *s, int64_t now_sec, int64_t running_sec)
 {
     draw_sky(s, (struct rect){0, 0, s->canvas.width, s->canvas.height});
+    draw_sign(s);
     draw_head(s);
     draw_clock(s, now_sec);
     draw_facts(s, running_sec);

@@ -4,7 +4,6 @@ src_guest_libguest_a_SOURCES = \
     src/guest/account.c src/guest/account.h \
     src/guest/capture.c src/guest/capture.h \
     src/guest/environment.c src/guest/environment.h \
-    src/guest/file.c src/guest/file.h \
     src/guest/guest.c src/guest/guest.h \
     src/guest/guest_job.c \
     src/guest/keep.c src/guest/keep.h \
@@ -53,3 +52,8 @@ PICTURE_LIBS = src/guest/libpicture.a src/loop/libloop.a $(BASE_LIBS) $(DRM_LIBS
 bin_PROGRAMS += vdi-picture
 vdi_picture_SOURCES = src/guest/picture.c
 vdi_picture_LDADD = $(PICTURE_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_picture
+tests_unit_guest_test_picture_SOURCES = tests/unit/guest/test_picture.c
+tests_unit_guest_test_picture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_picture_LDADD = $(PICTURE_LIBS) $(CMOCKA_LIBS)

@@ -9,39 +9,28 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/str.h"
+#include "base/word.h"
 
 const char *const job_kind_names[] = {"interactive", "batch", NULL};
 
-/* Every string of a spec, once: new, copy and free can't forget one. */
-static const size_t spec_strings[] = {
-    offsetof(struct job_spec, name),
-    offsetof(struct job_spec, owner),
-    offsetof(struct job_spec, template_name),
-    offsetof(struct job_spec, partition),
-    offsetof(struct job_spec, qos),
-    offsetof(struct job_spec, account),
-    offsetof(struct job_spec, comment),
-    offsetof(struct job_spec, constraint),
-    offsetof(struct job_spec, nodelist),
-    offsetof(struct job_spec, exclude),
-    offsetof(struct job_spec, profile),
-    offsetof(struct job_spec, work_dir),
-    offsetof(struct job_spec, output),
-    offsetof(struct job_spec, error),
-    offsetof(struct job_spec, idempotency_key),
-    offsetof(struct job_spec, request_digest),
+/* Every word of a spec, once: new, copy and free can't forget one. */
+static const size_t spec_words[] = {
+    offsetof(struct job_spec, name),          offsetof(struct job_spec, owner),
+    offsetof(struct job_spec, template_name), offsetof(struct job_spec, partition),
+    offsetof(struct job_spec, qos),           offsetof(struct job_spec, account),
+    offsetof(struct job_spec, comment),       offsetof(struct job_spec, constraint),
+    offsetof(struct job_spec, nodelist),      offsetof(struct job_spec, exclude),
+    offsetof(struct job_spec, profile),       offsetof(struct job_spec, work_dir),
+    offsetof(struct job_spec, output),        offsetof(struct job_spec, error),
 };
 
-/* Most strings of most jobs are empty: they share one byte instead of a heap block each. */
-static char empty[1];
-
-static char **spec_string(struct job_spec *spec, size_t i)
+static const char **spec_word(struct job_spec *spec, size_t i)
 {
-    return (char **)(void *)((char *)spec + spec_strings[i]);
+    return (const char **)(void *)((char *)spec + spec_words[i]);
 }
 
 struct job_spec *job_spec_new(void)
@@ -52,23 +41,26 @@ struct job_spec *job_spec_new(void)
         return NULL;
     spec->refs = 1;
     spec->uid = spec->gid = UINT32_MAX;
-    for (size_t i = 0; i < ELEMENTS(spec_strings); i++)
-        *spec_string(spec, i) = empty;
+    for (size_t i = 0; i < ELEMENTS(spec_words); i++)
+        *spec_word(spec, i) = word_get("");
     return spec;
 }
 
-int job_spec_set(char **member, const char *value)
+int job_spec_set(const char **member, const char *value)
 {
-    char *copy = empty;
+    return word_set(member, value);
+}
 
-    if (!str_is_empty(value)) {
-        copy = strdup(value);
-        if (!copy)
-            return -ENOMEM;
-    }
-    if (*member != empty)
-        free(*member);
-    *member = copy;
+int job_spec_set_retry(struct job_spec *spec, const char *key,
+                       const unsigned char digest[JOB_DIGEST_BYTES])
+{
+    char *copy = strdup(key);
+
+    if (!copy)
+        return -ENOMEM;
+    free(spec->idempotency_key);
+    spec->idempotency_key = copy;
+    memcpy(spec->request_digest, digest, JOB_DIGEST_BYTES);
     return 0;
 }
 
@@ -80,10 +72,11 @@ struct job_spec *job_spec_copy(const struct job_spec *spec)
         return NULL;
     *copy = *spec;
     copy->refs = 1;
-    for (size_t i = 0; i < ELEMENTS(spec_strings); i++)
-        *spec_string(copy, i) = empty;
-    for (size_t i = 0; i < ELEMENTS(spec_strings); i++) {
-        if (job_spec_set(spec_string(copy, i), *spec_string((struct job_spec *)spec, i)) < 0) {
+    for (size_t i = 0; i < ELEMENTS(spec_words); i++)
+        word_ref(*spec_word(copy, i));
+    if (spec->idempotency_key) {
+        copy->idempotency_key = strdup(spec->idempotency_key);
+        if (!copy->idempotency_key) {
             job_spec_unref(copy);
             return NULL;
         }
@@ -101,9 +94,9 @@ void job_spec_unref(struct job_spec *spec)
 {
     if (!spec || --spec->refs)
         return;
-    for (size_t i = 0; i < ELEMENTS(spec_strings); i++)
-        if (*spec_string(spec, i) != empty)
-            free(*spec_string(spec, i));
+    for (size_t i = 0; i < ELEMENTS(spec_words); i++)
+        word_unref(*spec_word(spec, i));
+    free(spec->idempotency_key);
     free(spec);
 }
 
@@ -118,6 +111,8 @@ void job_unref(struct job *job)
     if (!job || --job->refs)
         return;
     job_spec_unref(job->spec);
+    word_unref(job->node);
+    word_unref(job->reason);
     free(job);
 }
 
@@ -139,8 +134,10 @@ static struct job *job_copy(const struct job *old)
         *job = *old;
         if (job->spec)
             job_spec_ref(job->spec);
+        word_ref(job->node);
+        word_ref(job->reason);
     } else {
-        *job = (struct job){.state = JOB_NONE};
+        *job = (struct job){.state = JOB_NONE, .node = word_get(""), .reason = word_get("")};
     }
     job->refs = 1;
     return job;
@@ -157,7 +154,7 @@ static void forget_run(struct job *job)
 {
     job->instance = 0;
     job->generation = 0;
-    job->node[0] = '\0';
+    word_set(&job->node, "");
     job->alloc_usec = job->start_usec = 0;
     job->suspended_usec = job->suspended_total_usec = 0;
     job->exit_code = job->exit_signal = 0;
@@ -180,41 +177,40 @@ static void apply_release(struct job *job, const struct job_event *event)
     if (event->admin)
         job->held_by_admin = job->unknown = false;
     if (!job->held_by_admin && !job->unknown)
-        job->reason[0] = '\0';
+        word_set(&job->reason, "");
 }
 
-static void apply_finish(struct job *job, const struct job_event *event)
+static int apply_finish(struct job *job, const struct job_event *event)
 {
-    /* The first word stands, but for a requeue that turns into an end (cancel). */
-    if (!job->final || (job->final == JOB_PENDING && event->final != JOB_PENDING)) {
-        job->final = event->final;
-        job->exit_code = event->exit_code;
-        job->exit_signal = event->exit_signal;
-        job->held_by_admin = event->admin && event->final == JOB_PENDING;
-        str_copy(job->reason, sizeof(job->reason), event->reason);
-    }
     stop_suspension(job, event->time_usec);
+    /* The first word stands, but for a requeue that turns into an end (cancel). */
+    if (job->final && (job->final != JOB_PENDING || event->final == JOB_PENDING))
+        return 0;
+    job->final = event->final;
+    job->exit_code = event->exit_code;
+    job->exit_signal = event->exit_signal;
+    job->held_by_admin = event->admin && event->final == JOB_PENDING;
+    return word_set(&job->reason, event->reason);
 }
 
-static void apply_end(struct job *job, const struct job_event *event)
+static int apply_end(struct job *job, const struct job_event *event)
 {
     job->end_usec = event->time_usec;
     job->final = JOB_NONE;
     job->unreachable = false;
-    if (event->reason[0])
-        str_copy(job->reason, sizeof(job->reason), event->reason);
+    return event->reason[0] ? word_set(&job->reason, event->reason) : 0;
 }
 
-static void apply_alloc(struct job *job, const struct job_event *event)
+static int apply_alloc(struct job *job, const struct job_event *event)
 {
     job->instance = event->instance;
     job->generation = event->generation;
     job->alloc_usec = event->time_usec;
-    job->reason[0] = '\0';
-    str_copy(job->node, sizeof(job->node), event->node);
+    word_set(&job->reason, "");
+    return word_set(&job->node, event->node);
 }
 
-static void apply_members(struct job *job, const struct job_event *event)
+static int apply_members(struct job *job, const struct job_event *event)
 {
     switch (event->type) {
     case JOB_EVENT_SUBMIT:
@@ -222,8 +218,7 @@ static void apply_members(struct job *job, const struct job_event *event)
         break;
     case JOB_EVENT_HOLD:
         *(event->admin ? &job->held_by_admin : &job->held_by_user) = true;
-        str_copy(job->reason, sizeof(job->reason), event->reason);
-        break;
+        return word_set(&job->reason, event->reason);
     case JOB_EVENT_RELEASE:
         apply_release(job, event);
         break;
@@ -231,8 +226,7 @@ static void apply_members(struct job *job, const struct job_event *event)
         job->priority = event->priority;
         break;
     case JOB_EVENT_ALLOC:
-        apply_alloc(job, event);
-        break;
+        return apply_alloc(job, event);
     case JOB_EVENT_START:
         job->start_usec = event->time_usec;
         break;
@@ -243,32 +237,29 @@ static void apply_members(struct job *job, const struct job_event *event)
         stop_suspension(job, event->time_usec);
         break;
     case JOB_EVENT_FINISH:
-        apply_finish(job, event);
-        break;
+        return apply_finish(job, event);
     case JOB_EVENT_END:
-        apply_end(job, event);
-        break;
+        return apply_end(job, event);
     case JOB_EVENT_REQUEUE:
         forget_run(job);
         job->restarts++;
         break;
     case JOB_EVENT_UNREACHABLE:
         job->unreachable = true;
-        str_copy(job->reason, sizeof(job->reason), event->reason);
-        break;
+        return word_set(&job->reason, event->reason);
     case JOB_EVENT_REACHABLE:
         job->unreachable = job->unknown = false; /* its node has said what it is */
-        job->reason[0] = '\0';
+        word_set(&job->reason, "");
         break;
     case JOB_EVENT_UNKNOWN:
         job->unknown = true;
-        str_copy(job->reason, sizeof(job->reason), event->reason);
-        break;
+        return word_set(&job->reason, event->reason);
     case JOB_EVENT_UPDATE:
     case JOB_EVENT_NOTE:
     case JOB_N_EVENTS:
         break;
     }
+    return 0;
 }
 
 int job_apply(const struct job *old, uint64_t id, const struct job_event *event, struct job **ret,
@@ -298,7 +289,10 @@ int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
         job_spec_unref(job->spec);
         job->spec = job_spec_ref(event->spec);
     }
-    apply_members(job, event);
+    if (apply_members(job, event) < 0) {
+        job_unref(job);
+        return error_set(err, ENOMEM, "", "out of memory");
+    }
     job->state = to;
     *ret = job;
     return 0;

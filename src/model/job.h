@@ -23,25 +23,28 @@ extern const char *const job_kind_names[]; /* NULL-terminated */
 #define JOB_TIME_UNLIMITED INT64_C(0)
 #define JOB_PRIORITY_MAX 1000000000
 
-/* Strings are owned by the spec; never NULL ("" for none). */
+#define JOB_DIGEST_BYTES 32
+
+/* Strings are words (base/word.h), for most are the same in thousands of jobs; never
+ * NULL ("" for none). job_spec_set() changes one. */
 struct job_spec {
     unsigned refs;
-    char *name;
-    char *owner;       /* "realm:name" of the principal that submitted */
+    const char *name;
+    const char *owner; /* "realm:name" of the principal that submitted */
     uint32_t uid, gid; /* UINT32_MAX: none */
     uint32_t kind;     /* enum job_kind */
-    char *template_name;
-    char *partition;
-    char *qos;
-    char *account;
-    char *comment;
-    char *constraint; /* features that a node must have, joined by '&' */
-    char *nodelist;   /* hostlist it must run in; "" any */
-    char *exclude;    /* hostlist it must not run in */
-    char *profile;    /* GPU profile wished; "" any */
-    char *work_dir;
-    char *output; /* -o pattern; "" the spool only */
-    char *error;
+    const char *template_name;
+    const char *partition;
+    const char *qos;
+    const char *account;
+    const char *comment;
+    const char *constraint; /* features that a node must have, joined by '&' */
+    const char *nodelist;   /* hostlist it must run in; "" any */
+    const char *exclude;    /* hostlist it must not run in */
+    const char *profile;    /* GPU profile wished; "" any */
+    const char *work_dir;
+    const char *output; /* -o pattern; "" the spool only */
+    const char *error;
     int64_t time_limit_sec; /* 0: unlimited */
     int64_t begin_usec;     /* 0: now */
     int64_t deadline_usec;  /* 0: none */
@@ -52,8 +55,8 @@ struct job_spec {
     uint32_t signal;     /* sent before the limit; 0: none */
     uint32_t signal_sec; /* so long before it */
     bool requeue;
-    char *idempotency_key; /* "" none */
-    char *request_digest;  /* SHA-256 (hex) of the body that came with it */
+    char *idempotency_key; /* NULL: none; the spec's own, it is in no other */
+    unsigned char request_digest[JOB_DIGEST_BYTES]; /* SHA-256 of the body that came with it */
     uint32_t script_bytes; /* the script itself stays in the submit event */
 };
 
@@ -79,8 +82,8 @@ struct job {
     int64_t end_usec;             /* of the job; 0: not ended */
     int64_t suspended_usec;       /* since when; 0: not suspended */
     int64_t suspended_total_usec; /* earlier suspensions of this run */
-    char node[64];
-    char reason[96]; /* why it ended, is held or unreachable; for people */
+    const char *node;             /* word */
+    const char *reason;           /* word: why it ended, is held or unreachable; for people */
 };
 
 struct job_event {
@@ -100,8 +103,11 @@ struct job_event {
 };
 
 struct job_spec *job_spec_new(void); /* all strings "", numbers 0 */
-/* Gives a string member a new value (copied; NULL or "" for none). -ENOMEM. */
-int job_spec_set(char **member, const char *value);
+/* Gives a string member a new value (NULL or "" for none). -ENOMEM. */
+int job_spec_set(const char **member, const char *value);
+/* Key and digest of the request, so that its retry is known. -ENOMEM. */
+int job_spec_set_retry(struct job_spec *spec, const char *key,
+                       const unsigned char digest[JOB_DIGEST_BYTES]);
 struct job_spec *job_spec_copy(const struct job_spec *spec);
 struct job_spec *job_spec_ref(struct job_spec *spec);
 void job_spec_unref(struct job_spec *spec); /* takes NULL */

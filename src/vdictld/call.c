@@ -38,7 +38,7 @@ static const struct {
     {EAGAIN, 503, "Try again"},
     {EBUSY, 503, "Busy"},
     {ETIMEDOUT, 503, "Took too long"},
-    {ENOTCONN, 503, "Not reachable now"},
+    {ENOTCONN, 503, "The node is silent"},
     {ESTALE, 503, "Not the leader"},
     {ESHUTDOWN, 503, "Stopping"},
     {EROFS, 503, "The store can't be written"},

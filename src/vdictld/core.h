@@ -24,6 +24,7 @@ struct auth;
 struct budget;
 struct feed;
 struct idem;
+struct job_index;
 struct life;
 struct nodelink;
 struct queue;
@@ -46,6 +47,7 @@ struct core {
     struct auth *auth;      /* auth.c: who asks */
     struct budget *budget;  /* budget.c: how often */
     struct idem *idem;      /* idem.c: retry keys */
+    struct job_index *mine; /* job_index.c: whose jobs are which */
     struct feed *feed;      /* feed.c: /v1/events */
     struct queue *queue;    /* queue.c: the planner and what it is told */
     struct life *life;      /* life.c: running instances */
@@ -60,6 +62,9 @@ struct core {
     bool stopping;
     bool deposed; /* stopping because another leads: the process ends with an error */
 };
+
+/* For stores and auth plugins: `log`, from any thread, and nothing else. */
+extern const struct vdi_host_api core_store_api, core_auth_api;
 
 /* The one principal under which the controller itself acts. */
 #define CORE_SELF "vdictld"

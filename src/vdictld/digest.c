@@ -13,14 +13,6 @@ void digest_sha256(const void *data, size_t len, unsigned char ret[32])
     SHA256(data, len, ret);
 }
 
-void digest_hex(const void *data, size_t len, char ret[65])
-{
-    unsigned char digest[32];
-
-    digest_sha256(data, len, digest);
-    str_to_hex(digest, sizeof(digest), ret);
-}
-
 int digest_random_hex(size_t n_bytes, char *ret)
 {
     unsigned char bytes[64];

@@ -6,7 +6,6 @@
 #include <stddef.h>
 
 void digest_sha256(const void *data, size_t len, unsigned char ret[32]);
-void digest_hex(const void *data, size_t len, char ret[65]);
 /* n random bytes, as hex, from the kernel; -errno when it has none. */
 int digest_random_hex(size_t n_bytes, char *ret);
 

@@ -8,6 +8,7 @@
 #ifndef VDICTLD_IDEM_H
 #define VDICTLD_IDEM_H
 
+#include "model/job.h"
 #include "vdictld/event.h"
 
 #define IDEM_KEEP_USEC (INT64_C(24) * 3600 * 1000000)
@@ -18,10 +19,11 @@ struct idem *idem_new(void);
 void idem_free(struct idem *idem);
 /* The job of the key, or 0. *ret_digest (borrowed) is the digest of its request. */
 uint64_t idem_find(const struct idem *idem, const char *owner, const char *key,
-                   const char **ret_digest);
-/* A key that is there already is left as it is. */
-int idem_put(struct idem *idem, const char *owner, const char *key, const char *digest,
-             uint64_t job, int64_t time_usec);
+                   const unsigned char **ret_digest);
+/* The key of a spec that has one. A key that is there already is left as it is. */
+int idem_put(struct idem *idem, struct job_spec *spec, uint64_t job, int64_t time_usec);
+/* The job leaves memory, its key stays. */
+void idem_outlive(struct idem *idem, const struct job *job);
 /* The submit was undone. */
 void idem_remove(struct idem *idem, const char *owner, const char *key);
 /* Forgets what is older than IDEM_KEEP_USEC. */

@@ -44,8 +44,8 @@ static void write_event(const struct archive_row *row, struct buf *out)
     bool first = false;
     char when[40];
 
-    if (job_event_decode(row->type, row->time_usec, row->version, row->body, row->body_len, &event,
-                         NULL) < 0)
+    if (job_event_decode_bare(row->type, row->time_usec, row->version, row->body, row->body_len,
+                              &event, NULL) < 0)
         return;
     buf_printf(out, "{\"seq\":%" PRIu64 ",\"time\":\"%s\",\"type\":\"%s\"", row->seq,
                time_to_rfc3339(row->time_usec, when), row->type);

@@ -156,7 +156,7 @@ static int add_resume(struct call *call, struct txn *txn, const struct node_even
         return -EPROTO;
     }
     if (r >= 0)
-        nodelink_ask_inventory(core->links, name);
+        nodelink_ask(core->links, name);
     return r;
 }
 

@@ -18,7 +18,7 @@ static int job_replay(const void *old, uint64_t id, const char *key, const char 
                       struct vdi_error *err)
 {
     struct job_event event;
-    int r = job_event_decode(type, time_usec, version, body, len, &event, err);
+    int r = job_event_decode_bare(type, time_usec, version, body, len, &event, err);
 
     if (r < 0)
         return r;

@@ -36,7 +36,7 @@ static void write_field(const struct field *f, struct buf *out)
             json_write_string(out, f->names[i]);
         }
         buf_putc(out, ']');
-    } else if (f->type == FIELD_STRING && f->max) {
+    } else if ((f->type == FIELD_STRING || f->type == FIELD_WORD) && f->max) {
         buf_printf(out, ",\"maxLength\":%lld", (long long)f->max);
     } else if (f->type == FIELD_U32 || f->type == FIELD_I32 || f->type == FIELD_I64) {
         buf_printf(out, ",\"minimum\":%lld,\"maximum\":%lld", (long long)f->min, (long long)f->max);

@@ -18,7 +18,8 @@
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
 
-#define STEP_BUDGET_USEC 5000
+/* An answer waits so long for a plan; a step costs a fraction of it to begin. */
+#define STEP_BUDGET_USEC 1000
 #define STEP_ACTIONS 64
 
 struct owner {
@@ -240,6 +241,8 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
         .id = INT64_MAX,
         .spec = (struct job_spec *)spec,
         .state = JOB_PENDING,
+        .node = "",
+        .reason = "",
         .priority = priority,
         .submit_usec = loop_now_usec(q->core->loop),
     };

@@ -14,6 +14,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/feed.c src/vdictld/feed.h \
     src/vdictld/grant.c src/vdictld/grant.h \
     src/vdictld/idem.c src/vdictld/idem.h \
+    src/vdictld/job_index.c src/vdictld/job_index.h \
     src/vdictld/info.c \
     src/vdictld/job_act.c \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
@@ -80,6 +81,11 @@ tests_unit_vdictld_test_snapshot_SOURCES = tests/unit/vdictld/test_snapshot.c \
     tests/unit/vdictld/memory_store.c tests/unit/vdictld/memory_store.h
 tests_unit_vdictld_test_snapshot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_snapshot_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdictld/test_job_index
+tests_unit_vdictld_test_job_index_SOURCES = tests/unit/vdictld/test_job_index.c
+tests_unit_vdictld_test_job_index_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_job_index_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/vdictld/test_idem
 tests_unit_vdictld_test_idem_SOURCES = tests/unit/vdictld/test_idem.c

@@ -112,6 +112,9 @@ static int check_template(struct call *call, struct job_spec *spec,
     if (*spec->profile && !config_names_has(&t->profiles, spec->profile)) {
         error_set(err, ESRCH, "profile", "template '%s' has no GPU profile '%s'", t->name,
                   spec->profile);
+        error_hint(err, NULL,
+                   t->profiles.n ? "vdiinfo --templates lists what it has"
+                                 : "it has none; name another template, or no GPU");
         return -ESRCH;
     }
     if (!spec->cpus)
@@ -282,15 +285,15 @@ static void repeated(void *arg, int result, const struct vdi_error *err)
 }
 
 /* True when the key was used before: the call is then on its way to its answer. */
-static bool is_repeat(struct call *call, const char *digest)
+static bool is_repeat(struct call *call, const unsigned char *digest)
 {
-    const char *first_digest = NULL;
+    const unsigned char *first_digest = NULL;
     struct txn *barrier;
 
     call->job = idem_find(call->core->idem, call->who_text, call->key, &first_digest);
     if (!call->job)
         return false;
-    if (!str_equal(first_digest, digest)) {
+    if (memcmp(first_digest, digest, JOB_DIGEST_BYTES) != 0) {
         call_refuse_with(call, ERANGE, "Idempotency-Key",
                          "this key was used for another request (job %" PRIu64 ")", call->job);
         return true;
@@ -334,9 +337,8 @@ static int stage(struct call *call, struct job_spec *spec, char *payload, bool h
     event.final = hold ? JOB_PENDING : JOB_NONE;
     call->job = events_next_id(core->events, NOUN_JOB);
     r = core_add_job(txn, call->job, &event, err);
-    if (r >= 0 && call->key[0])
-        r = idem_put(core->idem, call->who_text, call->key, spec->request_digest, call->job,
-                     event.time_usec);
+    if (r >= 0 && call->key[0] && idem_put(core->idem, spec, call->job, event.time_usec) < 0)
+        r = error_set(err, ENOMEM, "", "out of memory");
     if (r < 0) {
         txn_abort(txn);
         return r;
@@ -361,7 +363,7 @@ void handle_job_submit(struct call *call)
     _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
     _cleanup_(freep) char *payload = NULL;
     struct vdi_error err = {0};
-    char digest[65];
+    unsigned char digest[JOB_DIGEST_BYTES];
     bool hold = false;
     size_t len;
     const char *body = http_request_body(call->http, &len);
@@ -370,17 +372,15 @@ void handle_job_submit(struct call *call)
 
     if (!take_key(call))
         return;
-    digest_hex(body, len, digest);
+    digest_sha256(body, len, digest);
     if (call->key[0] && is_repeat(call, digest))
         return;
     r = job_submit_decode(body, len, (size_t)call->core->config->max_script_kib * 1024, &spec,
                           &payload, &hold, &err);
     if (r >= 0)
         r = job_spec_set(&spec->owner, call->who_text);
-    if (r >= 0)
-        r = job_spec_set(&spec->idempotency_key, call->key);
-    if (r >= 0)
-        r = job_spec_set(&spec->request_digest, call->key[0] ? digest : "");
+    if (r >= 0 && call->key[0])
+        r = job_spec_set_retry(spec, call->key, digest);
     if (r >= 0) {
         spec->uid = call->who.uid;
         spec->gid = call->who.gid;

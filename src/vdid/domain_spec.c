@@ -18,7 +18,6 @@
 
 const char *const domain_firmware_names[] = {"bios", "uefi", "uefi-secure", NULL};
 const char *const domain_os_names[] = {"linux", "windows", NULL};
-const char *const domain_video_names[] = {"vga", "qxl", "virtio", "bochs", NULL};
 
 const char *domain_name(const char *prefix, struct vdi_instance_id id, char *ret)
 {

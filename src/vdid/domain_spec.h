@@ -16,11 +16,11 @@
 enum domain_accel { DOMAIN_ACCEL_KVM, DOMAIN_ACCEL_TCG };
 enum domain_firmware { DOMAIN_BIOS, DOMAIN_UEFI, DOMAIN_UEFI_SECURE };
 enum domain_os { DOMAIN_LINUX, DOMAIN_WINDOWS };
+/* As image_video_names of codec/image_manifest.h. */
 enum domain_video { DOMAIN_VIDEO_VGA, DOMAIN_VIDEO_QXL, DOMAIN_VIDEO_VIRTIO, DOMAIN_VIDEO_BOCHS };
 
 extern const char *const domain_firmware_names[]; /* NULL-terminated, as templates write them */
 extern const char *const domain_os_names[];
-extern const char *const domain_video_names[];
 
 #define DOMAIN_PREFIX_MAX 16
 #define DOMAIN_NAME_MAX (DOMAIN_PREFIX_MAX + 34)

@@ -19,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "codec/image_manifest.h"
 
 #define METADATA_NS "https://osvdi.org/xmlns/domain/1"
 #define LOCK_BYTES 16
@@ -286,6 +287,8 @@ static xmlNodePtr add_graphics(struct writer *w, xmlNodePtr parent, const struct
     if (g->tls_port)
         number(w, node, "tlsPort", g->tls_port);
     attribute(w, node, "autoport", "no");
+    if (!g->port)
+        attribute(w, node, "defaultMode", "secure");
     attribute(w, node, "listen", g->address);
     if (!str_is_empty(g->keymap))
         attribute(w, node, "keymap", g->keymap);
@@ -310,8 +313,8 @@ static uint64_t video_kib(const struct domain_spec *s)
 
 static void add_video(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
 {
-    xmlNodePtr model = element_with(w, element(w, devices, "video"), "model", "type",
-                                    domain_video_names[s->video]);
+    xmlNodePtr model =
+        element_with(w, element(w, devices, "video"), "model", "type", image_video_names[s->video]);
     xmlNodePtr size;
 
     if (s->video == DOMAIN_VIDEO_QXL)

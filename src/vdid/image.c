@@ -8,7 +8,6 @@
  */
 #include "vdid/image.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,24 +22,9 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/field.h"
-#include "vdid/domain_spec.h"
 #include "vdid/file.h"
 
-#define MANIFEST_MAX 16384
-#define CONSOLE_WORD "console:"
-
-#define M(m) offsetof(struct image_manifest, m), sizeof(((struct image_manifest *)0)->m)
-
-static const struct field manifest_fields[] = {
-    {"kernel", FIELD_FIXED, M(kernel), FIELD_SUBMIT, 0, 0, NULL, "file to boot directly"},
-    {"initrd", FIELD_FIXED, M(initrd), FIELD_SUBMIT, 0, 0, NULL, "its initramfs"},
-    {"cmdline", FIELD_FIXED, M(cmdline), FIELD_SUBMIT, 0, 0, NULL, "its command line"},
-    {"disk", FIELD_FIXED, M(disk), FIELD_SUBMIT, 0, 0, NULL, "qcow2 file, never written"},
-    {"sha256", FIELD_FIXED, M(sha256), FIELD_SUBMIT, 0, 0, NULL, "of the disk, or the kernel"},
-    {"ready", FIELD_FIXED, M(ready), FIELD_SUBMIT, 0, 0, NULL, "agent, runner, console:TEXT"},
-    {"video", FIELD_ENUM, M(video), FIELD_SUBMIT, 0, 0, domain_video_names, "display device"},
-    {.type = FIELD_END},
-};
+#define DIGEST_MAX 16384
 
 /* What was recorded at first use. */
 struct digest {
@@ -74,48 +58,21 @@ static int open_file(const char *path, struct stat *st, struct vdi_error *err)
     if (fd < 0 || fstat(fd, st) < 0) {
         r = -errno;
         error_set(err, r, "image", "%s cannot be read: %s", path, strerror(errno));
-    } else if (!S_ISREG(st->st_mode) || st->st_size == 0) {
-        r = error_set(err, EINVAL, "image", "%s is not a regular file with something in it", path);
-    } else if (st->st_mode & (S_IWGRP | S_IWOTH) || (st->st_uid != 0 && st->st_uid != geteuid())) {
-        r = error_set(err, EPERM, "image", "%s can be written by others (owner %u, mode %03o)",
-                      path, (unsigned)st->st_uid, (unsigned)st->st_mode & 0777);
-        error_hint(err, NULL, "chown root and chmod go-w it");
+    } else {
+        r = image_file_check(st, geteuid(), path, err);
     }
     if (r < 0 && fd >= 0)
         close(fd);
     return r < 0 ? r : fd;
 }
 
-/* docs/interop/qcow2.txt of QEMU: big endian; incompatible features since version 3. */
 int image_check_qcow2(int fd, const char *path, struct vdi_error *err)
 {
-    struct {
-        uint32_t magic, version;
-        uint64_t backing_offset;
-        uint32_t backing_size, cluster_bits;
-        uint64_t size;
-        uint32_t crypt, l1_size;
-        uint64_t l1_offset, refcount_offset;
-        uint32_t refcount_clusters, n_snapshots;
-        uint64_t snapshots_offset, incompatible;
-    } h = {0};
-    uint64_t features;
+    unsigned char bytes[QCOW2_HEADER_BYTES];
+    struct qcow2_header header;
+    ssize_t n = pread(fd, bytes, sizeof(bytes), 0);
 
-    if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || be32toh(h.magic) != 0x514649fbu ||
-        be32toh(h.version) < 2 || be32toh(h.version) > 3)
-        return error_set(err, EUCLEAN, "image", "%s is not a qcow2 file", path);
-    features = be32toh(h.version) == 3 ? be64toh(h.incompatible) : 0;
-    if (h.backing_offset)
-        return error_set(err, EINVAL, "image", "%s has a backing file; an image stands alone",
-                         path);
-    if (features & 4)
-        return error_set(err, EINVAL, "image", "%s keeps its data in another file", path);
-    if (features & 3)
-        return error_set(err, EUCLEAN, "image", "%s is marked %s", path,
-                         features & 2 ? "corrupt" : "as not closed properly");
-    if (h.crypt)
-        return error_set(err, EINVAL, "image", "%s is encrypted", path);
-    return 0;
+    return qcow2_header_check(bytes, n < 0 ? 0 : (size_t)n, path, &header, err);
 }
 
 static int check_file(const char *dir, const char *name, const char *member, char *ret,
@@ -127,9 +84,6 @@ static int check_file(const char *dir, const char *name, const char *member, cha
     ret[0] = '\0';
     if (!*name)
         return 0;
-    if (!str_is_name(name, IMAGE_FILE_MAX))
-        return error_set(err, EINVAL, "image", "%s/image.json: %s is no plain file name: '%.60s'",
-                         dir, member, name);
     if (snprintf(ret, PATH_MAX, "%s/%s", dir, name) >= PATH_MAX)
         return error_set(err, ENAMETOOLONG, "image_dir", "the path of %s is too long", name);
     fd = open_file(ret, &st, err);
@@ -143,18 +97,10 @@ static int check_file(const char *dir, const char *name, const char *member, cha
 
 /* ---- the manifest ---- */
 
-static int wrong_manifest(const char *name, int r, struct vdi_error *err)
-{
-    char detail[sizeof(err->detail)];
-
-    str_copy(detail, sizeof(detail), err->detail);
-    return error_set(err, r, "image", "image.json of '%s': %s", name, detail);
-}
-
 static int read_manifest(const char *dir, const char *name, struct image_manifest *ret,
                          struct vdi_error *err)
 {
-    struct buf text = BUF_INIT(MANIFEST_MAX);
+    struct buf text = BUF_INIT(IMAGE_MANIFEST_MAX);
     char path[PATH_MAX];
     struct stat st;
     int r;
@@ -173,30 +119,10 @@ static int read_manifest(const char *dir, const char *name, struct image_manifes
     r = file_read(path, &text);
     if (r < 0)
         error_set(err, r, "image", "%s cannot be read: %s", path, strerror(-r));
-    else if ((r = fields_read(manifest_fields, ret, text.data, text.len, FIELD_SUBMIT, NULL, err)) <
-             0)
-        wrong_manifest(name, r, err);
+    else
+        r = image_manifest_read(text.data, text.len, path, ret, err);
     buf_done(&text);
     return r < 0 ? r : 0;
-}
-
-static int check_manifest(const char *dir, struct image *image, struct vdi_error *err)
-{
-    struct image_manifest *m = &image->manifest;
-
-    if (!*m->disk && !*m->kernel)
-        return error_set(err, EINVAL, "image", "%s/image.json names neither disk nor kernel", dir);
-    if (*m->sha256 && (strlen(m->sha256) != 64 || strspn(m->sha256, "0123456789abcdef") != 64))
-        return error_set(err, EINVAL, "image", "%s/image.json: sha256 is not 64 hex digits", dir);
-    if (str_starts_with(m->ready, CONSOLE_WORD) && m->ready[sizeof(CONSOLE_WORD) - 1])
-        image->ready_text = m->ready + sizeof(CONSOLE_WORD) - 1;
-    else if (*m->ready && strcmp(m->ready, "agent") != 0 && strcmp(m->ready, "runner") != 0)
-        return error_set(err, EINVAL, "image",
-                         "%s/image.json: ready is agent, runner or console:TEXT", dir);
-    else
-        image->ready_text = "";
-    image->by_runner = strcmp(m->ready, "runner") == 0;
-    return 0;
 }
 
 /* ---- digests ---- */
@@ -220,7 +146,7 @@ static int record_path(const char *state_dir, const char *path, char *ret)
 
 static void read_digest(const char *state_dir, const char *path, struct digest *ret)
 {
-    struct buf text = BUF_INIT(MANIFEST_MAX);
+    struct buf text = BUF_INIT(DIGEST_MAX);
     char at[PATH_MAX];
 
     memset(ret, 0, sizeof(*ret));
@@ -291,7 +217,7 @@ static int verify(const char *state_dir, struct image *image, const char *asked,
 
 int image_record(const char *state_dir, const struct image *image, struct vdi_error *err)
 {
-    struct buf text = BUF_INIT(MANIFEST_MAX);
+    struct buf text = BUF_INIT(DIGEST_MAX);
     char at[PATH_MAX], dir[PATH_MAX];
     bool first = true;
     struct digest d;
@@ -339,10 +265,10 @@ int image_load(const char *image_dir, const char *state_dir, const char *name, s
     if (snprintf(dir, sizeof(dir), "%s/%s", image_dir, plain) >= (int)sizeof(dir))
         return error_set(err, ENAMETOOLONG, "image_dir", "its path is too long");
     r = read_manifest(dir, plain, m, err);
-    if (r == 0)
-        r = check_manifest(dir, ret, err);
-    if (r == 0)
-        r = check_file(dir, m->disk, "disk", ret->disk, err);
+    if (r < 0)
+        return r;
+    ret->by_runner = image_manifest_ready(m, &ret->ready_text) == IMAGE_READY_RUNNER;
+    r = check_file(dir, m->disk, "disk", ret->disk, err);
     if (r == 0)
         r = check_file(dir, m->kernel, "kernel", ret->kernel, err);
     if (r == 0)

@@ -12,26 +12,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "codec/image_manifest.h"
 #include <vdi/types.h>
-
-#define IMAGE_NAME_MAX 64
-#define IMAGE_FILE_MAX 128
-
-/* What image.json holds; then the same as paths. */
-struct image_manifest {
-    char kernel[IMAGE_FILE_MAX], initrd[IMAGE_FILE_MAX], disk[IMAGE_FILE_MAX];
-    char cmdline[2048];
-    char sha256[65]; /* of the disk, or the kernel where there is no disk; "" whatever it is */
-    char ready[IMAGE_FILE_MAX]; /* "agent", "runner" or "console:TEXT" */
-    uint32_t video;             /* enum domain_video */
-};
 
 struct image {
     struct image_manifest manifest;
     char kernel[PATH_MAX], initrd[PATH_MAX], disk[PATH_MAX]; /* "" none */
     char sha256[65];
     const char *ready_text; /* into manifest; "": the guest agent's answer */
-    bool by_runner;         /* neither: the guest runner's */
+    bool by_runner;         /* neither: the guest runner's word */
     bool is_new;            /* its digest is not recorded yet: check it, then image_record() */
 };
 

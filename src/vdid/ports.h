@@ -8,7 +8,6 @@
 
 #include <vdi/types.h>
 
-
 struct ports;
 
 struct ports *ports_new(uint16_t min, uint16_t max); /* NULL: no memory */

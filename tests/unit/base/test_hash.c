@@ -94,6 +94,32 @@ static void many_strings(void **state)
     free(keys);
 }
 
+/* Keys are found, removed and walked while the table moves to one of another size. */
+static void nothing_is_lost_while_it_moves(void **state)
+{
+    enum { MANY = 3000 };
+    static int value[MANY];
+    struct hash *h = hash_new_u64();
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_int_equal(hash_put_u64(h, i, &value[i]), 0);
+        assert_int_equal(hash_put_u64(h, i / 2, &value[i]), -EEXIST);
+        assert_ptr_equal(hash_remove_u64(h, i / 2), &value[i / 2]);
+        assert_null(hash_get_u64(h, i / 2));
+        assert_int_equal(hash_put_u64(h, i / 2, &value[i / 2]), 0);
+        unsigned n = 0;
+        void *v;
+        for (size_t pos = 0; i % 7 == 0 && hash_next(h, &pos, &v);)
+            n++;
+        assert_int_equal(n, i % 7 == 0 ? i + 1 : 0);
+    }
+    for (unsigned i = MANY; i-- > 0;) {
+        assert_ptr_equal(hash_remove_u64(h, i), &value[i]);
+        assert_ptr_equal(hash_get_u64(h, i / 2), i / 2 < i ? &value[i / 2] : NULL);
+    }
+    assert_int_equal(hash_count(h), 0);
+    hash_free(h);
+}
+
 /* Two tables with the same keys walk in different orders: the keys of the hash differ. */
 static void tables_are_keyed(void **state)
 {
@@ -115,9 +141,8 @@ static void tables_are_keyed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(strings),
-        cmocka_unit_test(random_walk_equals_array),
-        cmocka_unit_test(many_strings),
+        cmocka_unit_test(strings),          cmocka_unit_test(random_walk_equals_array),
+        cmocka_unit_test(many_strings),     cmocka_unit_test(nothing_is_lost_while_it_moves),
         cmocka_unit_test(tables_are_keyed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

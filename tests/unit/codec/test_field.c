@@ -455,7 +455,7 @@ static void tables_are_sound(void **state)
                               ? 4
                               : 8;
 
-            if (f->type != FIELD_FIXED && f->size != size)
+            if (f->type != FIELD_FIXED && f->type != FIELD_DIGEST && f->size != size)
                 fail_msg("%s: its member has %u bytes", f->name, f->size);
             if (field_find(tables[t], f->name) != f)
                 fail_msg("%s stands twice", f->name);

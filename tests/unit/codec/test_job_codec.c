@@ -3,6 +3,7 @@
 #include <codec/job_codec.h>
 
 #include <base/time.h>
+#include <base/word.h>
 #include <codec/noun_codec.h>
 
 #include <errno.h>
@@ -277,7 +278,16 @@ static void rnd_field(const struct field *f, void *base)
     case FIELD_STRING:
     case FIELD_TEXT:
         rnd_text(text, (size_t)f->max);
-        assert_int_equal(job_spec_set(p, text), 0);
+        free(*(char **)p);
+        *(char **)p = *text ? strdup(text) : NULL;
+        break;
+    case FIELD_WORD:
+        rnd_text(text, f->max ? (size_t)f->max : 95);
+        assert_int_equal(word_set(p, text), 0);
+        break;
+    case FIELD_DIGEST:
+        for (unsigned i = 0; i < f->size; i++)
+            ((unsigned char *)p)[i] = (unsigned char)rnd_number(0, 255);
         break;
     case FIELD_FIXED:
         rnd_text(p, f->size - 1u);
@@ -329,12 +339,12 @@ static void same_spec(const struct job_spec *a, const struct job_spec *b)
     struct job_spec x = *a, y = *b;
 
     for (const struct field *f = job_spec_fields; f->type != FIELD_END; f++) {
-        if (f->type != FIELD_STRING && f->type != FIELD_TEXT)
+        if (f->type != FIELD_STRING && f->type != FIELD_TEXT && f->type != FIELD_WORD)
             continue;
         char **sx = (char **)(void *)((char *)&x + f->offset);
         char **sy = (char **)(void *)((char *)&y + f->offset);
 
-        assert_string_equal(*sx, *sy);
+        assert_string_equal(*sx ? *sx : "", *sy ? *sy : "");
         *sx = *sy = NULL;
     }
     x.refs = y.refs = 0;

@@ -318,7 +318,7 @@ static void long_texts_are_cut(void **state)
 
     memset(event.reason, 'x', sizeof(event.reason) - 1);
     job = step(job, event);
-    assert_int_equal(strlen(job->reason), sizeof(job->reason) - 1);
+    assert_int_equal(strlen(job->reason), sizeof(event.reason) - 1);
     job_unref(job);
 }
 
@@ -327,7 +327,7 @@ static void specs(void **state)
     struct job_spec *spec = job_spec_new(), *copy;
 
     assert_string_equal(spec->name, "");
-    assert_string_equal(spec->request_digest, "");
+    assert_null(spec->idempotency_key);
     assert_true(spec->uid == UINT32_MAX && spec->gid == UINT32_MAX);
     assert_int_equal(job_spec_set(&spec->name, "a"), 0);
     assert_int_equal(job_spec_set(&spec->name, "b"), 0);
@@ -337,7 +337,7 @@ static void specs(void **state)
     copy = job_spec_copy(spec);
     assert_int_equal(copy->refs, 1);
     assert_string_equal(copy->name, "b");
-    assert_ptr_not_equal(copy->name, spec->name);
+    assert_ptr_equal(copy->name, spec->name); /* a word is shared */
     assert_int_equal(job_spec_set(&copy->name, ""), 0);
     assert_string_equal(spec->name, "b");
     job_spec_unref(copy);

@@ -50,7 +50,8 @@ struct plan {
 
 static int64_t span(const struct job_spec *spec)
 {
-    return spec->time_limit_sec ? spec->time_limit_sec * 1000000 : PLAN_UNLIMITED_USEC;
+    return spec->time_limit_sec ? spec->time_limit_sec * 1000000 + PLAN_BOOT_USEC
+                                : PLAN_UNLIMITED_USEC;
 }
 
 static bool allowed(const struct world *w, int node, const struct job_spec *spec)
@@ -119,7 +120,7 @@ static void place_job(const struct world *w, struct plan *plan, int j)
 
 static int node_of(const char *name)
 {
-    return atoi(name + 1);
+    return name && *name ? atoi(name + 1) : -1;
 }
 
 static int64_t seen_end(const struct world *w, int64_t end)
@@ -134,8 +135,8 @@ static int64_t end_of_job(const struct job *job)
     if (job->state == JOB_RUNNING && job_limit_usec(job))
         return job_limit_usec(job);
     if (job->state == JOB_CONFIGURING)
-        return job->alloc_usec + span(job->spec);
-    return job->alloc_usec + PLAN_UNLIMITED_USEC;
+        return job->alloc_usec + span(job->spec) - PLAN_LAG_USEC;
+    return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
 }
 
 static bool in_line(const struct world *w, int j)
@@ -238,7 +239,7 @@ static void advance_job(struct world *w, int j)
         }
         job->state = JOB_CONFIGURING;
         job->alloc_usec = w->now;
-        snprintf(job->node, sizeof(job->node), "n%02d", w->given[j]);
+        job->node = w->nodes[w->given[j]].name;
         break;
     case JOB_CONFIGURING:
         job->state = JOB_RUNNING;

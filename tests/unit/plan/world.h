@@ -34,15 +34,19 @@ static inline struct job_spec world_spec(uint32_t cpus, uint32_t memory_mib, uin
 
 static inline struct job world_job(uint64_t id, struct job_spec *spec)
 {
-    return (struct job){
-        .id = id, .spec = spec, .state = JOB_PENDING, .submit_usec = T0 + (int64_t)id};
+    return (struct job){.id = id,
+                        .spec = spec,
+                        .state = JOB_PENDING,
+                        .submit_usec = T0 + (int64_t)id,
+                        .node = "",
+                        .reason = ""};
 }
 
 static inline void world_run(struct job *job, const char *node, int64_t now_usec)
 {
     job->state = JOB_RUNNING;
     job->alloc_usec = job->start_usec = now_usec;
-    snprintf(job->node, sizeof(job->node), "%s", node);
+    job->node = node; /* a literal, or of the caller */
 }
 
 static inline struct node world_node(const char *name, uint32_t cpus, uint32_t memory_mib,

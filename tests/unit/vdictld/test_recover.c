@@ -59,7 +59,8 @@ static struct job_spec *draw_spec(void)
     job_spec_set(&spec->template_name, "desk");
     job_spec_set(&spec->partition, "main");
     job_spec_set(&spec->comment, draw(2) ? "say \"hello\"" : "");
-    job_spec_set(&spec->idempotency_key, draw(2) ? "key-1" : "");
+    if (draw(2))
+        job_spec_set_retry(spec, "key-1", (const unsigned char[JOB_DIGEST_BYTES]){1, 2});
     spec->uid = draw(2) ? UINT32_MAX : draw(2) ? 0 : 1000;
     spec->gid = draw(2) ? UINT32_MAX : 100;
     spec->kind = draw(2);
@@ -214,6 +215,7 @@ static void random_history(struct memory_events *m, unsigned n)
 static void write_job(const struct job *j, struct buf *out)
 {
     const struct job_spec *s = j->spec;
+    char digest[2 * JOB_DIGEST_BYTES + 1];
 
     buf_printf(out, "job %" PRIu64 " %" PRIu64 " %d %d %d %d%d%d%d %u %d %d", j->id, j->seq,
                j->state, j->final, j->priority, j->held_by_user, j->held_by_admin, j->unreachable,
@@ -229,7 +231,9 @@ static void write_job(const struct job *j, struct buf *out)
     buf_printf(out, " '%s' '%s' '%s' %" PRId64 " %" PRId64 " %" PRId64 " %u %u %u %d %u %u %d",
                s->work_dir, s->output, s->error, s->time_limit_sec, s->begin_usec, s->deadline_usec,
                s->cpus, s->memory_mib, s->gpus, s->nice, s->signal, s->signal_sec, s->requeue);
-    buf_printf(out, " '%s' '%s' %u\n", s->idempotency_key, s->request_digest, s->script_bytes);
+    str_to_hex(s->request_digest, sizeof(s->request_digest), digest);
+    buf_printf(out, " '%s' '%s' %u\n", s->idempotency_key ? s->idempotency_key : "", digest,
+               s->script_bytes);
 }
 
 static void write_instance(const struct instance *i, struct buf *out)

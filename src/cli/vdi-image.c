@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vdi-image.c - makes, prepares, checks and lists the images of a node. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "cli/client.h"
+#include "cli/image.h"
+#include "cli/options.h"
+
+#define AT(member) offsetof(struct image_options, member)
+
+static int set_memory(void *to, const struct option_row *row, const char *value,
+                      struct vdi_error *err)
+{
+    uint64_t mib;
+
+    if (str_to_mib(value, 1 << 20, &mib) < 0 || mib < 16) {
+        error_set(err, EINVAL, row->name, "--memory=%.40s: not an amount of memory", value);
+        error_hint(err, "16M to 1T", "write 512M or 2G");
+        return -EINVAL;
+    }
+    ((struct image_options *)to)->memory_mib = (uint32_t)mib;
+    return 0;
+}
+
+static const struct option_row rows[] = {
+    {"boot", 0, NULL, "check: boot it by software emulation too, and wait until it is ready",
+     option_set_flag, AT(boot)},
+    {"cache", 0, "DIR", "demo: keep downloaded packages there", option_set_string, AT(cache)},
+    {"dir", 'd', "DIR", "where images are (" VDI_IMAGEDIR ")", option_set_string, AT(dir)},
+    {"firmware", 0, "WORD", "prepare: what it boots by; else what the template says",
+     option_set_string, AT(firmware), .words = "template bios uefi uefi-secure"},
+    {"flatten", 0, NULL, "prepare: the file has a backing file; copy what both hold",
+     option_set_flag, AT(flatten)},
+    {"memory", 0, "SIZE", "check --boot: of the guest (1G)", set_memory, 0},
+    {"name", 'n', "NAME", "demo, prepare: what the image is called (demo)", option_set_string,
+     AT(name)},
+    {"programs", 0, "DIR", "demo, prepare: where vdi-runner and vdi-picture are", option_set_string,
+     AT(programs)},
+    {"ready", 0, "WHAT", "prepare: what tells that a guest is ready (agent)", option_set_string,
+     AT(ready), .words = "agent runner console:"},
+    {"recipe", 0, "DIR", "demo: the recipe of the image", option_set_string, AT(recipe)},
+    {"runner", 0, NULL, "prepare: install vdi-runner in the disk, by virt-customize",
+     option_set_flag, AT(runner)},
+    {"timeout", 0, "SECONDS", "check --boot: how long it is waited for (300)", option_set_u32,
+     AT(timeout_sec)},
+    {"video", 0, "WORD", "prepare: its display device (vga)", option_set_string, AT(video),
+     .words = "vga qxl virtio bochs"},
+    {NULL},
+};
+
+static void print_verbs(void)
+{
+    printf("Verbs:\n"
+           "  demo                makes the demo image\n"
+           "  prepare FILE        makes an image of a qcow2 file\n"
+           "  check NAME|FILE     says what is wrong with an image, or a file for one\n"
+           "  list                shows the images\n\n");
+}
+
+static const struct command command = {
+    .name = IMAGE_COMMAND,
+    .usage = "[OPTION]... VERB [ARGUMENT]",
+    .summary = "Makes, prepares, checks and lists the images of a node.",
+    .rows = rows,
+    .help = print_verbs,
+    .words = "demo prepare check list",
+};
+
+/* Which verbs an option is for; --dir is for all. */
+static const struct {
+    const char *option, *verbs;
+} uses[] = {
+    {"boot", "check"},
+    {"cache", "demo"},
+    {"firmware", "prepare"},
+    {"flatten", "prepare"},
+    {"memory", "check"},
+    {"name", "demo prepare"},
+    {"programs", "demo prepare"},
+    {"ready", "prepare"},
+    {"recipe", "demo"},
+    {"runner", "prepare"},
+    {"timeout", "check"},
+    {"video", "prepare"},
+};
+
+static int check_uses(const struct option_list *given, const char *verb, struct vdi_error *err)
+{
+    for (size_t i = 0; i < given->n; i++)
+        for (size_t k = 0; k < ELEMENTS(uses); k++)
+            if (str_equal(given->given[i].row->name, uses[k].option) &&
+                !strstr(uses[k].verbs, verb)) {
+                error_set(err, EINVAL, uses[k].option, "--%s is not for %s", uses[k].option, verb);
+                error_hint(err, NULL, IMAGE_COMMAND " --help says what it is for");
+                return -EINVAL;
+            }
+    return 0;
+}
+
+static int run(const struct image_options *o, char **words, int n, struct vdi_error *err)
+{
+    const char *verb = n > 0 ? words[0] : "";
+
+    if (str_equal(verb, "demo") && n == 1)
+        return image_demo(o, err);
+    if (str_equal(verb, "prepare") && n == 2)
+        return image_prepare(o, words[1], err);
+    if (str_equal(verb, "check") && n == 2)
+        return image_check(o, words[1], err);
+    if (str_equal(verb, "list") && n == 1)
+        return image_list(o, err);
+    error_set(err, EINVAL, "",
+              "usage: " IMAGE_COMMAND " demo | prepare FILE | check NAME|FILE | "
+              "list");
+    error_hint(err, NULL, IMAGE_COMMAND " --help says more");
+    return -EINVAL;
+}
+
+int main(int argc, char **argv)
+{
+    struct vdi_error err = {.code = 0};
+    struct option_list list = {.n = 0};
+    struct image_options o = {
+        .dir = VDI_IMAGEDIR, .recipe = VDI_DEMODIR, .timeout_sec = 300, .memory_mib = 1024};
+    int first, r = options_parse(&command, argc, argv, &list, &first, &err);
+
+    if (r == OPTIONS_EXIT)
+        return EXIT_OK;
+    if (r == 0)
+        r = options_apply(&list, &o, &err);
+    if (r == 0 && first < argc)
+        r = check_uses(&list, argv[first], &err);
+    if (r == 0)
+        r = run(&o, argv + first, argc - first, &err);
+    return r < 0 ? (int)client_fail(IMAGE_COMMAND, r, &err) : r;
+}
