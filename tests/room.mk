@@ -23,6 +23,15 @@ EXTRA_DIST += $(LINT_TESTS) tests/lint/lint.py \
     tests/skips.list \
     $(HARNESS_TESTS)
 
+# Builds all of it anew, in minutes, and needs root and the network: a target of its own.
+QUICKSTART_TESTS = tests/t0900-quickstart.t
+dist_check_SCRIPTS += $(QUICKSTART_TESTS)
+EXTRA_DIST += quickstart tools/quickstart/inside.sh tools/quickstart/picture.sh \
+    tools/quickstart/site.sh doc/desktop.png
+.PHONY: check-quickstart
+check-quickstart:
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(QUICKSTART_TESTS)'
+
 if HAVE_PYTHON3
 TESTS += $(LINT_TESTS)
 endif

@@ -2,8 +2,8 @@
 /*
  * runner_host.c - the host's half of the guest runner as a program, for tests.
  *
- * Usage: runner_host SOCKET DIR OUTPUT_MAX UID GID HOME WORK_DIR PAYLOAD NONCE [merge]
- * (PAYLOAD: a file; "-": no script). Reads orders on stdin, one a line: "signal N",
+ * Usage: runner_host SOCKET DIR OUTPUT_MAX UID GID HOME WORK_DIR PAYLOAD NONCE merge|apart OWNER
+ * (PAYLOAD: a file; "-": nothing is run). Reads orders on stdin, one a line: "signal N",
  * "message TEXT", "shutdown", "time", "quit". Prints what happens, one line each.
  */
 #include <errno.h>
@@ -91,12 +91,12 @@ static int read_config(char **argv, struct runner_config *c, struct buf *payload
                                 "LD_PRELOAD=/never",
                                 NULL};
 
-    *c = (struct runner_config){.socket = argv[1], .dir = argv[2], .env = env, .merge = argv[10]};
+    *c = (struct runner_config){
+        .socket = argv[1], .dir = argv[2], .env = env, .merge = str_equal(argv[10], "merge")};
     c->id = (struct runner_id){.job = 7, .instance = 3, .generation = 1};
     str_copy(c->id.nonce, sizeof(c->id.nonce), argv[9]);
     c->output_max = strtoull(argv[3], NULL, 10);
-    str_copy(c->owner.name, sizeof(c->owner.name),
-             str_equal(argv[4], "0") ? "root" : "runner-test");
+    str_copy(c->owner.name, sizeof(c->owner.name), str_equal(argv[4], "0") ? "root" : argv[11]);
     c->owner.uid = (uint32_t)strtoul(argv[4], NULL, 10);
     c->owner.gid = (uint32_t)strtoul(argv[5], NULL, 10);
     str_copy(c->owner.home, sizeof(c->owner.home), argv[6]);
@@ -104,6 +104,7 @@ static int read_config(char **argv, struct runner_config *c, struct buf *payload
     if (str_equal(argv[8], "-"))
         return 0;
     c->payload = file_read(argv[8], payload) < 0 ? NULL : payload->data;
+    c->is_session = c->payload && !strstr(c->payload, "\"script\"");
     return c->payload ? 0 : -ENOENT;
 }
 
@@ -114,7 +115,7 @@ int main(int argc, char **argv)
     _cleanup_(buf_done) struct buf payload = BUF_INIT(RUNNER_PAYLOAD_MAX + 1);
     struct program p = {.loop = loop_new(), .in = BUF_INIT(65536)};
 
-    if (argc < 10 || read_config(argv, &config, &payload) < 0)
+    if (argc != 12 || read_config(argv, &config, &payload) < 0)
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);

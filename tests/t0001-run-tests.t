@@ -19,7 +19,7 @@ printf '# allowed\n\n^a\\.t - no moon$\n' >tests/skips.list
 printf '#!/bin/sh\n' >autogen.sh
 cat >configure <<'END'
 #!/bin/sh
-printf 'all:\n\t@test ! -e "$(STUB).broken"\ncheck check-unit check-vm distcheck:\n\t@cat $(STUB); test ! -e "$(STUB).failed"\n' >Makefile
+printf 'all:\n\t@test ! -e "$(STUB).broken"\ncheck check-unit check-vm check-quickstart distcheck:\n\t@cat $(STUB); test ! -e "$(STUB).failed"\n' >Makefile
 END
 chmod +x autogen.sh configure
 export STUB=$scratch/results
@@ -41,8 +41,8 @@ like "$err" 'no such step: gccc' "... is named"
 
 results "PASS: a.t 1 - x" "PASS: a.t 2 - y" "SKIP: a.t - no moon"
 exits 0 "all steps pass" ./run-tests --no-install
-is "$(totals)" "10 passed, 0 failed, 5 skipped" "... totals over all steps"
-is "$(grep -c ' ok ' <<<"$out")" 5 "... one line a step"
+is "$(totals)" "12 passed, 0 failed, 6 skipped" "... totals over all steps"
+is "$(grep -c ' ok ' <<<"$out")" 6 "... one line a step"
 exits 0 "--quick" ./run-tests --no-install --quick
 is "$(totals)" "2 passed, 0 failed, 1 skipped" "... is one step"
 is "$(ls "$TMPDIR")" "" "nothing is left behind"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# t1000-readme.t - the worked example of README.md works as it stands.
+# t1000-readme.t - what README.md says is so: its two commands and their options are there, its
+# worked example without VMs runs. What it shows of ./quickstart is run by t0900-quickstart.t.
 : "${top_srcdir:?set by make check}" "${top_builddir:?set by make check}"
 . "$top_srcdir/tests/lib/tap.sh"
 
@@ -13,10 +14,25 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/readme.XXXXXX") || bail "no temporary direc
 trap '[ ! -s "$scratch/pid" ] || kill -KILL "$(cat "$scratch/pid")" 2>/dev/null; rm -rf "$scratch"' EXIT
 export TMPDIR=$scratch
 cd "$top_builddir" || bail "no build folder"
+
+# section TITLE: the lines of code in it.
+section() { sed -n "/^## $1\$/,/^## /s/^    //p" "$top_srcdir/README.md"; }
+
+is "$(section 'A desktop in one command' | head -n 1)" ./quickstart "the first command is ./quickstart"
+is "$(section 'The tests')" ./run-tests "the second is ./run-tests"
+for command in quickstart run-tests; do
+    exits 0 "./$command --help" "$top_srcdir/$command" --help
+    for option in $(grep -o "\`\./$command [^\`]*\`" "$top_srcdir/README.md" | grep -o -e ' --*[a-z]*' | sort -u); do
+        like "$out" "(^|[[| ,])$option([],| ]|\$)" "... knows $option"
+    done
+done
+for file in $(grep -o '](doc/[^)]*)' "$top_srcdir/README.md" | tr -d '()]'); do
+    [ -s "$top_srcdir/$file" ]; ok $? "$file is there"
+done
+
 {
     echo 'set -e'
-    sed -n '/^## Try it/,/^## Read on/s/^    //p' "$top_srcdir/README.md" |
-        sed "s#^export VDI_URL.*#&; echo \$! >$scratch/pid#"
+    section 'The commands alone' | sed "s#^export VDI_URL.*#&; echo \$! >$scratch/pid#"
 } >"$scratch/example"
 like "$(cat "$scratch/example")" 'vdisubmit' "README.md has an example"
 exits 0 "the example runs to its end" bash "$scratch/example"

@@ -140,7 +140,7 @@ def tokens(c):
         connection = c.connect()
         connection.request("GET", "/v1/events", headers=vdi.bearer(token["token"]))
         streams[name] = (token["id"], connection.getresponse(), connection)
-    brief = c.issue_token("bin", lifetime_sec=2)
+    brief = c.issue_token("bin", lifetime_sec=5)
     connection = c.connect()
     connection.request("GET", "/v1/events", headers=vdi.bearer(brief["token"]))
     streams["expired"] = (brief["id"], connection.getresponse(), connection)
@@ -154,6 +154,13 @@ def tokens(c):
            f"one whose token is good goes on (job {job})")
     for _, _, connection in streams.values():
         connection.close()
+    mine, n = vdi.bearer(c.issue_token("games", lifetime_sec=3600)["token"]), 1
+    connection = c.connect()
+    while (r := vdi.exchange(connection, "POST", "/v1/tokens", {}, mine)).status == 201:
+        n += 1
+    connection.close()
+    refused(r, 422, "more tokens than one principal may have", limit="200")
+    vdi.is_((n, post(user="bin").status), (200, 201), "which is nobody else's loss")
 
 
 def budget():
@@ -200,13 +207,116 @@ def reconfigure(c):
     c.request("POST", "/v1/reconfigure", {})
 
 
+class Shell:
+    """The commands, as a user types them."""
+
+    def __init__(self, c):
+        self.c = c
+        self.unix, self.tcp = "unix:" + c.unix, f"http://127.0.0.1:{c.port}"
+
+    def run(self, line, token=None, url=None, stdin=None):
+        env = dict(os.environ, VDI_URL=url or (self.tcp if token else self.unix),
+                   PATH=vdi.BUILD + ":" + os.environ["PATH"], VDI_MUNGE_SOCKET=self.c.munge.socket)
+        if token:
+            file = self.c.path("token")
+            with open(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w",
+                      encoding="ascii") as f:
+                f.write(token)
+            env["VDI_TOKEN_FILE"] = file
+        return vdi.subprocess.run(line.split(), env=env, input=stdin or "", capture_output=True,
+                                  text=True, check=False)
+
+    def says(self, name, line, code, sentence, **how):
+        """The whole of stderr, behind the command's name."""
+        r = self.run(line, **how)
+        vdi.is_((r.returncode, r.stderr), (code, f"{line.split()[0]}: {sentence}\n"), name)
+
+
+def sentences(c):
+    """What the user reads, whole: what is wrong, which limit, what to do. And the exit code."""
+    sh = Shell(c)
+    user, other = c.issue_token("sys")["token"], c.issue_token("bin")["token"]
+    sh.says("an unknown template", "vdisubmit --desktop nope", 1,
+            "there is no template 'nope'; there are: desk, batch")
+    sh.says("no such partition", "vdisubmit --desktop desk -p nope", 1,
+            "there is no partition 'nope'; there are: main")
+    sh.says("no such QOS", "vdisubmit --desktop desk -q nope", 1,
+            "there is no qos 'nope'; this cluster has none; leave it out")
+    sh.says("no such profile", "vdisubmit --desktop desk --gpu nope", 1,
+            "template 'desk' has no GPU profile 'nope'; it has none; name another template, or no GPU")
+    sh.says("time over the limit", "vdisubmit --desktop desk --time 3h", 1,
+            "the time limit 3:00:00 is over that of partition 'main' (limit: 2:00:00); ask for less, "
+            "or use another partition", token=user)
+    sh.says("a script over the limit", "vdisubmit", 1,
+            "the script has 5010 bytes (limit: 4096 bytes); keep data in files and the script small",
+            stdin="#!/bin/sh\n" + "x" * 5000)
+    sh.says("a body over the limit", "vdisubmit", 1,
+            "The request's body is larger than this server takes (limit: 16384 bytes); send less in "
+            "one request", stdin="#!/bin/sh\n" + "x" * 30000)
+    sh.says("no script", "vdisubmit", 2,
+            "stdin does not begin with #!; begin it with #!/bin/sh, or use --wrap", stdin="echo\n")
+    job = c.submit(vdi.bearer(user), hold=True)
+    for line in (f"vdictl show job {job}", f"vdicancel {job}", f"vdictl hold {job}"):
+        sh.says(f"another's job: {line}", line, 3, f"there is no job {job}", token=other)
+    sh.says("no job at all", "vdictl show job 99", 3, "there is no job 99", token=other)
+    sh.says("not permitted", "vdictl drain n1 --reason x", 4, "node.update needs the role "
+            "'operator'; ask who administers this cluster; vdi.conf says who has which role",
+            token=user)
+    for _ in range(2):
+        c.submit(vdi.bearer(user), hold=True)
+    sh.says("more jobs than one may have", "vdisubmit --desktop desk", 1,
+            "you have 3 jobs pending or running (limit: 3 jobs); wait for some to end, or cancel some",
+            token=user)
+
+
+def credentials(c):
+    sh = Shell(c)
+    good = c.issue_token("daemon")["token"]
+    at = len(good) // 2
+    expired, revoked = c.issue_token("daemon", lifetime_sec=1)["token"], c.issue_token("daemon")
+    c.request("DELETE", "/v1/tokens/" + revoked["id"])
+    vdi.time.sleep(1.1)  # the expired one
+    new = "Get a new one: vdictl token."
+    for name, token, sentence in (
+            ("no token", "x", f"This is not a token of ours; {new}"),
+            ("a token that was changed", good[:at] + ("A" if good[at] != "A" else "B") + good[at + 1:],
+             f"The token's signature is wrong; {new}"),
+            ("an expired token", expired, f"The token has expired; {new}"),
+            ("a revoked token", revoked["token"],
+             "the token was revoked, or was never issued here; get a new one: vdictl token"),
+            ("a token of another cluster", c.forge_token(cluster="other"),
+             'The token is for another cluster than "scratch"; Get a token of this cluster.')):
+        sh.says(name, "vdiqueue", 4, sentence, token=token)
+    r = sh.run("vdiqueue", url=sh.tcp)
+    vdi.is_((r.returncode, r.stderr), (0, ""), "munge: a credential for each request is made and taken")
+    signed = c.munge.sign("GET", "/v1/jobs")
+    ask = lambda: vdi.exchange(c.connect_tcp(), "GET", "/v1/jobs", headers=signed)
+    vdi.is_(ask().status, 200, "a MUNGE credential is good")
+    refused(ask(), 401, "... once", detail="^The credential has been used before.$", remedy=".")
+    for name, wrong, detail in (
+            ("for another path", {"path": "/v1/nodes"}, "path|request"),
+            ("for another body", {"body": b"x"}, "body"),
+            ("for another cluster", {"cluster": "other"}, "cluster"),
+            ("that lives too long", {"ttl": 3600}, "lives 3600 s; 60 s is the limit")):
+        signed = c.munge.sign(**dict({"method": "GET", "path": "/v1/jobs"}, **wrong))
+        refused(ask(), 401, f"a credential {name}", detail=detail)
+    c.munge.stop()
+    sh.says("munged stopped", "vdiqueue", 4, "munge: Socket communication error; is munged running "
+            "here? Or set VDI_TOKEN_FILE", url=sh.tcp)
+    c.munge.start()
+    sh.says("no controller", "vdiqueue", 5, "No connection to the controller at 127.0.0.1:1: "
+            "Connection refused; is vdictld running? VDI_URL says where it listens",
+            url="http://127.0.0.1:1")
+
+
 def main():
+    vdi.need("munge", "munged")
     lines = ["max_body_kib = 16", "max_script_kib = 4", "max_jobs_user = 3"]
-    c = vdi.Controller(lines=lines, start=False)
+    c = vdi.Controller(lines=lines, start=False, http=True, munge=True)
     c.write_conf(partition='max_time = "2h"')
     with c:
         c.start()
-        for part in (names, limits, bodies, tokens, reconfigure):
+        for part in (names, limits, bodies, tokens, credentials, reconfigure, sentences):
             part(c)
     budget()
     vdi.done()

@@ -11,12 +11,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import vdi  # noqa: E402
 
 ROOT = os.geteuid() == 0
-HUNG_UID = 54399
+HUNG_UID = 9  # news: somebody whom NSS knows
 
 
 class Waiting:
@@ -69,6 +70,17 @@ def munge_away(c):
     vdi.is_(by_munge().status, 200, "munged is back")
 
 
+def slowest_ms(c, token):
+    """Of 200 requests one after the other; told, not judged: the machine may be busy."""
+    connection, slowest = c.connect_tcp(), 0.0
+    for _ in range(200):
+        begin = time.monotonic()
+        vdi.exchange(connection, "GET", "/v1/jobs?limit=1", headers=token)
+        slowest = max(slowest, time.monotonic() - begin)
+    connection.close()
+    return f"{slowest * 1000:.1f} ms"
+
+
 def nss_hangs(directory):
     if not ROOT:
         vdi.skip("needs root to be another user", "NSS hangs for one user")
@@ -81,8 +93,10 @@ def nss_hangs(directory):
         pass
     env = {"LD_PRELOAD": shim, "VDI_HANG_UID": str(HUNG_UID), "VDI_HANG_FILE": file,
            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
-    with vdi.Controller(munge=True, http=True, env=env) as c:
+    lines = ['template "brief" { image = "none"  vcpus = 1  memory = "1G"  boot_timeout = "1s" }']
+    with vdi.Controller(munge=True, http=True, env=env, lines=lines) as c:
         token = vdi.bearer(c.issue_token("daemon")["token"])
+        idle = slowest_ms(c, token)
         hung = Waiting([c.connect(HUNG_UID) for _ in range(20)])
         signed = [c.munge.sign("GET", "/v1/jobs", uid=HUNG_UID) for _ in range(20)]
         hung_munge = Waiting([c.connect_tcp() for _ in signed], headers=signed.pop)
@@ -96,48 +110,51 @@ def nss_hangs(directory):
         ]
         for name, r in others:
             vdi.ok(r.status in (200, 201), f"NSS hangs for one user: {name} is answered", r.text)
+        vdi.diag(f"slowest of 200 others: {slowest_ms(c, token)}; when nothing hangs: {idle}")
         done = [a.status for a in hung.answers + hung_munge.answers]
         vdi.ok(200 not in done, "while that one waits", done)
         os.unlink(file)
         answers = hung.join() + hung_munge.join()
         vdi.is_(len(answers), 40, "and is answered in the end", hung.failures, hung_munge.failures)
         vdi.is_({a.status for a in answers} - {200, 503}, set(), "with jobs or 'try again'")
+        said = {f"{a.json['detail']}; {a.json.get('remedy')}" for a in answers if a.status == 503}
+        vdi.ok(all("; try again" in text for text in said), "... in a sentence", *said)
         vdi.wait_for("the user to be known again",
                      lambda: c.request("GET", "/v1/jobs", uid=HUNG_UID).status == 200, 0.2)
+        starts_while_nss_hangs(c, file)
+        with open(file, "w", encoding="utf-8"):
+            pass
+        c.submit(uid=HUNG_UID, template="desk")
+        hung = Waiting([c.connect(4242)])
+        code = c.end()  # the look-ups hang on: the file is there
+        vdi.is_(code, 0, "a hung NSS does not hold up the end of the controller")
+        hung.join()
 
 
-class Disk:
-    """A small file system; mounting needs root, and more than root in some containers."""
-
-    def __init__(self, directory):
-        self.at = os.path.join(directory, "disk")
-        os.mkdir(self.at)
-        self.mounted = ROOT and subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "none", self.at], check=False,
-            capture_output=True).returncode == 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *what):
-        if self.mounted:
-            subprocess.run(["umount", self.at], check=False)
-
-    def remount(self, how):
-        return subprocess.run(["mount", "-o", "remount," + how, self.at], check=False,
-                              capture_output=True).returncode == 0
-
-    def fill(self):
-        with open(os.path.join(self.at, "filler"), "wb", buffering=0) as f:
-            size = 1 << 16
-            while size:
-                try:
-                    f.write(b"x" * size)
-                except OSError:
-                    size //= 2
-
-    def clear(self):
-        os.unlink(os.path.join(self.at, "filler"))
+def starts_while_nss_hangs(c, file):
+    """The account of a job's owner is looked up when it starts."""
+    with open(file, "w", encoding="utf-8"):
+        pass
+    waits = c.submit(uid=HUNG_UID)  # who it is, is still known
+    c.wait_state(waits, "CONFIGURING")
+    fails = c.submit(uid=HUNG_UID, template="brief")
+    other = c.submit()
+    c.wait_state(other, "RUNNING")
+    vdi.ok(True, "NSS hangs for the owner of a job: others start")
+    j = c.wait_state(fails, "BOOT_FAIL")
+    vdi.is_(j["reason"],
+            f"the account of uid {HUNG_UID} cannot be looked up (NSS): no answer in time",
+            "one whose boot timeout is over is given up, with the reason")
+    vdi.is_(c.job(waits)["state"], "CONFIGURING", "the other waits")
+    os.unlink(file)
+    c.wait_state(waits, "RUNNING")
+    vdi.ok(True, "and starts when NSS answers again")
+    nobody = c.submit(uid=54321)
+    j = c.wait_state(nobody, "BOOT_FAIL")
+    vdi.is_(j["reason"], "uid 54321 is not known here (NSS): it gets no account",
+            "a user whom NSS does not know gets no instance")
+    for job in (waits, other):
+        c.request("DELETE", f"/v1/jobs/{job}")
 
 
 def submit_until_refused(c, acked):
@@ -156,6 +173,12 @@ def disk_full(c, disk):
     disk.fill()
     r = submit_until_refused(c, acked)
     vdi.ok(r.status == 507 and r.json["detail"], "disk full: new work is refused", r.text)
+    full = f"Nothing was written to {disk.at}/vdi.db: database or disk is full"
+    remedy = "Free space on its file system; nothing was lost."
+    vdi.is_((r.json["field"], r.json["detail"], r.json["remedy"]), ("store", full + ".", remedy),
+            "with a sentence")
+    vdi.is_(c.run("vdisubmit", "--desktop", "desk"), (1, "", f"vdisubmit: {full}; {remedy}\n"),
+            "which vdisubmit prints")
     vdi.is_(c.request("GET", f"/v1/jobs/{acked[0]}").status, 200, "reading goes on")
     vdi.is_(c.job(acked[0])["state"], "RUNNING", "what runs, runs")
     r = c.request("DELETE", f"/v1/jobs/{acked[0]}")
@@ -221,6 +244,18 @@ def newer_store():
         vdi.is_(digests(c.dir), before, "and untouched")
 
 
+def damaged_store():
+    with vdi.Controller() as c:
+        for _ in range(50):
+            c.submit(hold=True)
+        c.kill()
+        os.truncate(c.path("vdi.db"), 8192)
+        os.unlink(c.path("vdi.db-wal"))
+        c.start()
+        vdi.ok("a new one holds what was good, the old is kept" in c.log_text(),
+               "what a store plugin has to tell is in the log", c.log_text()[-2000:])
+
+
 def main():
     vdi.need("munge", "munged")
     with vdi.Controller(munge=True, http=True) as c:
@@ -228,7 +263,7 @@ def main():
         directory = c.path("more")
         os.mkdir(directory, 0o755)
         nss_hangs(directory)
-        with Disk(directory) as disk:
+        with vdi.Disk(directory) as disk:
             if not disk.mounted:
                 vdi.skip("no small file system can be mounted here", "a full disk")
             else:
@@ -236,6 +271,7 @@ def main():
                     disk_full(on_disk, disk)
                     read_only(on_disk, disk)
     newer_store()
+    damaged_store()
     vdi.done()
 
 

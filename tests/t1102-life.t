@@ -120,7 +120,7 @@ def holds(c):
 
 
 def suspends(c):
-    job = batch(c, "exit=0 after_ms=600")
+    job = batch(c, "exit=0 after_ms=4000")
     c.wait_state(job, "RUNNING")
     act(c, job, "resume", 409)
     act(c, job, "suspend")
@@ -130,10 +130,10 @@ def suspends(c):
     j = c.wait_state(job, "COMPLETED")
     vdi.is_(types(c, job), ["submit", "alloc", "start", "suspend", "resume", "finish", "end"],
             "resumed, and ended by itself", j)
-    job = c.submit(time_limit_sec=2)
+    job = c.submit(time_limit_sec=30)
     c.wait_state(job, "RUNNING")
     act(c, job, "extend", body={"seconds": 3600})
-    vdi.is_(c.job(job)["time_limit_sec"], 3602, "extended")
+    vdi.is_(c.job(job)["time_limit_sec"], 3630, "extended")
     act(c, job, "extend", 422, {"seconds": 0})
     act(c, job, "extend", 400, {})
     act(c, job, "", body={"comment": "words"}, verb="PATCH")

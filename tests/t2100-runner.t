@@ -3,6 +3,7 @@
 """t2100-runner.t - a script in a guest: its identity, environment, output, signals, end."""
 import os
 import pty
+import shutil
 import signal
 import sys
 import time
@@ -33,7 +34,8 @@ def plain():
         vdi.ok(lines[-2].endswith("script a b c"), "it gets its arguments", lines[-2])
         vdi.is_(lines[-3], r.home, "it begins in the home directory")
         vdi.is_([x.split()[1:3] for x in r.said("stage")],
-                [["kernel", "1"], ["runner", "1"], ["ready", "1"]], "the stages are reported once")
+                [["kernel", "1"], ["runner", "1"], ["ready", "1"], ["script", "1"]],
+                "the stages are reported once")
         vdi.wait_for("exit.json to go", lambda: not os.path.exists(r.state + "/exit.json"))
         vdi.ok(not os.path.exists(r.state + "/script"), "the guest forgets what is acknowledged")
         vdi.is_(r.exit_file()["code"], 3, "the exit status is on the node's disk")
@@ -85,7 +87,8 @@ def leftovers():
 
 
 def refused():
-    cases = [("a working directory that is not there", {"work_dir": "/no/such/dir"}, "directory"),
+    cases = [("a working directory that is none of its owner's",
+              {"work_dir": "/root" if ROOT else "/proc/1/root"}, "directory"),
              ("an interpreter that is not there", {"script": "#!/no/such\n"}, "the script itself")]
     if ROOT:
         cases.append(("root without --allow-root", {"uid": 0, "gid": 0}, "root"))
@@ -117,6 +120,70 @@ def refused():
         started, _, _, _, _, detail = r.wait_exit()
         vdi.ok(started == "0" and "uid" in detail, "not started: setuid refused by the kernel", detail)
         vdi.ok(not os.path.exists(r.home + "/ran"), "and nothing ran as root")
+
+
+def elsewhere():
+    script = "#!/bin/sh\npwd\n"
+    with Rig(script, work_dir="/no/such/dir").start() as r:
+        vdi.is_(r.wait_exit()[:3], ["1", "0", "0"], "without its directory a script runs at home")
+        vdi.is_(r.output().decode().splitlines(),
+                [f"vdi-runner: /no/such/dir: No such file or directory: going to {r.home} instead",
+                 r.home], "and says so")
+
+
+def session():
+    """No script: the image's session, if it has one; begun anew in another boot."""
+    with Rig(payload={"environment": {"GREETING": "hi"}}) as r:
+        r.start()
+        r.wait("ready")
+        r.tell("signal 10")  # answered before anything could have been started
+        r.kill_guest()
+        r.start_guest()
+        vdi.wait_for("the stages again", lambda: len(r.said("stage ready")) == 2)
+        vdi.is_(r.said("exited"), [], "an image without a session: nothing is run, nothing ends")
+        path = os.path.join(r.dir, "session")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\ntrap 'exit 4' TERM\necho $GREETING $VDI_JOB_ID $(id -u)\n"
+                    "while :; do sleep 0.05; done\n")
+        os.chmod(path, 0o755)
+        r.guest_args = ["--session", path]
+        r.kill_guest()
+        r.start_guest()
+        vdi.wait_for("the session", lambda: r.output() == f"hi 7 {UID}\n".encode())
+        vdi.ok(r.said("stage session"), "it runs as the owner, and is a stage")
+        r.kill_host()
+        r.start_host()
+        r.wait("ready")
+        r.tell("signal 15")
+        vdi.is_(r.wait_exit()[:3], ["1", "4", "0"], "it is begun once, and its end is an end")
+        vdi.is_(r.output().count(b"hi"), 1, "whatever the node's half does meanwhile")
+
+
+def nobody():
+    with Rig(owner_name="", payload=None).start() as r:
+        r.wait("ready")
+        vdi.is_([x.split()[1] for x in r.said("stage")], ["kernel", "runner", "ready"],
+                "without an owner a guest is ready all the same")
+
+
+def rebooted():
+    """A guest that has lost its memory of the script: it does not run again."""
+    with Rig("#!/bin/sh\necho once\nsleep 1000\n") as r:
+        r.start()
+        vdi.wait_for("the script", lambda: r.output() == b"once\n")
+        with open(os.path.join(r.node, "started.json"), encoding="utf-8") as f:
+            text = f.read()
+        r.kill_host()
+        r.kill_guest()
+        shutil.rmtree(r.state)
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as f:
+            boot = f.read().strip()
+        vdi.ok(boot in text, "the node knows to which boot it gave the script")
+        with open(os.path.join(r.node, "started.json"), "w", encoding="utf-8") as f:
+            f.write(text.replace(boot, "00000000-0000-0000-0000-000000000000"))
+        r.start()
+        vdi.is_(r.wait_exit()[:3], ["1", "0", "9"], "the guest was restarted: the script is lost")
+        vdi.is_(r.output(), b"once\n", "and is not run again")
 
 
 def as_root():
@@ -186,7 +253,8 @@ def stop():
         vdi.is_(r.wait_exit()[:3], ["1", "5", "0"], "and told by the next runner")
 
 
-for test in (plain, streams, big_payload, signals, leftovers, refused, as_root, hooks, on_a_tty, stop):
+for test in (plain, streams, big_payload, signals, leftovers, refused, elsewhere, session, nobody,
+             rebooted, as_root, hooks, on_a_tty, stop):
     vdi.diag(test.__name__)
     test()
 vdi.done()

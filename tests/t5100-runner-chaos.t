@@ -116,7 +116,7 @@ def end_survives():
     with Rig("#!/bin/sh\necho out\nexit 4\n") as r:
         r.start_host()
         r.start_guest()
-        r.wait("ready")
+        r.wait("stage script")
         r.kill_host()
         vdi.wait_for("the end", lambda: os.path.exists(r.state + "/exit.json") or r.said("exited"))
         r.kill_guest()
@@ -131,7 +131,7 @@ def other_job():
         r.wait_exit()
         r.kill_host()
         r.kill_guest()
-        for name in ("exit.json", "output", "error"):
+        for name in ("exit.json", "started.json", "output", "error"):
             os.unlink(f"{r.node}/{name}")
         r.lines.clear()
         r.nonce = "n2"

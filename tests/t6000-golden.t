@@ -37,6 +37,7 @@ TARGETS = {
     "job.resume": ("/v1/jobs/JOB/resume", None),
     "job.extend": ("/v1/jobs/JOB/extend", {"seconds": 60}),
     "job.requeue": ("/v1/jobs/JOB/requeue", None),
+    "job.message": ("/v1/jobs/JOB/message", {"text": "hello"}),
     "job.connection": ("/v1/jobs/JOB/connection", None),
     "job.output": ("/v1/jobs/JOB/output", None),
     "job.log": ("/v1/jobs/JOB/log", None),
@@ -71,6 +72,8 @@ class World:
         self.as_owner = vdi.bearer(self.tokens["owner"])
         self.tokens["jobs:read"] = c.issue_token("daemon", scope="jobs:read")["token"]
         self.tokens["jobs:write"] = c.issue_token("daemon", scope="jobs:write")["token"]
+        for scope in ("jobs:read", "jobs:write"):
+            self.tokens["admin " + scope] = c.issue_token(USERS["admin"][0], scope=scope)["token"]
         self.tokens["expired"] = c.issue_token("daemon", lifetime_sec=1)["token"]
         revoked = c.issue_token("daemon")
         c.request("DELETE", "/v1/tokens/" + revoked["id"])
@@ -153,6 +156,8 @@ STATES = {
     "token admin": ("admin", False, token_state("admin")),
     "token jobs:read": ("jobs:read", True, token_state("jobs:read")),
     "token jobs:write": ("jobs:write", True, token_state("jobs:write")),
+    "token admin, jobs:read": ("admin jobs:read", False, token_state("admin jobs:read")),
+    "token admin, jobs:write": ("admin jobs:write", False, token_state("admin jobs:write")),
     "token expired": (None, False, token_state("expired")),
     "token revoked": (None, False, token_state("revoked")),
     "token tampered": (None, False, token_state("tampered")),
@@ -186,13 +191,15 @@ def expected(row, role, owner):
         return "ok"
     if role is None:
         return 401
-    if role.startswith("jobs:"):
-        may = row["name"].startswith("job.") and (role == "jobs:write" or not row["changes"])
-        role = "user" if may else "nobody"
+    if "jobs:" in role:
+        holder, _, scope = role.rpartition(" ")
+        may = row["name"].startswith("job.") and (scope == "jobs:write" or not row["changes"])
+        role = (holder or "user") if may else "nobody"
     if ROLES.index(role) < ROLES.index(row["role"]):
         return 403
-    if row["name"] == "job.connection" and role in ("operator", "admin") and not owner:
-        return 403  # a screen is its owner's
+    if row["name"] in ("job.connection", "job.output") and role in ("operator", "admin") \
+            and not owner:
+        return 403  # a screen is its owner's, and so is what a script wrote
     if row["name"] == "token.revoke" and role == "operator":
         return 404
     if any(word in row["path"] for word in OWNED) and not owner and role == "user":

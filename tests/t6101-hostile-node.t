@@ -195,6 +195,21 @@ def deaf(c, trust):
     n.close()
 
 
+def silences(c, trust, n):
+    """Another node_down_after is in force at once: the nodes are asked to come again."""
+    with open(c.path("vdi.conf"), encoding="utf-8") as f:
+        text = f.read()
+    with open(c.path("vdi.conf"), "w", encoding="utf-8") as f:
+        f.write(text.replace("node_down_after = 3", "node_down_after = 40"))
+    vdi.is_(c.request("POST", "/v1/reconfigure", {}).status, 200, "another node_down_after")
+    vdi.wait_for("the link to end", lambda: n.closed)
+    vdi.ok(n.bye and "node_down_after" in n.bye, "... its nodes are told to come again", n.bye)
+    again = link.Node(trust, n.name)
+    w = again.join()
+    vdi.is_((w["silence_sec"], w["heartbeat_sec"]), (40, 13), "... and are welcomed with it")
+    again.close()
+
+
 def clocks(c, trust):
     n = link.Node(trust, "n3")
     n.join(time=link.now(3600))
@@ -228,6 +243,7 @@ def main():
             floods(c, n2)
             deaf(c, trust)
             clocks(c, trust)
+            silences(c, trust, n1)
             for n in (n1, n2):
                 n.close()
     vdi.done()

@@ -136,6 +136,17 @@ def nonsense(trust, listener, node):
     c.close()
 
 
+def silence(trust, listener, node):
+    """How long a controller may be silent is its own word; heartbeats go on as long."""
+    c = Controller(trust, listener)
+    c.welcome(9, silence_sec=2)
+    beats = 0
+    while (m := c.recv()) is not None:
+        beats += m["type"] == "heartbeat"
+    vdi.ok("silent for 2000 ms" in node.log_text(), "a controller that says nothing is left, in the "
+           "time it named itself", beats)
+
+
 def impostors(trust, listener, node):
     """Another cluster's controller, and no TLS at all: never a hello."""
     with tempfile.TemporaryDirectory(prefix="vdi.") as other:
@@ -182,7 +193,7 @@ def main():
             listener.settimeout(vdi.DEADLINE)
             node.start()
             try:
-                for part in (epochs, nonsense, impostors):
+                for part in (epochs, nonsense, silence, impostors):
                     part(trust, listener, node)
                 node.process.terminate()
                 vdi.is_(node.process.wait(vdi.DEADLINE), 0, "vdid stops in order")

@@ -63,9 +63,10 @@ struct vdi_plugin {
 enum vdi_log_level { VDI_LOG_ERROR = 3, VDI_LOG_WARNING = 4, VDI_LOG_INFO = 6, VDI_LOG_DEBUG = 7 };
 
 /*
- * What the host gives a plugin. Everything but `log` and `complete` is for
- * the loop thread only. An operation that was handed `struct vdi_op *` must
- * be completed exactly once, from any thread, also after its cancellation.
+ * What the host gives a plugin; stores and auth plugins get `log` alone (the other members and
+ * `host` are NULL). Everything but `log` and `complete` is for the loop thread only. An
+ * operation that was handed `struct vdi_op *` must be completed exactly once, from any thread,
+ * also after its cancellation.
  */
 struct vdi_host;
 struct vdi_op;

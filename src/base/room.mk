@@ -5,6 +5,7 @@ src_base_libbase_a_SOURCES = \
     src/base/cleanup.h \
     src/base/crc32c.c src/base/crc32c.h \
     src/base/error.c src/base/error.h \
+    src/base/file.c src/base/file.h \
     src/base/hash.c src/base/hash.h \
     src/base/hostlist.c src/base/hostlist.h \
     src/base/list.h \
@@ -24,6 +25,11 @@ UNIT_TESTS += tests/unit/base/test_crc32c
 tests_unit_base_test_crc32c_SOURCES = tests/unit/base/test_crc32c.c
 tests_unit_base_test_crc32c_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_crc32c_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/base/test_file
+tests_unit_base_test_file_SOURCES = tests/unit/base/test_file.c
+tests_unit_base_test_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_file_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/base/test_error
 tests_unit_base_test_error_SOURCES = tests/unit/base/test_error.c

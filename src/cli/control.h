@@ -13,8 +13,8 @@
 #define CONTROL_NAME "vdictl"
 
 struct control_options {
-    const char *reason, *lifetime, *scope, *user, *output, *after;
-    bool json, dry_run, log, events;
+    const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot;
+    bool json, dry_run, log, events, follow;
 };
 
 struct control {
@@ -43,6 +43,8 @@ extern const struct verb control_verbs[];
 int control_job_update(struct control *, const struct verb *, struct vdi_error *);
 int control_job_act(struct control *, const struct verb *, struct vdi_error *);
 int control_job_extend(struct control *, const struct verb *, struct vdi_error *);
+int control_job_message(struct control *, const struct verb *, struct vdi_error *);
+int control_job_output(struct control *, const struct verb *, struct vdi_error *);
 int control_node_state(struct control *, const struct verb *, struct vdi_error *);
 int control_token_issue(struct control *, const struct verb *, struct vdi_error *);
 int control_token_revoke(struct control *, const struct verb *, struct vdi_error *);
@@ -57,6 +59,8 @@ int control_pki_revoke(struct control *, const struct verb *, struct vdi_error *
 int control_node_enroll(struct control *, const struct verb *, struct vdi_error *);
 int control_ping(struct control *, const struct verb *, struct vdi_error *);
 
+/* The one job id that a word must be. */
+int control_job_id(const char *word, uint64_t *ret, struct vdi_error *err);
 /* One KEY=VALUE of `update job` as a member of a PATCH body. */
 int control_member(const char *word, int64_t now_usec, struct buf *out, struct vdi_error *err);
 /* A document as lines "name: value", or as it is with --json. */

@@ -47,7 +47,7 @@ int control_job_act(struct control *c, const struct verb *verb, struct vdi_error
     return r < 0 ? r : code;
 }
 
-static int one_id(const char *word, uint64_t *ret, struct vdi_error *err)
+int control_job_id(const char *word, uint64_t *ret, struct vdi_error *err)
 {
     if (str_to_u64(word, 1, INT64_MAX, ret) == 0)
         return 0;
@@ -60,7 +60,7 @@ int control_job_extend(struct control *c, const struct verb *verb, struct vdi_er
     int64_t sec;
     char target[64];
     const char *time = c->words[1];
-    if (one_id(c->words[0], &id, err) < 0)
+    if (control_job_id(c->words[0], &id, err) < 0)
         return -EINVAL;
     if (*time != '+' || str_to_duration_sec(time + 1, 60, &sec) < 0 || sec < 1) {
         error_set(err, EINVAL, "time", "%.60s: not a length of time to add", time);
@@ -70,6 +70,20 @@ int control_job_extend(struct control *c, const struct verb *verb, struct vdi_er
     _cleanup_(buf_done) struct buf body = BUF_INIT(256);
     buf_printf(&body, "{\"seconds\":%" PRId64 "}", sec);
     snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/extend", id);
+    return client_send(c->client, "POST", target, &body, NULL, err);
+}
+
+int control_job_message(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    uint64_t id;
+    char target[64];
+    if (control_job_id(c->words[0], &id, err) < 0)
+        return -EINVAL;
+    _cleanup_(buf_done) struct buf body = BUF_INIT(1 << 16);
+    buf_puts(&body, "{\"text\":");
+    json_write_string(&body, c->words[1]);
+    buf_putc(&body, '}');
+    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/message", id);
     return client_send(c->client, "POST", target, &body, NULL, err);
 }
 
@@ -190,7 +204,7 @@ int control_job_update(struct control *c, const struct verb *verb, struct vdi_er
     char target[64];
     _cleanup_(buf_done) struct buf body = BUF_INIT(1 << 20);
     _cleanup_(document_freep) struct document *document = NULL;
-    int r = one_id(c->words[0], &id, err);
+    int r = control_job_id(c->words[0], &id, err);
     buf_putc(&body, '{');
     for (int i = 1; r >= 0 && i < c->n_words; i++)
         r = control_member(c->words[i], time_now_usec(), &body, err);

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "cli/cells.h"
 #include "cli/ids.h"
+#include "cli/private_file.h"
 
 static void put_plain(const char *text)
 {
@@ -122,14 +123,26 @@ static int show_log(struct control *c, const char *target, struct vdi_error *err
     return r;
 }
 
+static int save_picture(struct control *c, uint64_t id, struct vdi_error *err)
+{
+    char target[80];
+    struct client_request request = {.method = "GET", .target = target};
+    _cleanup_(buf_done) struct buf picture = BUF_INIT(0);
+    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/log?screenshot=true", id);
+    int r = client_do(c->client, &request, &picture, err);
+    return r < 0 ? r : private_file_write(c->options.screenshot, true, &picture, err);
+}
+
 /* What is printed for one job: the document, its stages, or its events. */
 static int show_job(struct control *c, uint64_t id, struct vdi_error *err)
 {
     char target[64];
     const char *part = c->options.log ? "/log" : c->options.events ? "/events" : "";
     snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "%s", id, part);
-    if (c->options.log)
-        return show_log(c, target, err);
+    if (c->options.log) {
+        int r = show_log(c, target, err);
+        return r == 0 && c->options.screenshot ? save_picture(c, id, err) : r;
+    }
     _cleanup_(document_freep) struct document *document = NULL;
     int r = client_get(c->client, target, &document, err);
     if (r < 0)
@@ -149,6 +162,8 @@ int control_show_jobs(struct control *c, const struct verb *verb, struct vdi_err
     int r = 0;
     if (c->options.log && (c->options.json || c->options.events))
         return error_set(err, EINVAL, "log", "--log goes with neither --json nor --events");
+    if (c->options.screenshot && (!c->options.log || c->n_words != 1))
+        return error_set(err, EINVAL, "screenshot", "--screenshot goes with --log and one job");
     for (int i = 0; r == 0 && i < c->n_words; i++)
         r = ids_add(&ids, c->words[i], err);
     for (size_t i = 0; r == 0 && i < ids.n; i++) {

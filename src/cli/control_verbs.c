@@ -19,8 +19,8 @@
 #define LONG false
 
 const struct verb control_verbs[] = {
-    {"job", "show", LONG, "JOB...", 1, -1, "json log events", control_show_jobs, false, NULL,
-     "everything about jobs; --log its stages, --events what happened to it"},
+    {"job", "show", LONG, "JOB...", 1, -1, "json log events screenshot", control_show_jobs, false,
+     NULL, "everything about jobs; --log its stages, --events what happened to it"},
     {"job", "update", LONG, "JOB KEY=VALUE...", 2, -1, "json", control_job_update, false, NULL,
      "change fields of a job: time_limit=4h, partition=batch, ..."},
     {"job", "hold", SHORT, "JOB...", 1, -1, "", control_job_act, false, "hold",
@@ -34,6 +34,10 @@ const struct verb control_verbs[] = {
      "stop jobs and queue them again"},
     {"job", "extend", SHORT, "JOB +TIME", 2, 2, "", control_job_extend, false, NULL,
      "give a job more time: +30m, +1h"},
+    {"job", "output", SHORT, "JOB", 1, 1, "stream follow", control_job_output, false, NULL,
+     "what the script of a job wrote; --follow waits for more until it ends"},
+    {"job", "message", SHORT, "JOB TEXT", 2, 2, "", control_job_message, false, NULL,
+     "show a text to the user of a running job"},
     {"node", "show", LONG, "[NODE]...", 0, -1, "json", control_show_one, false, "/v1/nodes",
      "everything about nodes"},
     {"node", "drain", SHORT, "NODES", 1, 1, "reason", control_node_state, false, "drain",
@@ -147,10 +151,19 @@ int control_check_options(const struct control_options *o, const struct verb *ve
         const char *name;
         bool given;
     } all[] = {
-        {"reason", o->reason}, {"lifetime", o->lifetime}, {"scope", o->scope},
-        {"user", o->user},     {"output", o->output},     {"after", o->after},
-        {"json", o->json},     {"dry-run", o->dry_run},   {"log", o->log},
+        {"reason", o->reason},
+        {"lifetime", o->lifetime},
+        {"scope", o->scope},
+        {"user", o->user},
+        {"output", o->output},
+        {"after", o->after},
+        {"json", o->json},
+        {"dry-run", o->dry_run},
+        {"log", o->log},
         {"events", o->events},
+        {"stream", o->stream},
+        {"follow", o->follow},
+        {"screenshot", o->screenshot},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ELEMENTS(all); i++)

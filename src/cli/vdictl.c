@@ -15,6 +15,8 @@ static const struct option_row rows[] = {
     {"after", 0, "SEQ", "audit: entries after this one", option_set_string, AT(after)},
     {"dry-run", 0, NULL, "reconfigure: say what would change", option_set_flag, AT(dry_run)},
     {"events", 0, NULL, "show job: everything that happened to it", option_set_flag, AT(events)},
+    {"follow", 0, NULL, "output: wait for more until the job has ended", option_set_flag,
+     AT(follow)},
     {"json", 0, NULL, "print the documents of the REST API", option_set_flag, AT(json)},
     {"lifetime", 0, "TIME", "token issue: good for so long (default 15m, at most 1h)",
      option_set_string, AT(lifetime)},
@@ -24,6 +26,10 @@ static const struct option_row rows[] = {
     {"reason", 0, "TEXT", "drain, down: why", option_set_string, AT(reason)},
     {"scope", 0, "SCOPE", "token issue: jobs:read or jobs:write", option_set_string, AT(scope),
      .words = "jobs:read jobs:write"},
+    {"screenshot", 0, "FILE", "show job --log: write the last picture of its screen to FILE",
+     option_set_string, AT(screenshot)},
+    {"stream", 0, "STREAM", "output: out (the default) or err", option_set_string, AT(stream),
+     .words = "out err"},
     {"user", 0, "USER", "token issue: for another user (administrators)", option_set_string,
      AT(user)},
     {NULL},
@@ -50,9 +56,9 @@ static const struct command command = {
     .summary = "Shows and changes jobs, nodes, tokens and the configuration.",
     .rows = rows,
     .help = print_verbs,
-    .words = "show update hold release suspend resume requeue extend drain down job node "
-             "instance partition template qos token issue list revoke reconfigure check audit "
-             "diag ping",
+    .words = "show update hold release suspend resume requeue extend output message "
+             "drain down job node instance partition template qos token issue list revoke "
+             "reconfigure check audit diag ping",
 };
 
 static int check_words(const struct control *c, const struct verb *verb, struct vdi_error *err)

@@ -133,7 +133,10 @@ int job_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t 
         return r;
     job = calloc(1, sizeof(*job));
     if (job)
-        *job = (struct job){.refs = 1, .id = id, .spec = job_spec_new(), .node = word_get(""),
+        *job = (struct job){.refs = 1,
+                            .id = id,
+                            .spec = job_spec_new(),
+                            .node = word_get(""),
                             .reason = word_get("")};
     if (!job || !job->spec) {
         job_unref(job);

@@ -106,12 +106,14 @@ static const struct field ack_fields[] = {
 static const struct field enroll_fields[] = {
     {"token", FIELD_FIXED, AT(enroll, token), MUST, NONE, "enroll token"},
     {"csr", FIELD_TEXT, AT(enroll, csr), MUST, PEM, "certificate request"},
+    {"spice_csr", FIELD_TEXT, AT(enroll, spice_csr), MAY, PEM, "the same for SPICE"},
     {.type = FIELD_END},
 };
 
 static const struct field enrolled_fields[] = {
     {"cert", FIELD_TEXT, AT(enrolled, cert), MUST, PEM, "the node's certificate"},
     {"ca", FIELD_TEXT, AT(enrolled, ca), MUST, PEM, "the CA's certificate"},
+    {"spice_cert", FIELD_TEXT, AT(enrolled, spice_cert), MAY, PEM, "of the SPICE servers"},
     {.type = FIELD_END},
 };
 
@@ -294,9 +296,11 @@ void link_message_done(struct link_message *m)
         free(*body);
     if (m->type == LINK_TYPE_ENROLL)
         free(m->enroll.csr);
+    free(m->enroll.spice_csr);
     if (m->type == LINK_TYPE_ENROLLED) {
         free(m->enrolled.cert);
         free(m->enrolled.ca);
+        free(m->enrolled.spice_cert);
     }
     *m = (struct link_message){0};
 }

@@ -122,11 +122,13 @@ struct link_ack {
 
 struct link_enroll {
     char token[192];
-    char *csr; /* PEM */
+    char *csr;       /* PEM */
+    char *spice_csr; /* for QEMU's SPICE servers; NULL or "": none is wanted */
 };
 
 struct link_enrolled {
-    char *cert, *ca; /* PEM */
+    char *cert, *ca;  /* PEM */
+    char *spice_cert; /* "": none was asked for */
 };
 
 struct link_message {

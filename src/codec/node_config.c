@@ -2,6 +2,7 @@
 /* node_config.c - the keys of vdid.conf, their defaults and checks. */
 #include "codec/node_config.h"
 
+#include <arpa/inet.h>
 #include <confuse.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@
     X(emulator, "")                                                                                \
     X(bridge, "")                                                                                  \
     X(spice_address, "127.0.0.1")                                                                  \
+    X(spice_host, "")                                                                              \
+    X(spice_tls, "no")                                                                             \
+    X(spice_tls_dir, VDI_SYSCONFDIR "/vdi/pki/spice")                                              \
     X(accel, "auto")                                                                               \
     X(log_level, "info")
 
@@ -38,6 +42,8 @@
     X(output_keep_mib, 10240, 1, 1073741824)                                                       \
     X(output_keep_sec, 604800, 60, 31536000)
 
+#define HOST_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-"
+
 static struct buf *findings_now; /* libconfuse's callbacks carry no argument of ours */
 
 static void on_error(cfg_t *cfg, const char *format, va_list ap)
@@ -49,6 +55,11 @@ static void on_error(cfg_t *cfg, const char *format, va_list ap)
                cfg ? cfg->line : 0);
     buf_vprintf(findings_now, format, ap);
     buf_putc(findings_now, '\n');
+}
+
+bool node_config_has_tls(const struct node_config *config)
+{
+    return !strcmp(config->spice_tls, "yes");
 }
 
 void node_config_free(struct node_config *config)
@@ -66,6 +77,33 @@ static void finding(struct buf *out, const char *path, const char *key, const ch
     buf_printf(out, "%s: %s: %s\n", path, key, text);
 }
 
+/* What a person sees and types goes over that way: never in clear over a network. */
+static void check_spice(const struct node_config *c, const char *path, struct buf *out)
+{
+    struct in6_addr six;
+    struct in_addr four;
+    bool is_four = inet_pton(AF_INET, c->spice_address, &four) == 1;
+    bool is_six = !is_four && inet_pton(AF_INET6, c->spice_address, &six) == 1;
+    bool is_loopback =
+        is_four ? ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET : is_six && IN6_IS_ADDR_LOOPBACK(&six);
+    bool is_any =
+        is_four ? four.s_addr == htonl(INADDR_ANY) : is_six && IN6_IS_ADDR_UNSPECIFIED(&six);
+
+    if (strcmp(c->spice_tls, "yes") && strcmp(c->spice_tls, "no"))
+        finding(out, path, "spice_tls", "it is yes or no");
+    if (!is_four && !is_six)
+        finding(out, path, "spice_address", "it must be an IP address of this node");
+    else if (!is_loopback && !node_config_has_tls(c))
+        finding(out, path, "spice_address",
+                "desktops would be seen by the whole network; write spice_tls = \"yes\" (see "
+                "vdid(8)), or a loopback address");
+    else if (is_any && !*c->spice_host)
+        finding(out, path, "spice_host",
+                "write the name or address that clients reach this node by");
+    if (*c->spice_host && strspn(c->spice_host, HOST_CHARACTERS) != strlen(c->spice_host))
+        finding(out, path, "spice_host", "it must be a host's name, or an IP address");
+}
+
 static void check(const struct node_config *c, const char *path, struct buf *out)
 {
     if (!str_is_name(c->node, 63))
@@ -74,6 +112,7 @@ static void check(const struct node_config *c, const char *path, struct buf *out
         finding(out, path, "controller", "it must be HOST:PORT of the controller's node_listen");
     if (c->port_min > c->port_max)
         finding(out, path, "port_max", "it is below port_min");
+    check_spice(c, path, out);
     if (strcmp(c->accel, "auto") && strcmp(c->accel, "kvm") && strcmp(c->accel, "tcg"))
         finding(out, path, "accel", "it is auto, kvm or tcg");
 #define X(name, initial, least, most)                                                              \
@@ -116,6 +155,9 @@ int node_config_read(const char *path, struct node_config **ret, struct buf *fin
         r = cfg_parse(cfg, path);
         if (r == CFG_FILE_ERROR)
             finding(findings, path, "file", strerror(errno));
+        else if (r != CFG_SUCCESS &&
+                 findings->len == before) /* a NUL, and the library says nothing */
+            finding(findings, path, "file", "it is no list of KEY = VALUE lines");
         r = r == CFG_SUCCESS ? take(cfg, c) : -EINVAL;
     }
     if (r >= 0)

@@ -10,6 +10,12 @@ const struct field request_extend_fields[] = {
     {.type = FIELD_END},
 };
 
+const struct field request_message_fields[] = {
+    {"text", FIELD_FIXED, MEMBER(request_message, text), FIELD_SUBMIT | FIELD_REQUIRED, 0, 0, NULL,
+     "what the user is shown; one line"},
+    {.type = FIELD_END},
+};
+
 static const char *const node_asks[] = {"drain", "resume", "down", NULL};
 
 const struct field request_node_fields[] = {

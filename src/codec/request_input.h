@@ -10,6 +10,11 @@ struct request_extend {
 };
 extern const struct field request_extend_fields[];
 
+struct request_message {
+    char text[1024];
+};
+extern const struct field request_message_fields[];
+
 enum { NODE_ASK_DRAIN, NODE_ASK_RESUME, NODE_ASK_DOWN };
 struct request_node {
     uint32_t state; /* NODE_ASK_* */

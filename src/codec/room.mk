@@ -38,6 +38,11 @@ tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
 tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += etc/vdi.conf.example
 
+UNIT_TESTS += tests/unit/codec/test_node_config
+tests_unit_codec_test_node_config_SOURCES = tests/unit/codec/test_node_config.c
+tests_unit_codec_test_node_config_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_node_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/codec/test_field
 tests_unit_codec_test_field_SOURCES = tests/unit/codec/test_field.c
 tests_unit_codec_test_field_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

@@ -23,4 +23,16 @@ struct site_report {
 
 int site_report_decode(const char *json, struct site_report *ret, struct vdi_error *err);
 
+/* A piece of output. */
+struct site_piece {
+    uint64_t from; /* where `data` begins */
+    uint64_t size; /* all that is kept now */
+    bool truncated, ended;
+    uint8_t *data; /* owned */
+    size_t len;
+};
+/* -EBADMSG: not a piece of at most `max` bytes. */
+int site_piece_decode(const char *json, size_t max, struct site_piece *ret, struct vdi_error *err);
+void site_piece_done(struct site_piece *piece);
+
 #endif

@@ -16,8 +16,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/str.h"
-#include "guest/file.h"
 
 #define FILE_BYTES_MAX (4u << 20) /* of passwd, group, shadow */
 
@@ -44,7 +44,7 @@ static int replace_file(const char *etc, const char *name, const struct buf *tex
     snprintf(path, sizeof(path), "%s/%s", etc, name);
     if (stat(path, &st) < 0 && errno != ENOENT)
         return -errno;
-    return file_replace(path, text, &st);
+    return text->failed ? -ENOMEM : file_replace_like(path, text->data, text->len, &st);
 }
 
 /* The line whose field number `field` is `value`; its fields are told apart by ':'. */

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/log.h"
-#include "guest/file.h"
 
 #define FILE_BYTES_MAX 8192
 #define STARTED "started.json"
@@ -39,7 +39,7 @@ static int replace(const char *dir, const char *name, const struct buf *text)
     const struct stat ours = {.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
     char path[PATH_MAX];
     path_of(dir, name, path);
-    return file_replace(path, text, &ours);
+    return text->failed ? -ENOMEM : file_replace_like(path, text->data, text->len, &ours);
 }
 
 static int load(const char *dir, const char *name, struct buf *out)

@@ -4,7 +4,6 @@ src_guest_libguest_a_SOURCES = \
     src/guest/account.c src/guest/account.h \
     src/guest/capture.c src/guest/capture.h \
     src/guest/environment.c src/guest/environment.h \
-    src/guest/file.c src/guest/file.h \
     src/guest/guest.c src/guest/guest.h \
     src/guest/guest_job.c \
     src/guest/keep.c src/guest/keep.h \

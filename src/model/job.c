@@ -255,6 +255,7 @@ static int apply_members(struct job *job, const struct job_event *event)
         job->unknown = true;
         return word_set(&job->reason, event->reason);
     case JOB_EVENT_UPDATE:
+    case JOB_EVENT_NOTE:
     case JOB_N_EVENTS:
         break;
     }

@@ -44,6 +44,7 @@ static const char *const events[JOB_N_EVENTS] = {
     [JOB_EVENT_UNREACHABLE] = "unreachable",
     [JOB_EVENT_REACHABLE] = "reachable",
     [JOB_EVENT_UNKNOWN] = "unknown",
+    [JOB_EVENT_NOTE] = "note",
 };
 
 const struct job_transition job_transitions[] = {
@@ -80,6 +81,7 @@ const struct job_transition job_transitions[] = {
     {JOB_EVENT_UNKNOWN, JOB_RUNNING, JOB_RUNNING},
     {JOB_EVENT_UNKNOWN, JOB_SUSPENDED, JOB_SUSPENDED},
     {JOB_EVENT_UNKNOWN, JOB_COMPLETING, JOB_COMPLETING},
+    {JOB_EVENT_NOTE, JOB_RUNNING, JOB_RUNNING},
 };
 const size_t job_n_transitions = sizeof(job_transitions) / sizeof(job_transitions[0]);
 

@@ -44,6 +44,7 @@ enum job_event_type {
     JOB_EVENT_UNREACHABLE, /* its node is silent; the job is believed to run on */
     JOB_EVENT_REACHABLE,
     JOB_EVENT_UNKNOWN, /* its record was damaged: held until the nodes report */
+    JOB_EVENT_NOTE,    /* its user was told or its script signalled; nothing of it changes */
     JOB_N_EVENTS
 };
 

@@ -66,7 +66,7 @@ static int method_load(struct auth *auth, const struct config_plugin *c, struct 
     if (r >= 0)
         r = host_plugin_settings(m->plugin, c->settings, c->n_settings, &settings, &n, err);
     if (r >= 0)
-        r = m->ops.init(&m->state, NULL, NULL, settings, n, err);
+        r = m->ops.init(&m->state, NULL, &core_auth_api, settings, n, err);
     free(settings);
     if (r < 0) {
         host_plugin_unload(m->plugin);
@@ -175,6 +175,12 @@ static void refuse(struct check *check, int code, const char *format, ...)
     vsnprintf(text, sizeof(text), format, ap);
     va_end(ap);
     error_set(&err, code, "Authorization", "%s", text);
+    if (code == EAGAIN)
+        error_hint(&err, NULL, "try again; if it stays so, the controller's name service hangs");
+    else if (code == EBUSY)
+        error_hint(&err, NULL, "try again");
+    else
+        error_hint(&err, NULL, "munge, or a token (vdictl token) in VDI_TOKEN_FILE");
     check->done(check->call, -code, &err);
 }
 
@@ -289,9 +295,11 @@ static void verify_done(void *arg, bool dropped)
 
     if (dropped)
         check->result = error_set(&check->err, ESHUTDOWN, "", "the controller is stopping");
-    if (check->result >= 0 && is_revoked(check))
+    if (check->result >= 0 && is_revoked(check)) {
         check->result = error_set(&check->err, EKEYREVOKED, "Authorization",
                                   "the token was revoked, or was never issued here");
+        error_hint(&check->err, NULL, "get a new one: vdictl token");
+    }
     if (check->result < 0) {
         check->done(check->call, check->result, &check->err);
         check_free(check);

@@ -22,7 +22,7 @@ struct call {
     char who_text[CALL_WHO_MAX]; /* "unix:anna" */
     enum request_role role;
     int64_t expire_usec; /* when the credential ends; 0: with this request */
-    char token[48];      /* id of the bearer token it came with; "": none */
+    char token[64];      /* the id of the token it came with; "" none */
     int64_t begin_usec;
     bool foreign; /* it acts on what is another principal's */
     uint64_t job; /* for handlers that wait for a commit */

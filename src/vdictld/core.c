@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/str.h"
 
 const char *core_holder(const struct core *core)
@@ -36,6 +39,40 @@ int core_claim(struct core *core, struct vdi_error *err)
     }
     return 0;
 }
+
+/* ---- what plugins that need no more are given ---- */
+
+__attribute__((format(printf, 3, 0))) static void
+plugin_says(const char *kind, enum vdi_log_level level, const char *format, va_list ap)
+{
+    char text[1024];
+
+    if (log_get_level() < level)
+        return;
+    vsnprintf(text, sizeof(text), format, ap);
+    log_write(level, "%s: %s", kind, text);
+}
+
+static void store_says(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    plugin_says("store", level, format, ap);
+    va_end(ap);
+}
+
+static void auth_says(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    plugin_says("auth", level, format, ap);
+    va_end(ap);
+}
+
+const struct vdi_host_api core_store_api = {.size = sizeof(core_store_api), .log = store_says};
+const struct vdi_host_api core_auth_api = {.size = sizeof(core_auth_api), .log = auth_says};
 
 static const void *find(struct core *core, enum noun_id noun, uint64_t id, const char *key,
                         bool staged)

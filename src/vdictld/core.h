@@ -8,6 +8,7 @@
 #ifndef VDICTLD_CORE_H
 #define VDICTLD_CORE_H
 
+#include "base/list.h"
 #include "host/host.h"
 #include "loop/loop.h"
 #include "model/config.h"
@@ -23,6 +24,7 @@ struct auth;
 struct budget;
 struct feed;
 struct idem;
+struct job_index;
 struct life;
 struct nodelink;
 struct queue;
@@ -45,18 +47,24 @@ struct core {
     struct auth *auth;      /* auth.c: who asks */
     struct budget *budget;  /* budget.c: how often */
     struct idem *idem;      /* idem.c: retry keys */
+    struct job_index *mine; /* job_index.c: whose jobs are which */
     struct feed *feed;      /* feed.c: /v1/events */
     struct queue *queue;    /* queue.c: the planner and what it is told */
     struct life *life;      /* life.c: running instances */
     struct site *site;      /* site.c: the site plugin and its operations */
     struct sweep *sweep;    /* sweep.c: what happens now and then */
     struct nodelink *links; /* nodelink.c: the nodes' connections; NULL: none are taken */
+    struct list grants;     /* grant.c: streams that end with their token */
+    struct list outputs;    /* output.c: output on its way */
     int64_t start_usec;
     int64_t start_monotonic_usec;
     uint64_t replies[6]; /* by first digit of the status */
     bool stopping;
     bool deposed; /* stopping because another leads: the process ends with an error */
 };
+
+/* For stores and auth plugins: `log`, from any thread, and nothing else. */
+extern const struct vdi_host_api core_store_api, core_auth_api;
 
 /* The one principal under which the controller itself acts. */
 #define CORE_SELF "vdictld"

@@ -30,6 +30,7 @@ static void (*const handlers[REQUEST_N])(struct call *call) = {
     [REQUEST_JOB_RESUME] = handle_job_resume,
     [REQUEST_JOB_EXTEND] = handle_job_extend,
     [REQUEST_JOB_REQUEUE] = handle_job_requeue,
+    [REQUEST_JOB_MESSAGE] = handle_job_message,
     [REQUEST_JOB_CONNECTION] = handle_job_connection,
     [REQUEST_JOB_OUTPUT] = handle_job_output,
     [REQUEST_JOB_LOG] = handle_job_log,
@@ -68,6 +69,17 @@ static bool scope_allows(const struct call *call)
     return false;
 }
 
+static void refuse_role(struct call *call, const struct request *request)
+{
+    struct vdi_error err = {0};
+
+    error_set(&err, EPERM, "", "%s needs the role '%s'%s", request->name,
+              request_role_names[request->role],
+              scope_allows(call) ? "" : ", and the token's scope does not cover it");
+    error_hint(&err, NULL, "ask who administers this cluster; vdi.conf says who has which role");
+    call_refuse(call, &err);
+}
+
 static void identified(struct call *call, int result, const struct vdi_error *err)
 {
     const struct request *request = call->match.request;
@@ -87,9 +99,7 @@ static void identified(struct call *call, int result, const struct vdi_error *er
         return;
     }
     if (call->role < request->role || !scope_allows(call)) {
-        call_refuse_with(call, EPERM, "", "%s needs the role '%s'%s", request->name,
-                         request_role_names[request->role],
-                         scope_allows(call) ? "" : ", and the token's scope does not cover it");
+        refuse_role(call, request);
         return;
     }
     handlers[request->id](call);

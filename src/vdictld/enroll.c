@@ -25,9 +25,9 @@ struct enroll {
     struct link_conn *conn; /* NULL: gone meanwhile */
     char *dir;
     char token[PKI_TOKEN_LEN];
-    char *csr;
+    char *csr, *spice_csr;
     char name[PKI_NAME_MAX + 1];
-    char *cert, *ca;
+    char *cert, *ca, *spice_cert;
     int result;
     struct vdi_error err;
 };
@@ -37,8 +37,10 @@ static void enroll_free(struct enroll *e)
     explicit_bzero(e->token, sizeof(e->token));
     free(e->dir);
     free(e->csr);
+    free(e->spice_csr);
     free(e->cert);
     free(e->ca);
+    free(e->spice_cert);
     free(e);
 }
 
@@ -63,6 +65,9 @@ static void enroll_work(void *arg)
     e->result = pki_token_redeem(e->dir, e->token, now, e->name, &e->err);
     if (e->result >= 0)
         e->result = pki_issue_node(e->dir, e->name, e->csr, PKI_NODE_DAYS, now, &e->cert, &e->err);
+    if (e->result >= 0 && !str_is_empty(e->spice_csr))
+        e->result = pki_issue_spice(e->dir, e->name, e->spice_csr, PKI_NODE_DAYS, now,
+                                    &e->spice_cert, &e->err);
     if (e->result >= 0)
         e->result = read_ca(e);
 }
@@ -78,6 +83,7 @@ static void answer(struct enroll *e)
     } else {
         m.enrolled.cert = e->cert;
         m.enrolled.ca = e->ca;
+        m.enrolled.spice_cert = e->spice_cert;
     }
     link_message_encode(&m, &text);
     if (!text.failed)
@@ -124,7 +130,8 @@ void enroll_begin(struct core *core, struct link_conn *conn, const void *data, s
     }
     if (m.type == LINK_TYPE_ENROLL) {
         str_copy(e->token, sizeof(e->token), m.enroll.token);
-        e->csr = strdup(m.enroll.csr);
+        e->csr = TAKE_PTR(m.enroll.csr);
+        e->spice_csr = TAKE_PTR(m.enroll.spice_csr);
         e->dir = strdup(core->config->pki_dir);
     }
     link_message_done(&m);

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/field.h"
+#include "vdictld/grant.h"
 #include "vdictld/handlers.h"
 
 #define PING_USEC (15 * USEC_PER_SEC)
@@ -29,12 +30,12 @@ struct follower {
     struct list link;
     struct feed *feed;
     struct http_stream *stream;
+    struct grant grant;
     uint64_t after; /* the last one sent */
     uint64_t job;   /* only this one; 0: all */
     bool sees_all;
     bool idle; /* has all there is: send at once */
     char who[CALL_WHO_MAX];
-    char token[48]; /* with which it came, "": none; the stream ends with it */
 };
 
 struct feed {
@@ -77,6 +78,7 @@ void feed_free(struct feed *feed)
         struct follower *f = list_entry(it, struct follower, link);
 
         list_remove(it);
+        grant_done(&f->grant);
         free(f);
     }
     for (size_t i = 0; i < FEED_KEEP; i++)
@@ -153,7 +155,16 @@ static void closed(void *arg)
 
     list_remove(&f->link);
     f->feed->n_followers--;
+    grant_done(&f->grant);
     free(f);
+}
+
+/* Its token was revoked or has ended: who may still follow comes again with another. */
+static void over(void *arg)
+{
+    struct follower *f = arg;
+
+    http_stream_end(f->stream);
 }
 
 /* A comment line now and then shows both sides that the other is there. */
@@ -229,25 +240,10 @@ static struct item *item_new(const struct published *p)
     return item;
 }
 
-/* What a stream was opened with is no longer good. */
-static void end_followers(struct feed *feed, const struct token *token)
-{
-    if (!token->revoked && !token->ended)
-        return;
-    list_for_each (it, &feed->followers) {
-        struct follower *f = list_entry(it, struct follower, link);
-
-        if (str_equal(f->token, token->id))
-            http_stream_end(f->stream);
-    }
-}
-
 void feed_publish(struct feed *feed, const struct published *p)
 {
     struct item *item;
 
-    if (p->noun == NOUN_TOKEN)
-        end_followers(feed, p->now);
     if (p->noun != NOUN_JOB && p->noun != NOUN_INSTANCE && p->noun != NOUN_NODE)
         return;
     item = item_new(p);
@@ -274,15 +270,8 @@ static struct follower *follower_new(struct call *call, uint64_t job, uint64_t a
     f->after = after;
     f->sees_all = call_is_operator(call);
     str_copy(f->who, sizeof(f->who), call->who_text);
-    str_copy(f->token, sizeof(f->token), call->token);
+    grant_init(&f->grant, call, over, f);
     return f;
-}
-
-static bool token_lives(const struct call *call)
-{
-    const struct token *token = *call->token ? core_token(call->core, call->token) : NULL;
-
-    return !*call->token || (token && !token->revoked && !token->ended);
 }
 
 void handle_events(struct call *call)
@@ -299,10 +288,8 @@ void handle_events(struct call *call)
         call_refuse_with(call, EINVAL, "Last-Event-ID", "'%.40s' is no event id", last);
         return;
     }
-    if (!token_lives(call)) {
-        call_refuse_with(call, EKEYREVOKED, "Authorization", "the token was revoked meanwhile");
+    if (!grant_check(call))
         return;
-    }
     f = feed->n_followers < FEED_CLIENTS_MAX ? follower_new(call, job, after) : NULL;
     if (!f) {
         call_refuse_with(call, EBUSY, "", "%d clients follow events already", FEED_CLIENTS_MAX);

@@ -21,7 +21,6 @@ void handle_openapi(struct call *call);
 void handle_job_list(struct call *call);
 void handle_job_show(struct call *call);
 void handle_job_events(struct call *call);
-void handle_job_log(struct call *call);
 void handle_job_why(struct call *call);
 /* submit.c */
 void handle_job_submit(struct call *call);
@@ -34,9 +33,11 @@ void handle_job_suspend(struct call *call);
 void handle_job_resume(struct call *call);
 void handle_job_extend(struct call *call);
 void handle_job_requeue(struct call *call);
-/* site_calls.c: answered by the site of the job */
+/* life_calls.c, output.c, job_log.c: answered by the site of the job */
+void handle_job_message(struct call *call);
 void handle_job_connection(struct call *call);
 void handle_job_output(struct call *call);
+void handle_job_log(struct call *call);
 /* instances.c, nodes.c, tokens.c */
 void handle_instance_list(struct call *call);
 void handle_instance_show(struct call *call);

@@ -4,7 +4,8 @@
  *
  * A slice is what fits in SLICE_BYTES and SLICE_USEC; between slices the loop
  * does other work, and the cursor is the id of the last job, so jobs may come
- * and go meanwhile. With ended states the archive follows, newest job first.
+ * and go meanwhile. Of one owner, or with ids given, only those jobs are looked
+ * at. With ended states the archive follows, newest job first.
  * Which ended jobs are listed from memory and which from the archive is settled
  * once, by their end (split_usec, in the cursor): one that leaves memory between
  * two pages is neither listed twice nor left out.
@@ -22,10 +23,11 @@
 #include "vdictld/archive.h"
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
+#include "vdictld/job_index.h"
 #include "vdictld/queue.h"
 
-#define SLICE_BYTES (256u << 10)
-#define SLICE_USEC 4000
+#define SLICE_BYTES (128u << 10)
+#define SLICE_USEC 2000
 #define SLICE_LOOKS 64 /* jobs between two looks at the clock */
 #define LIMIT_MAX 1000000
 #define ARCHIVE_PAGE 500
@@ -35,7 +37,6 @@ struct job_filter {
     bool all;
     bool archive; /* some of the states are ends: those that left memory count too */
     char owner[CALL_WHO_MAX];
-    const char *owner_name; /* in owner, after the realm */
     char partition[64], name[130], node[64], account[64], qos[64];
     int kind; /* -1: any */
     uint64_t *ids;
@@ -75,12 +76,25 @@ static bool filter_state(const struct job_filter *f, enum job_state state)
     return !job_state_is_end(state);
 }
 
+/* The first of the given ids above `after`; 0: there is none. They are sorted. */
+static uint64_t next_given(const struct job_filter *f, uint64_t after)
+{
+    size_t lo = 0, hi = f->n_ids;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (f->ids[mid] <= after)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < f->n_ids ? f->ids[lo] : 0;
+}
+
 static bool filter_id(const struct job_filter *f, uint64_t id)
 {
-    for (size_t i = 0; i < f->n_ids; i++)
-        if (f->ids[i] == id)
-            return true;
-    return f->n_ids == 0;
+    return !f->n_ids || next_given(f, id - 1) == id;
 }
 
 static bool word_is(const char *want, const char *is)
@@ -212,24 +226,47 @@ static bool is_of_memory(const struct job_list *l, const struct job *job)
     return !job_state_is_end(job->state) || job->end_usec >= l->split_usec;
 }
 
+/* Whose jobs alone can be in the list; "": anyone's. */
+static const char *only_of(const struct job_list *l)
+{
+    if (!job_index_is_whole(l->core->mine))
+        return "";
+    return *l->filter.owner || l->operator_sees ? l->filter.owner : l->who;
+}
+
+/* The next job that may be in the list, above `after`; *io_at: where it is among all. */
+static const struct slot *next_slot(const struct job_list *l, uint64_t after, size_t *io_at)
+{
+    struct table *t = events_table(l->core->events, NOUN_JOB);
+    const char *owner = only_of(l);
+    const struct slot *slot = NULL;
+
+    while (!slot && (l->filter.n_ids || *owner)) {
+        after = l->filter.n_ids ? next_given(&l->filter, after)
+                                : job_index_next(l->core->mine, owner, after);
+        if (!after)
+            return NULL;
+        slot = table_slot(t, after, NULL, false);
+    }
+    while (!slot && *io_at < table_end(t))
+        slot = table_at(t, (*io_at)++);
+    return slot;
+}
+
 /* One slice of the live jobs; true when there are more. */
 static bool slice(struct job_list *l, struct buf *out)
 {
-    struct table *t = events_table(l->core->events, NOUN_JOB);
     int64_t until = loop_monotonic_usec(l->core->loop) + SLICE_USEC;
-    size_t i = table_after(t, l->after);
+    size_t at = table_after(events_table(l->core->events, NOUN_JOB), l->after);
+    const struct slot *slot;
 
-    for (unsigned looks = 1; i < table_end(t); i++, looks++) {
-        const struct slot *slot = table_at(t, i);
-
-        if (!slot || !slot->pub)
-            continue;
+    for (unsigned looks = 1; (slot = next_slot(l, l->after, &at)); looks++) {
         if (l->n >= l->limit || out->len >= SLICE_BYTES)
             return true;
         if (looks % SLICE_LOOKS == 0 && loop_monotonic_usec(l->core->loop) > until)
             return true;
         l->after = slot->id;
-        if (is_of_memory(l, slot->pub) && filter_job(l, slot->pub))
+        if (slot->pub && is_of_memory(l, slot->pub) && filter_job(l, slot->pub))
             write_one(l, slot->pub, out);
     }
     return false;
@@ -307,6 +344,13 @@ static int parse_states(const char *text, struct job_filter *f, struct vdi_error
     return 0;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
 static int parse_ids(const char *text, struct job_filter *f, struct vdi_error *err)
 {
     size_t n = 1;
@@ -330,6 +374,7 @@ static int parse_ids(const char *text, struct job_filter *f, struct vdi_error *e
             return error_set(err, EINVAL, "id", "'%s' is not a job id", word);
         text += len + (text[len] == ',');
     }
+    qsort(f->ids, f->n_ids, sizeof(*f->ids), compare_ids);
     return 0;
 }
 

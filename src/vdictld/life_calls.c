@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* life_calls.c - requests that a job's instance answers: signal, suspend, resume, connection. */
+/*
+ * life_calls.c - requests that a job's instance answers: signal, message, suspend, resume,
+ * connection.
+ */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/str.h"
+#include "codec/request_input.h"
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
@@ -51,6 +56,48 @@ void life_signal(struct call *call, const struct job *job, int signo)
 
     if (in)
         site_signal(call->core->site, in, signo, signalled, call);
+}
+
+static void shown(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    struct call *call = arg;
+    struct request_message ask = {0};
+    size_t len;
+    const char *body = http_request_body(call->http, &len);
+    char note[96];
+
+    if (result < 0) {
+        call_refuse(call, err);
+        return;
+    }
+    fields_read(request_message_fields, &ask, body, len, FIELD_SUBMIT, NULL, NULL);
+    snprintf(note, sizeof(note), "the user was shown: %.70s", ask.text);
+    life_note(call->core, call->job, call->who_text, note);
+    reply_job(call);
+}
+
+void handle_job_message(struct call *call)
+{
+    const struct job *job = call_job(call);
+    struct request_message ask = {0};
+    const struct instance *in;
+    struct vdi_error err = {0};
+    size_t len;
+    const char *body = http_request_body(call->http, &len);
+
+    if (!job)
+        return;
+    if (fields_read(request_message_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0) {
+        call_refuse(call, &err);
+    } else if (!*ask.text) {
+        call_refuse_with(call, EINVAL, "text", "there is nothing to show");
+    } else if (job->state != JOB_RUNNING) {
+        call_refuse_with(call, EPROTO, "state", "job %" PRIu64 " is %s: nobody would see it",
+                         job->id, job_state_name(job->state));
+    } else if ((in = call_instance(call, job))) {
+        call->job = job->id;
+        site_message(call->core->site, in, ask.text, shown, call);
+    }
 }
 
 static void committed(void *arg, int result, const struct vdi_error *err)
@@ -162,14 +209,4 @@ void handle_job_connection(struct call *call)
     in = call_instance(call, job);
     if (in)
         site_connection(call->core->site, in, "{}", connected, call);
-}
-
-/* Output comes from the guest runner over the node link; no site of this version has it. */
-void handle_job_output(struct call *call)
-{
-    const struct job *job = call_job(call);
-
-    if (job)
-        call_refuse_with(call, ENOSYS, "", "site '%s' keeps no output of jobs",
-                         call->core->config->site.name);
 }

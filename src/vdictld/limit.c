@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "base/time.h"
 #include "vdictld/life.h"
 #include "vdictld/site.h"
@@ -98,20 +99,65 @@ void limit_set(struct limit *limit, const struct job *job)
     source_rearm(limit->timer, left > 0 ? left : 0);
 }
 
+/* Outlives the limit: the job may have ended when the site answers. */
+struct telling {
+    struct core *core;
+    uint64_t job;
+    char what[48];
+};
+
+/* That it was due is written down at once, and that it failed when that is known. */
 static void told(void *arg, int result, const char *json, const struct vdi_error *err)
 {
-    if (result < 0 && result != -ENOSYS)
-        log_warning("a message before the time limit was not delivered: %s", err->detail);
+    struct telling *t = arg;
+    char note[128];
+
+    if (result < 0 && !t->core->stopping) {
+        if (result != -ENOSYS)
+            log_warning("job %" PRIu64 ": %s was not delivered: %s", t->job, t->what, err->detail);
+        snprintf(note, sizeof(note), "%s was not delivered: %.40s", t->what, err->detail);
+        life_note(t->core, t->job, CORE_SELF, note);
+    }
+    free(t);
+}
+
+static struct telling *telling_new(struct limit *limit, const char *what)
+{
+    struct telling *t = calloc(1, sizeof(*t));
+
+    life_note(limit->core, limit->job, CORE_SELF, what);
+    if (!t)
+        return NULL;
+    t->core = limit->core;
+    t->job = limit->job;
+    str_copy(t->what, sizeof(t->what), what);
+    return t;
 }
 
 static void warn(struct limit *limit, const struct instance *in, int64_t left_usec)
 {
     int64_t minutes = (left_usec + 30 * USEC_PER_SEC) / (60 * USEC_PER_SEC);
-    char text[120];
+    const char *s = minutes == 1 ? "" : "s";
+    struct telling *t;
+    char text[120], what[48];
 
+    snprintf(what, sizeof(what), "the warning '%" PRId64 " minute%s left'", minutes, s);
     snprintf(text, sizeof(text), "This session ends in %" PRId64 " minute%s. Save your work.",
-             minutes, minutes == 1 ? "" : "s");
-    site_message(limit->core->site, in, text, told, NULL);
+             minutes, s);
+    t = telling_new(limit, what);
+    if (t)
+        site_message(limit->core->site, in, text, told, t);
+}
+
+static void send_signal(struct limit *limit, const struct instance *in, const struct job *job)
+{
+    struct telling *t;
+    char what[48];
+
+    snprintf(what, sizeof(what), "signal %u before the limit", job->spec->signal);
+    t = telling_new(limit, what);
+    if (t)
+        site_signal(limit->core->site, in, (int)job->spec->signal, told, t);
 }
 
 static void limit_fire(void *arg)
@@ -133,7 +179,7 @@ static void limit_fire(void *arg)
     if (due)
         warn(limit, in, limit->end_usec - now);
     if (job->spec->signal && is_due(limit, job->spec->signal_sec, now))
-        site_signal(limit->core->site, in, (int)job->spec->signal, told, NULL);
+        send_signal(limit, in, job);
     limit->told_usec = now;
     limit_set(limit, job);
 }

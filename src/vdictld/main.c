@@ -25,8 +25,10 @@
 #include "vdictld/auth.h"
 #include "vdictld/budget.h"
 #include "vdictld/feed.h"
+#include "vdictld/grant.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
+#include "vdictld/job_index.h"
 #include "vdictld/life.h"
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
@@ -79,6 +81,8 @@ static void published_job(struct core *core, const struct published *p)
 {
     const struct job *old = p->old, *now = p->now;
 
+    if (!old)
+        job_index_add(core->mine, now);
     queue_job(core->queue, old, now);
     life_job(core, old, now);
     if (job_state_is_end(now->state))
@@ -100,6 +104,9 @@ static void published(void *arg, const struct published *p)
         break;
     case NOUN_NODE:
         queue_node(core->queue, p->now);
+        break;
+    case NOUN_TOKEN:
+        grant_token(core, p->now);
         break;
     default:
         break;
@@ -139,7 +146,7 @@ static int open_store(struct core *core, struct vdi_error *err)
     r = host_plugin_load(core->config->plugin_dir, VDI_PLUGIN_STORE, kind, &core->store_ops,
                          sizeof(core->store_ops), &core->store_plugin, err);
     if (r >= 0)
-        r = core->store_ops.open(&core->store, NULL, NULL, dsn + 1, err);
+        r = core->store_ops.open(&core->store, NULL, &core_store_api, dsn + 1, err);
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     if (r >= 0)
@@ -172,6 +179,7 @@ static void tell_all(struct core *core)
 
         if (!job)
             continue;
+        job_index_add(core->mine, job);
         if (job->spec->idempotency_key && job->submit_usec > forgotten)
             idem_put(core->idem, job->spec, job->id, job->submit_usec);
         if (job_state_is_end(job->state)) {
@@ -241,6 +249,8 @@ static int open_http(struct core *core, struct vdi_error *err)
 
 static int make_parts(struct core *core, struct vdi_error *err)
 {
+    list_init(&core->grants);
+    list_init(&core->outputs);
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
     core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
@@ -251,12 +261,13 @@ static int make_parts(struct core *core, struct vdi_error *err)
                        : NULL;
     core->budget = budget_new();
     core->idem = idem_new();
+    core->mine = job_index_new();
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
-    if (!core->events || !core->pki_worker || !core->budget || !core->idem || !core->feed || !core->queue ||
-        !core->life || !core->sweep)
+    if (!core->events || !core->pki_worker || !core->budget || !core->idem || !core->mine ||
+        !core->feed || !core->queue || !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -353,6 +364,7 @@ static void core_done(struct core *core)
     life_free(core->life);
     queue_free(core->queue);
     feed_free(core->feed);
+    job_index_free(core->mine);
     idem_free(core->idem);
     budget_free(core->budget);
     events_free(core->events);

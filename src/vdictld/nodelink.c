@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -35,8 +36,13 @@ _Static_assert(JOB_PAYLOAD_MAX + (128u << 10) <= LINK_FRAME_MAX, "an order takes
 #define SKEW_WARN_USEC (2 * USEC_PER_SEC)
 #define SKEW_DRAIN_USEC (30 * USEC_PER_SEC)
 #define ROUND_USEC USEC_PER_SEC
+/* Who sent an order has given up long before; a node that takes orders and never answers must
+ * not fill our memory. */
+#define ORDER_USEC (180 * USEC_PER_SEC)
 
 struct order {
+    struct list link; /* oldest first */
+    int64_t sent_usec;
     uint64_t op;
     struct peer *peer;
     void (*done)(void *arg, int result, const char *body, const char *reason);
@@ -50,7 +56,7 @@ struct peer {
     struct link_inbox inbox;
     char boot_id[40];
     int64_t heard_usec; /* monotonic */
-    bool stopped;       /* something that no longer counted: its inventory is another now */
+    bool ask;           /* its inventory in the next round: it is another now, or was not kept */
     char name[LINK_NODE_MAX];
 };
 
@@ -60,9 +66,11 @@ struct nodelink {
     struct link_server *server;
     struct hash *peers;
     struct hash *orders; /* by op */
+    struct list by_age;
     uint64_t next_op;
     char stream[LINK_STREAM_LEN];
     struct source *round;
+    int64_t silence_sec; /* what the nodes were welcomed with */
     uint32_t n_connected;
 };
 
@@ -163,7 +171,13 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     order = calloc(1, sizeof(*order));
     if (!order)
         return -ENOMEM;
-    *order = (struct order){.op = ++links->next_op, .peer = p, .done = done, .arg = arg};
+    *order = (struct order){
+        .sent_usec = loop_monotonic_usec(links->core->loop),
+        .op = ++links->next_op,
+        .peer = p,
+        .done = done,
+        .arg = arg,
+    };
     r = hash_put_u64(links->orders, order->op, order);
     if (r >= 0)
         r = push_order(p, order->op, v, id, body_json);
@@ -172,8 +186,33 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
     if (r < 0) {
         hash_remove_u64(links->orders, order->op);
         free(order);
+    } else {
+        list_append(&links->by_age, &order->link);
     }
     return r;
+}
+
+static void order_end(struct nodelink *links, struct order *order, int result, const char *body,
+                      const char *reason)
+{
+    hash_remove_u64(links->orders, order->op);
+    list_remove(&order->link);
+    if (order->done)
+        order->done(order->arg, result, body, reason);
+    free(order);
+}
+
+static void end_unanswered(struct nodelink *links)
+{
+    int64_t before = loop_monotonic_usec(links->core->loop) - ORDER_USEC;
+
+    while (!list_is_empty(&links->by_age)) {
+        struct order *order = list_entry(links->by_age.next, struct order, link);
+
+        if (order->sent_usec > before)
+            return;
+        order_end(links, order, -ETIMEDOUT, NULL, "the node never answered");
+    }
 }
 
 static void order_done(struct nodelink *links, const struct peer *p, const struct link_report *r)
@@ -182,10 +221,7 @@ static void order_done(struct nodelink *links, const struct peer *p, const struc
 
     if (!order || order->peer != p)
         return; /* of an earlier process of ours, or not this node's to answer */
-    hash_remove_u64(links->orders, r->op);
-    if (order->done)
-        order->done(order->arg, -r->code, r->body, r->reason);
-    free(order);
+    order_end(links, order, -r->code, r->body, r->reason);
 }
 
 /* ---- reports ---- */
@@ -209,7 +245,7 @@ static void superseded_stopped(void *arg, int result, const char *body, const ch
 {
     struct peer *p = arg;
 
-    p->stopped = true;
+    p->ask = true;
 }
 
 static void stop_superseded(void *arg, struct vdi_instance_id id)
@@ -220,13 +256,21 @@ static void stop_superseded(void *arg, struct vdi_instance_id id)
                 p->name, id.id, id.generation);
     if (nodelink_order(p->links, p->name, "stop", id, "{\"grace_sec\":0}", superseded_stopped, p) <
         0)
-        p->stopped = true;
+        p->ask = true;
 }
 
 static void ask_inventory(struct peer *p)
 {
-    p->stopped = false;
+    p->ask = false;
     push_order(p, ++p->links->next_op, LINK_VERB_INVENTORY, (struct vdi_instance_id){0}, "{}");
+}
+
+void nodelink_ask(struct nodelink *links, const char *node)
+{
+    struct peer *p = links ? hash_get(links->peers, node) : NULL;
+
+    if (p)
+        p->ask = true;
 }
 
 static void inventory(struct peer *p, const struct link_report *r)
@@ -460,12 +504,12 @@ static void on_enroll(void *arg, struct link_conn *conn, const void *data, size_
 
 /* ---- silence ---- */
 
-static int64_t silent_usec(const struct nodelink *links, const char *node)
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node)
 {
-    const struct peer *p = hash_get(links->peers, node);
-    int64_t since = p ? p->heard_usec : links->core->start_monotonic_usec;
+    const struct peer *p = links ? hash_get(links->peers, node) : NULL;
+    int64_t since = p ? p->heard_usec : links ? links->core->start_monotonic_usec : 0;
 
-    if (p && p->conn)
+    if (!links || (p && p->conn))
         return 0;
     return loop_monotonic_usec(links->core->loop) - since;
 }
@@ -482,10 +526,11 @@ static void round_of(void *arg)
 
         /* What still ran on a node that was taken out of vdi.conf is given up in the end, too. */
         if (node && !(node->removed && node->failed) && slot->pub == slot->staged)
-            nodestate_silent(links->core, node, silent_usec(links, node->name));
+            nodestate_silent(links->core, node, nodelink_silent_usec(links, node->name));
     }
+    end_unanswered(links);
     for (size_t i = 0; hash_next(links->peers, &i, &peer);)
-        if (((struct peer *)peer)->stopped && ((struct peer *)peer)->conn)
+        if (((struct peer *)peer)->ask && ((struct peer *)peer)->conn)
             ask_inventory(peer);
     source_rearm(links->round, ROUND_USEC);
 }
@@ -517,8 +562,8 @@ static int own_files(const char *dir, struct own_files *ret)
         .cert = str_printf("%s/server.crt", dir),
         .key = str_printf("%s/server.key", dir),
     };
-    ret->config = (struct link_tls_config){
-        .ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
+    ret->config =
+        (struct link_tls_config){.ca_file = ret->ca, .cert_file = ret->cert, .key_file = ret->key};
     if (ret->ca && ret->cert && ret->key)
         return 0;
     own_files_done(ret);
@@ -586,6 +631,7 @@ static void reload_own(struct nodelink *links)
 
 void nodelink_configured(struct nodelink *links)
 {
+    int64_t silence_sec = links ? links->core->config->node_down_after_sec : 0;
     void *value;
 
     if (!links)
@@ -596,13 +642,16 @@ void nodelink_configured(struct nodelink *links)
 
         if (p->conn && (!node || node->removed))
             send_bye(p->conn, "this node is no longer in vdi.conf");
+        else if (p->conn && links->silence_sec != silence_sec)
+            send_bye(p->conn, "node_down_after has changed: connect again");
     }
+    links->silence_sec = silence_sec;
+    link_server_set_silence(links->server, silence_sec * USEC_PER_SEC);
     reload_own(links);
     reload_revoked(links);
 }
 
 /* ---- begin and end ---- */
-
 
 static int open_tls(struct nodelink *links, struct vdi_error *err)
 {
@@ -632,6 +681,7 @@ static int open_server(struct nodelink *links, struct vdi_error *err)
     struct link_limits limits = {.silent_usec = c->node_down_after_sec * USEC_PER_SEC};
     int r = link_stream_new(links->stream);
 
+    links->silence_sec = c->node_down_after_sec;
     if (r < 0)
         return error_set(err, -r, "", "the kernel gives no random bytes");
     r = open_tls(links, err);
@@ -654,6 +704,7 @@ struct nodelink *nodelink_new(struct core *core, struct vdi_error *err)
         return NULL;
     }
     links->core = core;
+    list_init(&links->by_age);
     links->peers = hash_new_str();
     links->orders = hash_new_u64();
     links->round = loop_timer(core->loop, ROUND_USEC, round_of, links);

@@ -25,10 +25,14 @@ int nodelink_order(struct nodelink *links, const char *node, const char *verb,
                    struct vdi_instance_id id, const char *body_json,
                    void (*done)(void *arg, int result, const char *body, const char *reason),
                    void *arg);
+/* Asks a node for its inventory, soon: what the last one told was not kept. Links may be NULL. */
+void nodelink_ask(struct nodelink *links, const char *node);
 /* A new vdi.conf is in force: who is no longer in it loses its link, as does, soon after, who
  * has a certificate that was revoked meanwhile; the controller's own pair is read again. Takes
  * NULL. */
 void nodelink_configured(struct nodelink *links);
 uint32_t nodelink_connected(const struct nodelink *links);
+/* For so long nothing was heard of the node; 0: it is connected. links may be NULL. */
+int64_t nodelink_silent_usec(const struct nodelink *links, const char *node);
 
 #endif

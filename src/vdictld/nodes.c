@@ -15,7 +15,9 @@
 #include "codec/noun_codec.h"
 #include "codec/request_input.h"
 #include "vdictld/handlers.h"
+#include "vdictld/nodelink.h"
 #include "vdictld/queue.h"
+#include "vdictld/silence.h"
 #include "vdictld/site.h"
 
 static void write_partitions(struct core *core, const char *node, struct buf *out)
@@ -116,6 +118,48 @@ static void node_updated(void *arg, int result, const struct vdi_error *err)
         call_refuse_with(call, ENOENT, "name", "the node was removed meanwhile");
 }
 
+static struct node_event up_event(struct core *core, const struct config_node *n)
+{
+    return (struct node_event){
+        .type = NODE_EVENT_UP,
+        .time_usec = loop_now_usec(core->loop),
+        .cpus = n->cpus,
+        .memory_mib = n->memory_mib,
+    };
+}
+
+/*
+ * Ends a drain, and a down that was somebody's word. Where nodes have no vdid that is all; a
+ * node that is connected is asked what it has, and its answer brings it up.
+ */
+static int add_resume(struct call *call, struct txn *txn, const struct node_event *event,
+                      struct vdi_error *err)
+{
+    struct core *core = call->core;
+    const char *name = call->match.params[0];
+    const struct node *node = core_node_staged(core, name);
+    const struct config_node *n = config_node(core->config, name);
+    int r = 0;
+
+    if (!node || node->up || !node->known)
+        return txn_add(txn, NOUN_NODE, 0, name, event, err);
+    if (node->drain)
+        r = txn_add(txn, NOUN_NODE, 0, name, event, err);
+    if (r >= 0 && site_nodes_always_up(core->site) && n) {
+        struct node_event up = up_event(core, n);
+
+        return txn_add(txn, NOUN_NODE, 0, name, &up, err);
+    }
+    if (r >= 0 && !node->drain && nodelink_silent_usec(core->links, name)) {
+        silence_explain(core, name, err);
+        err->code = EPROTO;
+        return -EPROTO;
+    }
+    if (r >= 0)
+        nodelink_ask(core->links, name);
+    return r;
+}
+
 void handle_node_update(struct call *call)
 {
     static const enum node_event_type types[] = {
@@ -140,7 +184,9 @@ void handle_node_update(struct call *call)
         event.type = types[ask.state];
         str_copy(event.reason, sizeof(event.reason), ask.reason);
         str_copy(event.by, sizeof(event.by), call->who_text);
-        r = txn_add(txn, NOUN_NODE, 0, call->match.params[0], &event, &err);
+        r = ask.state == NODE_ASK_RESUME
+                ? add_resume(call, txn, &event, &err)
+                : txn_add(txn, NOUN_NODE, 0, call->match.params[0], &event, &err);
     }
     if (r < 0) {
         txn_abort(txn);
@@ -181,19 +227,14 @@ static int add_node(struct core *core, struct txn *txn, const struct config_node
 {
     const struct node *node = core_node_staged(core, n->name);
     struct node_event event = define_event(core, n);
+    bool is_fresh = !node || node->removed || !node->known; /* nobody took it down */
     int r = 0;
 
     if (!is_defined(node, n))
         r = txn_add(txn, NOUN_NODE, 0, n->name, &event, err);
-    node = core_node_staged(core, n->name);
-    if (r < 0 || !site_nodes_always_up(core->site) || (node && node->up))
+    if (r < 0 || !site_nodes_always_up(core->site) || !is_fresh)
         return r;
-    event = (struct node_event){
-        .type = NODE_EVENT_UP,
-        .time_usec = event.time_usec,
-        .cpus = n->cpus,
-        .memory_mib = n->memory_mib,
-    };
+    event = up_event(core, n);
     return txn_add(txn, NOUN_NODE, 0, n->name, &event, err);
 }
 

@@ -14,6 +14,8 @@
 #include "codec/inventory.h"
 #include "codec/site_report.h"
 #include "vdictld/life.h"
+#include "vdictld/nodelink.h"
+#include "wire/link.h"
 
 static struct node_event node_event(struct core *core, enum node_event_type type,
                                     const char *reason)
@@ -184,6 +186,36 @@ static void find_lost(struct core *core, const char *node, const struct inventor
     }
 }
 
+struct kept {
+    struct core *core;
+    char name[LINK_NODE_MAX];
+};
+
+/* Nobody else finds out: the node is there, so no round looks at it. */
+static void inventory_kept(void *arg, int result, const struct vdi_error *err)
+{
+    struct kept *kept = arg;
+
+    if (result < 0 && !kept->core->stopping)
+        nodelink_ask(kept->core->links, kept->name);
+    free(kept);
+}
+
+static void commit_inventory(struct core *core, struct txn *txn, int r, const char *name)
+{
+    struct kept *kept = r < 0 ? NULL : calloc(1, sizeof(*kept));
+
+    if (!kept) {
+        log_error("node %s: its state could not be written down", name);
+        txn_abort(txn);
+        nodelink_ask(core->links, name);
+        return;
+    }
+    kept->core = core;
+    str_copy(kept->name, sizeof(kept->name), name);
+    txn_commit(txn, inventory_kept, kept);
+}
+
 int nodestate_inventory(struct core *core, const char *name, const char *boot_id, const char *json,
                         void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
                         struct vdi_error *err)
@@ -211,7 +243,7 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
         r = txn_add(txn, NOUN_NODE, 0, name, &event, err);
     if (r >= 0)
         r = add_jobs(core, txn, name, false, "");
-    commit(txn, r, name);
+    commit_inventory(core, txn, r, name);
     inventory_done(&inv);
     return r;
 }

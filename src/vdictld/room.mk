@@ -12,11 +12,15 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/dispatch.c src/vdictld/handlers.h \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
     src/vdictld/feed.c src/vdictld/feed.h \
+    src/vdictld/grant.c src/vdictld/grant.h \
     src/vdictld/idem.c src/vdictld/idem.h \
+    src/vdictld/job_index.c src/vdictld/job_index.h \
     src/vdictld/info.c \
     src/vdictld/job_act.c \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
+    src/vdictld/job_find.c src/vdictld/job_find.h \
     src/vdictld/job_list.c \
+    src/vdictld/job_log.c \
     src/vdictld/jobs.c \
     src/vdictld/life.c src/vdictld/life.h src/vdictld/life_impl.h \
     src/vdictld/life_calls.c \
@@ -29,10 +33,12 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/nodestate.c src/vdictld/nodestate.h \
     src/vdictld/noun.c src/vdictld/noun.h \
     src/vdictld/openapi.c \
+    src/vdictld/output.c \
     src/vdictld/queue.c src/vdictld/queue.h \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \
+    src/vdictld/silence.c src/vdictld/silence.h \
     src/vdictld/site.c src/vdictld/site.h \
     src/vdictld/snapshot.c \
     src/vdictld/submit.c src/vdictld/submit.h \
@@ -76,6 +82,11 @@ tests_unit_vdictld_test_snapshot_SOURCES = tests/unit/vdictld/test_snapshot.c \
 tests_unit_vdictld_test_snapshot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdictld_test_snapshot_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdictld/test_job_index
+tests_unit_vdictld_test_job_index_SOURCES = tests/unit/vdictld/test_job_index.c
+tests_unit_vdictld_test_job_index_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdictld_test_job_index_LDADD = $(VDICTLD_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdictld/test_idem
 tests_unit_vdictld_test_idem_SOURCES = tests/unit/vdictld/test_idem.c
 tests_unit_vdictld_test_idem_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -101,6 +112,7 @@ VDICTLD_TESTS = \
     tests/t1100-errors.t \
     tests/t1101-services.t \
     tests/t1102-life.t \
+    tests/t1110-output.t \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \

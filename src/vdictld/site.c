@@ -22,11 +22,16 @@
 #include "vdictld/nodelink.h"
 
 #define OP_DEADLINE_SEC 60
+/* Somebody waits at a terminal, and can do without. */
+#define OUTPUT_DEADLINE_SEC 15
+#define LOG_DEADLINE_SEC 5
 
 struct vdi_op {
     struct list link; /* in site->open, or in site->completed once the plugin spoke */
     struct vdi_host *host;
     struct source *deadline;
+    unsigned deadline_sec;
+    bool is_call;      /* a request waits for it: it is told when the site goes */
     site_done_fn done; /* NULL: the caller was told already (deadline) */
     void *arg;
     int result;
@@ -257,7 +262,7 @@ static void op_late(void *arg)
     struct vdi_op *op = arg;
     struct vdi_error err = {0};
 
-    error_set(&err, ETIMEDOUT, "site", "the site did not answer within %d s", OP_DEADLINE_SEC);
+    error_set(&err, ETIMEDOUT, "site", "the site did not answer within %u s", op->deadline_sec);
     op_tell(op, -ETIMEDOUT, NULL, &err);
 }
 
@@ -281,7 +286,8 @@ static void completed(void *arg)
     }
 }
 
-static struct vdi_op *op_new(struct site *site, site_done_fn done, void *arg)
+static struct vdi_op *op_new(struct site *site, site_done_fn done, void *arg, bool is_call,
+                             unsigned deadline_sec)
 {
     struct vdi_op *op = calloc(1, sizeof(*op));
 
@@ -290,7 +296,9 @@ static struct vdi_op *op_new(struct site *site, site_done_fn done, void *arg)
     op->host = &site->host;
     op->done = done;
     op->arg = arg;
-    op->deadline = loop_timer(site->core->loop, OP_DEADLINE_SEC * USEC_PER_SEC, op_late, op);
+    op->is_call = is_call;
+    op->deadline_sec = deadline_sec;
+    op->deadline = loop_timer(site->core->loop, deadline_sec * USEC_PER_SEC, op_late, op);
     pthread_mutex_lock(&site->lock);
     list_append(&site->open, &op->link);
     pthread_mutex_unlock(&site->lock);
@@ -316,9 +324,9 @@ static void op_begun(struct vdi_op *op, int result)
     host_complete(op, result, NULL, &err);
 }
 
-#define SITE_OP(site, done, arg, member, ...)                                                      \
+#define SITE_OP_WITHIN(site, done, arg, is_call, sec, member, ...)                                 \
     do {                                                                                           \
-        struct vdi_op *op = op_new(site, done, arg);                                               \
+        struct vdi_op *op = op_new(site, done, arg, is_call, sec);                                 \
         if (!op) {                                                                                 \
             struct vdi_error _err = {0};                                                           \
             error_set(&_err, ENOMEM, "", "out of memory");                                         \
@@ -328,6 +336,10 @@ static void op_begun(struct vdi_op *op, int result)
         op_begun(op, (site)->ops.member ? (site)->ops.member((site)->state, __VA_ARGS__, op)       \
                                         : -ENOSYS);                                                \
     } while (0)
+#define SITE_OP(site, done, arg, ...)                                                              \
+    SITE_OP_WITHIN(site, done, arg, false, OP_DEADLINE_SEC, __VA_ARGS__)
+#define SITE_CALL(site, done, arg, ...)                                                            \
+    SITE_OP_WITHIN(site, done, arg, true, OP_DEADLINE_SEC, __VA_ARGS__)
 
 static struct vdi_instance_id id_of(const struct instance *in)
 {
@@ -353,41 +365,42 @@ void site_poll(struct site *site, const struct instance *in, site_done_fn done, 
 
 void site_suspend(struct site *site, const struct instance *in, site_done_fn done, void *arg)
 {
-    SITE_OP(site, done, arg, suspend, id_of(in), in->node, "save");
+    SITE_CALL(site, done, arg, suspend, id_of(in), in->node, "save");
 }
 
 void site_resume(struct site *site, const struct instance *in, site_done_fn done, void *arg)
 {
-    SITE_OP(site, done, arg, resume, id_of(in), in->node);
+    SITE_CALL(site, done, arg, resume, id_of(in), in->node);
 }
 
 void site_signal(struct site *site, const struct instance *in, int signo, site_done_fn done,
                  void *arg)
 {
-    SITE_OP(site, done, arg, signal, id_of(in), in->node, signo);
+    SITE_CALL(site, done, arg, signal, id_of(in), in->node, signo);
 }
 
 void site_message(struct site *site, const struct instance *in, const char *text, site_done_fn done,
                   void *arg)
 {
-    SITE_OP(site, done, arg, message, id_of(in), in->node, text);
+    SITE_CALL(site, done, arg, message, id_of(in), in->node, text);
 }
 
 void site_connection(struct site *site, const struct instance *in, const char *request_json,
                      site_done_fn done, void *arg)
 {
-    SITE_OP(site, done, arg, connection, id_of(in), in->node, request_json);
+    SITE_CALL(site, done, arg, connection, id_of(in), in->node, request_json);
 }
 
 void site_output(struct site *site, const struct instance *in, const char *stream, uint64_t from,
                  uint32_t max, site_done_fn done, void *arg)
 {
-    SITE_OP(site, done, arg, output, id_of(in), in->node, stream, from, max);
+    SITE_OP_WITHIN(site, done, arg, true, OUTPUT_DEADLINE_SEC, output, id_of(in), in->node, stream,
+                   from, max);
 }
 
 void site_log(struct site *site, const struct instance *in, site_done_fn done, void *arg)
 {
-    SITE_OP(site, done, arg, log, id_of(in), in->node);
+    SITE_OP_WITHIN(site, done, arg, true, LOG_DEADLINE_SEC, log, id_of(in), in->node);
 }
 
 bool site_nodes_always_up(const struct site *site)
@@ -440,6 +453,21 @@ struct site *site_new(struct core *core, struct vdi_error *err)
     return site;
 }
 
+static void ops_drop(struct site *site, struct list *ops)
+{
+    struct vdi_error err = {0};
+
+    error_set(&err, ESHUTDOWN, "", "the controller is stopping");
+    list_for_each_safe (it, ops) {
+        struct vdi_op *op = list_entry(it, struct vdi_op, link);
+
+        list_remove(it);
+        if (op->is_call)
+            op_tell(op, -ESHUTDOWN, NULL, &err);
+        op_free(site, op);
+    }
+}
+
 void site_free(struct site *site)
 {
     if (!site)
@@ -448,14 +476,8 @@ void site_free(struct site *site)
         site->ops.done(site->state);
     workers_free(site->workers);
     source_free(site->wakeup);
-    list_for_each_safe (it, &site->completed) {
-        list_remove(it);
-        op_free(site, list_entry(it, struct vdi_op, link));
-    }
-    list_for_each_safe (it, &site->open) {
-        list_remove(it);
-        op_free(site, list_entry(it, struct vdi_op, link));
-    }
+    ops_drop(site, &site->completed);
+    ops_drop(site, &site->open);
     host_plugin_unload(site->plugin);
     pthread_mutex_destroy(&site->lock);
     free(site);

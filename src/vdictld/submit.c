@@ -112,6 +112,9 @@ static int check_template(struct call *call, struct job_spec *spec,
     if (*spec->profile && !config_names_has(&t->profiles, spec->profile)) {
         error_set(err, ESRCH, "profile", "template '%s' has no GPU profile '%s'", t->name,
                   spec->profile);
+        error_hint(err, NULL,
+                   t->profiles.n ? "vdiinfo --templates lists what it has"
+                                 : "it has none; name another template, or no GPU");
         return -ESRCH;
     }
     if (!spec->cpus)

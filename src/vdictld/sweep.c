@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "vdictld/idem.h"
+#include "vdictld/job_index.h"
 
 #define ROUND_USEC USEC_PER_SEC
 #define ROUND_OBJECTS 2000
@@ -90,8 +91,10 @@ static void drop_object(struct core *core, const struct ended *e)
     nouns[e->noun].meta(slot->pub, &meta);
     if (!meta.ended)
         return;
-    if (e->noun == NOUN_JOB)
+    if (e->noun == NOUN_JOB) {
         idem_outlive(core->idem, slot->pub);
+        job_index_remove(core->mine, slot->pub);
+    }
     table_remove(t, slot);
 }
 

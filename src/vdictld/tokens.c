@@ -17,6 +17,7 @@
 
 #define TOKEN_DEFAULT_SEC 900
 #define TOKENS_LIVE_MAX 100000
+#define TOKENS_OWNER_MAX 200 /* so that nobody takes all of them */
 
 struct issue {
     struct call *call;
@@ -90,6 +91,28 @@ static void issue_refuse(struct issue *issue, const struct vdi_error *err)
     free(issue);
 }
 
+/* Revoked ones count until they would have expired: they are still kept. */
+static int check_owner(struct core *core, const struct vdi_principal *who, struct vdi_error *err)
+{
+    struct table *t = events_table(core->events, NOUN_TOKEN);
+    char owner[CALL_WHO_MAX], limit[24];
+    unsigned n = 0;
+
+    snprintf(owner, sizeof(owner), "%s:%s", who->realm, who->name);
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct token *token = slot ? slot->staged : NULL;
+
+        n += token && !token->ended && str_equal(token->owner, owner);
+    }
+    if (n < TOKENS_OWNER_MAX)
+        return 0;
+    error_set(err, EDQUOT, "", "%s has %u tokens", owner, n);
+    snprintf(limit, sizeof(limit), "%d tokens", TOKENS_OWNER_MAX);
+    error_hint(err, limit, "use one for many requests; they end by themselves");
+    return -EDQUOT;
+}
+
 static void issue_for(struct issue *issue, struct vdi_principal *who)
 {
     struct token_event event = {.type = TOKEN_EVENT_ISSUE};
@@ -97,6 +120,8 @@ static void issue_for(struct issue *issue, struct vdi_principal *who)
     struct txn *txn = txn_new(issue->call->core->events);
     int r = txn ? 0 : error_set(&err, ENOMEM, "", "out of memory");
 
+    if (r >= 0)
+        r = check_owner(issue->call->core, who, &err);
     if (r >= 0)
         r = build(issue, who, &event, &err);
     if (r >= 0)

@@ -38,6 +38,7 @@
 struct agent {
     struct loop *loop;
     const struct node_config *config;
+    struct spice_trust trust; /* of TLS; empty without */
     struct vdid *vdid;
     struct session *session;
     bool in_service;
@@ -179,14 +180,22 @@ static int fill(const struct link_order *o, struct vdid_order *ret, struct vdi_e
 
 static void reply_connection(struct task *t)
 {
-    struct buf out = BUF_INIT(4096);
-    uint32_t port = vdid_port(t->agent->vdid, t->id);
+    const struct node_config *c = t->agent->config;
+    const struct spice_trust *trust = &t->agent->trust;
+    struct buf out = BUF_INIT(TICKET_MAX);
+    bool has_tls = false;
+    uint32_t port = vdid_port(t->agent->vdid, t->id, &has_tls);
 
     if (!port) {
         refuse(t, ENOENT, "the instance is not on this node");
         return;
     }
-    ticket_write(&t->ticket, t->agent->config->spice_address, port, &out);
+    if (has_tls && !trust->ca) {
+        refuse(t, EKEYREJECTED, "the desktop was started with TLS, and spice_tls is off now");
+        return;
+    }
+    ticket_write(&t->ticket, *c->spice_host ? c->spice_host : c->spice_address, port,
+                 has_tls ? trust : NULL, &out);
     answer(t, 0, out.data, NULL);
     explicit_bzero(out.data, out.len);
     buf_done(&out);
@@ -389,6 +398,7 @@ static int open_vdid(struct agent *agent, struct vdi_error *err)
         .emulator = c->emulator,
         .bridge = c->bridge,
         .spice_address = c->spice_address,
+        .spice_tls = node_config_has_tls(c),
         .port_min = (uint16_t)c->port_min,
         .port_max = (uint16_t)c->port_max,
         .accel = (enum accel_mode)index_of(accel_mode_names, c->accel),
@@ -435,7 +445,9 @@ int agent_new(struct loop *loop, const struct node_config *config, struct agent 
         return error_set(err, ENOMEM, "", "out of memory");
     agent->loop = loop;
     agent->config = config;
-    r = open_vdid(agent, err);
+    r = node_config_has_tls(config) ? spice_tls_load(config->spice_tls_dir, &agent->trust, err) : 0;
+    if (r >= 0)
+        r = open_vdid(agent, err);
     if (r >= 0)
         r = open_session(agent, err);
     if (r < 0)
@@ -451,5 +463,6 @@ void agent_free(struct agent *agent)
         return;
     vdid_free(agent->vdid);
     session_free(agent->session);
+    spice_trust_done(&agent->trust);
     free(agent);
 }

@@ -287,6 +287,8 @@ static xmlNodePtr add_graphics(struct writer *w, xmlNodePtr parent, const struct
     if (g->tls_port)
         number(w, node, "tlsPort", g->tls_port);
     attribute(w, node, "autoport", "no");
+    if (!g->port)
+        attribute(w, node, "defaultMode", "secure");
     attribute(w, node, "listen", g->address);
     if (!str_is_empty(g->keymap))
         attribute(w, node, "keymap", g->keymap);

@@ -10,10 +10,12 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/link_codec.h"
 #include "loop/loop.h"
+#include "vdid/spice_tls.h"
 #include "wire/link.h"
 #include "wire/pki.h"
 
@@ -22,8 +24,8 @@
 struct enrolment {
     struct loop *loop;
     const char *token;
-    char *csr;
-    char *cert, *ca;
+    char *csr, *spice_csr;
+    char *cert, *ca, *spice_cert;
     int result;
     struct vdi_error *err;
 };
@@ -42,6 +44,7 @@ static void on_connected(void *arg, struct link_conn *conn)
 
     str_copy(m.enroll.token, sizeof(m.enroll.token), e->token);
     m.enroll.csr = e->csr;
+    m.enroll.spice_csr = e->spice_csr;
     link_message_encode(&m, &text);
     if (text.failed || link_conn_send(conn, text.data, text.len) < 0)
         stop(e, error_set(e->err, EIO, "controller", "the token could not be sent"));
@@ -62,6 +65,7 @@ static void on_frame(void *arg, struct link_conn *conn, const void *data, size_t
     if (m.type == LINK_TYPE_ENROLLED) {
         e->cert = TAKE_PTR(m.enrolled.cert);
         e->ca = TAKE_PTR(m.enrolled.ca);
+        e->spice_cert = TAKE_PTR(m.enrolled.spice_cert);
         stop(e, 0);
     } else if (m.type == LINK_TYPE_BYE) {
         stop(e, error_set(e->err, EKEYREJECTED, "token", "the controller says: %s", m.bye.reason));
@@ -121,16 +125,17 @@ static int exchange(struct enrolment *e, const struct node_config *config,
 
 static int write_file(const char *path, const char *text, struct vdi_error *err)
 {
-    _cleanup_(freep) char *tmp = str_printf("%s.new", path);
-    _cleanup_(closep) int fd = -1;
+    int r = file_replace(path, text, strlen(text));
 
-    if (tmp)
-        fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd) < 0 ||
-        rename(tmp, path) < 0)
-        return error_set(err, errno ? errno : EIO, path, "it could not be written: %s",
-                         strerror(errno));
-    return 0;
+    return r < 0 ? error_set(err, r, path, "it could not be written: %s", strerror(-r)) : 0;
+}
+
+static int install_spice(const struct enrolment *e, const struct node_config *config,
+                         struct vdi_error *err)
+{
+    if (str_is_empty(e->spice_cert))
+        return error_set(err, EPROTO, "spice_tls", "the controller gave no certificate for SPICE");
+    return spice_tls_install(config->spice_tls_dir, e->spice_cert, e->ca, err);
 }
 
 int enroll(const struct node_config *config, const char *text, struct vdi_error *err)
@@ -144,6 +149,8 @@ int enroll(const struct node_config *config, const char *text, struct vdi_error 
                       config->node);
     if (r >= 0)
         r = pki_make_csr(config->key_file, config->node, &e.csr, err);
+    if (r >= 0 && node_config_has_tls(config))
+        r = spice_tls_request(config->spice_tls_dir, config->node, &e.spice_csr, err);
     if (r >= 0 && !(e.loop = loop_new()))
         r = error_set(err, ENOMEM, "", "out of memory");
     if (r >= 0)
@@ -152,10 +159,14 @@ int enroll(const struct node_config *config, const char *text, struct vdi_error 
         r = write_file(config->ca_file, e.ca, err);
     if (r >= 0)
         r = write_file(config->cert_file, e.cert, err);
+    if (r >= 0 && e.spice_csr)
+        r = install_spice(&e, config, err);
     loop_free(e.loop);
     free(e.csr);
+    free(e.spice_csr);
     free(e.cert);
     free(e.ca);
+    free(e.spice_cert);
     explicit_bzero(&token, sizeof(token));
     return r;
 }

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file.c - whole small files, and digests of large ones; for worker threads: all of it blocks. */
+/* file.c - directories of files, and digests of large ones; for worker threads: all blocks. */
 #include "vdid/file.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,86 +15,6 @@
 #include "base/str.h"
 
 #define CHUNK_BYTES (1u << 20)
-
-int file_read(const char *path, struct buf *out)
-{
-    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    struct stat st;
-    ssize_t n = 0;
-
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return -errno;
-    if (!S_ISREG(st.st_mode))
-        return -EINVAL;
-    if (out->max && (uint64_t)st.st_size > out->max)
-        return -EFBIG;
-    do {
-        char chunk[4096];
-
-        n = read(fd, chunk, sizeof(chunk));
-        if (n > 0 && buf_append(out, chunk, (size_t)n) < 0)
-            return -EFBIG;
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    if (n < 0)
-        return -errno;
-    return buf_append(out, "", 0); /* an empty file is "", not NULL */
-}
-
-int file_sync_dir(const char *dir)
-{
-    _cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-static int write_all(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        text += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int sync_parent(const char *path)
-{
-    char dir[PATH_MAX], *slash;
-
-    str_copy(dir, sizeof(dir), path);
-    slash = strrchr(dir, '/');
-    if (!slash)
-        return -EINVAL;
-    *slash = '\0';
-    return file_sync_dir(dir);
-}
-
-int file_replace(const char *path, const char *text, size_t len)
-{
-    char temporary[PATH_MAX];
-    int fd, r;
-
-    if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
-        return -ENAMETOOLONG;
-    fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return -errno;
-    r = write_all(fd, text, len);
-    if (close(fd) < 0 && r == 0)
-        r = -errno;
-    if (r == 0 && rename(temporary, path) < 0)
-        r = -errno;
-    if (r < 0) {
-        unlink(temporary);
-        return r;
-    }
-    return sync_parent(path);
-}
 
 int file_remove_dir(const char *dir)
 {

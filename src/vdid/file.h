@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file.h - whole small files: read within a limit, replaced so that a crash leaves old or new. */
+/* file.h - directories of files, and digests of large ones; small files: base/file.h. */
 #ifndef VDID_FILE_H
 #define VDID_FILE_H
 
-#include <stddef.h>
-#include <sys/types.h>
+#include "base/file.h"
 
-#include "base/buf.h"
-
-/* -EFBIG: over out->max; -ELOOP: a link; -EINVAL: no regular file. All block. */
-int file_read(const char *path, struct buf *out);
-/* Mode 0600, durable when it returns: temporary file, fsync, rename, fsync of the directory. */
-int file_replace(const char *path, const char *text, size_t len);
-int file_sync_dir(const char *dir);
 /* The directory and all files in it; directories in it make it -ENOTEMPTY. 0 if it is not there. */
 int file_remove_dir(const char *dir);
 /* Directory and what leads to it below an existing parent, mode 0711. */

@@ -252,8 +252,7 @@ static void call_done(void *arg, int result, const struct virt_result *res,
 static int make_ticket(const struct instance *in, const struct vdid_order *o, char **ret,
                        struct vdi_error *err)
 {
-    const struct domain_graphics g = {in->vdid->config.spice_address, (uint16_t)in->rec.port, 0,
-                                      in->rec.wish.keyboard};
+    const struct domain_graphics g = instance_graphics(in);
 
     if (!in->rec.port)
         return error_set(err, ENOENT, "port", "the instance has no screen");
@@ -375,7 +374,8 @@ static void say(struct instance *in, const struct vdid_order *o, vdid_fn fn, voi
                                    : runner_message(in->runner, text);
         if (r < 0)
             refuse_with(fn, arg, -r, o->id,
-                        r == -EINVAL ? "knows no such signal" : "has not heard what was said before");
+                        r == -EINVAL ? "knows no such signal"
+                                     : "has not heard what was said before");
         else
             fn(arg, 0, NULL, NULL);
     }
@@ -392,15 +392,17 @@ static void poll_state(struct instance *in, vdid_fn fn, void *arg)
     buf_done(&json);
 }
 
-uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id)
+uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id, bool *ret_has_tls)
 {
     void *value;
 
     for (size_t i = 0; hash_next(v->instances, &i, &value);) {
         const struct instance *in = value;
 
-        if (in->rec.id == id.id && in->rec.generation == id.generation)
+        if (in->rec.id == id.id && in->rec.generation == id.generation) {
+            *ret_has_tls = in->rec.has_tls;
             return in->rec.port;
+        }
     }
     return 0;
 }

@@ -99,6 +99,16 @@ static void no_memory(struct instance *in)
 
 /* ---- XML and port ---- */
 
+struct domain_graphics instance_graphics(const struct instance *in)
+{
+    uint16_t port = (uint16_t)in->rec.port;
+
+    return (struct domain_graphics){.address = in->vdid->config.spice_address,
+                                    .port = in->rec.has_tls ? 0 : port,
+                                    .tls_port = in->rec.has_tls ? port : 0,
+                                    .keymap = in->rec.wish.keyboard};
+}
+
 static int fill_spec(struct instance *in, struct domain_spec *s, struct vdi_error *err)
 {
     const struct record_wish *w = &in->rec.wish;
@@ -128,8 +138,7 @@ static int fill_spec(struct instance *in, struct domain_spec *s, struct vdi_erro
     s->video = in->image->manifest.video;
     s->width_px = width;
     s->height_px = height;
-    s->graphics =
-        (struct domain_graphics){c->spice_address, (uint16_t)in->rec.port, 0, w->keyboard};
+    s->graphics = instance_graphics(in);
     return 0;
 }
 
@@ -192,6 +201,8 @@ static void add_domain(struct instance *in)
 
     if (r == 0 && !port)
         r = ports_take(in->vdid->ports, in->vdid->config.spice_address, &port, &err);
+    if (port != in->rec.port)
+        in->rec.has_tls = in->vdid->config.spice_tls;
     in->rec.port = port;
     if (r == 0)
         r = make_xml(in, &w->xml, &err);
@@ -419,7 +430,8 @@ static void clean_work(void *arg)
     instance_path(p->in, "console.log", path);
     console_trim(path, CONSOLE_KEEP_BYTES);
     /* From here on it is kept for so long; of a start that came to nothing, nothing is. */
-    spool_path(p->in->vdid, (struct vdi_instance_id){p->in->rec.id, p->in->rec.generation}, "", path);
+    spool_path(p->in->vdid, (struct vdi_instance_id){p->in->rec.id, p->in->rec.generation}, "",
+               path);
     if (rmdir(path) < 0 && errno == ENOTEMPTY)
         utimensat(AT_FDCWD, path, NULL, 0);
 }

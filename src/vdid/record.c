@@ -43,6 +43,7 @@ const struct field record_fields[] = {
     {"interactive", FIELD_BOOL, R(is_interactive), FIELD_KEEP, 0, 0, NULL, "somebody looks at it"},
     {"output_max_mib", FIELD_U32, R(output_max_mib), FIELD_KEEP, 0, UINT32_MAX, NULL, "spooled"},
     {"port", FIELD_U32, R(port), FIELD_KEEP, 0, 65535, NULL, "of SPICE"},
+    {"has_tls", FIELD_BOOL, R(has_tls), FIELD_KEEP, 0, 0, NULL, "the port speaks TLS"},
     {"pid", FIELD_U32, R(pid), FIELD_KEEP, 0, INT32_MAX, NULL, "of QEMU"},
     {"boots", FIELD_U32, R(boots), FIELD_KEEP, 0, UINT32_MAX, NULL, "times it was ready"},
     {"save_sha256", FIELD_FIXED, R(save_sha256), FIELD_KEEP, 0, 0, NULL, "of its memory's file"},
@@ -150,7 +151,7 @@ const char *record_stage(const struct record *r)
     return name;
 }
 
-bool record_take_stage(struct record *r, const char *name, int64_t usec)
+const char *record_take_stage(struct record *r, const char *name, int64_t usec)
 {
     for (size_t i = 0; i < ELEMENTS(stages); i++) {
         char *at = (char *)r + stages[i].offset;
@@ -161,9 +162,9 @@ bool record_take_stage(struct record *r, const char *name, int64_t usec)
         memcpy(&before, at, sizeof(before));
         if (!before)
             memcpy(at, &usec, sizeof(usec));
-        return true;
+        return stages[i].name;
     }
-    return false;
+    return NULL;
 }
 
 void record_write(const struct record *r, struct buf *out)

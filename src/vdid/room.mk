@@ -54,7 +54,8 @@ tests_runner_host_LDADD = $(VDID_LIBS)
 
 sbin_PROGRAMS += vdid
 vdid_SOURCES = src/vdid/main.c src/vdid/agent.c src/vdid/agent.h src/vdid/enroll.c \
-    src/vdid/enroll.h src/vdid/session.c src/vdid/session.h src/vdid/ticket.c src/vdid/ticket.h
+    src/vdid/enroll.h src/vdid/session.c src/vdid/session.h src/vdid/ticket.c src/vdid/ticket.h \
+    src/vdid/spice_tls.c src/vdid/spice_tls.h
 vdid_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 vdid_LDADD = $(VDID_LIBS) $(LINK_LIBS)
 UNIT_TESTS += tests/unit/vdid/test_domain_xml
@@ -68,6 +69,27 @@ UNIT_TESTS += tests/unit/vdid/test_node
 tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
 tests_unit_vdid_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_node_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_picture
+tests_unit_vdid_test_picture_SOURCES = tests/unit/vdid/test_picture.c
+tests_unit_vdid_test_picture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_picture_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_run_wish
+tests_unit_vdid_test_run_wish_SOURCES = tests/unit/vdid/test_run_wish.c
+tests_unit_vdid_test_run_wish_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_run_wish_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_writer_file
+tests_unit_vdid_test_writer_file_SOURCES = tests/unit/vdid/test_writer_file.c
+tests_unit_vdid_test_writer_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_writer_file_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_spice_tls
+tests_unit_vdid_test_spice_tls_SOURCES = tests/unit/vdid/test_spice_tls.c src/vdid/spice_tls.c \
+    src/vdid/ticket.c
+tests_unit_vdid_test_spice_tls_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(OPENSSL_CFLAGS)
+tests_unit_vdid_test_spice_tls_LDADD = $(VDID_LIBS) $(LINK_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/vdid/test_runner_spool
 tests_unit_vdid_test_runner_spool_SOURCES = tests/unit/vdid/test_runner_spool.c
@@ -87,11 +109,11 @@ tests_unit_vdid_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 # Real VMs take minutes and root: a target of their own.
-VM_TESTS = tests/t4000-libvirt.t tests/t4010-run.t tests/t4100-node.t \
-    tests/t4110-link-loss.t tests/t4120-node-errors.t
+VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4100-node.t \
+    tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \
-    doc/design/vdid.md
+    tests/lib/spice_client.py doc/design/vdid.md
 .PHONY: check-vm
 check-vm: $(check_PROGRAMS)
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(VM_TESTS)'

@@ -178,11 +178,23 @@ static void on_ready(void *arg, const char *os, const char *version)
         source_rearm(in->look, 0);
 }
 
-/* The guest's clock counts only where it can be true. */
+/* The guest's clock may be wrong; how much of it has passed is not. */
+static int64_t stage_time(struct instance *in, const char *name, int64_t usec)
+{
+    int64_t now = loop_now_usec(in->vdid->loop), kernel = in->guest_kernel_usec;
+
+    if (str_equal(name, "kernel"))
+        in->guest_kernel_usec = usec;
+    if (str_equal(name, "runner") && kernel && usec > kernel) {
+        kernel = now - (usec - kernel);
+        in->rec.kernel_usec = kernel > in->rec.create_usec ? kernel : in->rec.create_usec;
+    }
+    return now;
+}
+
 static void on_stage(void *arg, const char *name, int64_t usec, const char *detail)
 {
     struct instance *in = arg;
-    int64_t now = loop_now_usec(in->vdid->loop);
     char reason[sizeof(in->rec.reason)];
 
     if (str_equal(name, "failed")) {
@@ -192,9 +204,8 @@ static void on_stage(void *arg, const char *name, int64_t usec, const char *deta
         instance_end(in, true, reason);
         return;
     }
-    if (usec < in->rec.create_usec || usec > now)
-        usec = now;
-    if (record_take_stage(&in->rec, name, usec)) {
+    name = record_take_stage(&in->rec, name, stage_time(in, name, usec));
+    if (name) {
         instance_emit_stage(in, name);
         instance_keep(in);
     }

@@ -5,16 +5,14 @@
 #include "vdid/session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -55,26 +53,16 @@ static void epoch_load(struct session *s)
     }
 }
 
-static int epoch_write(const struct session *s, const char *path)
-{
-    char text[24];
-    int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", s->epoch);
-    _cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-    if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0)
-        return -errno;
-    return rename(path, s->epoch_file) < 0 ? -errno : 0;
-}
-
 static void epoch_see(struct session *s, uint64_t epoch)
 {
-    _cleanup_(freep) char *path = str_printf("%s.new", s->epoch_file);
+    char text[24];
     int r;
 
     if (epoch <= s->epoch)
         return;
     s->epoch = epoch;
-    r = path ? epoch_write(s, path) : -ENOMEM;
+    r = file_replace(s->epoch_file, text,
+                     (size_t)snprintf(text, sizeof(text), "%" PRIu64 "\n", epoch));
     if (r < 0)
         log_warning("%s: the epoch could not be kept: %s", s->epoch_file, strerror(-r));
 }
@@ -201,6 +189,7 @@ static void take_welcome(struct session *s, struct link_conn *conn, const struct
     link_outbox_rewind(s->outbox);
     link_conn_admit(conn);
     link_client_set_heartbeat(s->client, (int64_t)w->heartbeat_sec * USEC_PER_SEC);
+    link_client_set_silence(s->client, (int64_t)w->silence_sec * USEC_PER_SEC);
     s->conn = conn;
     log_info("connected to the controller, epoch %" PRIu64, w->epoch);
     send_waiting(s);

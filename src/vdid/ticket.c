@@ -31,13 +31,22 @@ int ticket_new(struct ticket *ticket, int64_t expire_sec)
     return 0;
 }
 
-void ticket_write(const struct ticket *ticket, const char *host, uint32_t port, struct buf *out)
+void ticket_write(const struct ticket *ticket, const char *host, uint32_t port,
+                  const struct spice_trust *trust, struct buf *out)
 {
     char when[40];
 
     buf_puts(out, "{\"provider\":\"qemu_spice\",\"host\":");
     json_write_string(out, host);
-    buf_printf(out, ",\"port\":%u,\"password\":\"%s\",\"expires\":\"%s\"}", port, ticket->password,
+    if (trust) {
+        buf_printf(out, ",\"tls_port\":%u,\"ca\":", port);
+        json_write_string(out, trust->ca);
+        buf_puts(out, ",\"host_subject\":");
+        json_write_string(out, trust->subject);
+    } else {
+        buf_printf(out, ",\"port\":%u", port);
+    }
+    buf_printf(out, ",\"password\":\"%s\",\"expires\":\"%s\"}", ticket->password,
                time_to_rfc3339(ticket->expire_sec * USEC_PER_SEC, when));
 }
 

@@ -11,6 +11,9 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "vdid/spice_tls.h"
+
+#define TICKET_MAX (64u << 10)
 
 struct ticket {
     char password[48]; /* base64url; SPICE takes 60 bytes at most */
@@ -18,8 +21,12 @@ struct ticket {
 };
 
 int ticket_new(struct ticket *ticket, int64_t expire_sec);
-/* {"provider":"qemu_spice","host":...,"port":...,"password":...,"expires":...} */
-void ticket_write(const struct ticket *ticket, const char *host, uint32_t port, struct buf *out);
+/*
+ * {"provider":"qemu_spice","host":...,"port":...,"password":...,"expires":...}; with trust "tls_port"
+ * instead of "port", "ca" and "host_subject". `out` takes TICKET_MAX.
+ */
+void ticket_write(const struct ticket *ticket, const char *host, uint32_t port,
+                  const struct spice_trust *trust, struct buf *out);
 void ticket_done(struct ticket *ticket); /* wipes */
 
 #endif

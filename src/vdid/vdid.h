@@ -24,13 +24,14 @@ struct vdid_config {       /* strings are copied */
     const char *emulator;      /* "": libvirt's own */
     const char *bridge;        /* "": guests have no network */
     const char *spice_address; /* "127.0.0.1" */
+    bool spice_tls;            /* of new instances; by libvirt's qemu.conf */
     const char *node;          /* this node's name, for guests; "": they are not told */
-    const char *writer;        /* program vdi-writer; "": the one beside this program, or installed */
+    const char *writer; /* program vdi-writer; "": the one beside this program, or installed */
     uint16_t port_min, port_max;
     enum accel_mode accel;
     uint32_t tcg_cache_mib; /* 0: QEMU's own */
     int64_t boot_timeout_sec;
-    int64_t keep_gone_sec; /* how long an instance that ended is remembered */
+    int64_t keep_gone_sec;    /* how long an instance that ended is remembered */
     uint32_t output_max_mib;  /* of a stream of a script; the rest is left out */
     uint32_t output_keep_mib; /* of all that is spooled: what ended first goes first */
     int64_t output_keep_sec;  /* how long the output of what ended is kept */
@@ -95,8 +96,8 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
 /* Ends no instance. Orders under way are answered with -ECANCELED. Takes NULL. */
 void vdid_free(struct vdid *v);
 void vdid_order(struct vdid *v, const struct vdid_order *order, vdid_fn fn, void *arg);
-/* SPICE's port of an instance; 0: none. */
-uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id);
+/* SPICE's port of an instance, and whether it speaks TLS; 0: none. */
+uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id, bool *ret_has_tls);
 /* Every instance: [{"instance":5,"generation":1,"state":...,"port":...,"report":{...}},...]. */
 void vdid_write_all(const struct vdid *v, struct buf *out);
 

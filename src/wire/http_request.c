@@ -99,7 +99,7 @@ static void refuse(struct http_request *r, unsigned status, uint32_t limit, cons
     buf_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%u,\"detail\":\"%s\"",
                status_title(status), status, detail);
     if (limit)
-        buf_printf(&body, ",\"limit\":\"%u bytes\"", limit);
+        buf_printf(&body, ",\"limit\":\"%u bytes\",\"remedy\":\"send less in one request\"", limit);
     buf_puts(&body, "}\n");
     r->server->stats.refused_requests++;
     r->phase = HTTP_HANDLER;

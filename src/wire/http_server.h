@@ -75,7 +75,7 @@ void http_request_reply(struct http_request *r, unsigned status, const char *con
  * http_request_stream, feed it with http_stream_send; when `ready` is called
  * the client has taken what was sent (send the next slice then); it is not called
  * before the first send. `closed` is called once, when the client is gone or after
- * http_stream_end, never inside a call of yours; the stream is gone then. NULL, with
+ * http_stream_end or _abort, never inside a call of yours; the stream is gone then. NULL, with
  * no `closed` to come: the client is gone already or there is no memory; r is answered.
  */
 struct http_stream;
@@ -86,5 +86,7 @@ struct http_stream *http_request_stream(struct http_request *r, unsigned status,
 int http_stream_send(struct http_stream *s, const void *data, size_t len);
 size_t http_stream_waiting(const struct http_stream *s);
 void http_stream_end(struct http_stream *s);
+/* Ends the connection without the end of the answer: the client sees that it was cut short. */
+void http_stream_abort(struct http_stream *s);
 
 #endif

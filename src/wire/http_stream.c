@@ -72,6 +72,8 @@ static ssize_t on_pull(void *cls, uint64_t pos, char *block, size_t max)
         s->fed = false;
         if (s->ready)
             s->ready(s->arg);
+        if (s->gone)
+            return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     if (http_stream_waiting(s) > 0)
         return take(s, block, max);
@@ -153,5 +155,11 @@ int http_stream_send(struct http_stream *s, const void *data, size_t len)
 void http_stream_end(struct http_stream *s)
 {
     s->ended = true;
+    stream_resume(s);
+}
+
+void http_stream_abort(struct http_stream *s)
+{
+    s->gone = true;
     stream_resume(s);
 }

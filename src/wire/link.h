@@ -115,6 +115,8 @@ uint16_t link_server_port(const struct link_server *server);
 unsigned link_server_conns(const struct link_server *server);
 /* Closes connections whose certificate has expired or is revoked by now. */
 void link_server_recheck(struct link_server *server);
+/* link_limits.silent_usec from now on, also for connections that are there. */
+void link_server_set_silence(struct link_server *server, int64_t usec);
 
 /* ---- the node ---- */
 
@@ -145,5 +147,6 @@ int link_client_new(struct loop *loop, struct link_tls *tls,
                     void *arg, struct link_client **ret, struct vdi_error *err);
 void link_client_free(struct link_client *client);
 void link_client_set_heartbeat(struct link_client *client, int64_t usec);
+void link_client_set_silence(struct link_client *client, int64_t usec);
 
 #endif

@@ -205,6 +205,11 @@ static void on_heartbeat(void *arg)
     client->ops.heartbeat(client->arg, client->conn);
 }
 
+void link_client_set_silence(struct link_client *client, int64_t usec)
+{
+    client->hub.limits.silent_usec = usec;
+}
+
 void link_client_set_heartbeat(struct link_client *client, int64_t usec)
 {
     client->heartbeat_usec = usec;

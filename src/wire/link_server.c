@@ -219,6 +219,11 @@ unsigned link_server_conns(const struct link_server *server)
     return server->hub.n_conns;
 }
 
+void link_server_set_silence(struct link_server *server, int64_t usec)
+{
+    server->hub.limits.silent_usec = usec;
+}
+
 void link_server_recheck(struct link_server *server)
 {
     link_hub_recheck(&server->hub);

@@ -21,6 +21,7 @@
 #include "base/str.h"
 
 #define PAYLOAD_MAX 8192
+#define TTL_SEC 60 /* the longest that auth/munge takes */
 
 typedef munge_err_t encode_fn(char **cred, munge_ctx_t ctx, const void *buf, int len);
 typedef const char *strerror_fn(munge_err_t e);
@@ -34,17 +35,18 @@ static struct {
     ctx_create_fn *ctx_create;
     ctx_set_fn *ctx_set;
     sha256_fn *sha256;
-    munge_ctx_t ctx; /* NULL: munged is where libmunge looks */
+    munge_ctx_t ctx;
 } lib;
 
-/* A site may run a munged of its own for this. */
-static int set_socket(struct vdi_error *err)
+/* A credential is for one request, now; munged's own default is longer than is taken. A site
+ * may run a munged of its own for this. */
+static int set_context(struct vdi_error *err)
 {
     const char *path = getenv("VDI_MUNGE_SOCKET");
-    if (str_is_empty(path))
-        return 0;
     lib.ctx = lib.ctx_create();
-    if (lib.ctx && lib.ctx_set(lib.ctx, MUNGE_OPT_SOCKET, path) == EMUNGE_SUCCESS)
+    if (!lib.ctx || lib.ctx_set(lib.ctx, MUNGE_OPT_TTL, TTL_SEC) != EMUNGE_SUCCESS)
+        return error_set(err, ENOMEM, "credential", "munge can't be used here");
+    if (str_is_empty(path) || lib.ctx_set(lib.ctx, MUNGE_OPT_SOCKET, path) == EMUNGE_SUCCESS)
         return 0;
     return error_set(err, ENOMEM, "VDI_MUNGE_SOCKET", "munge does not take %.100s", path);
 }
@@ -62,7 +64,7 @@ static int open_libraries(struct vdi_error *err)
         lib.sha256 = (sha256_fn *)(uintptr_t)dlsym(crypto, "SHA256");
     }
     if (lib.encode && lib.strerror && lib.ctx_create && lib.ctx_set && lib.sha256)
-        return set_socket(err);
+        return set_context(err);
     error_set(err, ENOSYS, "credential", "%s can't be used here",
               munge ? "libcrypto.so.3" : "libmunge.so.2");
     error_hint(err, NULL, "install it, or set VDI_TOKEN_FILE to the file of a token");

@@ -23,6 +23,7 @@
 
 /* A certificate is good a little before it was made: clocks differ (RFC 5280, 4.1.2.5). */
 #define BACKDATE_SEC 300
+#define CONTROLLER_PREFIX "vdictld."
 
 struct extension {
     int nid;
@@ -126,7 +127,7 @@ static X509 *make_leaf(const struct draft *base, const char *usage, const char *
 
 const char *pki_controller_name(const char *cluster, char *buf, size_t size)
 {
-    snprintf(buf, size, "vdictld.%s", cluster);
+    snprintf(buf, size, CONTROLLER_PREFIX "%s", cluster);
     return buf;
 }
 
@@ -331,8 +332,8 @@ static int read_request(const char *csr_pem, const char *name, X509_REQ **ret,
     return 0;
 }
 
-int pki_issue_node(const char *dir, const char *name, const char *csr_pem, unsigned days,
-                   int64_t now_sec, char **ret_pem, struct vdi_error *err)
+static int issue(const char *dir, const char *name, const char *csr_pem, const char *usage,
+                 unsigned days, int64_t now_sec, char **ret_pem, struct vdi_error *err)
 {
     _cleanup_(authority_done) struct authority a = {.dir_fd = -1};
     _cleanup_(X509_REQ_freep) X509_REQ *request = NULL;
@@ -351,7 +352,7 @@ int pki_issue_node(const char *dir, const char *name, const char *csr_pem, unsig
                           .issuer_key = a.key,
                           .now_sec = now_sec,
                           .days = days};
-    _cleanup_(X509_freep) X509 *cert = make_leaf(&draft, "clientAuth", NULL);
+    _cleanup_(X509_freep) X509 *cert = make_leaf(&draft, usage, NULL);
     _cleanup_(freep) char *pem = cert ? pki_cert_to_pem(cert) : NULL;
     if (!pem)
         return pki_crypto_error(err, "sign the node's certificate");
@@ -359,4 +360,19 @@ int pki_issue_node(const char *dir, const char *name, const char *csr_pem, unsig
     if (r == 0)
         *ret_pem = TAKE_PTR(pem);
     return r;
+}
+
+int pki_issue_node(const char *dir, const char *name, const char *csr_pem, unsigned days,
+                   int64_t now_sec, char **ret_pem, struct vdi_error *err)
+{
+    return issue(dir, name, csr_pem, "clientAuth", days, now_sec, ret_pem, err);
+}
+
+int pki_issue_spice(const char *dir, const char *name, const char *csr_pem, unsigned days,
+                    int64_t now_sec, char **ret_pem, struct vdi_error *err)
+{
+    /* Nodes know the controller by such a name and serverAuth. */
+    if (str_starts_with(name, CONTROLLER_PREFIX))
+        return error_set(err, EINVAL, "name", "\"%.80s\" is a name of controllers.", name);
+    return issue(dir, name, csr_pem, "serverAuth", days, now_sec, ret_pem, err);
 }

@@ -44,6 +44,9 @@ int pki_renew_server(const char *dir, const char *cluster, int64_t now_sec, stru
  * asks for is not given. The request's own CN must be name. Caller frees *ret_pem. */
 int pki_issue_node(const char *dir, const char *name, const char *csr_pem, unsigned days,
                    int64_t now_sec, char **ret_pem, struct vdi_error *err);
+/* The same for the SPICE servers of the node's VMs: serverAuth only, so it opens no node link. */
+int pki_issue_spice(const char *dir, const char *name, const char *csr_pem, unsigned days,
+                    int64_t now_sec, char **ret_pem, struct vdi_error *err);
 /* The name the controller's certificate is for: "vdictld.CLUSTER". */
 const char *pki_controller_name(const char *cluster, char *buf, size_t size);
 

@@ -4,7 +4,8 @@
 #
 #     . "$top_srcdir/tests/lib/libvirt.sh"
 #     libvirt_need              # skips the file, with the reason, where it can't run
-#     libvirt_start "$dir"      # sets LIBVIRT_URI; $dir stays short (sockets)
+#     libvirt_start "$dir"      # sets LIBVIRT_URI; $dir stays short (sockets).
+#                               # LIBVIRT_QEMU_CONF: more lines of qemu.conf
 #     libvirt_in CMD...         # runs in its namespaces: pids and paths are then the same as its
 #     libvirt_kill_daemon       # SIGKILL to libvirtd alone; it is started again
 #     libvirt_stop              # as power off: VMs included
@@ -45,6 +46,7 @@ cgroup_controllers = [ ]
 namespaces = [ ]
 seccomp_sandbox = 0
 stdio_handler = "file"
+${LIBVIRT_QEMU_CONF:-}
 END
     # libvirtd insists that its default user exists, whatever qemu.conf says; only there it does.
     cp /etc/passwd /etc/group "$1/etc/"

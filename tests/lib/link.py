@@ -54,6 +54,8 @@ class Trust:
 
     def enroll(self, c, node, *lines):
         conf = self.write_conf(node, *lines)
+        vdi.wait_for(f"{node} to be known",
+                     lambda: c.request("GET", f"/v1/nodes/{node}").status == 200)
         token = c.request("POST", f"/v1/nodes/{node}/enroll").json["token"]
         subprocess.run([os.path.join(vdi.BUILD, "vdid"), "--config", conf, "--enroll"],
                        input=token.encode(), check=True, capture_output=True)
@@ -126,6 +128,13 @@ class Peer:
         head = self._read(4)
         body = head and self._read(struct.unpack(">I", head)[0])
         return json.loads(body) if body else None
+
+    def until(self, kind):
+        """The next message of that type; None: the peer has closed."""
+        while True:
+            m = self.recv()
+            if m is None or m["type"] == kind:
+                return m
 
     def close(self):
         self.sock.close()

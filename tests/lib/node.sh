@@ -135,6 +135,7 @@ node_up() {
     vdictl pki init "$W/pki" scratch >/dev/null || bail "no authority"
     vdi_start
     vdi_wait_ready || bail "vdictld does not start"
+    vdi_wait_for "n1 to be known" vdictl show node n1
     vdictl node enroll n1 >"$W/token" || bail "no token"
     libvirt_in "$top_builddir/vdid" --config "$W/vdid.conf" --enroll <"$W/token" >>"$W/vdid.log" ||
         bail "the node is not enrolled"

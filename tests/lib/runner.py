@@ -121,7 +121,7 @@ class Port(threading.Thread):
 class Rig:
     """One guest, one host, a port, and the folders of both."""
 
-    def __init__(self, script=None, args=None, environment=None, output_max=1 << 30, uid=None,
+    def __init__(self, script=None, args=None, payload=None, owner_name="runner-test", environment=None, output_max=1 << 30, uid=None,
                  gid=None, work_dir="", merge=True, guest_args=(), **port):
         self.dir = tempfile.mkdtemp(prefix="vdi-runner.")
         os.chmod(self.dir, 0o711)
@@ -133,12 +133,13 @@ class Rig:
         if ROOT:
             os.chown(self.home, UID, GID)
         self.port = Port(self.dir, **port) if port.pop("with_port", True) else None
-        self.payload = "-"
+        self.payload, self.owner_name = "-", owner_name
         if script is not None:
+            payload = {"script": script, "args": args or [], "environment": environment or {}}
+        if payload is not None:
             self.payload = os.path.join(self.dir, "payload")
             with open(self.payload, "w", encoding="utf-8") as f:
-                json.dump({"script": script, "args": args or [],
-                           "environment": environment or {}}, f)
+                json.dump(payload, f)
         self.owner = (UID if uid is None else uid, GID if gid is None else gid)
         self.work_dir, self.merge, self.max = work_dir, merge, output_max
         self.guest_args, self.nonce = list(guest_args), "n1"
@@ -178,7 +179,7 @@ class Rig:
         argv = [os.path.join(vdi.BUILD, "tests", "runner_host"),
                 socket_path or self.port.paths["host"], self.node, str(self.max),
                 str(self.owner[0]), str(self.owner[1]), self.home, self.work_dir, self.payload,
-                self.nonce] + (["merge"] if self.merge else [])
+                self.nonce, "merge" if self.merge else "apart", self.owner_name]
         self.host = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      stderr=self.guest_log, text=True, env=ENVIRONMENT)
         threading.Thread(target=self._collect, args=(self.host,), daemon=True).start()

@@ -202,6 +202,42 @@ class Munge:
         return {"Authorization": "Munge " + run.stdout.strip()}
 
 
+# ---- a disk that can be full ----
+
+class Disk:
+    """A small file system; mounting needs root, and more than root in some containers."""
+
+    def __init__(self, directory):
+        self.at = os.path.join(directory, "disk")
+        os.mkdir(self.at)
+        self.mounted = os.geteuid() == 0 and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=6m,mode=755", "none", self.at], check=False,
+            capture_output=True).returncode == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *what):
+        if self.mounted:
+            subprocess.run(["umount", self.at], check=False)
+
+    def remount(self, how):
+        return subprocess.run(["mount", "-o", "remount," + how, self.at], check=False,
+                              capture_output=True).returncode == 0
+
+    def fill(self):
+        with open(os.path.join(self.at, "filler"), "wb", buffering=0) as f:
+            size = 1 << 16
+            while size:
+                try:
+                    f.write(b"x" * size)
+                except OSError:
+                    size //= 2
+
+    def clear(self):
+        os.unlink(os.path.join(self.at, "filler"))
+
+
 # ---- the controller ----
 
 class Controller:
@@ -323,6 +359,14 @@ class Controller:
                f"exit code {code}", log[-6000:])
 
     # ---- requests ----
+
+    def run(self, *command, **env):
+        """A command of ours, as the user who runs the test: (exit code, stdout, stderr)."""
+        env = dict(os.environ, VDI_URL="unix:" + self.unix, PATH=BUILD + ":" + os.environ["PATH"],
+                   **env)
+        r = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, check=False)
+        return r.returncode, r.stdout, r.stderr
 
     def connect(self, uid=None, timeout=DEADLINE):
         return UnixConnection(self.unix, uid, timeout)

@@ -13,7 +13,7 @@ tree=/run/osvdi
 d=$tree/quickstart.d
 
 mounts() {
-    exec 8<. && libvirt_cover /run "libvirt libvirtd.pid osvdi" && mkdir /run/libvirt "$tree" &&
+    exec 8<. && libvirt_cover /run "libvirt libvirtd.pid mount osvdi" && mkdir /run/libvirt "$tree" &&
         cd /proc/self/fd/8 && mount -c --rbind . "$tree" && cd "$tree" && exec 8<&-
 }
 

@@ -24,7 +24,7 @@ lock() {
 
 # All but the build, caches, logs and the lock; and what is outside the tree.
 remove_state() {
-    rm -rf quickstart.d/{run,etc,ctl,node,libvirt,images,env}
+    rm -rf quickstart.d/{run,etc,ctl,node,libvirt,env}
     rm -f desktop.vv
     case $sockets in /run/*) rm -f "$sockets" ;; esac
 }
@@ -70,7 +70,7 @@ ca_file = "$d/node/ca.crt"
 cert_file = "$d/node/node.crt"
 key_file = "$d/node/node.key"
 state_dir = "$d/node"
-image_dir = "$d/images"
+image_dir = "$d/cache/images"
 accel = "tcg"
 tcg_cache_mib = 64
 END
@@ -98,12 +98,14 @@ write_site() {
         fail pki "the node's authority can't be made"
 }
 
+# Anew when the recipe or what goes into it has changed.
 make_image() {
-    . tests/lib/guest.sh
-    guest_build quickstart.d/cache/guest && mkdir -p quickstart.d/images/demo &&
-        cp quickstart.d/cache/guest/{vmlinuz,initrd} quickstart.d/images/demo &&
-        echo '{"kernel":"vmlinuz","initrd":"initrd","cmdline":"console=ttyS0 panic=-1","ready":"console:GUEST-READY"}' \
-            >quickstart.d/images/demo/image.json
+    local d=$top_srcdir/quickstart.d
+    local image=$d/cache/images/demo programs=$d/build
+    [ ! -e "$image" ] || [ -n "$(find images/demo "$programs"/vdi-{runner,picture} -newer "$image/image.json")" ] || return 0
+    rm -rf "$image"
+    umask 022
+    images/demo/build --out="$image" --programs="$programs" --cache="$d/cache/packages"
 }
 
 stop_all() {
@@ -127,8 +129,8 @@ finish() {
         mv quickstart.d/run/desktop.{png,vv} . || die "desktop.png can't be written"
     cat <<END
 
-desktop.png shows your desktop: job $job, a real VM. It took $((SECONDS - began)) s.
-desktop.vv opens it for a minute from now, once:  remote-viewer desktop.vv
+desktop.png shows your desktop: job $job, nonce $nonce, in a real VM. It took $((SECONDS - began)) s.
+desktop.vv opens it, within a minute from now:  remote-viewer desktop.vv
 
 Try next:
   . quickstart.d/env                      the commands, and where the controller is

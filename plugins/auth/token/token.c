@@ -151,7 +151,7 @@ static int token_verify(void *arg, const struct vdi_auth_request *request, int64
         return auth_fail(err, EACCES, "key", NULL, "There is no key to check tokens with.");
     int r = token_text_decode(&auth->key, request->credential, &claims, &why);
     if (r < 0)
-        return auth_fail(err, EACCES, "authorization", NULL, "%s", why);
+        return auth_fail(err, EACCES, "authorization", "Get a new one: vdictl token.", "%s", why);
     r = check_claims(&claims, request, err);
     if (r < 0)
         return r;

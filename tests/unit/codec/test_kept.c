@@ -87,12 +87,13 @@ static void values_go_to_their_members(void **state)
 
 static void the_unknown_is_passed_over(void **state)
 {
-    assert_int_equal(read_text("{\"new\":{\"number\":1,\"spec\":{\"number\":1},\"l\":[{\"flag\":1}]},"
-                               "\"shown\":6,\"list\":[\"number\",[1.5,null,\"\\u0001\"]],"
-                               "\"spec\":{\"new\":{\"word\":\"x\"},\"l\":[{}],\"number\":8},"
-                               "\"number\":2,\"new\":1,\"new\":2}",
-                               NULL),
-                     0);
+    assert_int_equal(
+        read_text("{\"new\":{\"number\":1,\"spec\":{\"number\":1},\"l\":[{\"flag\":1}]},"
+                  "\"shown\":6,\"list\":[\"number\",[1.5,null,\"\\u0001\"]],"
+                  "\"spec\":{\"new\":{\"word\":\"x\"},\"l\":[{}],\"number\":8},"
+                  "\"number\":2,\"new\":1,\"new\":2}",
+                  NULL),
+        0);
     assert_int_equal(outer.number, 2);
     assert_false(outer.flag);
     assert_int_equal(inner.number, 8);

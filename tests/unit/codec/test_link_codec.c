@@ -132,6 +132,11 @@ static void test_enroll(void **state)
     struct link_message back =
         there_and_back(&m, "{\"type\":\"enroll\",\"token\":\"t\",\"csr\":\"-----BEGIN\\nx\\n\"}");
     link_message_done(&back);
+    m.enroll.spice_csr = csr;
+    back = there_and_back(&m, "{\"type\":\"enroll\",\"token\":\"t\",\"csr\":\"-----BEGIN\\nx\\n\","
+                              "\"spice_csr\":\"-----BEGIN\\nx\\n\"}");
+    assert_string_equal(back.enroll.spice_csr, csr);
+    link_message_done(&back);
     m = (struct link_message){.type = LINK_TYPE_ENROLLED, .enrolled = {.cert = csr, .ca = csr}};
     back = there_and_back(&m, "{\"type\":\"enrolled\",\"cert\":\"-----BEGIN\\nx\\n\","
                               "\"ca\":\"-----BEGIN\\nx\\n\"}");

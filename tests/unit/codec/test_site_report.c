@@ -77,7 +77,7 @@ static void a_start_says_who_and_what(void **state)
     struct document *d;
     const struct value *root, *groups;
 
-    strcpy(job.node, "n1");
+    job.node = "n1";
     strcpy(who.groups[0], "ada");
     strcpy(who.groups[1], "cad1");
     strcpy(who.groups[2], "staff");
@@ -111,7 +111,7 @@ static void a_start_says_who_and_what(void **state)
 
 static void without_an_account_there_is_no_owner(void **state)
 {
-    struct job job = {.id = 5, .spec = spec_new()};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
     struct site_start s = {.job = &job};
     struct document *d = written(&s);
 
@@ -136,12 +136,39 @@ static void reports_are_read(void **state)
     assert_true(site_report_decode("[]", &r, &err) < 0);
 }
 
+static void pieces_are_read(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"from\":-1,\"size\":0,\"data\":\"\"}",
+        "{\"from\":0,\"size\":4}",
+        "{\"from\":0,\"size\":4,\"data\":\"a\"}",
+        "{\"from\":0,\"size\":4,\"data\":\"YWJjZGVm\"}",
+    };
+    struct site_piece piece = {0};
+    struct vdi_error err;
+
+    assert_int_equal(site_piece_decode("{\"from\":7,\"size\":10,\"data\":\"YQBi\",\"truncated\":"
+                                       "true,\"ended\":true}",
+                                       3, &piece, &err),
+                     0);
+    assert_true(piece.from == 7 && piece.size == 10 && piece.truncated && piece.ended);
+    assert_int_equal(piece.len, 3);
+    assert_memory_equal(piece.data, "a\0b", 3);
+    site_piece_done(&piece);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(site_piece_decode(bad[i], 3, &piece, &err), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_says_who_and_what),
         cmocka_unit_test(without_an_account_there_is_no_owner),
         cmocka_unit_test(reports_are_read),
+        cmocka_unit_test(pieces_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

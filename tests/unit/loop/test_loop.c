@@ -566,8 +566,7 @@ static void stall_is_measured(void **state)
     loop_free(loop);
 }
 
-/* Waiting is no stall: of 100 ms, all slept, nearly nothing may be counted. */
-static void waiting_is_no_stall(void **state)
+static bool waited_without_stall(void)
 {
     struct loop *loop = loop_new();
     struct seen wait = {.loop = loop, .stop_at = 1};
@@ -575,9 +574,20 @@ static void waiting_is_no_stall(void **state)
     struct source *t = loop_timer(loop, 100000, count, &wait);
     assert_int_equal(loop_run(loop), 0);
     int64_t slept = time_monotonic_usec() - begin;
-    assert_true(loop_longest_stall_usec(loop, true) < slept / 2);
+    bool ret = loop_longest_stall_usec(loop, true) < slept / 2;
     source_free(t);
     loop_free(loop);
+    return ret;
+}
+
+/* Waiting is no stall: of 100 ms, all slept, nearly nothing may be counted. On a busy machine
+ * the loop itself may have to wait for its turn, but not each time. */
+static void waiting_is_no_stall(void **state)
+{
+    bool good = false;
+    for (int i = 0; i < 50 && !good; i++)
+        good = waited_without_stall();
+    assert_true(good);
 }
 
 static void stop_before_run_counts(void **state)

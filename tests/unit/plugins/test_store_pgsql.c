@@ -122,9 +122,20 @@ static void server_wait(void)
     fail_msg("the server does not answer");
 }
 
-static int server_start(void **state)
+static void server_run(void)
 {
     char data[128], sockets[128];
+
+    snprintf(data, sizeof(data), "%s/data", home);
+    snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", home);
+    const char *start[] = {
+        "-D", data, "-c", sockets, "-c", "listen_addresses=", "-c", "shared_buffers=16MB", NULL};
+    assert_int_equal(run("postgres", start, &server), 0);
+}
+
+static int server_start(void **state)
+{
+    char data[128];
     struct passwd *pw = geteuid() == 0 ? getpwnam("postgres") : NULL;
 
     snprintf(home, sizeof(home), "%s/vdi-pg-XXXXXX",
@@ -136,10 +147,7 @@ static int server_start(void **state)
     const char *init[] = {"-D", data,   "-U",          "vdi", "-A", "trust",
                           "-E", "UTF8", "--no-locale", "-N",  NULL};
     assert_int_equal(run("initdb", init, NULL), 0);
-    snprintf(sockets, sizeof(sockets), "unix_socket_directories=%s", home);
-    const char *start[] = {
-        "-D", data, "-c", sockets, "-c", "listen_addresses=", "-c", "shared_buffers=16MB", NULL};
-    assert_int_equal(run("postgres", start, &server), 0);
+    server_run();
     server_wait();
     return 0;
 }
@@ -498,6 +506,81 @@ static void test_server_crash(void **state)
     ops.close(store);
 }
 
+/* Kills the server's first process with SIGKILL after a while, and `all`: those that serve
+ * clients as well. One that is left may still commit. Then starts the server anew. */
+struct killer {
+    pthread_t thread;
+    useconds_t after_usec;
+    bool all, done;
+};
+
+static void *killer_run(void *arg)
+{
+    struct killer *k = arg;
+    pid_t pids[64];
+    int n = 0;
+    PGconn *c = admin("postgres");
+    PGresult *res = PQexec(c, "SELECT pid FROM pg_stat_activity WHERE backend_type ="
+                              " 'client backend' AND pid <> pg_backend_pid()");
+
+    for (int i = 0; i < PQntuples(res) && i < 64; i++)
+        pids[n++] = (pid_t)atoi(PQgetvalue(res, i, 0));
+    PQclear(res);
+    PQfinish(c);
+    usleep(k->after_usec);
+    kill(server, SIGKILL);
+    for (int i = 0; i < n && k->all; i++)
+        kill(pids[i], SIGKILL);
+    waitpid(server, NULL, 0);
+    server_run();
+    for (int i = 0; i < 600; i++) { /* it does not start while a process of the former is left */
+        c = admin("postgres");
+        bool up = PQstatus(c) == CONNECTION_OK;
+        PQfinish(c);
+        if (up)
+            break;
+        usleep(100000);
+        if (waitpid(server, NULL, WNOHANG) == server)
+            server_run();
+    }
+    __atomic_store_n(&k->done, true, __ATOMIC_SEQ_CST);
+    return NULL;
+}
+
+/* What append says holds: what it took is there, what it refused is not, nothing twice. */
+static void test_killed_in_the_middle_of_commits(void **state)
+{
+    char dsn[512];
+    struct loaded l = {0};
+    uint64_t epoch, seq = 1, refused = 0;
+
+    fresh(dsn, sizeof(dsn));
+    void *store = store_start(dsn, &epoch, &l);
+    for (int round = 0; round < 4; round++) {
+        struct killer k = {.after_usec = (useconds_t)(7919 * round % 40000), .all = round % 2};
+        int r = -1;
+        assert_int_equal(pthread_create(&k.thread, NULL, killer_run, &k), 0);
+        while (r < 0 || !__atomic_load_n(&k.done, __ATOMIC_SEQ_CST)) {
+            r = store_append(store, epoch, seq, 3, seq);
+            assert_true(r == 0 || r == -EIO || r == -EAGAIN);
+            if (r == 0)
+                seq += 3;
+            else
+                usleep(20000);
+            refused += r < 0;
+        }
+        pthread_join(k.thread, NULL);
+        assert_int_equal(store_load(store, &l), 0);
+        assert_whole(&l, 1, seq - 1);
+    }
+    print_message("# %llu events taken, %llu batches refused\n", (unsigned long long)seq - 1,
+                  (unsigned long long)refused);
+    ops.close(store);
+    store = store_start(dsn, &epoch, &l);
+    assert_whole(&l, 1, seq - 1);
+    ops.close(store);
+}
+
 static void test_no_server(void **state)
 {
     struct vdi_error err = {0};
@@ -525,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_doubtful_batch_is_undone),
         cmocka_unit_test(test_damaged_rows),
         cmocka_unit_test(test_server_crash),
+        cmocka_unit_test(test_killed_in_the_middle_of_commits),
         cmocka_unit_test(test_no_server),
     };
     return cmocka_run_group_tests_name("store/pgsql", tests, server_start, NULL);

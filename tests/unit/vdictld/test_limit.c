@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_limit.c - warnings, signal and end of a job's time, on a clock that the test moves. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +28,10 @@ static struct world {
     struct limit *limit;
     char did[16][80];
     size_t n;
+    char noted[16][96];
+    size_t n_noted;
     bool stop_at_signal;
+    bool undelivered;
 } w;
 
 static void note(const char *what)
@@ -54,10 +58,27 @@ void life_end_job(struct core *core, uint64_t job, enum job_state final, const c
     loop_stop(core->loop);
 }
 
+void life_note(struct core *core, uint64_t job, const char *by, const char *text)
+{
+    assert_int_equal(job, 4);
+    assert_string_equal(by, CORE_SELF);
+    assert_true(w.n_noted < ELEMENTS(w.noted));
+    snprintf(w.noted[w.n_noted++], sizeof(w.noted[0]), "%lld %s",
+             (long long)((loop_now_usec(w.core.loop) - START) / USEC_PER_SEC), text);
+}
+
+static void answer(site_done_fn done, void *arg)
+{
+    struct vdi_error err = {.detail = "node n1 is silent"};
+
+    done(arg, w.undelivered ? -ENOTCONN : 0, NULL, &err);
+}
+
 void site_message(struct site *site, const struct instance *in, const char *text, site_done_fn done,
                   void *arg)
 {
     note(text);
+    answer(done, arg);
 }
 
 void site_signal(struct site *site, const struct instance *in, int signo, site_done_fn done,
@@ -67,6 +88,7 @@ void site_signal(struct site *site, const struct instance *in, int signo, site_d
 
     snprintf(text, sizeof(text), "signal %d", signo);
     note(text);
+    answer(done, arg);
     if (w.stop_at_signal)
         loop_stop(w.core.loop);
 }
@@ -132,6 +154,36 @@ static void a_short_one_is_warned_of_what_lies_ahead(void **state)
     w.job.spec->signal_sec = 120;
     run();
     assert_did(ELEMENTS(want), want);
+    finish();
+}
+
+static void assert_noted(size_t n, const char *const *want)
+{
+    for (size_t i = 0; i < n && i < w.n_noted; i++)
+        assert_string_equal(w.noted[i], want[i]);
+    assert_int_equal(w.n_noted, n);
+}
+
+/* The log has each stage at its second, and that its message went nowhere. */
+static void stages_are_written_down(void **state)
+{
+    static const char *const want[] = {"30 signal 10 before the limit",
+                                       "90 the warning '1 minute left'"};
+    static const char *const lost[] = {
+        "40 the warning '1 minute left'",
+        "40 the warning '1 minute left' was not delivered: node n1 is silent",
+    };
+
+    begin(150);
+    w.job.spec->signal = 10;
+    w.job.spec->signal_sec = 120;
+    run();
+    assert_noted(ELEMENTS(want), want);
+    finish();
+    begin(100);
+    w.undelivered = true;
+    run();
+    assert_noted(ELEMENTS(lost), lost);
     finish();
 }
 
@@ -250,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(warned_and_ended),
         cmocka_unit_test(a_short_one_is_warned_of_what_lies_ahead),
+        cmocka_unit_test(stages_are_written_down),
         cmocka_unit_test(an_extension_warns_anew),
         cmocka_unit_test(a_suspension_does_not_count),
         cmocka_unit_test(a_restart_repeats_nothing),

@@ -291,29 +291,14 @@ static void test_console(void **state)
 
 /* ---- files ---- */
 
-static void test_files(void **state)
+static void test_directories(void **state)
 {
-    struct buf out = BUF_INIT(10);
-    char path[PATH_MAX];
-
-    str_copy(path, sizeof(path), in_dir("a/b/c"));
-    assert_int_equal(file_make_dir(path), 0);
-    assert_int_equal(file_make_dir(path), 0);
-    str_copy(path, sizeof(path), in_dir("a/b/c/f"));
-    assert_int_equal(file_replace(path, "0123456789", 10), 0);
-    assert_int_equal(file_read(path, &out), 0);
-    assert_string_equal(out.data, "0123456789");
-    buf_clear(&out);
-    assert_int_equal(file_replace(path, "0123456789a", 11), 0);
-    assert_int_equal(file_read(path, &out), -EFBIG);
-    buf_done(&out);
-    assert_int_equal(symlink(path, in_dir("link")), 0);
-    out = BUF_INIT(100);
-    assert_int_equal(file_read(in_dir("link"), &out), -ELOOP);
+    assert_int_equal(file_make_dir(in_dir("a/b/c")), 0);
+    assert_int_equal(file_make_dir(in_dir("a/b/c")), 0);
+    assert_int_equal(file_replace(in_dir("a/b/c/f"), "0123456789", 10), 0);
     assert_int_equal(file_remove_dir(in_dir("a/b")), -ENOTEMPTY);
     assert_int_equal(file_remove_dir(in_dir("a/b/c")), 0);
     assert_int_equal(file_remove_dir(in_dir("a/b/c")), 0);
-    buf_done(&out);
 }
 
 /* ---- helpers ---- */
@@ -414,7 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_image),       TEST(test_image_refusals), TEST(test_ports),
-        TEST(test_console),     TEST(test_files),          TEST(test_child),
+        TEST(test_console),     TEST(test_directories),    TEST(test_child),
         TEST(test_accel_guest), TEST(test_accel_refusals),
     };
 

@@ -100,7 +100,10 @@ static void payload(const char *target, const char *digest, char *nonce)
     char before[256], text[1024];
     assert_true(str_starts_with(header, "Authorization: Munge "));
     const char *credential = header + strlen("Authorization: Munge ");
+    int ttl = 0;
     assert_int_equal(munge_decode(credential, ctx, &data, &len, &uid, NULL), EMUNGE_SUCCESS);
+    assert_int_equal(munge_ctx_get(ctx, MUNGE_OPT_TTL, &ttl), EMUNGE_SUCCESS);
+    assert_in_range(ttl, 1, 60); /* auth/munge takes no longer one */
     munge_ctx_destroy(ctx);
     assert_int_equal(uid, geteuid());
     snprintf(text, sizeof(text), "%.*s", len, (char *)data);

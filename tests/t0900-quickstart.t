@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# t0900-quickstart.t - README's first command in a fresh clone, at a path with blanks that is too
+# long for a socket: the desktop's picture names job and nonce, what README tries next works, and
+# --stop leaves nothing. Again as another user, cut off in the middle; and with a build that fails.
+# Takes minutes and the network: ./run-tests --only quickstart runs it, make check does not.
+: "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
+. "$top_srcdir/tests/lib/tap.sh"
+
+[ "$(id -u)" -eq 0 ] || skip_all "only root can start a cluster in namespaces"
+unshare --mount --pid --fork true 2>/dev/null || skip_all "no namespaces can be made here"
+git -C "$top_srcdir" rev-parse HEAD >/dev/null 2>&1 || skip_all "this is no git clone"
+for program in zbarimg jq munge setpriv; do
+    command -v "$program" >/dev/null || skip_all "$program is not installed"
+done
+
+# In a mount namespace whose /tmp is its own: what is left in there is ours.
+if [ -z "${QUICKSTART_INSIDE:-}" ]; then
+    W=$(mktemp -d /var/tmp/vq.XXXXXX) || bail "no temporary directory"
+    # Not to be seen by the tests' build: the owner of the clone is nobody in particular.
+    chmod 755 "$W"
+    export W QUICKSTART_INSIDE=1
+    unshare --mount --propagation private "$0"
+    code=$?
+    if [ "${VDI_KEEP:-}" = 1 ]; then diag "kept: $W"; else rm -rf "$W"; fi
+    exit "$code"
+fi
+mount -t tmpfs -o mode=1777 none /tmp || bail "no /tmp of our own"
+C="$W/a clone whose path has blanks, and is longer than the address of a unix socket may be/osvdi"
+mkdir -p "$C"
+git -C "$top_srcdir" ls-files -z | tar -C "$top_srcdir" --null --no-recursion -T - -c | tar -x -C "$C" ||
+    bail "the tree can't be copied"
+cd "$C" || bail "no clone"
+trap './quickstart --stop >/dev/null 2>&1' EXIT
+trap 'exit 1' HUP INT TERM
+
+# ---- what --stop must leave as it was ----
+mounts() { cut -d ' ' -f 5- /proc/self/mountinfo | sort; }
+links() { ip -o link | grep -Eo '(virbr|vnet|tap|vdi)[^:@ ]*'; }
+files() {
+    find /tmp
+    find /run /etc /var/lib /var/cache /var/log -xdev \
+        \( -path '*osvdi*' -o -path '*libvirt*' -o -path '*munge*' -o -path '*vdi*' \) | sort
+}
+# Processes that run from in here, have it open or name it, also as it is named inside.
+processes() {
+    local p
+    for p in /proc/[0-9]*; do
+        [ "$p" = "/proc/$$" ] || [ "$p" = "/proc/$BASHPID" ] && continue
+        { readlink "$p/exe" "$p/cwd" "$p"/fd/* && tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null |
+            grep -qF -e /run/osvdi -e "$C/quickstart.d" && echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
+    done
+}
+# Files of the tree that git neither has nor ignores.
+strangers() {
+    find . -path ./quickstart.d -prune -o -type f -printf '%P\n' | LC_ALL=C sort >/tmp/all
+    git -C "$top_srcdir" check-ignore --no-index --stdin </tmp/all | LC_ALL=C sort >/tmp/ignored
+    git -C "$top_srcdir" ls-files | LC_ALL=C sort | comm -13 - /tmp/all | comm -23 - /tmp/ignored
+    rm /tmp/all /tmp/ignored
+}
+nothing_left() { # WHEN
+    is "$(processes)" "" "$1: no process is left"
+    is "$(mounts)" "$mounts_before" "... no mount"
+    is "$(links)" "$links_before" "... no network"
+    is "$(files)" "$files_before" "... no file outside the tree"
+    is "$(strangers)" "" "... and in the tree only what git ignores"
+}
+mounts_before=$(mounts) links_before=$(links) files_before=$(files)
+# ... and what it may not touch.
+munge_before=$(munge -n 2>/dev/null | wc -c)
+
+# ---- before anything is done ----
+exits 2 "an unknown option" ./quickstart --start
+like "$err" '^quickstart: .*--help' "... is answered in a sentence"
+exits 0 "--help" ./quickstart --help
+exits 1 "nobody to ask, and no -y" ./quickstart </dev/null
+like "$err" '^quickstart: .*-y$' "... says so"
+exits 1 "--status" ./quickstart --status
+like "$out" 'Nothing runs' "... knows that nothing runs"
+exits 0 "--stop of nothing" ./quickstart --stop
+
+# ---- the first run ----
+exits 0 "./quickstart -y" ./quickstart -y
+said=$out
+[ "$tap_failed" -eq 0 ] || diag "$out" "$err" "$(tail -n 20 quickstart.d/log/*.log)"
+job=$(sed -n 's/.*your desktop: job \([0-9]*\), nonce \([0-9a-f]*\).*/\1/p' <<<"$said")
+nonce=$(sed -n 's/.*your desktop: job \([0-9]*\), nonce \([0-9a-f]*\).*/\2/p' <<<"$said")
+is "$(zbarimg -q --raw desktop.png)" "OSVDI job=$job nonce=$nonce" "the picture's QR code names job and nonce"
+like "$nonce" '^[0-9a-f]{16}$' "... a nonce of 64 bits"
+like "$said" 'It took [0-9]+ s' "the time it took is told"
+is "$(stat -c %a desktop.vv)" 600 "desktop.vv is private"
+like "$(cat desktop.vv)" '^delete-this-file=1' "... and deletes itself"
+exits 0 "--status" ./quickstart --status
+like "$out" "\\<$job\\>.* R " "... shows the desktop"
+
+# ---- what README tries next ----
+. quickstart.d/env
+exits 0 "vdiqueue" vdiqueue
+exits 3 "a batch job's exit code comes back" vdisubmit --wait --wrap 'echo "from job $VDI_JOB_ID"; exit 3'
+exits 0 "a batch job" vdisubmit --wait --wrap 'uname -a'
+exits 0 "how the desktop started" vdictl show job "$job" --log
+like "$out" 'ready' "... to the end"
+api=$(sed -n 's/.*"http:\(127[^"]*\)".*/\1/p' quickstart.d/etc/vdi.conf)
+socket=$(dirname "${VDI_URL#unix:}")/munge.socket
+[ -S "$socket" ] || socket=
+exits 0 "the REST API answers a munge credential" \
+    env VDI_URL="http://$api" ${socket:+VDI_MUNGE_SOCKET="$socket"} vdiqueue
+
+exits 0 "./quickstart --stop" ./quickstart --stop
+like "$out" "packages" "... says that packages stay"
+nothing_left "after --stop"
+is "$(munge -n 2>/dev/null | wc -c)" "$munge_before" "... munged is as it was"
+
+# ---- again, as another user, interrupted ----
+chown -R 65534:65534 .
+SUDO_UID=65534 SUDO_GID=65534 setsid ./quickstart -y >"$W/out" 2>&1 </dev/null &
+second=$!
+until grep -q 'Waiting for the desktop' "$W/out" || ! kill -0 $second 2>/dev/null; do sleep 0.1; done
+kill -TERM "$second"
+wait "$second"
+is $? 130 "a run is cut off"
+like "$(tail -n 1 "$W/out")" '^quickstart: interrupted; .*--stop' "... and says what to do"
+[ "$tap_failed" -eq 0 ] || diag "$(cat "$W/out")" "$(tail -n 20 quickstart.d/log/*.log)"
+exits 0 "the next run starts over" env SUDO_UID=65534 SUDO_GID=65534 ./quickstart -y
+[ "$tap_failed" -eq 0 ] || diag "$out" "$err" "$(tail -n 20 quickstart.d/log/*.log)"
+is "$(stat -c '%u %u' desktop.png desktop.vv | sort -u)" "65534 65534" "its files are the user's"
+like "$(sed -n 's/.*your desktop: job [0-9]*, nonce \([0-9a-f]*\).*/\1/p' <<<"$out")" '^[0-9a-f]+$' "... its nonce another"
+like "$(zbarimg -q --raw desktop.png)" "^OSVDI job=[0-9]+ nonce=" "... its picture too"
+exits 0 "./quickstart --stop" ./quickstart --stop
+nothing_left "after another --stop"
+
+# ---- a step that fails ----
+echo '#error not today' >>src/cli/vdicancel.c
+exits 1 "a build that fails" ./quickstart -y
+like "$(tail -n 1 <<<"$err")" "^quickstart: the build failed; .*; its log is $C/quickstart.d/log/build.log\$" \
+    "... is told in a sentence with its log"
+like "$err" 'not today' "... and the reason before it"
+exits 0 "./quickstart --stop" ./quickstart --stop
+nothing_left "after a failure"
+
+done_testing
