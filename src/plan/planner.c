@@ -114,7 +114,7 @@ void planner_enqueue(struct planner *p, struct entry *e)
         p->harmed = true;
     else if (!p->next || entry_compare(e, p->next) < 0)
         p->next = e;
-    if (p->dirt < PLAN_HOPEFUL && (passed || p->dirt == PLAN_STALE))
+    if (p->dirt < PLAN_HOPEFUL && passed)
         planner_mark(p, e->late || shape_is_full(p, e->shape) ? PLAN_STALE : PLAN_HOPEFUL);
 }
 
@@ -318,10 +318,9 @@ static int64_t end_of(const struct job *job)
         return 0; /* overdue: as soon as its node says so */
     if (limit)
         return limit;
-    if (job->state == JOB_CONFIGURING && job->spec->time_limit_sec > 0 &&
-        job->spec->time_limit_sec < PLAN_UNLIMITED_USEC / 1000000)
-        return job->alloc_usec + job->spec->time_limit_sec * 1000000;
-    return job->alloc_usec + PLAN_UNLIMITED_USEC;
+    if (job->state == JOB_CONFIGURING)
+        return job->alloc_usec + plan_span(job->spec) - PLAN_LAG_USEC;
+    return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
 }
 
 /* Says nothing new about a job that is pending, or holds the same as before? */

@@ -101,11 +101,12 @@ write_site() {
 # Anew when the recipe or what goes into it has changed.
 make_image() {
     local d=$top_srcdir/quickstart.d
-    local image=$d/cache/images/demo programs=$d/build
-    [ ! -e "$image" ] || [ -n "$(find images/demo "$programs"/vdi-{runner,picture} -newer "$image/image.json")" ] || return 0
-    rm -rf "$image"
+    local made=$d/cache/images/demo/image.json
+    [ ! -e "$made" ] || [ -z "$(find images/demo "$d"/build/vdi-{runner,picture} -newer "$made")" ] ||
+        rm -rf "$d/cache/images/demo"
     umask 022
-    images/demo/build --out="$image" --programs="$programs" --cache="$d/cache/packages"
+    "$d/build/vdi-image" demo --dir="$d/cache/images" --programs="$d/build" --recipe=images/demo \
+        --cache="$d/cache/packages"
 }
 
 stop_all() {
