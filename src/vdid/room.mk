@@ -108,6 +108,13 @@ tests_unit_vdid_test_instance_SOURCES = tests/unit/vdid/test_instance.c \
 tests_unit_vdid_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
+# And with a guest that it plays, too.
+UNIT_TESTS += tests/unit/vdid/test_run
+tests_unit_vdid_test_run_SOURCES = tests/unit/vdid/test_run.c tests/unit/vdid/fake_virt.c \
+    tests/unit/vdid/fake_virt.h tests/unit/vdid/fake_guest.c tests/unit/vdid/fake_guest.h
+tests_unit_vdid_test_run_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_run_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
 # Real VMs take minutes and root: a target of their own.
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4100-node.t \
     tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t
