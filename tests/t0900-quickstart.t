@@ -10,7 +10,7 @@
 [ "$(id -u)" -eq 0 ] || skip_all "only root can start a cluster in namespaces"
 unshare --mount --pid --fork true 2>/dev/null || skip_all "no namespaces can be made here"
 git -C "$top_srcdir" rev-parse HEAD >/dev/null 2>&1 || skip_all "this is no git clone"
-for program in zbarimg jq munge setpriv; do
+for program in zbarimg jq munge setpriv sudo; do
     command -v "$program" >/dev/null || skip_all "$program is not installed"
 done
 
@@ -59,6 +59,15 @@ nothing_left() { # WHEN
     is "$(files)" "$files_before" "... no file outside the tree"
     is "$(strangers)" "" "... and in the tree only what git ignores"
 }
+# A user with sudo, in this namespace alone.
+cp -a /etc/passwd /etc/group /etc/shadow "$W/"
+echo 'quick:x:61234:61234::/nonexistent:/bin/sh' >>"$W/passwd"
+echo 'quick:x:61234:' >>"$W/group"
+echo 'quick:*:19000::::::' >>"$W/shadow"
+for file in passwd group shadow; do mount --bind "$W/$file" "/etc/$file"; done
+mount -t tmpfs -o mode=750 none /etc/sudoers.d && echo 'quick ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/quick &&
+    chmod 440 /etc/sudoers.d/quick || bail "no user with sudo"
+
 mounts_before=$(mounts) links_before=$(links) files_before=$(files)
 # ... and what it may not touch.
 munge_before=$(munge -n 2>/dev/null | wc -c)
@@ -105,9 +114,10 @@ like "$out" "packages" "... says that packages stay"
 nothing_left "after --stop"
 is "$(munge -n 2>/dev/null | wc -c)" "$munge_before" "... munged is as it was"
 
-# ---- again, as another user, interrupted ----
-chown -R 65534:65534 .
-SUDO_UID=65534 SUDO_GID=65534 setsid ./quickstart -y >"$W/out" 2>&1 </dev/null &
+# ---- again, as a user with sudo, interrupted ----
+chown -R 61234:61234 .
+by_sudo=(setpriv --reuid=61234 --regid=61234 --init-groups env HOME="$W" ./quickstart)
+setsid "${by_sudo[@]}" -y >"$W/out" 2>&1 </dev/null &
 second=$!
 until grep -q 'Waiting for the desktop' "$W/out" || ! kill -0 $second 2>/dev/null; do sleep 0.1; done
 kill -TERM "$second"
@@ -115,9 +125,9 @@ wait "$second"
 is $? 130 "a run is cut off"
 like "$(tail -n 1 "$W/out")" '^quickstart: interrupted; .*--stop' "... and says what to do"
 [ "$tap_failed" -eq 0 ] || diag "$(cat "$W/out")" "$(tail -n 20 quickstart.d/log/*.log)"
-exits 0 "the next run starts over" env SUDO_UID=65534 SUDO_GID=65534 ./quickstart -y
+exits 0 "the next run starts over" "${by_sudo[@]}" -y
 [ "$tap_failed" -eq 0 ] || diag "$out" "$err" "$(tail -n 20 quickstart.d/log/*.log)"
-is "$(stat -c '%u %u' desktop.png desktop.vv | sort -u)" "65534 65534" "its files are the user's"
+is "$(stat -c '%u %u' desktop.png desktop.vv | sort -u)" "61234 61234" "its files are the user's"
 like "$(sed -n 's/.*your desktop: job [0-9]*, nonce \([0-9a-f]*\).*/\1/p' <<<"$out")" '^[0-9a-f]+$' "... its nonce another"
 like "$(zbarimg -q --raw desktop.png)" "^OSVDI job=[0-9]+ nonce=" "... its picture too"
 exits 0 "./quickstart --stop" ./quickstart --stop

@@ -22,6 +22,13 @@ lock() {
     flock -n 9 || die "another ./quickstart is at work in this folder; wait for it, or end it"
 }
 
+# Debian's packages take another GiB at most.
+check_room() {
+    local kib
+    kib=$(df --output=avail -k . | tail -n 1)
+    [ "$kib" -ge 1000000 ] || die "there are $((kib / 1024)) MiB free here; make room for 1 GiB"
+}
+
 # All but the build, caches, logs and the lock; and what is outside the tree.
 remove_state() {
     rm -rf quickstart.d/{run,etc,ctl,node,libvirt,env}
@@ -105,6 +112,7 @@ make_image() {
     [ ! -e "$made" ] || [ -z "$(find images/demo "$d"/build/vdi-{runner,picture} -newer "$made")" ] ||
         rm -rf "$d/cache/images/demo"
     umask 022
+    compgen -G '/var/lib/apt/lists/*Packages*' >/dev/null || apt-get -q update
     "$d/build/vdi-image" demo --dir="$d/cache/images" --programs="$d/build" --recipe=images/demo \
         --cache="$d/cache/packages"
 }
