@@ -25,8 +25,15 @@ bench_links_LDADD = $(LINK_LIBS) $(CODEC_LIBS) $(BASE_LIBS)
 noinst_PROGRAMS += bench/snapshot
 bench_snapshot_SOURCES = bench/snapshot.c
 bench_snapshot_LDADD = $(VDICTLD_LIBS) -ldl
+
+# Plays nodes: a session as vdid has it, without instances.
+noinst_PROGRAMS += bench/orders
+bench_orders_SOURCES = bench/orders.c src/vdid/session.c src/vdid/session.h
+bench_orders_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+bench_orders_LDADD = $(LINK_LIBS) $(CODEC_LIBS) $(BASE_LIBS)
+
 # Programs that measure a controller of the build tree; README.md says which and how.
-bench_scripts = bench/crash bench/acks.py bench/scale
+bench_scripts = bench/crash bench/acks.py bench/scale bench/order bench/create
 EXTRA_DIST += $(bench_scripts) bench/README.md bench/RESULTS.md bench/crash_engine.py bench/crash_ledger.py bench/lab.py
 TESTS += tests/t5001-crash.t
 EXTRA_DIST += tests/t5001-crash.t

@@ -64,8 +64,9 @@ enum vdi_log_level { VDI_LOG_ERROR = 3, VDI_LOG_WARNING = 4, VDI_LOG_INFO = 6, V
 
 /*
  * What the host gives a plugin; stores and auth plugins get `log` alone (the other members and
- * `host` are NULL). Everything but `log` and `complete` is for the loop thread only. An operation that was handed `struct vdi_op *` must
- * be completed exactly once, from any thread, also after its cancellation.
+ * `host` are NULL). Everything but `log` and `complete` is for the loop thread only. An
+ * operation that was handed `struct vdi_op *` must be completed exactly once, from any thread,
+ * also after its cancellation.
  */
 struct vdi_host;
 struct vdi_op;

@@ -16,7 +16,9 @@
 #define PLAN_OVERDUE_USEC INT64_C(60000000)
 /* Estimates are made anew no sooner than this, times the jobs in line, after a change that
  * starts nothing: a pass costs a fraction of it, so estimates can't eat the processor. */
-#define PLAN_REFRESH_JOB_USEC 50
+#define PLAN_REFRESH_JOB_USEC 200
+/* Its allocation is written down so much later, at most, than its start was given out. */
+#define PLAN_LAG_USEC INT64_C(1000000)
 
 struct plan_partition {
     char *name;
@@ -59,6 +61,7 @@ struct planner {
     struct queue queue;
     struct wake wake;
     int64_t now_usec; /* as the last step said */
+    int64_t boot_usec;
 
     /* the pass over the line */
     uint64_t pass;      /* its number */
@@ -106,6 +109,9 @@ void planner_release(struct planner *p, struct entry *e);
 /* Sorts the nodes and says where each is, if that changed. */
 void planner_sort_nodes(struct planner *p);
 struct plan_partition *planner_partition(const struct planner *p, const char *name);
+
+/* shape.c: for how long a node is reserved; PLAN_UNLIMITED_USEC without a limit. */
+int64_t plan_span(const struct planner *p, const struct job_spec *spec);
 
 /* pass.c */
 /* When a job that holds something is expected to end, seen from now. */

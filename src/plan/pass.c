@@ -186,6 +186,9 @@ static void pass_job(struct planner *p, struct entry *e, struct sink *s)
         e->node = node;
         e->time_usec = at;
     }
+    /* By an old plan there is no room: by a new one there may be. */
+    if (p->dirt == PLAN_STALE && !e->late && !shape_is_full(p, e->shape))
+        planner_mark(p, PLAN_HOPEFUL);
     if (!p->blocked_open && !e->late)
         p->blocked_open = !shape_is_full(p, e->shape);
     shape_trim(p, e->shape);

@@ -38,7 +38,7 @@ struct shape {
     char *key;
     struct pool *pool;
     struct amount need;
-    int64_t span_usec; /* time limit; PLAN_UNLIMITED_USEC without */
+    int64_t span_usec; /* plan_span() */
     unsigned refs;     /* entries */
     uint32_t queued;   /* of them in line */
     struct shape *next, *prev;

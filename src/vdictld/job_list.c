@@ -26,8 +26,8 @@
 #include "vdictld/job_index.h"
 #include "vdictld/queue.h"
 
-#define SLICE_BYTES (256u << 10)
-#define SLICE_USEC 4000
+#define SLICE_BYTES (128u << 10)
+#define SLICE_USEC 2000
 #define SLICE_LOOKS 64 /* jobs between two looks at the clock */
 #define LIMIT_MAX 1000000
 #define ARCHIVE_PAGE 500

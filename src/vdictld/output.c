@@ -249,7 +249,7 @@ static void start(struct call *call, const struct job *job)
     struct output asked = {.core = call->core, .call = call, .job = job->id};
     struct output *o;
 
-    if (!read_query(call, &asked))
+    if (!read_query(call, &asked) || !grant_check(call))
         return;
     if (readers(call->core) >= READERS_MAX) {
         call_refuse_with(call, EBUSY, "", "%d clients read output already", READERS_MAX);

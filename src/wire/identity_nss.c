@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -26,6 +27,10 @@ static int nss_user(const char *name, uint32_t uid, struct identity_answer *answ
         return r == 0 || r == ESRCH ? -ENOENT : -r;
     if (!str_copy(p->name, sizeof(p->name), found->pw_name))
         return -ENAMETOOLONG;
+    /* It is a label in the store and a part of keys: a batch with one that no store takes would
+     * take everybody else's changes down with it, again and again. */
+    if (!str_is_text(p->name, strlen(p->name), false))
+        return -EINVAL;
     if (!str_copy(answer->home, sizeof(answer->home), found->pw_dir ? found->pw_dir : ""))
         answer->home[0] = '\0'; /* part of a path is another path */
     p->uid = found->pw_uid;

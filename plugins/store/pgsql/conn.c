@@ -247,9 +247,15 @@ int pg_connect(struct store *s, struct vdi_error *err)
 {
     /* A server that vanished without a word (power, network) is noticed in half a minute, not in
      * hours: until then no commit is answered. `store` may say otherwise. */
-    const char *names[] = {"connect_timeout",     "application_name", "keepalives_idle",
-                           "keepalives_interval", "keepalives_count", "tcp_user_timeout",
-                           "dbname",              "client_encoding",  NULL};
+    const char *names[] = {"connect_timeout",
+                           "application_name",
+                           "keepalives_idle",
+                           "keepalives_interval",
+                           "keepalives_count",
+                           "tcp_user_timeout",
+                           "dbname",
+                           "client_encoding",
+                           NULL};
     const char *values[] = {"10", "vdictld", "10", "5", "3", "25000", s->dsn, "UTF8", NULL};
     char line[256];
 

@@ -77,7 +77,7 @@ static void a_start_says_who_and_what(void **state)
     struct document *d;
     const struct value *root, *groups;
 
-    strcpy(job.node, "n1");
+    job.node = "n1";
     strcpy(who.groups[0], "ada");
     strcpy(who.groups[1], "cad1");
     strcpy(who.groups[2], "staff");
@@ -111,7 +111,7 @@ static void a_start_says_who_and_what(void **state)
 
 static void without_an_account_there_is_no_owner(void **state)
 {
-    struct job job = {.id = 5, .spec = spec_new()};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
     struct site_start s = {.job = &job};
     struct document *d = written(&s);
 

@@ -84,17 +84,19 @@ static void tier_goes_before_priority_before_submit(void **state)
     assert_int_equal(why_of(&s, 4).place, 1);
     assert_int_equal(why_of(&s, 2).place, 2);
     assert_int_equal(why_of(&s, 1).place, 3);
-    assert_int_equal(why_of(&s, 4).start_usec, T0 + 10 * MIN);
-    assert_int_equal(why_of(&s, 1).start_usec, T0 + 30 * MIN);
+    assert_int_equal(why_of(&s, 4).start_usec, T0 + 10 * MIN + PLAN_BOOT_USEC);
+    assert_int_equal(why_of(&s, 1).start_usec, T0 + 3 * (10 * MIN + PLAN_BOOT_USEC));
     assert_string_equal(why_of(&s, 1).node, "n00");
     end(&s);
 }
 
-/* 3 of 4 cpus are taken for 10 min; a job for 4 waits: a short one may pass it, a long one not. */
+/* 3 of 4 cpus are taken for 10 min; a job for 4 waits: one that has booted and ended by then may
+ * pass it, a longer one not. */
 static void short_job_fills_the_gap_and_long_one_waits(void **state)
 {
     struct job_spec part = world_spec(3, 0, 0, 10), whole = world_spec(4, 0, 0, 10);
-    struct job_spec shorter = world_spec(1, 0, 0, 10), longer = world_spec(1, 0, 0, 11);
+    struct job_spec shorter = world_spec(1, 0, 0, 10 - PLAN_BOOT_USEC / MIN);
+    struct job_spec longer = world_spec(1, 0, 0, 11 - PLAN_BOOT_USEC / MIN);
     struct scene s;
 
     begin(&s, 1, 4, 0);
@@ -109,7 +111,43 @@ static void short_job_fills_the_gap_and_long_one_waits(void **state)
     struct plan_why why = why_of(&s, 3);
     assert_int_equal(why.blockers[0].type, PLAN_BLOCK_PRIORITY);
     assert_int_equal(why.blockers[0].count, 1);
-    assert_int_equal(why.start_usec, T0 + 20 * MIN);
+    assert_int_equal(why.start_usec, T0 + 20 * MIN + PLAN_BOOT_USEC);
+    end(&s);
+}
+
+/* From its order until it runs, and another that comes behind all: nothing is planned anew. */
+static void a_start_is_no_reason_for_a_new_plan(void **state)
+{
+    struct job_spec spec = world_spec(1, 0, 0, 10), gpu = world_spec(1, 0, 1, 10);
+    struct scene s;
+
+    begin(&s, 2, 4, 0);
+    planner_put_node(
+        s.p,
+        &(struct node){
+            .name = "n01", .known = true, .up = true, .cpus = 4, .memory_mib = 100000, .gpus = 1});
+    run(&s, 1, &gpu, "n01");
+    for (uint64_t id = 10; id < 30; id++)
+        pend(&s, id, &gpu, 0);
+    step(&s);
+    for (uint64_t id = 30; id < 34; id++) {
+        uint64_t pass = s.p->pass;
+        struct job job = world_job(id, &spec);
+
+        pend(&s, id, &spec, 0);
+        step(&s);
+        assert_int_equal(s.n, 1);
+        assert_int_equal(s.actions[0].job, id);
+        job.state = JOB_CONFIGURING;
+        job.node = s.actions[0].node;
+        job.alloc_usec = s.now + PLAN_LAG_USEC / 2;
+        assert_int_equal(planner_put_job(s.p, &job), 0);
+        job.state = JOB_RUNNING;
+        job.start_usec = s.now + PLAN_BOOT_USEC - PLAN_LAG_USEC;
+        assert_int_equal(planner_put_job(s.p, &job), 0);
+        step(&s);
+        assert_int_equal(s.p->pass, pass);
+    }
     end(&s);
 }
 
@@ -487,6 +525,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tier_goes_before_priority_before_submit),
         cmocka_unit_test(short_job_fills_the_gap_and_long_one_waits),
+        cmocka_unit_test(a_start_is_no_reason_for_a_new_plan),
         cmocka_unit_test(ended_job_wakes_the_line),
         cmocka_unit_test(resources_are_named_with_numbers),
         cmocka_unit_test(apart_is_not_together),

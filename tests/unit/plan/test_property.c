@@ -50,7 +50,8 @@ struct plan {
 
 static int64_t span(const struct job_spec *spec)
 {
-    return spec->time_limit_sec ? spec->time_limit_sec * 1000000 : PLAN_UNLIMITED_USEC;
+    return spec->time_limit_sec ? spec->time_limit_sec * 1000000 + PLAN_BOOT_USEC
+                                : PLAN_UNLIMITED_USEC;
 }
 
 static bool allowed(const struct world *w, int node, const struct job_spec *spec)
@@ -134,8 +135,8 @@ static int64_t end_of_job(const struct job *job)
     if (job->state == JOB_RUNNING && job_limit_usec(job))
         return job_limit_usec(job);
     if (job->state == JOB_CONFIGURING)
-        return job->alloc_usec + span(job->spec);
-    return job->alloc_usec + PLAN_UNLIMITED_USEC;
+        return job->alloc_usec + span(job->spec) - PLAN_LAG_USEC;
+    return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
 }
 
 static bool in_line(const struct world *w, int j)

@@ -22,7 +22,7 @@ static struct world {
     struct config config;
     struct memory_store store;
     struct source *end;
-    bool ended; /* by the clock: nobody stopped the loop before */
+    bool ended;                /* by the clock: nobody stopped the loop before */
     int renewals, answer_from; /* the renewal from which on the store answers so */
     int result;
     uint64_t epoch;
