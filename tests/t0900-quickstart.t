@@ -43,11 +43,12 @@ files() {
 }
 # Processes that name the clone, and those of the pid namespaces in $spaces.
 processes() {
-    local p
+    local p space
     for p in /proc/[0-9]*; do
         [ "$p" = "/proc/$$" ] || [ "$p" = "/proc/$BASHPID" ] && continue
+        space=$(readlink "$p/ns/pid") || continue
         if tr '\0' ' ' <"$p/cmdline" | grep -qF "$C" ||
-            [[ " $spaces " == *" $(readlink "$p/ns/pid") "* ]]; then
+            [[ " $spaces " == *" $space "* ]]; then
             echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
         fi
     done 2>/dev/null
@@ -58,7 +59,7 @@ note_spaces() { # those that there are now
     for p in $(processes | cut -d ' ' -f 1); do
         spaces="$spaces $(readlink "/proc/$p/ns/pid_for_children")"
     done
-    spaces=${spaces//$(readlink /proc/self/ns/pid)/}
+    spaces=${spaces//"$(readlink /proc/self/ns/pid)"/}
 }
 # Files of the tree that git neither has nor ignores.
 strangers() { git -c safe.directory='*' status --porcelain -uall | grep '^??'; }
