@@ -43,13 +43,13 @@ files() {
 }
 # Processes that name the clone, and those of the pid namespaces in $spaces.
 processes() {
-    local p space
+    local p space words
     for p in /proc/[0-9]*; do
         [ "$p" = "/proc/$$" ] || [ "$p" = "/proc/$BASHPID" ] && continue
-        space=$(readlink "$p/ns/pid") || continue
-        if tr '\0' ' ' <"$p/cmdline" | grep -qF "$C" ||
-            [[ " $spaces " == *" $space "* ]]; then
-            echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
+        space=$(readlink "$p/ns/pid") && words=$(tr '\0' ' ' <"$p/cmdline") || continue
+        # Without words it has ended, and waits for its parent.
+        if [ -n "$words" ] && [[ $words == *"$C"* || " $spaces " == *" $space "* ]]; then
+            echo "${p#/proc/} $words"
         fi
     done 2>/dev/null
 }
