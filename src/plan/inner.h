@@ -16,7 +16,7 @@
 #define PLAN_OVERDUE_USEC INT64_C(60000000)
 /* Estimates are made anew no sooner than this, times the jobs in line, after a change that
  * starts nothing: a pass costs a fraction of it, so estimates can't eat the processor. */
-#define PLAN_REFRESH_JOB_USEC 200
+#define PLAN_REFRESH_JOB_USEC 100
 /* A job's limit runs from its start: between order and start it has so long to boot. Planned
  * with it, a job that then runs holds its node no longer than was planned, and no plan is
  * made anew for it. What takes longer is seen when it runs. */
