@@ -41,14 +41,24 @@ files() {
     find /run /etc /var/lib /var/cache /var/log -xdev \
         \( -path '*osvdi*' -o -path '*libvirt*' -o -path '*munge*' -o -path '*vdi*' \) | sort
 }
-# Processes that run from in here, have it open or name it, also as it is named inside.
+# Processes that name the clone, and those of the pid namespaces in $spaces.
 processes() {
     local p
     for p in /proc/[0-9]*; do
         [ "$p" = "/proc/$$" ] || [ "$p" = "/proc/$BASHPID" ] && continue
-        { readlink "$p/exe" "$p/cwd" "$p"/fd/* && tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null |
-            grep -qF -e /run/osvdi -e "$C/quickstart.d" && echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
+        if tr '\0' ' ' <"$p/cmdline" | grep -qF "$C" ||
+            [[ " $spaces " == *" $(readlink "$p/ns/pid") "* ]]; then
+            echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
+        fi
+    done 2>/dev/null
+}
+spaces=
+note_spaces() { # those that there are now
+    local p
+    for p in $(processes | cut -d ' ' -f 1); do
+        spaces="$spaces $(readlink "/proc/$p/ns/pid_for_children")"
     done
+    spaces=${spaces//$(readlink /proc/self/ns/pid)/}
 }
 # Files of the tree that git neither has nor ignores.
 strangers() { git -c safe.directory='*' status --porcelain -uall | grep '^??'; }
@@ -107,6 +117,8 @@ socket=$(dirname "${VDI_URL#unix:}")/munge.socket
 exits 0 "the REST API answers a munge credential" \
     env VDI_URL="http://$api" ${socket:+VDI_MUNGE_SOCKET="$socket"} vdiqueue
 
+note_spaces
+isnt "$(processes | grep -c qemu-system)" 0 "a VM runs, and is found"
 exits 0 "./quickstart --stop" ./quickstart --stop
 like "$out" "packages" "... says that packages stay"
 nothing_left "after --stop"
@@ -148,6 +160,7 @@ like "$(zbarimg -q --raw desktop.png)" "^OSVDI job=[0-9]+ nonce=" "... its pictu
 [ ! -e quickstart.d/etc/munge.key ]; ok $? "the munged that was there is used"
 api=$(sed -n 's/.*"http:\(127[^"]*\)".*/\1/p' quickstart.d/etc/vdi.conf)
 exits 0 "... for the REST API" env VDI_URL="http://$api" quickstart.d/build/vdiqueue
+note_spaces
 exits 0 "./quickstart --stop" "${by_sudo[@]}" --stop
 nothing_left "after another --stop"
 is "$(others)" "0
