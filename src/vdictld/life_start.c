@@ -225,6 +225,8 @@ static void account_known(void *arg, int r, const struct identity_answer *answer
     }
     if (is_wanted(run, in, job))
         no_account(run, in, job, r);
+    else if (in && in != core_instance(run->core, run->id))
+        life_retry(run); /* what is staged acts when it is published: this is called at once */
     else
         life_act(run);
     free(s);

@@ -40,11 +40,11 @@ static struct run_wish *again(struct run_wish *w)
 
 static void batch(void **state)
 {
-    struct run_wish *w = again(read_wish(
-        "{\"template\":{},\"job\":{\"kind\":\"batch\",\"id\":5,\"work_dir\":\"/w\","
-        "\"output\":\"o\","
-        "\"error\":\"e\",\"open_mode\":\"truncate\"},\"env\":[\"VDI_JOB_ID=5\"]," OWNER "," SCRIPT
-        "}"));
+    struct run_wish *w = again(
+        read_wish("{\"template\":{},\"job\":{\"kind\":\"batch\",\"id\":5,\"work_dir\":\"/w\","
+                  "\"output\":\"o\","
+                  "\"error\":\"e\",\"open_mode\":\"truncate\"},\"env\":[\"VDI_JOB_ID=5\"]," OWNER
+                  "," SCRIPT "}"));
 
     assert_string_equal(w->owner.name, "alice");
     assert_int_equal(w->owner.uid, 1000);
