@@ -136,7 +136,7 @@ munged --foreground --key-file="$W/munge.key" --socket=/run/munge/munge.socket.2
     --pid-file=/run/munged.pid --seed-file="$W/munge.seed" --log-file="$W/munge.log" 2>"$W/munged.log" &
 munged_pid=$!
 trap './quickstart --stop >/dev/null 2>&1; kill $libvirtd_pid $munged_pid' EXIT
-others() { virsh -c qemu:///system list --all --name | grep -c . && munge -n | unmunge >/dev/null && echo well; }
+others() { virsh -c qemu:///system list --all --name | grep -c .; munge -n | unmunge >/dev/null && echo well; }
 until [ "$(others 2>/dev/null)" = "0
 well" ] || ! kill -0 $libvirtd_pid $munged_pid; do sleep 0.2; done
 mounts_before=$(mounts) links_before=$(links) files_before=$(files)
