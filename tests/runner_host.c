@@ -91,7 +91,8 @@ static int read_config(char **argv, struct runner_config *c, struct buf *payload
                                 "LD_PRELOAD=/never",
                                 NULL};
 
-    *c = (struct runner_config){.socket = argv[1], .dir = argv[2], .env = env, .merge = str_equal(argv[10], "merge")};
+    *c = (struct runner_config){
+        .socket = argv[1], .dir = argv[2], .env = env, .merge = str_equal(argv[10], "merge")};
     c->id = (struct runner_id){.job = 7, .instance = 3, .generation = 1};
     str_copy(c->id.nonce, sizeof(c->id.nonce), argv[9]);
     c->output_max = strtoull(argv[3], NULL, 10);

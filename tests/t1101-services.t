@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import vdi  # noqa: E402
 
 ROOT = os.geteuid() == 0
-HUNG_UID = 54399
+HUNG_UID = 9  # news: somebody whom NSS knows
 
 
 class Waiting:
@@ -93,7 +93,8 @@ def nss_hangs(directory):
         pass
     env = {"LD_PRELOAD": shim, "VDI_HANG_UID": str(HUNG_UID), "VDI_HANG_FILE": file,
            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
-    with vdi.Controller(munge=True, http=True, env=env) as c:
+    lines = ['template "brief" { image = "none"  vcpus = 1  memory = "1G"  boot_timeout = "1s" }']
+    with vdi.Controller(munge=True, http=True, env=env, lines=lines) as c:
         token = vdi.bearer(c.issue_token("daemon")["token"])
         idle = slowest_ms(c, token)
         hung = Waiting([c.connect(HUNG_UID) for _ in range(20)])
@@ -120,6 +121,40 @@ def nss_hangs(directory):
         vdi.ok(all("; try again" in text for text in said), "... in a sentence", *said)
         vdi.wait_for("the user to be known again",
                      lambda: c.request("GET", "/v1/jobs", uid=HUNG_UID).status == 200, 0.2)
+        starts_while_nss_hangs(c, file)
+        with open(file, "w", encoding="utf-8"):
+            pass
+        c.submit(uid=HUNG_UID, template="desk")
+        hung = Waiting([c.connect(4242)])
+        code = c.end()  # the look-ups hang on: the file is there
+        vdi.is_(code, 0, "a hung NSS does not hold up the end of the controller")
+        hung.join()
+
+
+def starts_while_nss_hangs(c, file):
+    """The account of a job's owner is looked up when it starts."""
+    with open(file, "w", encoding="utf-8"):
+        pass
+    waits = c.submit(uid=HUNG_UID)  # who it is, is still known
+    c.wait_state(waits, "CONFIGURING")
+    fails = c.submit(uid=HUNG_UID, template="brief")
+    other = c.submit()
+    c.wait_state(other, "RUNNING")
+    vdi.ok(True, "NSS hangs for the owner of a job: others start")
+    j = c.wait_state(fails, "BOOT_FAIL")
+    vdi.is_(j["reason"],
+            f"the account of uid {HUNG_UID} cannot be looked up (NSS): no answer in time",
+            "one whose boot timeout is over is given up, with the reason")
+    vdi.is_(c.job(waits)["state"], "CONFIGURING", "the other waits")
+    os.unlink(file)
+    c.wait_state(waits, "RUNNING")
+    vdi.ok(True, "and starts when NSS answers again")
+    nobody = c.submit(uid=54321)
+    j = c.wait_state(nobody, "BOOT_FAIL")
+    vdi.is_(j["reason"], "uid 54321 is not known here (NSS): it gets no account",
+            "a user whom NSS does not know gets no instance")
+    for job in (waits, other):
+        c.request("DELETE", f"/v1/jobs/{job}")
 
 
 def submit_until_refused(c, acked):

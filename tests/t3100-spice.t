@@ -3,96 +3,50 @@
 # t3100-spice.t - a desktop's SPICE server with TLS, from enrolment to stock clients: vdiconnect's
 # file opens it in remote-viewer; another CA, another host, no TLS, no or an old ticket do not.
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
-. "$top_srcdir/tests/lib/vdi.sh"
-. "$top_srcdir/tests/lib/libvirt.sh"
-. "$top_srcdir/tests/lib/guest.sh"
+. "$top_srcdir/tests/lib/node.sh"
 
-libvirt_need
-for program in jq openssl depmod Xvfb remote-viewer ss; do need "$program"; done
+for program in openssl Xvfb remote-viewer ss; do need "$program"; done
 /usr/bin/python3 -c 'import gi; gi.require_version("SpiceClientGLib", "2.0")' 2>/dev/null ||
     skip_all "gir1.2-spiceclientglib-2.0 is not installed"
-[ -x "$top_builddir/vdid" ] || skip_all "vdid is not built"
-guest=$top_builddir/tests/guest-cache
-guest_build "$guest" || skip_all "Debian's kernel package linux-image-cloud-amd64 can't be had"
-
-W=$(mktemp -d /tmp/vs.XXXXXX) || bail "no temporary directory"
-VDI_DIR=$W # of vdi.sh
-export VDI_DIR
-NODE_PID='' X_PID=''
-cleanup() {
+node_begin "$0"
+X_PID=
+spice_cleanup() {
     local code=$?
-    [ -z "$NODE_PID" ] || libvirt_in pkill -KILL -x vdid 2>/dev/null
     [ -z "$X_PID" ] || kill "$X_PID"
-    vdi_end KILL
-    libvirt_stop
-    if [ "${VDI_KEEP:-}" = 1 ]; then diag "kept: $W"; else rm -rf "$W"; fi
-    exit "$code"
+    (exit "$code")
+    node_cleanup
 }
-trap cleanup EXIT
-trap 'exit 1' HUP INT TERM
+trap spice_cleanup EXIT
 
-mkdir -p "$W/images/kern" "$W/lv" && mkdir -m 700 "$W/state" "$W/node" "$W/home" "$W/node/spice"
-cp "$guest/vmlinuz" "$guest/initrd" "$W/images/kern/"
-printf '{"kernel":"vmlinuz","initrd":"initrd","cmdline":"console=ttyS0 panic=-1",%s}\n' \
-    '"ready":"console:GUEST-READY"' >"$W/images/kern/image.json"
-port=$((10000 + RANDOM % 8000))
-cat >"$W/vdi.conf" <<END
-cluster = "scratch"
-store = "sqlite:$W/vdi.db"
-listen = {"unix:$W/vdictld.sock"}
-node_listen = "127.0.0.1:$port"
-pki_dir = "$W/pki"
-plugin_dir = "$top_builddir/plugins.d"
-site "libvirt" { }
-node "n1" { cpus = 2  memory = "2G" }
-partition "main" { nodes = "n1"  default = true }
-template "desk" { image = "kern"  vcpus = 1  memory = "128M" }
-END
-node_conf() { # SPICE-ADDRESS TLS
-    cat >"$W/vdid.conf" <<END
-node = "n1"
-cluster = "scratch"
-controller = "127.0.0.1:$port"
-ca_file = "$W/node/ca.crt"
-cert_file = "$W/node/node.crt"
-key_file = "$W/node/node.key"
-state_dir = "$W/state"
-image_dir = "$W/images"
-accel = "tcg"
-tcg_cache_mib = 16
-port_min = 24210
-port_max = 24219
-spice_address = "$1"
-spice_tls = "$2"
-spice_tls_dir = "$W/node/spice"
-END
+mkdir -m 700 "$W/home" "$W/node/spice"
+export HOME=$W/home XDG_RUNTIME_DIR=$W/home
+T=$W/node/spice
+node_image kern "panic=-1" "console:GUEST-READY"
+conf() { # SPICE-ADDRESS TLS
+    # shellcheck disable=SC2034 # of node.sh
+    NODE_LINES="spice_address = \"$1\"
+spice_tls = \"$2\"
+spice_tls_dir = \"$T\""
+    node_write_conf 'template "desk" { image = "kern"  vcpus = 1  memory = "128M" }'
 }
-export VDI_URL=unix:$W/vdictld.sock PATH=$top_builddir:$PATH HOME=$W/home XDG_RUNTIME_DIR=$W/home
 node() { "$top_builddir/vdid" --config "$W/vdid.conf" "$@"; }
-story() { diag "$(tail -n 15 "$W/vdid.log" "$W/vdictld.log" "$W/viewer.log" 2>/dev/null)"; }
 
 # ---- what is refused before anything runs ----
-node_conf 192.0.2.1 no
+conf 192.0.2.1 no
 exits 1 "SPICE in clear on a network is refused" node --check
 like "$err" 'spice_address:.*spice_tls = "yes"' "... with the remedy"
-node_conf 0.0.0.0 yes
+conf 0.0.0.0 yes
 exits 1 "every address needs a name for clients" node --check
 like "$err" 'spice_host:' "... which is said"
-node_conf 127.0.0.1 yes
+conf 127.0.0.1 yes
 exits 0 "TLS on loopback is good" node --check
 exits 1 "TLS without certificates does not start" node
 like "$err" 'There is no certificate .*ca-cert.pem.*vdid --enroll' "... with the remedy"
 
 # ---- enrolment ----
 export LIBVIRT_QEMU_CONF="spice_tls = 1
-spice_tls_x509_cert_dir = \"$W/node/spice\""
-libvirt_start "$W/lv"
-exits 0 "an authority is made" vdictl pki init "$W/pki" scratch
-vdi_start
-vdi_wait_ready || bail "vdictld does not start"
-enrol() { vdictl node enroll n1 | node --enroll; }
-exits 0 "a node with TLS is enrolled" enrol
-T=$W/node/spice
+spice_tls_x509_cert_dir = \"$T\""
+node_up
 is "$(cd "$T" && stat -c '%n %a' -- * | tr '\n' ' ')" \
     "ca-cert.pem 644 server-cert.pem 644 server-key.pem 640 " "QEMU's certificates are there"
 exits 0 "... good for a server" openssl verify -purpose sslserver -CAfile "$T/ca-cert.pem" "$T/server-cert.pem"
@@ -100,13 +54,12 @@ exits 2 "... and for no client" openssl verify -purpose sslclient -CAfile "$T/ca
 cmp -s "$T/server-key.pem" "$W/node/node.key"
 is $? 1 "... with a key that is not the node's own"
 before=$(cat "$T/server-cert.pem")
+enrol() { vdictl node enroll n1 | node --enroll; }
 exits 0 "it can be enrolled again" enrol
 isnt "$(cat "$T/server-cert.pem")" "$before" "... with a new certificate"
 [ ! -e "$T/server-key.new" ]; ok $? "... and nothing else"
 
 # ---- a desktop ----
-libvirt_in "$top_builddir/vdid" --config "$W/vdid.conf" >>"$W/vdid.log" 2>&1 &
-NODE_PID=$!
 J=$(vdisubmit --parsable --no-requeue --desktop desk --time 1h)
 vv=$W/home/desktop.vv
 exits 0 "vdiconnect waits for it and leaves a file" vdiconnect --quiet --output "$vv" "$J"
@@ -120,7 +73,7 @@ spice() { libvirt_in virsh -c qemu:///system qemu-monitor-command "$(libvirt_in 
 is "$(spice '.return | [.auth, (.["tls-port"] != null), .port // 0] | @text')" '["spice",true,0]' \
     "QEMU listens with TLS and a ticket"
 tls_port=$(sed -n 's/^tls-port=//p' "$vv")
-is "$(ss -Hltn "sport >= 24210 and sport <= 24219" | awk '{ print $4 }')" "127.0.0.1:$tls_port" \
+is "$(ss -Hltn "sport >= 24200 and sport <= 24209" | awk '{ print $4 }')" "127.0.0.1:$tls_port" \
     "... at that port alone"
 
 # ---- remote-viewer ----
@@ -142,7 +95,7 @@ END
 chmod 755 "$W/viewer"
 vdiconnect --quiet --viewer "$W/viewer" "$J" >"$W/viewer.log" 2>&1 &
 viewer=$!
-vdi_wait_for "remote-viewer's channels" has_channels || story
+vdi_wait_for "remote-viewer's channels" has_channels || node_story
 is "$(spice '[.return.channels[].tls] | unique | @text')" '[true]' "remote-viewer is connected, by TLS alone"
 is "$(cat "$W/viewer.mode")" "600 $(id -un)" "... by a private file"
 [ ! -e "$(cat "$W/viewer.file")" ]; ok $? "... which is gone already"
@@ -199,5 +152,5 @@ ticket
 shown "the next one opens the desktop again" "${right[@]}"
 is "$(grep -c "$password" "$W/vdid.log" "$W/vdictld.log" | grep -vc ':0$')" 0 "no log has a password"
 
-[ "$tap_failed" -eq 0 ] || story
+[ "$tap_failed" -eq 0 ] || node_story
 done_testing

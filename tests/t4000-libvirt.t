@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # t4000-libvirt.t - real VMs under a private libvirtd, driven without a controller: boot, console,
 # picture, crash of the driver, of QEMU and of libvirtd, save and restore, and what goes wrong.
+# shellcheck disable=SC2034 # what drive.sh and guest.sh read
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 . "$top_srcdir/tests/lib/vdi.sh"
 . "$top_srcdir/tests/lib/libvirt.sh"

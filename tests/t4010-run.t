@@ -3,6 +3,7 @@
 # t4010-run.t - scripts and sessions in real VMs, driven without a controller: the guest runner
 # makes an instance ready, output and exit status survive the driver's SIGKILL, files of the
 # owner, signals, messages, an end with grace, save and restore.
+# shellcheck disable=SC2034 # what drive.sh and guest.sh read
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 . "$top_srcdir/tests/lib/vdi.sh"
 . "$top_srcdir/tests/lib/libvirt.sh"

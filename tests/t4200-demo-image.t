@@ -221,6 +221,9 @@ def batch():
         vdi.is_(m.output().split("\n"), ["runner-test", str(runner.UID), "/home/runner-test", "HELLO",
                                          "no root", "up", ""], "a batch script runs as its owner",
                 m.said("exited"))
+        _, pixels = m.screen()
+        vdi.is_(len({pixels[i:i + 3] for i in range(0, len(pixels), 3)}), 1,
+                "without a session the display has one colour")
         m.command("system_powerdown")
         began = time.monotonic()
         vdi.is_(m.wait("exited").split()[1:4], ["1", "7", "0"],

@@ -135,9 +135,14 @@ static enum accel_mode accel_from(const char *name)
 int main(int argc, char **argv)
 {
     const struct vdid_handler handler = {on_instance, on_orphan, on_service};
-    struct vdid_config config = {
-        .prefix = "vdi", .spice_address = "127.0.0.1", .tcg_cache_mib = 32, .keep_gone_sec = 3600,
-        .node = "n1", .output_max_mib = 4, .output_keep_mib = 64, .output_keep_sec = 3600};
+    struct vdid_config config = {.prefix = "vdi",
+                                 .spice_address = "127.0.0.1",
+                                 .tcg_cache_mib = 32,
+                                 .keep_gone_sec = 3600,
+                                 .node = "n1",
+                                 .output_max_mib = 4,
+                                 .output_keep_mib = 64,
+                                 .output_keep_sec = 3600};
     struct vdi_error err = {0};
     struct source *in;
 

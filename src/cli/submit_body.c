@@ -156,7 +156,7 @@ static int put_environment(const struct submit *submit, char **environment, stru
 }
 
 static int put_script(const struct submit *submit, const struct script *script, char *const *args,
-                      size_t n_args, char **environment, struct buf *out, struct vdi_error *err)
+                      size_t n_args, struct buf *out, struct vdi_error *err)
 {
     member(out, "script");
     json_write_string(out, script->text);
@@ -170,7 +170,7 @@ static int put_script(const struct submit *submit, const struct script *script, 
         }
         buf_putc(out, ']');
     }
-    return put_environment(submit, environment, out, err);
+    return 0;
 }
 
 static void put_wishes(const struct submit *s, struct buf *out)
@@ -214,7 +214,10 @@ int submit_body(const struct submit *submit, const struct script *script, char *
     put_string(out, "kind", script ? "batch" : "interactive");
     put_string(out, "template", script ? submit->template_name : submit->desktop);
     put_wishes(submit, out);
-    int r = script ? put_script(submit, script, args, n_args, environment, out, err) : 0;
+    int r = script ? put_script(submit, script, args, n_args, out, err) : 0;
+    /* A desktop is logged in to: what it has is the guest's own, and what is asked for. */
+    if (r == 0 && (script || submit->export))
+        r = put_environment(submit, environment, out, err);
     buf_putc(out, '}');
     if (r < 0)
         return r;

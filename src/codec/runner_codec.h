@@ -19,7 +19,7 @@
 
 #define RUNNER_PORT_NAME "org.osvdi.job.0"
 #define RUNNER_PROTOCOL_MIN 1
-#define RUNNER_PROTOCOL_MAX 2          /* 2: a payload may have no script (a session), an owner no name */
+#define RUNNER_PROTOCOL_MAX 2 /* 2: a payload may have no script (a session), an owner no name */
 #define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
 #define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
@@ -129,8 +129,8 @@ struct runner_started {
     struct runner_id id;
     char boot_id[40];
     bool is_session; /* begun anew in every boot */
-    bool ended;  /* and the host has its exit status */
-    int32_t pid; /* leader of the process group; 0: not forked yet */
+    bool ended;      /* and the host has its exit status */
+    int32_t pid;     /* leader of the process group; 0: not forked yet */
     uint64_t
         start_ticks; /* field 22 of its /proc/PID/stat: the same process, not the same number */
 };

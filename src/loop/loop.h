@@ -68,6 +68,12 @@ struct workers *workers_new(struct loop *loop, const char *name, unsigned n_thre
 /* Before the loop is. Waits for running work; work not begun is dropped after `done` was
  * called with dropped=true. */
 void workers_free(struct workers *w);
+/*
+ * The same for work that may hang: waits for no longer than wait_usec. What runs even then
+ * keeps its thread and its arg until it comes back, and its `done` is never called. Returns
+ * how many those are. Not from inside a `done`.
+ */
+unsigned workers_abandon(struct workers *w, int64_t wait_usec);
 /* On the loop's thread. -EBUSY: queue full. -ESHUTDOWN: from a `done` inside workers_free. */
 int workers_post(struct workers *w, void (*work)(void *arg), void (*done)(void *arg, bool dropped),
                  void *arg);

@@ -30,11 +30,12 @@ struct item {
 struct workers {
     struct loop *loop;
     struct source *wakeup;
-    pthread_mutex_t lock; /* over waiting, n_waiting, finished, stopping */
-    pthread_cond_t posted;
+    pthread_mutex_t lock; /* over all up to abandoned */
+    pthread_cond_t posted, ended;
     struct list waiting, finished;
-    unsigned n_waiting;
+    unsigned n_waiting, n_alive;
     bool stopping;
+    bool abandoned; /* the loop is gone: whoever comes back from work just ends */
     unsigned queue_max, n_threads;
     bool in_done;  /* a `done` is being called by on_finished() */
     bool is_freed; /* ... and has called workers_free() */
@@ -51,6 +52,24 @@ static struct item *take_first(struct list *l)
     return item;
 }
 
+static void memory_free(struct workers *w)
+{
+    pthread_cond_destroy(&w->posted);
+    pthread_cond_destroy(&w->ended);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+/* Under the lock, which it lets go of. Of an abandoned pool the last to leave frees it. */
+static void leave(struct workers *w)
+{
+    bool is_last = --w->n_alive == 0 && w->abandoned;
+    pthread_cond_signal(&w->ended);
+    pthread_mutex_unlock(&w->lock);
+    if (is_last)
+        memory_free(w);
+}
+
 static void *worker_main(void *arg)
 {
     struct workers *w = arg;
@@ -65,10 +84,14 @@ static void *worker_main(void *arg)
         pthread_mutex_unlock(&w->lock);
         item->work(item->arg);
         pthread_mutex_lock(&w->lock);
+        if (w->abandoned) {
+            free(item);
+            break;
+        }
         list_append(&w->finished, &item->link);
         source_trigger(w->wakeup);
     }
-    pthread_mutex_unlock(&w->lock);
+    leave(w);
     return NULL;
 }
 
@@ -88,18 +111,22 @@ static struct item *take_finished(struct workers *w)
     return item;
 }
 
-/* After the threads have ended: no `done` is left uncalled. */
-static void workers_release(struct workers *w)
+/* No thread adds to them any more. */
+static void finish_all(struct workers *w)
 {
     struct item *item;
     while ((item = take_first(&w->finished)))
         finish(w, item, false);
     while ((item = take_first(&w->waiting)))
         finish(w, item, true);
+}
+
+/* After the threads have ended: no `done` is left uncalled. */
+static void workers_release(struct workers *w)
+{
+    finish_all(w);
     source_free(w->wakeup);
-    pthread_cond_destroy(&w->posted);
-    pthread_mutex_destroy(&w->lock);
-    free(w);
+    memory_free(w);
 }
 
 static void on_finished(void *arg)
@@ -132,8 +159,21 @@ static int start_threads(struct workers *w, unsigned n_threads)
         if (r == 0)
             pthread_setname_np(w->threads[w->n_threads++], w->name);
     }
+    pthread_mutex_lock(&w->lock);
+    w->n_alive += w->n_threads;
+    pthread_mutex_unlock(&w->lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return -r;
+}
+
+/* Waited for by the monotonic clock, so that nobody who sets the other one matters. */
+static void ended_init(pthread_cond_t *ended)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(ended, &attr);
+    pthread_condattr_destroy(&attr);
 }
 
 struct workers *workers_new(struct loop *loop, const char *name, unsigned n_threads,
@@ -149,6 +189,7 @@ struct workers *workers_new(struct loop *loop, const char *name, unsigned n_thre
     list_init(&w->finished);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->posted, NULL);
+    ended_init(&w->ended);
     w->wakeup = loop_wakeup(loop, on_finished, w);
     int r = w->wakeup ? start_threads(w, n_threads) : -errno;
     if (r < 0) {
@@ -159,19 +200,58 @@ struct workers *workers_new(struct loop *loop, const char *name, unsigned n_thre
     return w;
 }
 
-void workers_free(struct workers *w)
+static void stop(struct workers *w)
 {
-    if (!w || w->is_freed)
-        return;
     w->is_freed = true;
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
     pthread_cond_broadcast(&w->posted);
     pthread_mutex_unlock(&w->lock);
+}
+
+void workers_free(struct workers *w)
+{
+    if (!w || w->is_freed)
+        return;
+    stop(w);
     for (unsigned i = 0; i < w->n_threads; i++)
         pthread_join(w->threads[i], NULL);
     if (!w->in_done)
         workers_release(w);
+}
+
+/* Returns how many threads did not end in time; those are on their own from now on. */
+static unsigned wait_for_ends(struct workers *w, int64_t wait_usec)
+{
+    int64_t until = time_monotonic_usec() + wait_usec;
+    struct timespec at = {until / USEC_PER_SEC, until % USEC_PER_SEC * 1000};
+    pthread_mutex_lock(&w->lock);
+    while (w->n_alive && pthread_cond_timedwait(&w->ended, &w->lock, &at) == 0)
+        ;
+    unsigned n = w->n_alive;
+    w->abandoned = n > 0;
+    w->n_alive += w->abandoned; /* us */
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
+unsigned workers_abandon(struct workers *w, int64_t wait_usec)
+{
+    if (!w || w->is_freed)
+        return 0;
+    stop(w);
+    unsigned n = wait_for_ends(w, wait_usec);
+    for (unsigned i = 0; i < w->n_threads; i++)
+        (void)(n ? pthread_detach(w->threads[i]) : pthread_join(w->threads[i], NULL));
+    if (!n) {
+        workers_release(w);
+        return 0;
+    }
+    finish_all(w);
+    source_free(w->wakeup);
+    pthread_mutex_lock(&w->lock);
+    leave(w);
+    return n;
 }
 
 int workers_post(struct workers *w, void (*work)(void *arg), void (*done)(void *arg, bool dropped),

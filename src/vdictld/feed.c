@@ -274,13 +274,6 @@ static struct follower *follower_new(struct call *call, uint64_t job, uint64_t a
     return f;
 }
 
-static bool token_lives(const struct call *call)
-{
-    const struct token *token = *call->token ? core_token(call->core, call->token) : NULL;
-
-    return !*call->token || (token && !token->revoked && !token->ended);
-}
-
 void handle_events(struct call *call)
 {
     struct feed *feed = call->core->feed;
@@ -295,10 +288,8 @@ void handle_events(struct call *call)
         call_refuse_with(call, EINVAL, "Last-Event-ID", "'%.40s' is no event id", last);
         return;
     }
-    if (!token_lives(call)) {
-        call_refuse_with(call, EKEYREVOKED, "Authorization", "the token was revoked meanwhile");
+    if (!grant_check(call))
         return;
-    }
     f = feed->n_followers < FEED_CLIENTS_MAX ? follower_new(call, job, after) : NULL;
     if (!f) {
         call_refuse_with(call, EBUSY, "", "%d clients follow events already", FEED_CLIENTS_MAX);

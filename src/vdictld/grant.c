@@ -2,6 +2,8 @@
 /* grant.c - streams end with the token that they were asked with. */
 #include "vdictld/grant.h"
 
+#include <errno.h>
+
 #include "base/str.h"
 
 static void grant_end(struct grant *grant)
@@ -14,6 +16,16 @@ static void grant_end(struct grant *grant)
 static void expired(void *arg)
 {
     grant_end(arg);
+}
+
+bool grant_check(struct call *call)
+{
+    const struct token *token = *call->token ? core_token(call->core, call->token) : NULL;
+
+    if (!*call->token || (token && !token->revoked && !token->ended))
+        return true;
+    call_refuse_with(call, EKEYREVOKED, "Authorization", "the token was revoked meanwhile");
+    return false;
 }
 
 void grant_init(struct grant *grant, const struct call *call, void (*over)(void *arg), void *arg)

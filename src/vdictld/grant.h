@@ -14,11 +14,13 @@
 struct grant {
     struct list link; /* core->grants */
     struct source *expiry;
-    char token[64]; /* "": not from a token */
+    char token[48]; /* "": not from a token */
     void (*over)(void *arg);
     void *arg;
 };
 
+/* Was the token revoked since it was verified? False: then the call is refused. */
+bool grant_check(struct call *call);
 /* `over` is called at most once, never from inside. */
 void grant_init(struct grant *grant, const struct call *call, void (*over)(void *arg), void *arg);
 void grant_done(struct grant *grant);

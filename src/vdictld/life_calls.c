@@ -58,10 +58,18 @@ void life_signal(struct call *call, const struct job *job, int signo)
         site_signal(call->core->site, in, signo, signalled, call);
 }
 
+/* It was shown, whether or not that could be written down. */
+static void noted(void *arg, int result, const struct vdi_error *err)
+{
+    reply_job(arg);
+}
+
 static void shown(void *arg, int result, const char *json, const struct vdi_error *err)
 {
     struct call *call = arg;
     struct request_message ask = {0};
+    struct job_event event;
+    struct txn *txn;
     size_t len;
     const char *body = http_request_body(call->http, &len);
     char note[96];
@@ -72,7 +80,13 @@ static void shown(void *arg, int result, const char *json, const struct vdi_erro
     }
     fields_read(request_message_fields, &ask, body, len, FIELD_SUBMIT, NULL, NULL);
     snprintf(note, sizeof(note), "the user was shown: %.70s", ask.text);
-    life_note(call->core, call->job, call->who_text, note);
+    event = core_job_event(call->core, JOB_EVENT_NOTE, call->who_text, note);
+    txn = txn_new(call->core->events);
+    if (txn && core_add_job(txn, call->job, &event, NULL) >= 0) {
+        txn_commit(txn, noted, call);
+        return;
+    }
+    txn_abort(txn); /* the job ended meanwhile */
     reply_job(call);
 }
 
@@ -82,11 +96,12 @@ void handle_job_message(struct call *call)
     struct request_message ask = {0};
     const struct instance *in;
     struct vdi_error err = {0};
+    const char *body;
     size_t len;
-    const char *body = http_request_body(call->http, &len);
 
     if (!job)
         return;
+    body = http_request_body(call->http, &len);
     if (fields_read(request_message_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0) {
         call_refuse(call, &err);
     } else if (!*ask.text) {

@@ -235,10 +235,12 @@ static void account_known(void *arg, int r, const struct identity_answer *answer
 void life_request(struct run *run, const struct instance *in)
 {
     const struct job *job = core_job(run->core, in->job);
-    struct start *s = job ? calloc(1, sizeof(*s)) : NULL;
+    struct start *s;
 
     if (!job)
         return;
+    /* A stop is on its way: its publication comes back here, or the retry if it was not kept. */
+    s = core_instance_staged(run->core, in->id) == in ? calloc(1, sizeof(*s)) : NULL;
     if (!s) {
         life_retry(run);
         return;

@@ -113,6 +113,8 @@ VDICTLD_TESTS = \
     tests/t1101-services.t \
     tests/t1102-life.t \
     tests/t1110-output.t \
+    tests/t1111-log.t \
+    tests/t4130-node-job.t \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \

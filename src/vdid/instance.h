@@ -33,15 +33,15 @@ struct vdid {
     struct vdid_handler handler;
     void *arg;
     struct virt *virt;
-    struct workers *disk; /* one thread: files are written in the order asked for */
+    struct workers *disk;  /* one thread: files are written in the order asked for */
     struct workers *spool; /* what scripts wrote, pictures: nothing here waits for an image */
     struct ports *ports;
     struct hash *instances; /* by id; one generation of each */
     struct accel *proof;
     struct source *tick;
     int64_t collected_usec; /* when the spool was last looked through */
-    int64_t listed_usec; /* when a list was last asked for */
-    uint64_t clock;      /* counts changes of instances, to date a list */
+    int64_t listed_usec;    /* when a list was last asked for */
+    uint64_t clock;         /* counts changes of instances, to date a list */
     uint64_t list_clock;
     bool list_pending, list_again;
     bool in_service, proven;
@@ -84,18 +84,18 @@ struct instance {
     bool has_picture; /* BOOT: it was not */
     int64_t picture_usec;
     /* run.c */
-    struct run_wish *run;   /* NULL: nothing is run, and no runner is asked */
-    bool has_run_file;      /* run.json is there, or on its way */
-    bool is_heard;          /* the guest runner is ready */
+    struct run_wish *run;      /* NULL: nothing is run, and no runner is asked */
+    bool has_run_file;         /* run.json is there, or on its way */
+    bool is_heard;             /* the guest runner is ready */
     int64_t guest_kernel_usec; /* when it began, by the guest's clock */
-    struct runner *runner;  /* while the domain may exist */
-    bool is_closing;        /* STOP: QEMU is gone, its last words are being written down */
+    struct runner *runner;     /* while the domain may exist */
+    bool is_closing;           /* STOP: QEMU is gone, its last words are being written down */
     bool is_closed;
-    bool has_exit;          /* told as soon as -o and -e files are complete, or took too long */
+    bool has_exit; /* told as soon as -o and -e files are complete, or took too long */
     struct writing_out {
         struct writer *writer;
-        bool is_over;         /* complete */
-        int64_t again_usec;   /* it failed: not before then (monotonic) */
+        bool is_over;       /* complete */
+        int64_t again_usec; /* it failed: not before then (monotonic) */
     } files[RUNNER_N_STREAMS];
     struct source *patience; /* with the files */
     unsigned port_tries;

@@ -10,9 +10,9 @@
 #include "vdid/vdid.h"
 #include <vdi/plugin.h>
 
-const char *const vdid_verb_names[] = {"start",  "stop",   "poll",       "pause", "save",
-                                       "resume", "reboot", "ticket",     "screenshot", "log",
-                                       "signal", "message", "output",    NULL};
+const char *const vdid_verb_names[] = {"start",  "stop",    "poll",   "pause",      "save",
+                                       "resume", "reboot",  "ticket", "screenshot", "log",
+                                       "signal", "message", "output", NULL};
 
 /* The wish is read as a record, whose table has its rows. */
 struct order_text {

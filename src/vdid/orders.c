@@ -374,7 +374,8 @@ static void say(struct instance *in, const struct vdid_order *o, vdid_fn fn, voi
                                    : runner_message(in->runner, text);
         if (r < 0)
             refuse_with(fn, arg, -r, o->id,
-                        r == -EINVAL ? "knows no such signal" : "has not heard what was said before");
+                        r == -EINVAL ? "knows no such signal"
+                                     : "has not heard what was said before");
         else
             fn(arg, 0, NULL, NULL);
     }

@@ -123,10 +123,10 @@ static int read_rows(struct reading *r, png_structp png, png_infop info, uint32_
     if (png_get_interlace_type(png, info) != PNG_INTERLACE_NONE)
         return -EBADMSG;
     want_rgb(png, info);
-    result = png_get_rowbytes(png, info) == (size_t)png_get_image_width(png, info) * 3
-                 ? begin(r, png_get_image_width(png, info), png_get_image_height(png, info),
-                         side_max)
-                 : -EBADMSG;
+    result =
+        png_get_rowbytes(png, info) == (size_t)png_get_image_width(png, info) * 3
+            ? begin(r, png_get_image_width(png, info), png_get_image_height(png, info), side_max)
+            : -EBADMSG;
     if (result < 0)
         return result;
     result = -EBADMSG;

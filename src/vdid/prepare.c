@@ -430,7 +430,8 @@ static void clean_work(void *arg)
     instance_path(p->in, "console.log", path);
     console_trim(path, CONSOLE_KEEP_BYTES);
     /* From here on it is kept for so long; of a start that came to nothing, nothing is. */
-    spool_path(p->in->vdid, (struct vdi_instance_id){p->in->rec.id, p->in->rec.generation}, "", path);
+    spool_path(p->in->vdid, (struct vdi_instance_id){p->in->rec.id, p->in->rec.generation}, "",
+               path);
     if (rmdir(path) < 0 && errno == ENOTEMPTY)
         utimensat(AT_FDCWD, path, NULL, 0);
 }

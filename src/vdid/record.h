@@ -56,18 +56,18 @@ struct record {
     char nonce[65];       /* of this run: the guest runner starts nothing twice for it */
     bool is_interactive;
     uint32_t output_max_mib; /* of each stream, in the spool */
-    uint32_t port;        /* SPICE */
-    bool has_tls;         /* the port speaks TLS */
-    uint32_t pid;         /* QEMU's, as last seen */
-    uint32_t boots;       /* how often it was ready */
+    uint32_t port;           /* SPICE */
+    bool has_tls;            /* the port speaks TLS */
+    uint32_t pid;            /* QEMU's, as last seen */
+    uint32_t boots;          /* how often it was ready */
     char save_sha256[65];
     bool was_created;
     bool failed;
     char reason[96];
     bool exited; /* script or session ended: */
     int32_t exit_code, exit_signal;
-    char problem[160];   /* the last that did not end it: a file that can't be written */
-    int64_t grace_usec;  /* STOP: until when the guest may take its time; 0: no longer */
+    char problem[160];  /* the last that did not end it: a file that can't be written */
+    int64_t grace_usec; /* STOP: until when the guest may take its time; 0: no longer */
     /* When each stage was reached; 0: not yet. */
     int64_t order_usec, image_usec, overlay_usec, create_usec, first_usec, kernel_usec, runner_usec,
         account_usec, picture_usec, script_usec, ready_usec, problem_usec, exit_usec, gone_usec;

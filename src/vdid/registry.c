@@ -390,8 +390,8 @@ static void proven(void *arg, int result, const struct vdi_error *err)
 
 static int copy_strings(struct vdid *v)
 {
-    const char **members[] = {&v->config.uri,    &v->config.state_dir,     &v->config.image_dir,
-                              &v->config.run_dir, &v->config.prefix,       &v->config.emulator,
+    const char **members[] = {&v->config.uri,     &v->config.state_dir,     &v->config.image_dir,
+                              &v->config.run_dir, &v->config.prefix,        &v->config.emulator,
                               &v->config.bridge,  &v->config.spice_address, &v->config.node,
                               &v->config.writer};
 

@@ -70,6 +70,21 @@ tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
 tests_unit_vdid_test_node_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_node_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/vdid/test_picture
+tests_unit_vdid_test_picture_SOURCES = tests/unit/vdid/test_picture.c
+tests_unit_vdid_test_picture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_picture_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_run_wish
+tests_unit_vdid_test_run_wish_SOURCES = tests/unit/vdid/test_run_wish.c
+tests_unit_vdid_test_run_wish_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_run_wish_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_writer_file
+tests_unit_vdid_test_writer_file_SOURCES = tests/unit/vdid/test_writer_file.c
+tests_unit_vdid_test_writer_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_writer_file_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/vdid/test_spice_tls
 tests_unit_vdid_test_spice_tls_SOURCES = tests/unit/vdid/test_spice_tls.c src/vdid/spice_tls.c \
     src/vdid/ticket.c
@@ -92,6 +107,13 @@ tests_unit_vdid_test_instance_SOURCES = tests/unit/vdid/test_instance.c \
     tests/unit/vdid/fake_virt.c tests/unit/vdid/fake_virt.h
 tests_unit_vdid_test_instance_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+# And with a guest that it plays, too.
+UNIT_TESTS += tests/unit/vdid/test_run
+tests_unit_vdid_test_run_SOURCES = tests/unit/vdid/test_run.c tests/unit/vdid/fake_virt.c \
+    tests/unit/vdid/fake_virt.h tests/unit/vdid/fake_guest.c tests/unit/vdid/fake_guest.h
+tests_unit_vdid_test_run_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_run_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 # Real VMs take minutes and root: a target of their own.
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4100-node.t \

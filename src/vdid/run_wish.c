@@ -261,9 +261,10 @@ void run_wish_write(const struct run_wish *w, struct buf *out)
     member(out, "work_dir", w->work_dir);
     member(out, "output", w->files[RUNNER_OUT]);
     /* The other stream's spool depends on it, whether it has a file or not. */
-    member(out, "error", w->merge                   ? ""
-                         : *w->files[RUNNER_ERR] ? w->files[RUNNER_ERR]
-                                                    : "/dev/null");
+    member(out, "error",
+           w->merge                ? ""
+           : *w->files[RUNNER_ERR] ? w->files[RUNNER_ERR]
+                                   : "/dev/null");
     member(out, "open_mode", w->truncate ? "truncate" : "append");
     buf_puts(out, "},\"env\":[");
     for (char **e = w->env; *e; e++) {

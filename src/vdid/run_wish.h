@@ -22,9 +22,9 @@ struct run_wish {
     char *payload;             /* JSON for the guest runner; NULL: nothing is run */
     bool is_session;           /* the payload has no script */
     bool is_interactive;
-    bool merge;                /* stderr goes where stdout goes */
-    bool truncate;             /* files are emptied when they are opened first */
-    char *work_dir;            /* "": the owner's home */
+    bool merge;                    /* stderr goes where stdout goes */
+    bool truncate;                 /* files are emptied when they are opened first */
+    char *work_dir;                /* "": the owner's home */
     char *files[RUNNER_N_STREAMS]; /* -o and -e; "": the spool alone */
 };
 

@@ -286,8 +286,8 @@ struct runner *runner_new(struct loop *loop, struct workers *workers,
     r->fd = r->spools[RUNNER_OUT].fd = r->spools[RUNNER_ERR].fd = -1;
     r->reader = RUNNER_READER_INIT;
     r->out = BUF_INIT(FILL_MAX + 2 * RUNNER_FRAME_MAX);
-    if (copy_config(r, config, err) < 0 ||
-        runner_keep_init(r, config->output_max, err) < 0 || make_sources(r, err) < 0) {
+    if (copy_config(r, config, err) < 0 || runner_keep_init(r, config->output_max, err) < 0 ||
+        make_sources(r, err) < 0) {
         runner_free(r);
         return NULL;
     }

@@ -19,17 +19,17 @@
 
 struct runner;
 
-struct runner_config {   /* copied */
-    const char *socket;  /* unix socket of the port's chardev, made by QEMU (mode bind) */
-    const char *dir;     /* of this instance and generation; must exist */
-    uint64_t output_max; /* bytes of each stream; the same for the same dir */
-    struct runner_id id; /* the nonce must be the same after a restart of vdid */
+struct runner_config {         /* copied */
+    const char *socket;        /* unix socket of the port's chardev, made by QEMU (mode bind) */
+    const char *dir;           /* of this instance and generation; must exist */
+    uint64_t output_max;       /* bytes of each stream; the same for the same dir */
+    struct runner_id id;       /* the nonce must be the same after a restart of vdid */
     struct runner_owner owner; /* name "": nobody's, and nothing is started */
     char *const *env;          /* "VDI_JOB_ID=5", ...; NULL-terminated */
-    const char *payload;       /* JSON of script, args, environment; NULL: there is nothing to run */
-    bool is_session;           /* the payload has no script: the image's session is started */
-    const char *work_dir;      /* "": the owner's home */
-    bool merge;                /* stderr into "output" */
+    const char *payload;  /* JSON of script, args, environment; NULL: there is nothing to run */
+    bool is_session;      /* the payload has no script: the image's session is started */
+    const char *work_dir; /* "": the owner's home */
+    bool merge;           /* stderr into "output" */
 };
 
 struct runner_handler { /* all on the loop; runner_free() may be called in none of them */

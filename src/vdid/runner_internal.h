@@ -50,8 +50,8 @@ struct runner {
 
     struct runner_spool spools[RUNNER_N_STREAMS];
     struct runner_work *sync, *start_work, *exit_work; /* under way */
-    struct runner_started started; /* to which guest the script was handed */
-    bool is_begun;                 /* it was, or the guest says so */
+    struct runner_started started;                     /* to which guest the script was handed */
+    bool is_begun;                                     /* it was, or the guest says so */
     bool has_exit, exit_told, exit_is_ours;
     struct runner_exit exit;
     struct runner_inbox exit_inbox; /* as it was when the exit status came */

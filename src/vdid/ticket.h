@@ -22,8 +22,8 @@ struct ticket {
 
 int ticket_new(struct ticket *ticket, int64_t expire_sec);
 /*
- * {"provider":"qemu_spice","host":...,"port":...,"password":...,"expires":...}; with trust "tls_port"
- * instead of "port", "ca" and "host_subject". `out` takes TICKET_MAX.
+ * {"provider":"qemu_spice","host":...,"port":...,"password":...,"expires":...}; with trust
+ * "tls_port" instead of "port", "ca" and "host_subject". `out` takes TICKET_MAX.
  */
 void ticket_write(const struct ticket *ticket, const char *host, uint32_t port,
                   const struct spice_trust *trust, struct buf *out);

@@ -26,12 +26,12 @@ struct vdid_config {       /* strings are copied */
     const char *spice_address; /* "127.0.0.1" */
     bool spice_tls;            /* of new instances; by libvirt's qemu.conf */
     const char *node;          /* this node's name, for guests; "": they are not told */
-    const char *writer;        /* program vdi-writer; "": the one beside this program, or installed */
+    const char *writer; /* program vdi-writer; "": the one beside this program, or installed */
     uint16_t port_min, port_max;
     enum accel_mode accel;
     uint32_t tcg_cache_mib; /* 0: QEMU's own */
     int64_t boot_timeout_sec;
-    int64_t keep_gone_sec; /* how long an instance that ended is remembered */
+    int64_t keep_gone_sec;    /* how long an instance that ended is remembered */
     uint32_t output_max_mib;  /* of a stream of a script; the rest is left out */
     uint32_t output_keep_mib; /* of all that is spooled: what ended first goes first */
     int64_t output_keep_sec;  /* how long the output of what ended is kept */

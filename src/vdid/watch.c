@@ -135,7 +135,8 @@ static void look_at_agent(struct instance *in)
     int64_t now = loop_monotonic_usec(in->vdid->loop);
     char name[DOMAIN_NAME_MAX];
 
-    if (*in->rec.ready_text || in->rec.by_runner || in->is_pinging || now - in->ping_usec < PING_USEC)
+    if (*in->rec.ready_text || in->rec.by_runner || in->is_pinging ||
+        now - in->ping_usec < PING_USEC)
         return;
     in->ping_usec = now;
     in->is_pinging = virt_ping(in->vdid->virt, instance_domain(in, name), ponged, in) == 0;
@@ -212,8 +213,7 @@ static void look_at_picture(struct instance *in)
         return;
     in->picture_usec = now;
     instance_path(in, "screenshot", path);
-    in->busy =
-        virt_screenshot(in->vdid->virt, instance_domain(in, name), path, pictured, in) == 0;
+    in->busy = virt_screenshot(in->vdid->virt, instance_domain(in, name), path, pictured, in) == 0;
 }
 
 static bool is_up(const struct instance *in)

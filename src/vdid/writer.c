@@ -128,7 +128,7 @@ static int start(struct loop *loop, const struct writer_config *c, struct writer
     _cleanup_(buf_done) struct buf groups = BUF_INIT(4096);
     char uid[16], gid[16];
     const char *const argv[] = {
-        c->program, uid,        gid,         NULL, c->truncate ? "truncate" : "append",
+        c->program, uid,         gid,     NULL, c->truncate ? "truncate" : "append",
         c->path,    c->work_dir, o->home, NULL};
     const char *args[ELEMENTS(argv)];
     int fds[4] = {-1, -1, -1, -1};

@@ -14,8 +14,8 @@
 
 struct writer;
 
-struct writer_config {         /* only read by writer_new() */
-    const char *program;       /* vdi-writer */
+struct writer_config {   /* only read by writer_new() */
+    const char *program; /* vdi-writer */
     const struct runner_owner *owner;
     const char *path;          /* relative to work_dir, or absolute */
     const char *work_dir;      /* "": the owner's home */

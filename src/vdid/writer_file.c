@@ -52,7 +52,8 @@ static int open_at(int dir, const char *path, uint64_t flags, uint64_t mode)
 static int open_out(const char *dir, const char *path)
 {
     const uint64_t flags = O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-    _cleanup_(closep) int at = path[0] == '/' ? -1 : open_at(AT_FDCWD, dir, O_PATH | O_DIRECTORY, 0);
+    _cleanup_(closep) int at =
+        path[0] == '/' ? -1 : open_at(AT_FDCWD, dir, O_PATH | O_DIRECTORY, 0);
     int fd;
 
     if (path[0] != '/' && at < 0)
@@ -102,8 +103,8 @@ static void go_on(struct writer_file *f, const struct stat *st)
     }
 }
 
-int writer_file_open(struct writer_file *f, int spool, int state, const char *dir,
-                     const char *path, bool truncate)
+int writer_file_open(struct writer_file *f, int spool, int state, const char *dir, const char *path,
+                     bool truncate)
 {
     struct stat st;
     bool is_old;

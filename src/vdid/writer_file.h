@@ -25,8 +25,8 @@ struct writer_file {
 
 /* As the file's owner. `path` is relative to dir; a link at its end is not followed, and what is
  * no regular file is refused. Truncates only if nothing was written before. */
-int writer_file_open(struct writer_file *f, int spool, int state, const char *dir,
-                     const char *path, bool truncate);
+int writer_file_open(struct writer_file *f, int spool, int state, const char *dir, const char *path,
+                     bool truncate);
 /* All that is in the spool now. -EFBIG, -ENOSPC, -EDQUOT ... as write(2). */
 int writer_file_copy(struct writer_file *f);
 void writer_file_close(struct writer_file *f);

@@ -10,6 +10,7 @@
 #include "wire/identity.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #include "base/time.h"
 
 #define STUCK_USEC USEC_PER_SEC
+#define FREE_WAIT_USEC (250 * USEC_PER_MSEC)
 #define KEY_MAX (VDI_REALM_MAX + VDI_NAME_MAX + 32)
 
 /* One question, and its answer if there is one. Not freed while a look-up is pending. */
@@ -40,10 +42,12 @@ struct lookup {
     struct list link; /* by deadline, while not overdue */
     struct identity *id;
     struct entry *entry;
+    identity_lookup_fn *lookup; /* its thread may outlive id */
     enum identity_what what;
     int64_t deadline_usec;
     bool is_overdue;
     int r;
+    atomic_bool is_left;           /* by its thread or by identity_free: the second frees it */
     struct identity_answer answer; /* the worker's while it runs */
     struct list waiters;
 };
@@ -235,7 +239,9 @@ static void on_deadline(void *arg)
 static void run_lookup(void *arg)
 {
     struct lookup *l = arg;
-    l->r = l->id->lookup(l->what, &l->answer);
+    l->r = l->lookup(l->what, &l->answer);
+    if (atomic_exchange(&l->is_left, true))
+        free(l);
 }
 
 static void on_looked_up(void *arg, bool dropped)
@@ -270,6 +276,7 @@ static struct lookup *lookup_new(struct identity *id, struct entry *e, enum iden
         return NULL;
     l->id = id;
     l->entry = e;
+    l->lookup = id->lookup;
     l->what = what;
     l->answer.who = *principal;
     l->answer.who.n_groups = 0;
@@ -373,13 +380,26 @@ void identity_stats(const struct identity *id, struct identity_stats *ret)
     ret->cached = (uint32_t)hash_count(id->entries);
 }
 
+/* Its thread hangs, and may still write the answer. */
+static void forget(struct lookup *l)
+{
+    list_remove(&l->link);
+    answer_waiters(l, -ECANCELED);
+    if (atomic_exchange(&l->is_left, true))
+        free(l);
+}
+
 void identity_free(struct identity *id)
 {
     if (!id)
         return;
-    workers_free(id->workers);
-    list_for_each_safe (it, &id->lru)
-        entry_free(id, list_entry(it, struct entry, lru));
+    workers_abandon(id->workers, FREE_WAIT_USEC);
+    list_for_each_safe (it, &id->lru) {
+        struct entry *e = list_entry(it, struct entry, lru);
+        if (e->pending)
+            forget(e->pending);
+        entry_free(id, e);
+    }
     source_free(id->deadline_timer);
     hash_free(id->entries);
     free(id);

@@ -58,7 +58,7 @@ struct identity_stats {
     uint32_t cached, pending;
 };
 void identity_stats(const struct identity *id, struct identity_stats *ret);
-/* Waits for look-ups that run (workers_free). Takes NULL. */
+/* Takes NULL. A look-up that hangs is left to itself (workers_abandon): the process ends. */
 void identity_free(struct identity *id);
 
 #endif

@@ -42,6 +42,7 @@ order() { # VERB ID [MORE]: and waits for its answer, which is left in $answer
     say "{\"verb\":\"$1\",\"instance\":${2%.*},\"generation\":${2#*.},\"epoch\":${epoch:-1}${3:+,$3}}"
     vdi_wait_for "answer $((n + 1)) to $1 $2" eval "[ \$(grep -c '^answer $1 $2 ' '$W/out') -gt $n ]" ||
         diag "$(tail -n 20 "$W/out" "$W/log")"
+    # shellcheck disable=SC2034 # the caller reads it
     answer=$(grep "^answer $1 $2 " "$W/out" | tail -n 1)
 }
 wish() { echo "\"image\":\"$1\",\"vcpus\":1,\"memory_mib\":128"; }

@@ -439,6 +439,12 @@ static void a_desktop_has_no_script(void **state)
     assert_string_equal(out.data, "{\"name\":\"cad\",\"kind\":\"interactive\","
                                   "\"template\":\"cad\",\"hold\":true}");
     buf_done(&out);
+    out = BUF_INIT(0);
+    assert_int_equal(read_line("--desktop cad --export=A=1", &s, &err), 0);
+    assert_int_equal(submit_body(&s, NULL, NULL, 0, environment, &out, &err), 0);
+    assert_non_null(strstr(out.data, "\"environment\":{\"A\":\"1\"}"));
+    assert_null(strstr(out.data, "HOME"));
+    buf_done(&out);
 }
 
 int main(void)

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -217,6 +218,41 @@ static void workers_take_no_signals(void **state)
     loop_free(loop);
 }
 
+/* Work that hangs is left to itself; what waited behind it is dropped, as always. */
+static void what_hangs_is_abandoned(void **state)
+{
+    struct shared s = {.loop = loop_new()};
+    struct job *jobs = make(&s, 1, 3, 10);
+    pthread_mutex_lock(&s.gate);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(workers_post(s.workers, work, done, &jobs[i]), 0);
+    while (s.working == 0)
+        sched_yield();
+    assert_int_equal(workers_abandon(s.workers, 1000), 1);
+    assert_false(jobs[0].was_done);
+    assert_true(jobs[1].was_done);
+    assert_int_equal(s.dropped, 1);
+    loop_free(s.loop);
+    pthread_mutex_unlock(&s.gate); /* it comes back to nobody */
+    while (s.worked == 0)
+        sched_yield();
+    assert_false(jobs[0].was_done);
+    free(jobs);
+}
+
+static void nothing_that_ends_is_abandoned(void **state)
+{
+    struct shared s = {.loop = loop_new()};
+    struct job *jobs = make(&s, 4, N_ITEMS, 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(workers_post(s.workers, work, done, &jobs[i]), 0);
+    assert_int_equal(workers_abandon(s.workers, 60 * USEC_PER_SEC), 0);
+    assert_int_equal(s.done, 100);
+    assert_int_equal(workers_abandon(NULL, 0), 0);
+    loop_free(s.loop);
+    free(jobs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +262,8 @@ int main(void)
         cmocka_unit_test(pool_may_be_freed_in_done),
         cmocka_unit_test(virtual_clock_waits_for_work),
         cmocka_unit_test(workers_take_no_signals),
+        cmocka_unit_test(what_hangs_is_abandoned),
+        cmocka_unit_test(nothing_that_ends_is_abandoned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

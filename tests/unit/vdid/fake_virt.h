@@ -10,7 +10,8 @@
 /* Outlives every struct virt, as libvirtd does. */
 struct fake_libvirtd {
     char domains[FAKE_DOMAINS_MAX][DOMAIN_NAME_MAX];
-    unsigned n_create, n_destroy, n_save, n_restore;
+    unsigned n_create, n_destroy, n_save, n_restore, n_screenshots;
+    bool is_blank;      /* what screenshots show */
     int create_result;  /* of the next create; then 0 again */
     bool create_anyway; /* it does create, whatever the result says: the answer was lost */
 };

@@ -2,6 +2,7 @@
 /* test_identity.c - NSS that answers, errs and hangs: who waits for it, and who does not. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -235,6 +236,29 @@ static void answers_what_is_left(void **state)
     loop_free(loop);
 }
 
+static void a_hang_does_not_hold_up_the_end(void **state)
+{
+    struct loop *loop = loop_new();
+    struct identity *id = identity_new(loop, fake_lookup);
+    struct answer hung, waiting[IDENTITY_THREADS + 1];
+    unsigned before = lookups;
+    pthread_mutex_lock(&hang);
+    ask(id, "hugo", &hung);
+    for (int i = 0; i <= IDENTITY_THREADS; i++) {
+        char name[24];
+        snprintf(name, sizeof(name), "h%d", i);
+        ask(id, name, &waiting[i]);
+    }
+    while (lookups < before + IDENTITY_THREADS)
+        sched_yield();
+    identity_free(id); /* nobody lets go of the look-ups */
+    assert_int_equal(hung.r, -ECANCELED);
+    for (int i = 0; i <= IDENTITY_THREADS; i++)
+        assert_int_equal(waiting[i].r, -ECANCELED);
+    loop_free(loop);
+    pthread_mutex_unlock(&hang);
+}
+
 static void asks_nss(void **state)
 {
     struct loop *loop = loop_new();
@@ -289,6 +313,7 @@ int main(void)
         cmocka_unit_test(takes_bursts),
         cmocka_unit_test(stays_within_its_memory),
         cmocka_unit_test(answers_what_is_left),
+        cmocka_unit_test(a_hang_does_not_hold_up_the_end),
         cmocka_unit_test(asks_nss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

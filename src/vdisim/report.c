@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report.c - what a replay came to, in numbers. */
+#include "vdisim/report.h"
+
+#include <csv.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BOUND_SEC 10.0 /* shortest run that a slowdown is counted against */
+
+static double sec(int64_t usec)
+{
+    return (double)usec / 1e6;
+}
+
+static double wait_of(const struct world_job *j)
+{
+    return sec(j->end_usec - j->submit_usec - j->run_usec);
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double percentile(const double *sorted, size_t n, double p)
+{
+    size_t rank = (size_t)ceil(p * (double)n);
+
+    return sorted[rank ? rank - 1 : 0];
+}
+
+static void add_job(const struct world_job *j, struct report *r, double *unit_sec)
+{
+    double wait = wait_of(j), run = sec(j->run_usec);
+
+    r->mean_wait_sec += wait;
+    r->mean_slowdown += fmax(1, (wait + run) / fmax(run, BOUND_SEC));
+    r->waited += wait > 0;
+    *unit_sec += run * j->units;
+}
+
+int report_make(const struct world *w, struct report *ret)
+{
+    double *waits = calloc(w->n_jobs, sizeof(*waits)), unit_sec = 0;
+    double n = (double)w->n_jobs;
+    struct report r = {.jobs = w->n_jobs,
+                       .left_out = w->left_out,
+                       .starts = w->starts,
+                       .failed_starts = w->failed_starts,
+                       .makespan_sec = sec(w->end_usec - w->begin_usec),
+                       .plan_cpu_sec = sec(w->plan_cpu_usec),
+                       .plan_steps = w->plan_steps};
+
+    if (!waits)
+        return -ENOMEM;
+    for (size_t i = 0; i < w->n_jobs; i++) {
+        waits[i] = wait_of(&w->jobs[i]);
+        add_job(&w->jobs[i], &r, &unit_sec);
+    }
+    qsort(waits, w->n_jobs, sizeof(*waits), compare);
+    r.mean_wait_sec /= n;
+    r.mean_slowdown /= n;
+    r.p50_wait_sec = percentile(waits, w->n_jobs, 0.5);
+    r.p95_wait_sec = percentile(waits, w->n_jobs, 0.95);
+    r.longest_wait_sec = waits[w->n_jobs - 1];
+    if (w->capacity && r.makespan_sec > 0)
+        r.utilisation = unit_sec / ((double)w->capacity * r.makespan_sec);
+    free(waits);
+    *ret = r;
+    return 0;
+}
+
+void report_write_text(const struct report *r, struct buf *out)
+{
+    buf_printf(out, "jobs               %" PRIu64 ", %" PRIu64 " left out\n", r->jobs, r->left_out);
+    buf_printf(out, "had to wait        %.1f %%\n",
+               100 * (double)r->waited / (double)(r->jobs ? r->jobs : 1));
+    buf_printf(out, "wait               mean %.0f s, p50 %.0f s, p95 %.0f s, longest %.0f s\n",
+               r->mean_wait_sec, r->p50_wait_sec, r->p95_wait_sec, r->longest_wait_sec);
+    buf_printf(out, "bounded slowdown   mean %.2f\n", r->mean_slowdown);
+    buf_printf(out, "utilisation        %.1f %% over %.1f days\n", 100 * r->utilisation,
+               r->makespan_sec / 86400);
+    buf_printf(out, "starts             %" PRIu64 ", %" PRIu64 " failed\n", r->starts,
+               r->failed_starts);
+    buf_printf(out, "planner            %.2f s of processor time in %" PRIu64 " steps\n",
+               r->plan_cpu_sec, r->plan_steps);
+}
+
+void report_write_json(const struct report *r, struct buf *out)
+{
+    buf_printf(out, "{\"jobs\":%" PRIu64 ",\"left_out\":%" PRIu64 ",\"waited\":%" PRIu64, r->jobs,
+               r->left_out, r->waited);
+    buf_printf(out, ",\"mean_wait_s\":%.3f,\"p50_wait_s\":%.3f,\"p95_wait_s\":%.3f",
+               r->mean_wait_sec, r->p50_wait_sec, r->p95_wait_sec);
+    buf_printf(out, ",\"longest_wait_s\":%.3f,\"mean_bounded_slowdown\":%.4f", r->longest_wait_sec,
+               r->mean_slowdown);
+    buf_printf(out, ",\"utilisation\":%.5f,\"makespan_s\":%.3f,\"starts\":%" PRIu64, r->utilisation,
+               r->makespan_sec, r->starts);
+    buf_printf(out,
+               ",\"failed_starts\":%" PRIu64 ",\"plan_cpu_s\":%.3f,\"plan_steps\":%" PRIu64 "}\n",
+               r->failed_starts, r->plan_cpu_sec, r->plan_steps);
+}
+
+/* A text as CSV has it, quoted where it must be. */
+static void write_text(const char *text, struct buf *out)
+{
+    char quoted[1024];
+    size_t n = csv_write(quoted, sizeof(quoted), text, strlen(text));
+
+    if (!strpbrk(text, ",\"\r\n"))
+        buf_puts(out, text);
+    else if (n <= sizeof(quoted))
+        buf_append(out, quoted, n);
+}
+
+/* Whole seconds as such: traces have no others. */
+static void write_sec(int64_t usec, struct buf *out)
+{
+    buf_printf(out, usec % 1000000 ? "%.6f," : "%.0f,", sec(usec));
+}
+
+void report_write_starts(const struct world *w, struct buf *out)
+{
+    buf_puts(out, "origin_id,submit_s,start_s,end_s,node,units\n");
+    for (size_t i = 0; i < w->n_jobs; i++) {
+        const struct world_job *j = &w->jobs[i];
+        int64_t zero_usec = j->submit_usec - j->trace->submit_sec * 1000000;
+
+        write_text(j->trace->id, out);
+        buf_printf(out, ",%" PRId64 ",", j->trace->submit_sec);
+        write_sec(j->start_usec - zero_usec, out);
+        write_sec(j->end_usec - zero_usec, out);
+        buf_printf(out, "%s,%u\n", w->config->nodes[j->node].name, j->units);
+    }
+}

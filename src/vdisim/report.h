@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.h - what a replay came to: waits, slowdown, use of the cluster.
+ *
+ * wait = end - submit - run, so that a start that failed counts; bounded slowdown =
+ * max(1, (wait + run) / max(run, 10 s)), Feitelson's; percentiles by nearest rank.
+ */
+#ifndef VDISIM_REPORT_H
+#define VDISIM_REPORT_H
+
+#include "base/buf.h"
+#include "vdisim/world.h"
+
+struct report {
+    uint64_t jobs, left_out, waited; /* waited: more than no time */
+    double mean_wait_sec, p50_wait_sec, p95_wait_sec, longest_wait_sec;
+    double mean_slowdown;
+    double utilisation; /* of the units, from first submit to last end */
+    double makespan_sec;
+    uint64_t starts, failed_starts;
+    double plan_cpu_sec;
+    uint64_t plan_steps;
+};
+
+int report_make(const struct world *w, struct report *ret); /* -ENOMEM */
+void report_write_text(const struct report *r, struct buf *out);
+void report_write_json(const struct report *r, struct buf *out);
+/* CSV, a line per job in the trace's order: origin_id,submit_s,start_s,end_s,node,units. Seconds
+ * of the trace's own clock. */
+void report_write_starts(const struct world *w, struct buf *out);
+
+#endif

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+noinst_LIBRARIES += src/vdisim/libvdisim.a
+src_vdisim_libvdisim_a_SOURCES = \
+    src/vdisim/draw.c src/vdisim/draw.h \
+    src/vdisim/plot.c src/vdisim/plot.h \
+    src/vdisim/report.c src/vdisim/report.h \
+    src/vdisim/timer.c src/vdisim/timer.h \
+    src/vdisim/trace.c src/vdisim/trace.h \
+    src/vdisim/world.c src/vdisim/world.h
+
+VDISIM_LIBS = src/vdisim/libvdisim.a $(PLAN_LIBS) $(CODEC_LIBS) $(MODEL_LIBS) $(BASE_LIBS) \
+    $(CSV_LIBS) $(LZMA_LIBS) -lm
+
+bin_PROGRAMS += vdisim
+vdisim_SOURCES = src/vdisim/vdisim.c
+vdisim_LDADD = $(VDISIM_LIBS)
+dist_man_MANS += doc/man/vdisim.1
+
+UNIT_TESTS += tests/unit/vdisim/test_trace tests/unit/vdisim/test_world
+tests_unit_vdisim_test_trace_SOURCES = tests/unit/vdisim/test_trace.c
+tests_unit_vdisim_test_trace_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdisim_test_trace_LDADD = $(VDISIM_LIBS) $(CMOCKA_LIBS)
+tests_unit_vdisim_test_world_SOURCES = tests/unit/vdisim/test_world.c
+tests_unit_vdisim_test_world_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdisim_test_world_LDADD = $(VDISIM_LIBS) $(CMOCKA_LIBS)
+
+TESTS += tests/t7000-sim.t
+dist_check_SCRIPTS += tests/t7000-sim.t
+EXTRA_DIST += tests/lib/replan.py

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world.h - a cluster under a virtual clock: the planner and the jobs of vdictld, replayed.
+ *
+ * Jobs are struct job and change by the events of model/ alone; the planner is plan/'s, told of
+ * them as vdictld tells it. At one instant first jobs end, then jobs come, then the planner
+ * acts until it has nothing more to do. Nothing here reads a clock: same input, same run.
+ */
+#ifndef VDISIM_WORLD_H
+#define VDISIM_WORLD_H
+
+#include <stdbool.h>
+
+#include "model/config.h"
+#include "model/job.h"
+#include "vdisim/draw.h"
+#include "vdisim/trace.h"
+
+/* What of a trace's job is asked for. */
+enum world_unit {
+    WORLD_AS_TRACED, /* processors, memory, GPUs of one node */
+    WORLD_GPUS,      /* so many processors of a pool as it had GPUs, rounded up */
+    WORLD_CPUS,
+    WORLD_NODES,
+    WORLD_N_UNITS
+};
+extern const char *const world_unit_names[]; /* NULL-terminated */
+
+struct world_options {
+    enum world_unit unit;
+    const char *partition; /* of jobs; "": the default one */
+    const char *kind;      /* only trace rows of this class; "": all */
+    double factor;         /* time limit where the trace has none: so many times the duration */
+    uint64_t limit;        /* so many jobs of the trace at most; 0: all */
+    uint64_t seed;
+    struct draw_time boot; /* from the start order until the job runs */
+    double fail;           /* probability that a start fails; the job is queued again */
+};
+
+struct world_job {
+    const struct trace_job *trace;
+    struct job *job;
+    int64_t run_usec; /* what it takes; cut at its limit */
+    int64_t submit_usec, start_usec, end_usec;
+    uint32_t units; /* GPUs, or what the unit is */
+    uint32_t node;  /* index in config->nodes */
+};
+
+/* A change of what the cluster does, for pictures: one per instant that changed anything. */
+struct world_sample {
+    int64_t at_usec;
+    uint64_t busy; /* units */
+    uint32_t running, waiting;
+};
+
+struct world {
+    const struct config *config;
+    struct world_options options;
+    struct world_job *jobs; /* in the trace's order */
+    size_t n_jobs;
+    uint64_t left_out; /* rows that ask for nothing, or for more than there is */
+    uint64_t capacity; /* units */
+    uint64_t starts, failed_starts;
+    int64_t begin_usec, end_usec; /* first submit, last end */
+    int64_t plan_cpu_usec;        /* processor time of the planner */
+    uint64_t plan_steps;
+    struct world_sample *samples;
+    size_t n_samples, samples_size;
+};
+
+/* Replays it to the end. `config` and `trace` must outlive *ret, which is written on success
+ * alone and freed with world_done(). -EINVAL: the configuration has no such partition, or no job
+ * of the trace fits. */
+int world_run(const struct config *config, const struct trace *trace,
+              const struct world_options *options, struct world *ret, struct vdi_error *err);
+void world_done(struct world *w);
+
+#endif

@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_run.c - what runs in an instance: ready, output and end, whatever ends or is restarted. */
+#include "fake_guest.h"
+#include "fake_virt.h"
+#include "vdid/instance.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/time.h"
+#include "codec/site_report.h"
+
+#define SCRIPT "\"payload\":{\"script\":\"#!/bin/sh\\n\"}"
+
+static struct {
+    char dir[64], state[80], images[80], emulator[96], writer[128];
+    struct loop *loop;
+    struct vdid *node;
+    struct fake_guest guest;
+    bool in_service;
+    unsigned n_ready, n_exited, n_gone, n_problems;
+    struct site_report last;
+    bool is_answered;
+    int result;
+    char answer[4096];
+} t;
+
+static const char *in_dir(const char *name)
+{
+    static char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/%s", t.dir, name);
+    return path;
+}
+
+static void put(const char *name, const char *text, mode_t mode)
+{
+    int fd = open(in_dir(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    fchmod(fd, mode);
+    close(fd);
+}
+
+static const char *get(const char *name)
+{
+    static char text[4096];
+    int fd = open(in_dir(name), O_RDONLY);
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static void on_instance(void *arg, struct vdi_instance_id id, const char *what, const char *json)
+{
+    t.n_ready += !strcmp(what, "ready");
+    t.n_exited += !strcmp(what, "exited");
+    t.n_gone += !strcmp(what, "gone");
+    t.n_problems += !strcmp(what, "problem");
+    if (!strcmp(what, "ready") || !strcmp(what, "exited") || !strcmp(what, "gone"))
+        assert_int_equal(site_report_decode(json, &t.last, NULL) < 0, 0);
+}
+
+static void on_service(void *arg, bool in_service, const char *why)
+{
+    t.in_service = in_service;
+}
+
+static void node_start(void)
+{
+    static const struct vdid_handler handler = {on_instance, NULL, on_service};
+    const struct vdid_config config = {.uri = "fake",
+                                       .state_dir = t.state,
+                                       .image_dir = t.images,
+                                       .run_dir = t.dir,
+                                       .prefix = "vdi",
+                                       .emulator = t.emulator,
+                                       .spice_address = "127.0.0.1",
+                                       .port_min = 42410,
+                                       .port_max = 42419,
+                                       .accel = ACCEL_TCG,
+                                       .boot_timeout_sec = 300,
+                                       .keep_gone_sec = 3600,
+                                       .node = "n1",
+                                       .writer = t.writer,
+                                       .output_max_mib = 1,
+                                       .output_keep_mib = 1,
+                                       .output_keep_sec = 1000};
+    struct vdi_error err = {0};
+
+    t.in_service = false;
+    t.node = vdid_new(t.loop, &config, &handler, NULL, &err);
+    if (!t.node)
+        fail_msg("%s", err.detail);
+    while (!t.in_service)
+        loop_run_once(t.loop, true);
+}
+
+static void node_restart(void)
+{
+    vdid_free(t.node);
+    node_start();
+}
+
+static int setup(void **state)
+{
+    memset(&t, 0, sizeof(t));
+    memset(&fake, 0, sizeof(fake));
+    strcpy(t.dir, "/tmp/vdid-run.XXXXXX");
+    assert_non_null(mkdtemp(t.dir));
+    snprintf(t.state, sizeof(t.state), "%s/state", t.dir);
+    snprintf(t.images, sizeof(t.images), "%s/images", t.dir);
+    snprintf(t.emulator, sizeof(t.emulator), "%s/qemu", t.dir);
+    snprintf(t.writer, sizeof(t.writer), "%.100s/vdi-writer", getcwd((char[100]){0}, 100));
+    put("qemu", "#!/bin/sh\nexit 85\n", 0755); /* the proof's word */
+    mkdir(t.images, 0755);
+    mkdir(in_dir("images/a"), 0755);
+    put("images/a/kernel", "k", 0644);
+    put("images/a/image.json", "{\"kernel\":\"kernel\",\"ready\":\"console:UP\"}", 0644);
+    t.loop = loop_new();
+    node_start();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[128];
+
+    vdid_free(t.node);
+    fake_guest_done(&t.guest);
+    loop_free(t.loop);
+    snprintf(command, sizeof(command), "rm -rf '%s'", t.dir);
+    return system(command);
+}
+
+/* ---- orders ---- */
+
+static void on_answer(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    t.is_answered = true;
+    t.result = result;
+    snprintf(t.answer, sizeof(t.answer), "%s", result < 0 ? err->detail : json ? json : "");
+}
+
+static int give(const struct vdid_order *o)
+{
+    t.is_answered = false;
+    vdid_order(t.node, o, on_answer, NULL);
+    while (!t.is_answered)
+        loop_run_once(t.loop, true);
+    return t.result;
+}
+
+static int order(enum vdid_verb verb)
+{
+    return give(&(struct vdid_order){
+        .verb = verb, .id = {1, 1}, .epoch = 1, .signal = 10, .text = "hello"});
+}
+
+static int stop(uint32_t grace_sec)
+{
+    return give(
+        &(struct vdid_order){.verb = VDID_STOP, .id = {1, 1}, .epoch = 1, .grace_sec = grace_sec});
+}
+
+static int output_of(uint64_t id, uint64_t from, uint32_t max)
+{
+    return give(&(struct vdid_order){
+        .verb = VDID_OUTPUT, .id = {id, 1}, .epoch = 1, .from = from, .max = max});
+}
+
+/* MORE: further members of the details, from a comma on. */
+static int start(const char *kind, const char *job, const char *more)
+{
+    char details[1024];
+
+    snprintf(details, sizeof(details),
+             "{\"job\":{\"kind\":\"%s\"%s},\"owner\":{\"name\":\"me\",\"uid\":%u,\"gid\":%u,"
+             "\"home\":\"%s\"}%s}",
+             kind, job, getuid(), getgid(), t.dir, more);
+    return give(
+        &(struct vdid_order){.verb = VDID_START,
+                             .id = {1, 1},
+                             .epoch = 1,
+                             .details = details,
+                             .wish = {.job = 7, .image = "a", .vcpus = 1, .memory_mib = 64}});
+}
+
+static void until(const unsigned *counter, unsigned n)
+{
+    while (*counter < n)
+        loop_run_once(t.loop, true);
+}
+
+static void until_spooled(const char *text)
+{
+    while (strcmp(get("state/spool/1.1/output"), text) != 0)
+        loop_run_once(t.loop, true);
+}
+
+static void settle(void)
+{
+    int64_t end = time_monotonic_usec() + 300 * USEC_PER_MSEC;
+
+    while (time_monotonic_usec() < end) {
+        loop_run_once(t.loop, false);
+        usleep(1000);
+    }
+}
+
+static void guest_boots(void)
+{
+    fake_guest_init(&t.guest, t.loop, in_dir("state/instances/1.1/job.sock"));
+}
+
+/* A script that runs. */
+static void begin(const char *job)
+{
+    assert_int_equal(start("batch", job, "," SCRIPT), 0);
+    guest_boots();
+    until(&t.n_ready, 1);
+    until(&t.guest.n_run, 1);
+}
+
+/* ---- tests ---- */
+
+static void test_a_script(void **state)
+{
+    begin("");
+    assert_int_equal(t.guest.welcome.id.job, 7);
+    assert_int_equal(strlen(t.guest.welcome.id.nonce), 32);
+    assert_string_equal(t.guest.payload.data, "{\"script\":\"#!/bin/sh\\n\"}");
+    assert_string_equal(t.guest.welcome.env[0], "VDI_JOB_ID=7");
+    fake_guest_output(&t.guest, "hello\n");
+    fake_guest_exit(&t.guest, 3);
+    until(&t.n_exited, 1);
+    assert_true(t.last.exited && t.last.exit_code == 3 && t.last.state == SITE_STATE_READY);
+    assert_string_equal(get("state/spool/1.1/output"), "hello\n");
+    settle(); /* the record is written off the loop */
+    assert_int_equal(order(VDID_POLL), 0);
+    assert_non_null(strstr(t.answer, "\"exited\":true,\"exit_code\":3"));
+    node_restart();
+    assert_int_equal(order(VDID_POLL), 0);
+    assert_non_null(strstr(t.answer, "\"exited\":true,\"exit_code\":3"));
+    assert_int_equal(stop(0), 0);
+    assert_true(t.last.state == SITE_STATE_GONE && t.last.exited && t.last.exit_code == 3);
+    assert_int_equal(t.guest.n_run, 1);
+    assert_int_equal(t.n_exited, 1);
+}
+
+/* What the image's own word is, is not enough for a script. */
+static void test_a_script_needs_its_runner(void **state)
+{
+    assert_int_equal(start("batch", "", "," SCRIPT), 0);
+    put("state/instances/1.1/console.log", "UP\n", 0600);
+    settle();
+    assert_int_equal(t.n_ready, 0);
+    guest_boots();
+    until(&t.n_ready, 1);
+}
+
+static void test_without_a_runner(void **state)
+{
+    assert_int_equal(start("batch", "", ""), 0);
+    put("state/instances/1.1/console.log", "UP\n", 0600);
+    until(&t.n_ready, 1);
+    assert_int_equal(order(VDID_SIGNAL), -EAGAIN);
+    assert_int_equal(order(VDID_MESSAGE), -EAGAIN);
+}
+
+/* At any moment: the end is told or polled, and the guest is told that it may forget it. */
+static void test_killed_at_the_end(void **state)
+{
+    for (int rounds = 0; rounds < 20; rounds++) {
+        teardown(NULL);
+        setup(NULL);
+        begin("");
+        fake_guest_output(&t.guest, "all of it\n");
+        fake_guest_exit(&t.guest, 5);
+        for (int i = 0; i < rounds; i++)
+            loop_run_once(t.loop, false);
+        node_restart();
+        while (order(VDID_POLL) == 0 && !strstr(t.answer, "\"exited\":true,\"exit_code\":5"))
+            loop_run_once(t.loop, true);
+        while (t.guest.outbox.n > 0)
+            loop_run_once(t.loop, true);
+        assert_string_equal(get("state/spool/1.1/output"), "all of it\n");
+        assert_int_equal(t.guest.n_run, 1);
+    }
+}
+
+static void test_words(void **state)
+{
+    begin("");
+    assert_int_equal(order(VDID_SIGNAL), 0);
+    assert_int_equal(order(VDID_MESSAGE), 0);
+    until(&t.guest.n_messages, 1);
+    assert_int_equal(t.guest.last_signal, 10);
+    fake_guest_exit(&t.guest, 0);
+    until(&t.n_exited, 1);
+    assert_int_equal(order(VDID_SIGNAL), -ESRCH);
+    assert_int_equal(order(VDID_MESSAGE), 0);
+}
+
+static void ended(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    t.is_answered = true;
+}
+
+static void test_grace(void **state)
+{
+    begin("");
+    t.is_answered = false;
+    vdid_order(t.node,
+               &(struct vdid_order){.verb = VDID_STOP, .id = {1, 1}, .epoch = 1, .grace_sec = 3000},
+               ended, NULL);
+    until(&t.guest.n_signals, 1);
+    assert_int_equal(t.guest.last_signal, SIGTERM);
+    assert_int_equal(t.guest.n_shutdowns, 0);
+    node_restart(); /* there is grace all the same */
+    t.guest.n_signals = 0;
+    until(&t.guest.n_signals, 1);
+    assert_true(fake_has("vdi-1-1"));
+    fake_guest_output(&t.guest, "last words\n");
+    fake_guest_exit(&t.guest, 9);
+    until(&t.guest.n_shutdowns, 1);
+    fake_remove("vdi-1-1");
+    fake_event(fake_virt, "vdi-1-1", VIRT_SHUTDOWN);
+    until(&t.n_gone, 1);
+    assert_true(t.last.exited && t.last.exit_code == 9);
+    assert_string_equal(get("state/spool/1.1/output"), "last words\n");
+}
+
+/* QEMU ends with words in its socket that nobody has read. */
+static void test_last_words(void **state)
+{
+    begin("");
+    fake_guest_output(&t.guest, "said\n");
+    fake_guest_exit(&t.guest, 2);
+    fake_guest_done(&t.guest);
+    fake_remove("vdi-1-1");
+    fake_event(fake_virt, "vdi-1-1", VIRT_SHUTDOWN);
+    until(&t.n_gone, 1);
+    assert_true(t.last.exited && t.last.exit_code == 2 && !t.last.failed);
+    assert_string_equal(get("state/spool/1.1/output"), "said\n");
+}
+
+static void test_failed_guest(void **state)
+{
+    assert_int_equal(start("batch", "", "," SCRIPT), 0);
+    guest_boots();
+    t.guest.never_ready = true;
+    while (!t.guest.is_welcome)
+        loop_run_once(t.loop, true);
+    fake_guest_stage(&t.guest, "failed", "another account has the uid");
+    until(&t.n_gone, 1);
+    assert_true(t.last.failed);
+    assert_string_equal(t.last.reason, "guest: another account has the uid");
+    assert_int_equal(t.n_ready, 0);
+}
+
+static void test_output(void **state)
+{
+    assert_int_equal(output_of(1, 0, 10), -ENOENT);
+    begin("");
+    fake_guest_output(&t.guest, "0123456789");
+    until_spooled("0123456789");
+    assert_int_equal(output_of(1, 2, 3), 0);
+    assert_string_equal(t.answer, "{\"from\":2,\"size\":10,\"data\":\"MjM0\",\"truncated\":false,"
+                                  "\"ended\":false}");
+    assert_int_equal(output_of(1, 10, 3), 0);
+    assert_string_equal(t.answer, "{\"from\":10,\"size\":10,\"data\":\"\",\"truncated\":false,"
+                                  "\"ended\":false}");
+    assert_int_equal(stop(0), 0);
+    assert_int_equal(output_of(1, 8, 100), 0);
+    assert_string_equal(t.answer, "{\"from\":8,\"size\":10,\"data\":\"ODk=\",\"truncated\":false,"
+                                  "\"ended\":true}");
+    /* Also of a generation that another has taken the place of. */
+    assert_int_equal(
+        give(&(struct vdid_order){.verb = VDID_START,
+                                  .id = {1, 2},
+                                  .epoch = 1,
+                                  .wish = {.image = "a", .vcpus = 1, .memory_mib = 64}}),
+        0);
+    assert_int_equal(output_of(1, 8, 100), 0);
+}
+
+static void spooled(const char *name, size_t bytes, int64_t age_sec)
+{
+    struct timespec at[2] = {{.tv_sec = time_now_usec() / USEC_PER_SEC - age_sec}};
+    char path[128];
+    int fd;
+
+    snprintf(path, sizeof(path), "state/spool/%s", name);
+    mkdir(in_dir(path), 0700);
+    snprintf(path, sizeof(path), "state/spool/%s/output", name);
+    fd = open(in_dir(path), O_WRONLY | O_CREAT, 0600);
+    assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+    close(fd);
+    snprintf(path, sizeof(path), "state/spool/%s", name);
+    at[1] = at[0];
+    utimensat(AT_FDCWD, in_dir(path), at, 0);
+}
+
+static bool is_spooled(const char *name)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "state/spool/%s", name);
+    return access(in_dir(path), F_OK) == 0;
+}
+
+static void test_what_is_kept(void **state)
+{
+    begin(""); /* runs, and is not touched, however large and old */
+    spooled("1.1", 800000, 5000);
+    spooled("2.1", 10, 2000); /* too old */
+    spooled("3.1", 200000, 500);
+    spooled("4.1", 100000, 400);
+    spooled("5.1", 50000, 300);
+    vdid_collect(t.node);
+    settle();
+    assert_true(is_spooled("1.1"));
+    assert_false(is_spooled("2.1"));
+    assert_false(is_spooled("3.1")); /* 1 MiB is the limit: the oldest go */
+    assert_true(is_spooled("4.1"));
+    assert_true(is_spooled("5.1"));
+}
+
+static void test_a_picture(void **state)
+{
+    fake.is_blank = true;
+    assert_int_equal(start("interactive", "", ""), 0);
+    guest_boots();
+    until(&fake.n_screenshots, 2);
+    assert_int_equal(t.n_ready, 0);
+    fake.is_blank = false;
+    until(&t.n_ready, 1);
+    until(&t.guest.n_run, 1);
+    assert_string_equal(t.guest.payload.data, "{}"); /* the image's session */
+    assert_int_equal(order(VDID_LOG), 0);
+    assert_non_null(strstr(t.answer, "{\"name\":\"picture\""));
+    assert_non_null(strstr(t.answer, "\"screenshot\":\"UDYK")); /* "P6\n" */
+}
+
+static void test_owners_files(void **state)
+{
+    if (access(t.writer, X_OK) < 0)
+        skip();
+    put("out.txt", "before\n", 0600);
+    begin(",\"output\":\"out.txt\",\"error\":\"no/such/file\"");
+    fake_guest_output(&t.guest, "one\n");
+    until_spooled("one\n");
+    node_restart();
+    until(&t.n_problems, 1);
+    while (!t.guest.is_welcome)
+        loop_run_once(t.loop, true);
+    fake_guest_output(&t.guest, "two\n");
+    fake_guest_exit(&t.guest, 0);
+    until(&t.n_exited, 1); /* the file is whole by then */
+    assert_string_equal(get("out.txt"), "before\none\ntwo\n");
+    assert_int_equal(order(VDID_LOG), 0);
+    assert_non_null(strstr(t.answer, "no/such/file: No such file or directory"));
+}
+
+static void test_save(void **state)
+{
+    begin("");
+    assert_int_equal(order(VDID_SAVE), 0);
+    assert_int_equal(order(VDID_RESUME), 0);
+    t.guest.n_times = 0;
+    until(&t.guest.n_times, 1); /* it is told what time it is */
+    fake_guest_exit(&t.guest, 1);
+    until(&t.n_exited, 1);
+    assert_int_equal(t.guest.n_run, 1);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_script),
+        TEST(test_a_script_needs_its_runner),
+        TEST(test_without_a_runner),
+        TEST(test_killed_at_the_end),
+        TEST(test_words),
+        TEST(test_grace),
+        TEST(test_last_words),
+        TEST(test_failed_guest),
+        TEST(test_output),
+        TEST(test_what_is_kept),
+        TEST(test_a_picture),
+        TEST(test_owners_files),
+        TEST(test_save),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_run_wish.c - what is to be run: read strictly, and the same when it is read again. */
+#include "vdid/run_wish.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define OWNER "\"owner\":{\"name\":\"alice\",\"uid\":1000,\"gid\":1000,\"home\":\"/home/alice\"}"
+#define SCRIPT "\"payload\":{\"script\":\"#!/bin/sh\\n\",\"args\":[\"a\"]}"
+
+static struct run_wish *read_wish(const char *json)
+{
+    struct run_wish *w = NULL;
+    struct vdi_error err = {0};
+
+    if (run_wish_read(json, strlen(json), &w, &err) < 0)
+        fail_msg("%s: %s", json, err.detail);
+    return w;
+}
+
+/* As it is kept. */
+static struct run_wish *again(struct run_wish *w)
+{
+    struct buf text = BUF_INIT(0);
+    struct run_wish *copy;
+
+    run_wish_write(w, &text);
+    copy = read_wish(text.data);
+    run_wish_free(w);
+    buf_done(&text);
+    return copy;
+}
+
+static void batch(void **state)
+{
+    struct run_wish *w = again(
+        read_wish("{\"template\":{},\"job\":{\"kind\":\"batch\",\"id\":5,\"work_dir\":\"/w\","
+                  "\"output\":\"o\","
+                  "\"error\":\"e\",\"open_mode\":\"truncate\"},\"env\":[\"VDI_JOB_ID=5\"]," OWNER
+                  "," SCRIPT "}"));
+
+    assert_string_equal(w->owner.name, "alice");
+    assert_int_equal(w->owner.uid, 1000);
+    assert_string_equal(w->env[0], "VDI_JOB_ID=5");
+    assert_null(w->env[1]);
+    assert_non_null(strstr(w->payload, "#!/bin/sh"));
+    assert_false(w->is_session || w->is_interactive || w->merge);
+    assert_true(w->truncate);
+    assert_string_equal(w->work_dir, "/w");
+    assert_string_equal(w->files[RUNNER_OUT], "o");
+    assert_string_equal(w->files[RUNNER_ERR], "e");
+    run_wish_free(w);
+}
+
+static void streams(void **state)
+{
+    static const struct {
+        const char *job;
+        bool merge;
+        const char *out, *err;
+    } cases[] = {
+        {"", true, "", ""},
+        {"\"output\":\"o\"", true, "o", ""},
+        {"\"output\":\"o\",\"error\":\"o\"", true, "o", ""},
+        {"\"error\":\"e\"", false, "", "e"},
+        {"\"output\":\"o\",\"error\":\"/dev/null\"", false, "o", ""},
+        {"\"output\":\"/dev/null\"", true, "", ""},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char json[256];
+        struct run_wish *w;
+
+        snprintf(json, sizeof(json), "{\"job\":{%s}," OWNER "," SCRIPT "}", cases[i].job);
+        w = again(read_wish(json));
+        assert_int_equal(w->merge, cases[i].merge);
+        assert_string_equal(w->files[RUNNER_OUT], cases[i].out);
+        assert_string_equal(w->files[RUNNER_ERR], cases[i].err);
+        run_wish_free(w);
+    }
+}
+
+static void sessions(void **state)
+{
+    struct run_wish *w = again(read_wish("{\"job\":{\"kind\":\"interactive\"}," OWNER
+                                         ",\"payload\":{\"environment\":{\"A\":\"b\"}}}"));
+
+    assert_true(w->is_session && w->is_interactive);
+    assert_non_null(strstr(w->payload, "\"A\""));
+    run_wish_free(w);
+    w = again(read_wish("{\"job\":{\"kind\":\"interactive\"}," OWNER "}"));
+    assert_string_equal(w->payload, "{}");
+    run_wish_free(w);
+    w = again(read_wish("{\"job\":{\"kind\":\"interactive\"}}")); /* nobody's */
+    assert_null(w->payload);
+    assert_true(w->is_interactive);
+    run_wish_free(w);
+    w = again(read_wish("{\"job\":{\"kind\":\"batch\"}," OWNER "}"));
+    assert_null(w->payload);
+    run_wish_free(w);
+}
+
+static void environment(void **state)
+{
+    struct run_wish *w = read_wish("{\"env\":[\"VDI_NODE=theirs\"]}");
+
+    assert_int_equal(run_wish_set(w, "VDI_NODE", "ours"), 0);
+    assert_int_equal(run_wish_set(w, "VDI_NO", "x"), 0);
+    assert_string_equal(w->env[0], "VDI_NODE=theirs");
+    assert_string_equal(w->env[1], "VDI_NO=x");
+    for (int i = 0; i < 2 * RUNNER_ENV_MAX; i++) {
+        char name[24];
+
+        snprintf(name, sizeof(name), "VDI_%d", i);
+        assert_int_equal(run_wish_set(w, name, "x"), 0);
+    }
+    assert_non_null(w->env[RUNNER_ENV_MAX - 1]);
+    assert_null(w->env[RUNNER_ENV_MAX]);
+    run_wish_free(w);
+}
+
+static void many_groups(void **state)
+{
+    struct buf json = BUF_INIT(0);
+    struct run_wish *w;
+
+    buf_puts(&json, "{\"owner\":{\"name\":\"a\",\"uid\":1,\"gid\":1,\"home\":\"/\",\"groups\":[");
+    for (int i = 0; i < RUNNER_GROUPS_MAX + 7; i++)
+        buf_printf(&json, "%s{\"name\":\"g%d\",\"gid\":%d}", i ? "," : "", i, 100 + i);
+    buf_puts(&json, "]}}");
+    w = read_wish(json.data);
+    assert_int_equal(w->owner.n_groups, RUNNER_GROUPS_MAX);
+    assert_int_equal(w->groups_left_out, 7);
+    w = again(w);
+    assert_int_equal(w->owner.groups[RUNNER_GROUPS_MAX - 1].gid, 100 + RUNNER_GROUPS_MAX - 1);
+    run_wish_free(w);
+    buf_done(&json);
+}
+
+static void refused(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "[",
+        "{" SCRIPT "}", /* whose? */
+        "{" OWNER ",\"payload\":{\"script\":\"echo\"}}",
+        "{" OWNER ",\"payload\":{\"script\":5}}",
+        "{" OWNER ",\"payload\":{\"more\":5}}",
+        "{" OWNER ",\"payload\":[]}",
+        "{\"owner\":{\"name\":\"a\",\"gid\":1,\"home\":\"/\"}}",
+        "{\"owner\":{\"name\":\"a\",\"uid\":-1,\"gid\":1,\"home\":\"/\"}}",
+        "{\"owner\":{\"name\":\"a\",\"uid\":4294967295,\"gid\":1,\"home\":\"/\"}}",
+        "{\"owner\":{\"name\":\"a\",\"uid\":1,\"gid\":1,\"home\":\"home\"}}",
+        "{\"owner\":{\"name\":\"a\",\"uid\":1,\"gid\":1,\"home\":\"/a:b\"}}",
+        "{\"owner\":{\"name\":\"\",\"uid\":1,\"gid\":1,\"home\":\"/\"}}",
+        ("{\"owner\":{\"name\":\"a\",\"uid\":1,\"gid\":1,\"home\":\"/\","
+         "\"groups\":[{\"name\":\"g\"}]}}"),
+        "{\"env\":[\"PATH=/\"]}",
+        "{\"env\":[\"VDI_A\"]}",
+        "{\"env\":[\"VDI_A-B=c\"]}",
+        "{\"env\":[5]}",
+        "{\"job\":{\"open_mode\":\"sometimes\"}}",
+        "{\"job\":{\"output\":\"a\\nb\"}}",
+    };
+    struct run_wish *w = NULL;
+    struct vdi_error err;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        err = (struct vdi_error){0};
+        if (run_wish_read(bad[i], strlen(bad[i]), &w, &err) >= 0)
+            fail_msg("taken: %s", bad[i]);
+        assert_true(*err.detail);
+    }
+    assert_null(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(batch),       cmocka_unit_test(streams),     cmocka_unit_test(sessions),
+        cmocka_unit_test(environment), cmocka_unit_test(many_groups), cmocka_unit_test(refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
