@@ -12,6 +12,7 @@
 #include "codec/noun_codec.h"
 #include "codec/request_input.h"
 #include "codec/site_report.h"
+#include "model/job_file.h"
 
 #define SCRIPT_MAX 4096
 
@@ -156,10 +157,13 @@ static void fuzz_inputs(const char *json, size_t len)
     struct request_node node = {0};
     struct request_token token = {0};
     struct request_reconfigure reconfigure = {0};
+    struct request_message message = {0};
     struct site_report report = {0};
     struct vdi_error err = {0};
     char *text = strndup(json, len);
 
+    if (fields_read(request_message_fields, &message, json, len, FIELD_SUBMIT, NULL, &err) >= 0)
+        must(memchr(message.text, 0, sizeof(message.text)));
     if (fields_read(request_extend_fields, &extend, json, len, FIELD_SUBMIT, NULL, &err) >= 0)
         must(extend.seconds > 0);
     if (fields_read(request_node_fields, &node, json, len, FIELD_SUBMIT, NULL, &err) >= 0)
@@ -169,6 +173,27 @@ static void fuzz_inputs(const char *json, size_t len)
     fields_read(request_reconfigure_fields, &reconfigure, json, len, FIELD_SUBMIT, NULL, &err);
     if (site_report_decode(text, &report, &err) >= 0)
         must(report.state <= SITE_STATE_GONE && report.exit_signal >= 0);
+    free(text);
+}
+
+/* What a site says of output, and the names of files that a user gives. */
+static void fuzz_site(const char *json, size_t len)
+{
+    struct job_spec spec = {.owner = (char *)"unix:ada", .name = (char *)"a/b"};
+    struct job job = {.id = 1, .spec = &spec, .node = "n1"};
+    char *text = strndup(json, len);
+    struct site_piece piece;
+    struct vdi_error err = {0};
+    struct buf name = BUF_INIT(1 << 16);
+
+    if (site_piece_decode(text, 64, &piece, &err) >= 0) {
+        must(piece.len <= 66);
+        site_piece_done(&piece);
+    }
+    spec.work_dir = text;
+    if (job_file_check("output", text, &err) >= 0)
+        job_file_name(&job, text, &name);
+    buf_done(&name);
     free(text);
 }
 
@@ -189,7 +214,8 @@ static void fuzz_columns(const char *list, size_t len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const decoders[])(const char *, size_t) = {
-        fuzz_submit, fuzz_update, fuzz_event, fuzz_snapshot, fuzz_nouns, fuzz_inputs, fuzz_columns,
+        fuzz_submit, fuzz_update, fuzz_event,   fuzz_snapshot,
+        fuzz_nouns,  fuzz_inputs, fuzz_columns, fuzz_site,
     };
 
     if (size)

@@ -10,26 +10,25 @@
 [ "$(id -u)" -eq 0 ] || skip_all "only root can start a cluster in namespaces"
 unshare --mount --pid --fork true 2>/dev/null || skip_all "no namespaces can be made here"
 git -C "$top_srcdir" rev-parse HEAD >/dev/null 2>&1 || skip_all "this is no git clone"
-for program in zbarimg jq munge setpriv; do
+for program in zbarimg munge virsh setpriv sudo; do
     command -v "$program" >/dev/null || skip_all "$program is not installed"
 done
 
 # In a mount namespace whose /tmp is its own: what is left in there is ours.
 if [ -z "${QUICKSTART_INSIDE:-}" ]; then
     W=$(mktemp -d /var/tmp/vq.XXXXXX) || bail "no temporary directory"
-    # Not to be seen by the tests' build: the owner of the clone is nobody in particular.
+    C="$W/a clone whose path has blanks, and is longer than the address of a unix socket may be/osvdi"
     chmod 755 "$W"
-    export W QUICKSTART_INSIDE=1
-    unshare --mount --propagation private "$0"
+    # A clone, and in it what is not committed yet.
+    git clone -q --no-hardlinks "$top_srcdir" "$C" && git -C "$top_srcdir" ls-files -z |
+        tar -C "$top_srcdir" --null --no-recursion -T - -c | tar -x -C "$C" || bail "the tree can't be cloned"
+    export W C QUICKSTART_INSIDE=1 top_srcdir=$C
+    unshare --mount --propagation private bash "$C/tests/t0900-quickstart.t"
     code=$?
     if [ "${VDI_KEEP:-}" = 1 ]; then diag "kept: $W"; else rm -rf "$W"; fi
     exit "$code"
 fi
 mount -t tmpfs -o mode=1777 none /tmp || bail "no /tmp of our own"
-C="$W/a clone whose path has blanks, and is longer than the address of a unix socket may be/osvdi"
-mkdir -p "$C"
-git -C "$top_srcdir" ls-files -z | tar -C "$top_srcdir" --null --no-recursion -T - -c | tar -x -C "$C" ||
-    bail "the tree can't be copied"
 cd "$C" || bail "no clone"
 trap './quickstart --stop >/dev/null 2>&1' EXIT
 trap 'exit 1' HUP INT TERM
@@ -42,22 +41,27 @@ files() {
     find /run /etc /var/lib /var/cache /var/log -xdev \
         \( -path '*osvdi*' -o -path '*libvirt*' -o -path '*munge*' -o -path '*vdi*' \) | sort
 }
-# Processes that run from in here, have it open or name it, also as it is named inside.
+# Processes that name the clone, and those of the pid namespaces in $spaces.
 processes() {
     local p
     for p in /proc/[0-9]*; do
         [ "$p" = "/proc/$$" ] || [ "$p" = "/proc/$BASHPID" ] && continue
-        { readlink "$p/exe" "$p/cwd" "$p"/fd/* && tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null |
-            grep -qF -e /run/osvdi -e "$C/quickstart.d" && echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
+        if tr '\0' ' ' <"$p/cmdline" | grep -qF "$C" ||
+            [[ " $spaces " == *" $(readlink "$p/ns/pid") "* ]]; then
+            echo "${p#/proc/} $(tr '\0' ' ' <"$p/cmdline")"
+        fi
+    done 2>/dev/null
+}
+spaces=
+note_spaces() { # those that there are now
+    local p
+    for p in $(processes | cut -d ' ' -f 1); do
+        spaces="$spaces $(readlink "/proc/$p/ns/pid_for_children")"
     done
+    spaces=${spaces//$(readlink /proc/self/ns/pid)/}
 }
 # Files of the tree that git neither has nor ignores.
-strangers() {
-    find . -path ./quickstart.d -prune -o -type f -printf '%P\n' | LC_ALL=C sort >/tmp/all
-    git -C "$top_srcdir" check-ignore --no-index --stdin </tmp/all | LC_ALL=C sort >/tmp/ignored
-    git -C "$top_srcdir" ls-files | LC_ALL=C sort | comm -13 - /tmp/all | comm -23 - /tmp/ignored
-    rm /tmp/all /tmp/ignored
-}
+strangers() { git -c safe.directory='*' status --porcelain -uall | grep '^??'; }
 nothing_left() { # WHEN
     is "$(processes)" "" "$1: no process is left"
     is "$(mounts)" "$mounts_before" "... no mount"
@@ -65,9 +69,16 @@ nothing_left() { # WHEN
     is "$(files)" "$files_before" "... no file outside the tree"
     is "$(strangers)" "" "... and in the tree only what git ignores"
 }
+# A user with sudo, in this namespace alone.
+cp -a /etc/passwd /etc/group /etc/shadow "$W/"
+echo 'quick:x:61234:61234::/nonexistent:/bin/sh' >>"$W/passwd"
+echo 'quick:x:61234:' >>"$W/group"
+echo 'quick:*:19000::::::' >>"$W/shadow"
+for file in passwd group shadow; do mount --bind "$W/$file" "/etc/$file"; done
+mount -t tmpfs -o mode=750 none /etc/sudoers.d && echo 'quick ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/quick &&
+    chmod 440 /etc/sudoers.d/quick || bail "no user with sudo"
+
 mounts_before=$(mounts) links_before=$(links) files_before=$(files)
-# ... and what it may not touch.
-munge_before=$(munge -n 2>/dev/null | wc -c)
 
 # ---- before anything is done ----
 exits 2 "an unknown option" ./quickstart --start
@@ -106,14 +117,34 @@ socket=$(dirname "${VDI_URL#unix:}")/munge.socket
 exits 0 "the REST API answers a munge credential" \
     env VDI_URL="http://$api" ${socket:+VDI_MUNGE_SOCKET="$socket"} vdiqueue
 
+note_spaces
+isnt "$(processes | grep -c qemu-system)" 0 "a VM runs, and is found"
 exits 0 "./quickstart --stop" ./quickstart --stop
 like "$out" "packages" "... says that packages stay"
 nothing_left "after --stop"
-is "$(munge -n 2>/dev/null | wc -c)" "$munge_before" "... munged is as it was"
 
-# ---- again, as another user, interrupted ----
-chown -R 65534:65534 .
-SUDO_UID=65534 SUDO_GID=65534 setsid ./quickstart -y >"$W/out" 2>&1 </dev/null &
+# ---- beside a libvirtd and a munged that run where they usually do ----
+. "$C/tests/lib/libvirt.sh"
+LIBVIRT_CACHE=$W/libvirt-cache
+cp -r quickstart.d/cache/libvirt "$LIBVIRT_CACHE"
+(libvirt_cover /run "libvirt munge mount") && mkdir /run/libvirt /run/munge && libvirt_conf "$W/libvirt" &&
+    libvirt_mounts "$W/libvirt" "$LIBVIRT_CACHE" || bail "no place for another libvirtd"
+libvirtd -f /etc/libvirt/libvirtd.conf -p /run/libvirtd.pid >"$W/libvirtd.log" 2>&1 &
+libvirtd_pid=$!
+(umask 077 && head -c 64 /dev/urandom >"$W/munge.key")
+munged --foreground --key-file="$W/munge.key" --socket=/run/munge/munge.socket.2 \
+    --pid-file=/run/munged.pid --seed-file="$W/munge.seed" --log-file="$W/munge.log" 2>"$W/munged.log" &
+munged_pid=$!
+trap './quickstart --stop >/dev/null 2>&1; kill $libvirtd_pid $munged_pid' EXIT
+others() { virsh -c qemu:///system list --all --name | grep -c .; munge -n | unmunge >/dev/null && echo well; }
+until [ "$(others 2>/dev/null)" = "0
+well" ] || ! kill -0 $libvirtd_pid $munged_pid; do sleep 0.2; done
+mounts_before=$(mounts) links_before=$(links) files_before=$(files)
+
+# ---- again, as a user with sudo, interrupted ----
+chown -R 61234:61234 .
+by_sudo=(setpriv --reuid=61234 --regid=61234 --init-groups env HOME="$W" ./quickstart)
+setsid "${by_sudo[@]}" -y >"$W/out" 2>&1 </dev/null &
 second=$!
 until grep -q 'Waiting for the desktop' "$W/out" || ! kill -0 $second 2>/dev/null; do sleep 0.1; done
 kill -TERM "$second"
@@ -121,13 +152,20 @@ wait "$second"
 is $? 130 "a run is cut off"
 like "$(tail -n 1 "$W/out")" '^quickstart: interrupted; .*--stop' "... and says what to do"
 [ "$tap_failed" -eq 0 ] || diag "$(cat "$W/out")" "$(tail -n 20 quickstart.d/log/*.log)"
-exits 0 "the next run starts over" env SUDO_UID=65534 SUDO_GID=65534 ./quickstart -y
+exits 0 "the next run starts over" "${by_sudo[@]}" -y
 [ "$tap_failed" -eq 0 ] || diag "$out" "$err" "$(tail -n 20 quickstart.d/log/*.log)"
-is "$(stat -c '%u %u' desktop.png desktop.vv | sort -u)" "65534 65534" "its files are the user's"
+is "$(stat -c '%u %u' desktop.png desktop.vv | sort -u)" "61234 61234" "its files are the user's"
 like "$(sed -n 's/.*your desktop: job [0-9]*, nonce \([0-9a-f]*\).*/\1/p' <<<"$out")" '^[0-9a-f]+$' "... its nonce another"
 like "$(zbarimg -q --raw desktop.png)" "^OSVDI job=[0-9]+ nonce=" "... its picture too"
-exits 0 "./quickstart --stop" ./quickstart --stop
+[ ! -e quickstart.d/etc/munge.key ]; ok $? "the munged that was there is used"
+api=$(sed -n 's/.*"http:\(127[^"]*\)".*/\1/p' quickstart.d/etc/vdi.conf)
+exits 0 "... for the REST API" env VDI_URL="http://$api" quickstart.d/build/vdiqueue
+note_spaces
+exits 0 "./quickstart --stop" "${by_sudo[@]}" --stop
 nothing_left "after another --stop"
+is "$(others)" "0
+well" "libvirtd and munged of others are as they were"
+kill -0 $libvirtd_pid $munged_pid; ok $? "... and run"
 
 # ---- a step that fails ----
 echo '#error not today' >>src/cli/vdicancel.c

@@ -22,7 +22,7 @@ for i in range(3000):
 END
 exits 0 "a trace is replayed" "$sim" --pool=64 --starts="$W/s.csv" --plot="$W/p.svg" "$W/t.csv"
 python3 "$top_srcdir/tests/lib/replan.py" "$W/t.csv" 64 gpus >"$W/o.csv"
-is "$(cut -d, -f1,3 "$W/s.csv" | sed 1d | sort)" "$(sed 1d "$W/o.csv" | sort)" \
+is "$(diff <(cut -d, -f1,3 "$W/s.csv" | sed 1d | sort) <(sed 1d "$W/o.csv" | sort) | grep -c '^<')" 0 \
     "... and every job starts when the oracle says"
 is "$(wc -l <"$W/s.csv")" 3001 "... all 3,000 of them"
 like "$(tail -n 1 "$W/p.svg")" '^</svg>$' "... with a picture"

@@ -9,8 +9,8 @@ dist_demo_DATA = images/demo/cmdline images/demo/inittab
 guestdir = $(pkgdatadir)/guest
 dist_guest_DATA = etc/vdi-runner.service
 
-VM_TESTS += tests/t4200-demo-image.t
-dist_check_SCRIPTS += tests/t4200-demo-image.t
+VM_TESTS += tests/t4200-demo-image.t tests/t4210-demo-vdid.t
+dist_check_SCRIPTS += tests/t4200-demo-image.t tests/t4210-demo-vdid.t
 clean-local: clean-image
 .PHONY: clean-image
 clean-image:

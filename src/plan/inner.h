@@ -16,11 +16,7 @@
 #define PLAN_OVERDUE_USEC INT64_C(60000000)
 /* Estimates are made anew no sooner than this, times the jobs in line, after a change that
  * starts nothing: a pass costs a fraction of it, so estimates can't eat the processor. */
-#define PLAN_REFRESH_JOB_USEC 200
-/* A job's limit runs from its start: between order and start it has so long to boot. Planned
- * with it, a job that then runs holds its node no longer than was planned, and no plan is
- * made anew for it. What takes longer is seen when it runs. */
-#define PLAN_BOOT_USEC INT64_C(120000000)
+#define PLAN_REFRESH_JOB_USEC 100
 /* Its allocation is written down so much later, at most, than its start was given out. */
 #define PLAN_LAG_USEC INT64_C(1000000)
 
@@ -65,6 +61,7 @@ struct planner {
     struct queue queue;
     struct wake wake;
     int64_t now_usec; /* as the last step said */
+    int64_t boot_usec;
 
     /* the pass over the line */
     uint64_t pass;      /* its number */
@@ -114,7 +111,7 @@ void planner_sort_nodes(struct planner *p);
 struct plan_partition *planner_partition(const struct planner *p, const char *name);
 
 /* shape.c: for how long a node is reserved; PLAN_UNLIMITED_USEC without a limit. */
-int64_t plan_span(const struct job_spec *spec);
+int64_t plan_span(const struct planner *p, const struct job_spec *spec);
 
 /* pass.c */
 /* When a job that holds something is expected to end, seen from now. */

@@ -24,6 +24,7 @@ struct planner *planner_new(uint64_t seed)
     p->jobs = hash_new_u64();
     p->node_names = hash_new_str();
     p->queue.seed = seed;
+    p->boot_usec = PLAN_BOOT_USEC;
     p->dirt = PLAN_RESHAPED;
     p->layout = 1;
     if (shapes_init(&p->shapes) < 0 || !p->jobs || !p->node_names) {
@@ -42,6 +43,11 @@ static void partitions_free(struct plan_partition *partitions, size_t n)
         free(partitions[i].name);
     }
     free(partitions);
+}
+
+void planner_set_boot(struct planner *p, int64_t boot_usec)
+{
+    p->boot_usec = boot_usec;
 }
 
 void planner_free(struct planner *p)
@@ -311,7 +317,7 @@ bool planner_node_usage(const struct planner *p, const char *name, struct plan_u
 
 /* ---- jobs --------------------------------------------------------------- */
 
-static int64_t end_of(const struct job *job)
+static int64_t end_of(const struct planner *p, const struct job *job)
 {
     int64_t limit = job_limit_usec(job);
     if (job->state == JOB_COMPLETING)
@@ -319,18 +325,18 @@ static int64_t end_of(const struct job *job)
     if (limit)
         return limit;
     if (job->state == JOB_CONFIGURING)
-        return job->alloc_usec + plan_span(job->spec) - PLAN_LAG_USEC;
+        return job->alloc_usec + plan_span(p, job->spec) - PLAN_LAG_USEC;
     return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
 }
 
 /* Says nothing new about a job that is pending, or holds the same as before? */
-static bool is_unchanged(const struct entry *e, const struct job *job, const struct shape *shape,
-                         const struct plan_node *node)
+static bool is_unchanged(const struct planner *p, const struct entry *e, const struct job *job,
+                         const struct shape *shape, const struct plan_node *node)
 {
     if (e->shape != shape)
         return false;
     if (job->state != JOB_PENDING)
-        return e->place == ENTRY_ACTIVE && e->node == node && e->time_usec == end_of(job);
+        return e->place == ENTRY_ACTIVE && e->node == node && e->time_usec == end_of(p, job);
     return (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) && e->priority == job->priority &&
            e->submit_usec == job->submit_usec && e->begin_usec == job->spec->begin_usec &&
            e->deadline_usec == job->spec->deadline_usec && e->held_user == job->held_by_user &&
@@ -359,7 +365,7 @@ static void attach(struct planner *p, struct entry *e, const struct job *job,
     if (job->state == JOB_PENDING)
         planner_settle_pending(p, e);
     else
-        planner_hold(p, e, node, ENTRY_ACTIVE, end_of(job));
+        planner_hold(p, e, node, ENTRY_ACTIVE, end_of(p, job));
 }
 
 static struct plan_node *holder_of(const struct entry *e)
@@ -414,7 +420,7 @@ int planner_put_job(struct planner *p, const struct job *job)
     if (!shape)
         return -ENOMEM;
     struct entry *e = hash_get_u64(p->jobs, job->id);
-    if (e && is_unchanged(e, job, shape, node)) {
+    if (e && is_unchanged(p, e, job, shape, node)) {
         shape_unref(p, shape);
         return 0;
     }

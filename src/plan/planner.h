@@ -66,6 +66,11 @@ struct plan_why {
 };
 
 struct planner *planner_new(uint64_t seed);
+/* A job's limit runs from its start: between order and start it is given so long to boot.
+ * Planned with it, a job that then runs holds its node no longer than was planned, and no plan
+ * is made anew for it. Before any job is put; PLAN_BOOT_USEC unless called. */
+#define PLAN_BOOT_USEC INT64_C(120000000)
+void planner_set_boot(struct planner *p, int64_t boot_usec);
 void planner_free(struct planner *p);
 /* Partitions, qos, tiers. The planner keeps a copy of what it needs. */
 int planner_configure(struct planner *p, const struct config *config);

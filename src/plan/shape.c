@@ -113,12 +113,12 @@ static void pool_drop_unused(struct planner *p, struct pool *pool)
     pool_free(pool);
 }
 
-int64_t plan_span(const struct job_spec *spec)
+int64_t plan_span(const struct planner *p, const struct job_spec *spec)
 {
     int64_t limit = spec->time_limit_sec;
     if (limit <= 0 || limit >= PLAN_UNLIMITED_USEC / 1000000)
         return PLAN_UNLIMITED_USEC;
-    return limit * 1000000 + PLAN_BOOT_USEC;
+    return limit * 1000000 + p->boot_usec;
 }
 
 static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job_spec *spec,
@@ -136,7 +136,7 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     pool->refs++;
     shape->need = (struct amount){
         .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .gpus = (int32_t)spec->gpus};
-    shape->span_usec = plan_span(spec);
+    shape->span_usec = plan_span(p, spec);
     shape->next = p->shapes.first;
     if (shape->next)
         shape->next->prev = shape;
@@ -154,7 +154,7 @@ struct shape *shape_get(struct planner *p, const struct job *job)
     if (!pool)
         return NULL;
     snprintf(key, sizeof(key), "%llu %u %u %u %lld", (unsigned long long)pool->number, spec->cpus,
-             spec->memory_mib, spec->gpus, (long long)plan_span(spec));
+             spec->memory_mib, spec->gpus, (long long)plan_span(p, spec));
     shape = hash_get(p->shapes.shapes, key);
     if (!shape)
         shape = shape_new(p, pool, spec, key);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * spice_tls.h - the directory of QEMU's SPICE certificates: ca-cert.pem, server-cert.pem and
- * server-key.pem.
+ * spice_tls.h - the directory of QEMU's SPICE certificates.
  *
+ * ca-cert.pem, server-cert.pem and server-key.pem are in it.
  * libvirt's qemu.conf leads QEMU to it (spice_tls_x509_cert_dir); vdid fills it at enrolment and
  * tells clients whom to trust. What a site put there of its own is used and not replaced.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timer.h - what is to happen when, under the virtual clock: earliest first, ties by kind and id. */
+/* timer.h - what is to happen when, earliest first; ties by kind and id. */
 #ifndef VDISIM_TIMER_H
 #define VDISIM_TIMER_H
 

@@ -317,6 +317,8 @@ static int parse_csv(const char *path, const struct buf *text, struct trace *ret
         c.result = error_set(err, EINVAL, "trace", "%s:%zu: %s", path, c.line + 1,
                              csv_strerror(csv_error(&parser)));
     csv_free(&parser);
+    if (!c.line && c.result == 0)
+        return error_set(err, EINVAL, "trace", "%s is empty", path);
     return c.result;
 }
 

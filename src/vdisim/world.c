@@ -419,6 +419,8 @@ int world_run(const struct config *config, const struct trace *trace,
         return r;
     draw_seed(&run.draw, options->seed);
     run.planner = planner_new(options->seed);
+    if (run.planner)
+        planner_set_boot(run.planner, (int64_t)(options->boot.p99_sec * 1e6));
     r = run.planner ? replay(&run, trace, err) : error_set(err, ENOMEM, "", "out of memory");
     planner_free(run.planner);
     timers_done(&run.timers);

@@ -22,6 +22,13 @@ lock() {
     flock -n 9 || die "another ./quickstart is at work in this folder; wait for it, or end it"
 }
 
+# Debian's packages take another GiB at most.
+check_room() {
+    local kib
+    kib=$(df --output=avail -k . | tail -n 1)
+    [ "$kib" -ge 1000000 ] || die "there are $((kib / 1024)) MiB free here; make room for 1 GiB"
+}
+
 # All but the build, caches, logs and the lock; and what is outside the tree.
 remove_state() {
     rm -rf quickstart.d/{run,etc,ctl,node,libvirt,env}
@@ -96,17 +103,6 @@ write_site() {
     write_env >quickstart.d/env
     as_user quickstart.d/build/vdictl pki init quickstart.d/ctl/pki quickstart >"$log/pki.log" 2>&1 ||
         fail pki "the node's authority can't be made"
-}
-
-# Anew when the recipe or what goes into it has changed.
-make_image() {
-    local d=$top_srcdir/quickstart.d
-    local made=$d/cache/images/demo/image.json
-    [ ! -e "$made" ] || [ -z "$(find images/demo "$d"/build/vdi-{runner,picture} -newer "$made")" ] ||
-        rm -rf "$d/cache/images/demo"
-    umask 022
-    "$d/build/vdi-image" demo --dir="$d/cache/images" --programs="$d/build" --recipe=images/demo \
-        --cache="$d/cache/packages"
 }
 
 stop_all() {

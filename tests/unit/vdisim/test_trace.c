@@ -89,7 +89,7 @@ static void test_wrong(void **state)
     struct vdi_error err = {0};
     struct trace t;
 
-    refused("b.csv", "", "");
+    refused("b.csv", "", "b.csv is empty");
     refused("b.csv", "submit_s,gpus\n1,2\n", "does not name submit_s and duration_s");
     refused("b.csv", "submit_s,duration_s\n1,2\nx,3\n", "b.csv:3: 'x' is no number for submit_s");
     refused("b.csv", "submit_s,duration_s\n1,1e300\n", "1e300");
