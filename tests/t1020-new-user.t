@@ -21,6 +21,8 @@ printf '%s\n' '#!/bin/sh' '#VDI --gpus=1 --mem=16G --time=8h' 'exec true' >train
 for _ in $(seq 25); do vdisubmit --quiet --hold --time 1h --desktop desk; done
 running=$(vdisubmit --parsable --time 1h --wrap true)
 vdi_wait_for "a job that runs" sh -c "vdiqueue -h -o %t -j $running | grep -q R"
+desktop=$(vdisubmit --parsable --time 1h --desktop desk)
+vdi_wait_for "a desktop that runs" sh -c "vdiqueue -h -o %t -j $desktop | grep -q R"
 # What waits for the end of a job is given one: the jobs of this site do not end.
 end_of_wait() { vdi_wait_for "job $1" sh -c "vdiqueue -h -o %t -n $1 | grep -q R" && vdicancel -n "$1"; }
 
@@ -43,6 +45,7 @@ for command in vdisubmit vdiqueue vdiinfo vdictl vdicancel; do
             end_of_wait waited >/dev/null &
             ;;
         *--test-only*) want=6 ;;                      # there are no four GPUs here
+        *--screenshot* | *" message "*) line=${line/ 17/ $desktop} ;; # what runs has these
         *--signal*) line="${line% *} $running" ;;     # one that runs
         esac
         line=${line//\/etc\/vdi.conf/$VDI_DIR/vdi.conf}

@@ -223,22 +223,32 @@ def back_pressure(c):
     digest = hashlib.sha256((FILLER * (BIG // len(FILLER) + 1))[:BIG]).hexdigest()
     before = rss_kib(c)
     slow = []
-    for _ in range(12):
+    for _ in range(13):
         connection = c.connect()
         connection.request("GET", f"/v1/jobs/{job}/output")
         slow.append((connection, connection.getresponse()))
-    vdi.is_([r.read(1000) for _, r in slow], [(FILLER * 16)[:1000]] * 12,
-            "twelve readers that take a little")
+    vdi.is_([r.read(1000) for _, r in slow], [(FILLER * 16)[:1000]] * 13,
+            "thirteen readers that take a little")
     grown = rss_kib(c) - before
-    vdi.ok(grown < 24 << 10, "cost the controller a few pieces each, not 16 MiB", f"{grown} KiB")
+    vdi.ok(grown < 96 << 10, "cost the controller a few pieces each, not 16 MiB", f"{grown} KiB")
     r = output(c, job)
     vdi.is_((hashlib.sha256(r[2]).hexdigest(), len(r[2])), (digest, BIG),
             "one that takes all gets it meanwhile, byte for byte")
     sha = hashlib.sha256((FILLER * 16)[:1000])
     sha.update(slow[0][1].read())
     vdi.is_(sha.hexdigest(), digest, "and so does a slow one")
-    for connection, _ in slow:
+    more = []
+    for _ in range(20):
+        more.append(c.connect())
+        more[-1].request("GET", f"/v1/jobs/{job}/output")
+        more[-1].getresponse()
+    r = output(c, job)
+    vdi.is_((r.status, r.json.get("detail")), (503, "32 clients read output already, 32 of them for "
+                                               + c.job(job)["owner"]),
+            "one user reads 32 at a time", r.text[:200])
+    for connection in more + [connection for connection, _ in slow]:
         connection.close()
+    vdi.wait_for("readers that left to be forgotten", lambda: output(c, job).status == 200)
 
 
 def archived(c, state):

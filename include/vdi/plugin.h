@@ -94,7 +94,8 @@ struct vdi_host_api {
                      struct vdi_instance_id id, const char *body_json, struct vdi_op *op);
     /* Ends an operation: result 0 or negative errno; json (may be NULL) is copied. */
     void (*complete)(struct vdi_op *op, int result, const char *json, const struct vdi_error *err);
-    /* Tells of something nobody asked for: a guest ended, became ready, failed. */
+    /* Tells of something nobody asked for. `what`: "ready", "exited" (its script ended; the
+     * instance waits for its stop), "gone". json: as of a poll. Telling it again is no harm. */
     void (*instance_event)(struct vdi_host *host, struct vdi_instance_id id, const char *what,
                            const char *json);
     int64_t (*now_usec)(struct vdi_host *host);

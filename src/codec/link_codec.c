@@ -294,9 +294,10 @@ void link_message_done(struct link_message *m)
     char **body = body_of(m);
     if (body)
         free(*body);
-    if (m->type == LINK_TYPE_ENROLL)
+    if (m->type == LINK_TYPE_ENROLL) {
         free(m->enroll.csr);
-    free(m->enroll.spice_csr);
+        free(m->enroll.spice_csr);
+    }
     if (m->type == LINK_TYPE_ENROLLED) {
         free(m->enrolled.cert);
         free(m->enrolled.ca);

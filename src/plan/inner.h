@@ -16,7 +16,7 @@
 #define PLAN_OVERDUE_USEC INT64_C(60000000)
 /* Estimates are made anew no sooner than this, times the jobs in line, after a change that
  * starts nothing: a pass costs a fraction of it, so estimates can't eat the processor. */
-#define PLAN_REFRESH_JOB_USEC 200
+#define PLAN_REFRESH_JOB_USEC 100
 /* Its allocation is written down so much later, at most, than its start was given out. */
 #define PLAN_LAG_USEC INT64_C(1000000)
 

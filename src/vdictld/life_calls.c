@@ -96,11 +96,12 @@ void handle_job_message(struct call *call)
     struct request_message ask = {0};
     const struct instance *in;
     struct vdi_error err = {0};
+    const char *body;
     size_t len;
-    const char *body = http_request_body(call->http, &len);
 
     if (!job)
         return;
+    body = http_request_body(call->http, &len);
     if (fields_read(request_message_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0) {
         call_refuse(call, &err);
     } else if (!*ask.text) {

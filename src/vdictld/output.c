@@ -23,7 +23,8 @@
 #include "vdictld/silence.h"
 #include "vdictld/site.h"
 
-#define READERS_MAX 256
+#define READERS_MAX 256 /* each may have a piece or two in memory */
+#define READERS_MAX_USER 32
 #define WAIT_FIRST_USEC (100 * USEC_PER_MSEC)
 #define WAIT_LAST_USEC USEC_PER_SEC
 
@@ -40,6 +41,7 @@ struct output {
     uint64_t from, until; /* the next byte; where to end */
     bool follow, asking;
     char which[8];
+    char who[CALL_WHO_MAX];
 };
 
 static void ask(void *arg);
@@ -235,13 +237,20 @@ static bool read_query(struct call *call, struct output *o)
     return true;
 }
 
-static size_t readers(const struct core *core)
+/* False: refused, there are too many already. */
+static bool has_room(struct call *call)
 {
-    size_t n = 0;
+    size_t all = 0, mine = 0;
 
-    list_for_each (it, &core->outputs)
-        n++;
-    return n;
+    list_for_each (it, &call->core->outputs) {
+        all++;
+        mine += str_equal(list_entry(it, struct output, link)->who, call->who_text);
+    }
+    if (all < READERS_MAX && mine < READERS_MAX_USER)
+        return true;
+    call_refuse_with(call, EBUSY, "", "%zu clients read output already, %zu of them for %s", all,
+                     mine, call->who_text);
+    return false;
 }
 
 static void start(struct call *call, const struct job *job)
@@ -251,10 +260,8 @@ static void start(struct call *call, const struct job *job)
 
     if (!read_query(call, &asked) || !grant_check(call))
         return;
-    if (readers(call->core) >= READERS_MAX) {
-        call_refuse_with(call, EBUSY, "", "%d clients read output already", READERS_MAX);
+    if (!has_room(call))
         return;
-    }
     o = malloc(sizeof(*o));
     if (!o) {
         call_refuse_with(call, ENOMEM, "", "out of memory");
@@ -264,6 +271,7 @@ static void start(struct call *call, const struct job *job)
     o->of.id = job->instance;
     o->of.generation = job->generation;
     str_copy(o->of.node, sizeof(o->of.node), job->node);
+    str_copy(o->who, sizeof(o->who), call->who_text);
     o->wait_usec = WAIT_FIRST_USEC;
     o->again = loop_timer(call->core->loop, -1, ask, o);
     list_append(&call->core->outputs, &o->link);

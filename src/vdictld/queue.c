@@ -19,7 +19,7 @@
 #include "vdictld/life.h"
 
 /* An answer waits so long for a plan; a step costs a fraction of it to begin. */
-#define STEP_BUDGET_USEC 1000
+#define STEP_BUDGET_USEC 500
 #define STEP_ACTIONS 64
 
 struct owner {

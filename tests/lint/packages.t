@@ -30,7 +30,7 @@ def well_formed(tree):
 
 
 def configured(tree):
-    asked = set(re.findall(r"^VDI_NEED\(.*\[([^\]]+)\]\)\s*$", tree.text("configure.ac"), re.M))
+    asked = set(re.findall(r"^VDI_NEED(?:_HEADER)?\(.*\[([^\]]+)\]\)\s*$", tree.text("configure.ac"), re.M))
     built = {row[1] for _, row in rows(tree) if row[0] == "build" and len(row) == 2} - TOOLS
     for name in sorted(asked - built):
         yield f"configure.ac asks for {name}; packages.list has it not in group build"

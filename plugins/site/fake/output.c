@@ -18,19 +18,22 @@
 
 struct text {
     char *data;
-    size_t len;
+    size_t len, size;
     bool failed;
 };
 
 static void add(struct text *t, const char *data, size_t len)
 {
-    char *more = t->failed ? NULL : realloc(t->data, t->len + len + 1);
+    if (!t->failed && t->len + len >= t->size) {
+        size_t size = 2 * (t->len + len) + 64;
+        char *more = realloc(t->data, size);
 
-    if (!more) {
-        t->failed = true;
-        return;
+        t->failed = !more;
+        t->data = more ? more : t->data;
+        t->size = more ? size : t->size;
     }
-    t->data = more;
+    if (t->failed)
+        return;
     memcpy(t->data + t->len, data, len);
     t->len += len;
     t->data[t->len] = '\0';

@@ -62,6 +62,27 @@ static void test_hello(void **state)
     assert_memory_equal(&back.hello, &m.hello, sizeof(m.hello));
 }
 
+/* What is freed of one message is text of another: each is full of it. */
+static void test_done_frees_its_own(void **state)
+{
+    for (int type = 0; type < LINK_N_TYPES; type++) {
+        struct link_message m;
+
+        memset(&m, '#', sizeof(m));
+        m.type = (enum link_type)type;
+        if (type == LINK_TYPE_ORDER)
+            m.order.body = strdup("{}");
+        else if (type == LINK_TYPE_REPORT)
+            m.report.body = strdup("{}");
+        else if (type == LINK_TYPE_ENROLL)
+            m.enroll.csr = m.enroll.spice_csr = NULL;
+        else if (type == LINK_TYPE_ENROLLED)
+            m.enrolled.cert = m.enrolled.ca = m.enrolled.spice_cert = NULL;
+        link_message_done(&m);
+        assert_int_equal(m.type, 0);
+    }
+}
+
 /* Of a hello from the future everything unknown is passed over. */
 static void test_hello_of_a_newer_peer(void **state)
 {
@@ -223,10 +244,15 @@ static void test_depth(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hello),    cmocka_unit_test(test_hello_of_a_newer_peer),
-        cmocka_unit_test(test_others),   cmocka_unit_test(test_orders),
-        cmocka_unit_test(test_enroll),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_too_long), cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_hello),
+        cmocka_unit_test(test_done_frees_its_own),
+        cmocka_unit_test(test_hello_of_a_newer_peer),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_enroll),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

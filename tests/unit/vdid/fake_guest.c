@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fake_guest.c - a guest's runner in the test: it says what it is told to, and keeps its numbers. */
+/* fake_guest.c - a guest runner in the test: says what it is told to, and keeps its numbers. */
 #include "fake_guest.h"
 
 #include <errno.h>
