@@ -53,7 +53,8 @@ plugin_says(const char *kind, enum vdi_log_level level, const char *format, va_l
     log_write(level, "%s: %s", kind, text);
 }
 
-static void store_says(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+store_says(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
 {
     va_list ap;
 
@@ -62,7 +63,8 @@ static void store_says(struct vdi_host *host, enum vdi_log_level level, const ch
     va_end(ap);
 }
 
-static void auth_says(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void
+auth_says(struct vdi_host *host, enum vdi_log_level level, const char *format, ...)
 {
     va_list ap;
 

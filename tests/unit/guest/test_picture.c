@@ -223,17 +223,13 @@ static void typed(void **state)
 
 static void refused(void **state)
 {
-    static const char *const nonces[] = {"a b",
-                                         "a\nb",
-                                         "\xc3\xa4",
-                                         "'",
-                                         "\"",
-                                         "0123456789012345678901234567890123456789"
-                                         "01234567890123456789012345"};
+    char too_long[66] = "";
+    const char *const nonces[] = {"a b", "a\nb", "\xc3\xa4", "'", "\"", too_long};
     struct scene_facts bad = facts;
     struct vdi_error err = {0};
     struct scene s;
 
+    memset(too_long, 'n', sizeof(too_long) - 1);
     for (size_t i = 0; i < sizeof(nonces) / sizeof(nonces[0]); i++) {
         bad.nonce = nonces[i];
         assert_int_equal(scene_init(&s, 1280, 800, NULL, &bad, &err), -EINVAL);

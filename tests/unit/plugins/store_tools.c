@@ -203,7 +203,7 @@ int store_append(void *store, uint64_t epoch, uint64_t first, size_t n, uint64_t
     if (r < 0) {
         assert_int_equal(err.code, -r);
         assert_true(err.detail[0] != '\0');
-        if (r == -EIO || r == -EBADMSG)
+        if (r == -EIO || r == -EBADMSG || r == -ENOSPC)
             print_message("# append: %s\n", err.detail);
     }
     for (size_t i = 0; i < n; i++)
