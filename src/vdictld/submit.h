@@ -8,6 +8,8 @@
 /* Fills what the template, partition and qos decide, and refuses what they forbid. */
 int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err);
 int submit_check_time(struct call *call, struct job_spec *spec, struct vdi_error *err);
+/* Into the object that `out` ends with: "notes": [sentences], if there are any. */
+void submit_write_notes(const struct core *core, const struct job_spec *spec, struct buf *out);
 int32_t submit_priority(const struct config *config, const struct job_spec *spec);
 
 #endif
