@@ -27,6 +27,7 @@ static const char *const gpu_laws[] = {"whole",  "homogeneous", "mixed", "pool",
                                        "slices", "shared",      NULL};
 static const char *const os_choices[] = {"linux", "windows", NULL};
 static const char *const firmwares[] = {"bios", "uefi", "uefi-secure", NULL};
+static const char *const logins[] = {"auto", "prompt", NULL};
 static const char *const mount_types[] = {"virtiofs", "nfs-krb5", "smb", "9p", NULL};
 static const char *const mount_modes[] = {"rw", "ro", NULL};
 static const char *const at_limits[] = {"save", "shutdown", "kill", NULL};
@@ -179,10 +180,12 @@ const struct config_key config_template_keys[] = {
          "as the file's boot_timeout, which is taken for 0")},
     {ROW(config_template, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
+    {ROW(config_template, "login", CONFIG_CHOICE, login, 0, 0, "auto",
+         "auto: a desktop's session is opened for its user; prompt: the guest asks who it is"),
+     .choices = logins},
     {ROW(config_template, "mounts", CONFIG_LIST, mount_names, 0, NAME_BYTES, "",
          "directories that the guest gets: titles of mount blocks of the file")},
     LATER("displays"),
-    LATER("login"),
     LATER("disk"),
     LATER("persistence"),
     LATER("where"),

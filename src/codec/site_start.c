@@ -37,6 +37,7 @@ static void write_template(const struct site_start *s, struct buf *out)
     member(out, "timezone", t->timezone);
     member(out, "os", t->os);
     member(out, "firmware", t->firmware);
+    member(out, "login", t->login);
     buf_printf(out, ",\"tpm\":%s,\"boot_timeout_sec\":%" PRId64 "}", t->tpm ? "true" : "false",
                s->boot_timeout_sec);
 }

@@ -163,6 +163,7 @@ void config_template_done(struct config_template *t)
     free(t->os);
     free(t->firmware);
     free(t->at_limit);
+    free(t->login);
     names_done(&t->groups);
     names_done(&t->mount_names);
     for (size_t i = 0; i < t->n_mounts; i++)

@@ -78,7 +78,7 @@ struct config_template {
     uint32_t gpus;
     struct config_names profiles;
     char *resolution, *keyboard, *timezone;
-    char *os, *firmware, *at_limit;
+    char *os, *firmware, *at_limit, *login;
     bool tpm;
     int64_t boot_timeout_sec;
     struct config_names groups;      /* who may use it; empty: everyone */

@@ -208,7 +208,7 @@ static int take_payload(const struct value *payload, struct run_wish *w, struct 
         error_hint(err, NULL, "submit as a user that the controller's host knows");
         return -EINVAL;
     }
-    if (!*w->owner.name || (w->is_session && !w->is_interactive))
+    if (!*w->owner.name || (w->is_session && (!w->is_interactive || w->is_prompt)))
         return 0;
     w->payload = buf_take(&text, NULL);
     return w->payload ? 0 : no_memory(err);
@@ -254,6 +254,7 @@ static int read_all(const struct value *root, struct run_wish *w, struct vdi_err
     w->env = calloc(RUNNER_ENV_MAX + 1, sizeof(*w->env));
     if (!w->env)
         return no_memory(err);
+    w->is_prompt = str_equal(value_get_string(root, "template.login", ""), "prompt");
     r = take_job(value_get(root, "job"), w, err);
     if (r == 0)
         r = take_owner(value_get(root, "owner"), w, err);
@@ -324,7 +325,8 @@ static void write_shares(const struct run_wish *w, struct buf *out)
 
 void run_wish_write(const struct run_wish *w, struct buf *out)
 {
-    buf_printf(out, "{\"job\":{\"kind\":\"%s\"", w->is_interactive ? "interactive" : "batch");
+    buf_printf(out, "{\"template\":{\"login\":\"%s\"},\"job\":{\"kind\":\"%s\"",
+               w->is_prompt ? "prompt" : "auto", w->is_interactive ? "interactive" : "batch");
     member(out, "work_dir", w->work_dir);
     member(out, "output", w->files[RUNNER_OUT]);
     /* The other stream's spool depends on it, whether it has a file or not. */

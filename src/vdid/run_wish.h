@@ -3,7 +3,7 @@
  * run_wish.h - what the guest of an instance is to run, for whom, and where its output goes.
  *
  * Read from a start order's "details", and kept as run.json of the instance, in the same shape:
- *   {"job":{"kind","work_dir","output","error","open_mode"}, "env":["VDI_X=..."],
+ *   {"template":{"login"}, "job":{"kind","work_dir","output","error","open_mode"}, "env":["VDI_X=..."],
  *    "owner":{"name","uid","gid","home","groups":[{"name","gid"}]},
  *    "mounts":[{"name","source","target","type","mode"}],
  *    "payload":{"script","args":[],"environment":{}}}
@@ -31,6 +31,7 @@ struct run_wish {
     char **env;      /* "VDI_NAME=value", NULL-terminated; room for RUNNER_ENV_MAX */
     char *payload;   /* JSON for the guest runner; NULL: nothing is run */
     bool is_session; /* the payload has no script */
+    bool is_prompt;  /* the guest asks who it is: no session is opened */
     bool is_interactive;
     bool merge;                    /* stderr goes where stdout goes */
     bool truncate;                 /* files are emptied when they are opened first */

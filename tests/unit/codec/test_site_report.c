@@ -41,7 +41,8 @@ static struct document *written(struct site_start *s)
                                 .keyboard = "de",
                                 .timezone = "",
                                 .os = "linux",
-                                .firmware = "bios"};
+                                .firmware = "bios",
+                                .login = "auto"};
     struct document *document = NULL;
     struct buf out = BUF_INIT(0);
 
@@ -123,6 +124,7 @@ static void mounts_are_the_owners(void **state)
                                 .timezone = "",
                                 .os = "",
                                 .firmware = "",
+                                .login = "auto",
                                 .mounts = mounts,
                                 .n_mounts = 2};
     struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000, .n_groups = 1};
