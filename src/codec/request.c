@@ -15,6 +15,9 @@ const char *const request_role_names[] = {"nobody", "user", "operator", "admin",
 #define JOB_QUERY                                                                                  \
     "fields,state,user,partition,name,node,id,account,qos,kind,me,limit,after,estimates"
 
+#define HISTORY_QUERY                                                                              \
+    "fields,state,user,partition,name,node,id,account,qos,kind,me,since,until,limit,after"
+
 const struct request requests[REQUEST_N] = {
     {REQUEST_PING, "GET", "/v1/ping", ROLE_NOBODY, "ping", NULL, "", NULL, false,
      "cluster, version and time of the controller"},
@@ -87,6 +90,11 @@ const struct request requests[REQUEST_N] = {
      "server-sent events; resumes after Last-Event-ID"},
     {REQUEST_DIAG, "GET", "/v1/diag", ROLE_OPERATOR, "diag", NULL, "", NULL, false,
      "counters, queue depths, loop stalls"},
+    {REQUEST_HISTORY, "GET", "/v1/history", ROLE_USER, "job.history", NULL, HISTORY_QUERY,
+     job_fields, false, "jobs of any time, in the order of their ends, a page at a time"},
+    {REQUEST_USAGE, "GET", "/v1/usage", ROLE_USER, "job.usage", NULL,
+     "since,until,cuts,by,user,account,partition,qos,me", NULL, false,
+     "what jobs held, summed up by owner, account, partition or GPU profile and period"},
     {REQUEST_RECONFIGURE, "POST", "/v1/reconfigure", ROLE_ADMIN, "reconfigure",
      request_reconfigure_fields, "", NULL, true, "reads vdi.conf again, or says what would change"},
 };

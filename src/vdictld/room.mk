@@ -13,12 +13,14 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
     src/vdictld/feed.c src/vdictld/feed.h \
     src/vdictld/grant.c src/vdictld/grant.h \
+    src/vdictld/history.c \
     src/vdictld/idem.c src/vdictld/idem.h \
     src/vdictld/job_index.c src/vdictld/job_index.h \
     src/vdictld/info.c \
     src/vdictld/job_act.c \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
     src/vdictld/job_find.c src/vdictld/job_find.h \
+    src/vdictld/job_filter.c src/vdictld/job_filter.h \
     src/vdictld/job_list.c \
     src/vdictld/job_log.c \
     src/vdictld/jobs.c \
@@ -44,7 +46,8 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/submit.c src/vdictld/submit.h \
     src/vdictld/sweep.c src/vdictld/sweep.h \
     src/vdictld/table.c src/vdictld/table.h \
-    src/vdictld/tokens.c
+    src/vdictld/tokens.c \
+    src/vdictld/usage.c
 src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
     $(WIRE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
@@ -114,6 +117,7 @@ VDICTLD_TESTS = \
     tests/t1102-life.t \
     tests/t1110-output.t \
     tests/t1111-log.t \
+    tests/t1120-history.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
