@@ -13,3 +13,4 @@ dist_man_MANS += \
 EXTRA_DIST += doc/design/events.md doc/design/guest-runner.md
 EXTRA_DIST += doc/design/events.md
 EXTRA_DIST += doc/design/node-link.md
+EXTRA_DIST += doc/design/time-and-state.md
