@@ -73,9 +73,13 @@ void life_start(struct core *core, uint64_t id, const char *node)
     const struct job *job = core_job_staged(core, id);
     struct txn *txn;
 
-    if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
+    if (!job || !job_is_waiting(job) || job != core_job(core, id) ||
         core_node_staged(core, node) != core_node(core, node))
         return; /* a change is on its way: the planner hears of it and decides again */
+    if (job->state == JOB_SUSPENDED) {
+        life_wake(core, job);
+        return;
+    }
     txn = txn_new(core->events);
     if (txn && alloc(core, txn, job, node) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */

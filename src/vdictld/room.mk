@@ -23,10 +23,12 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/job_filter.c src/vdictld/job_filter.h \
     src/vdictld/job_list.c \
     src/vdictld/job_log.c \
+    src/vdictld/job_time.c \
     src/vdictld/jobs.c \
     src/vdictld/life.c src/vdictld/life.h src/vdictld/life_impl.h \
     src/vdictld/life_calls.c \
     src/vdictld/life_report.c \
+    src/vdictld/life_save.c \
     src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
@@ -40,6 +42,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \
+    src/vdictld/saved_state.c \
     src/vdictld/silence.c src/vdictld/silence.h \
     src/vdictld/site.c src/vdictld/site.h \
     src/vdictld/snapshot.c \
@@ -115,6 +118,7 @@ VDICTLD_TESTS = \
     tests/t1100-errors.t \
     tests/t1101-services.t \
     tests/t1102-life.t \
+    tests/t1103-time.t \
     tests/t1110-output.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
