@@ -27,13 +27,13 @@ const struct verb control_verbs[] = {
      "keep pending jobs from starting"},
     {"job", "release", SHORT, "JOB...", 1, -1, "", control_job_act, false, "release", "end a hold"},
     {"job", "suspend", SHORT, "JOB...", 1, -1, "", control_job_act, false, "suspend",
-     "suspend running jobs"},
-    {"job", "resume", SHORT, "JOB...", 1, -1, "", control_job_act, false, "resume",
-     "resume suspended jobs"},
+     "save running jobs with all that runs in them, and free their nodes"},
+    {"job", "resume", SHORT, "JOB...", 1, -1, "time", control_job_resume, false, NULL,
+     "queue suspended jobs to be resumed; --time gives them more time"},
     {"job", "requeue", SHORT, "JOB...", 1, -1, "", control_job_act, false, "requeue",
      "stop jobs and queue them again"},
     {"job", "extend", SHORT, "JOB +TIME", 2, 2, "", control_job_extend, false, NULL,
-     "give a job more time: +30m, +1h"},
+     "give a job more time: +30m, +1h; refused if that delays others"},
     {"job", "output", SHORT, "JOB", 1, 1, "stream follow", control_job_output, false, NULL,
      "what the script of a job wrote; --follow waits for more until it ends"},
     {"job", "message", SHORT, "JOB TEXT", 2, 2, "", control_job_message, false, NULL,
@@ -164,6 +164,7 @@ int control_check_options(const struct control_options *o, const struct verb *ve
         {"stream", o->stream},
         {"follow", o->follow},
         {"screenshot", o->screenshot},
+        {"time", o->time},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ELEMENTS(all); i++)

@@ -30,6 +30,7 @@ static const struct option_row rows[] = {
      option_set_string, AT(screenshot)},
     {"stream", 0, "STREAM", "output: out (the default) or err", option_set_string, AT(stream),
      .words = "out err"},
+    {"time", 0, "TIME", "resume: with so much more time, as +2h", option_set_string, AT(time)},
     {"user", 0, "USER", "token issue: for another user (administrators)", option_set_string,
      AT(user)},
     {NULL},

@@ -59,6 +59,8 @@ struct config_partition {
 struct config_qos {
     char *name;
     int32_t priority;
+    uint32_t saved_max_mib; /* both 0: as the file's */
+    int64_t saved_keep_sec;
     struct config_names groups;
     struct config_place place;
 };
@@ -140,8 +142,10 @@ struct config {
     int64_t boot_timeout_sec;
     int64_t kill_wait_sec;
     uint32_t max_requeue;
-    bool visible_all; /* jobs of others are listed (names of others: no details) */
-    char *digest;     /* SHA-256 of the file as read */
+    uint32_t saved_max_mib; /* memory of saved jobs, one principal; 0: no limit */
+    int64_t saved_keep_sec; /* 0: for ever */
+    bool visible_all;       /* jobs of others are listed (names of others: no details) */
+    char *digest;           /* SHA-256 of the file as read */
 };
 
 void config_free(struct config *config); /* takes NULL */

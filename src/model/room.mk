@@ -8,7 +8,8 @@ src_model_libmodel_a_SOURCES = \
     src/model/job_state.c src/model/job_state.h \
     src/model/mount.c src/model/mount.h \
     src/model/node.c src/model/node.h \
-    src/model/token.c src/model/token.h
+    src/model/token.c src/model/token.h \
+    src/model/usage.c src/model/usage.h
 
 MODEL_LIBS = src/model/libmodel.a
 
@@ -46,3 +47,8 @@ UNIT_TESTS += tests/unit/model/test_token
 tests_unit_model_test_token_SOURCES = tests/unit/model/test_token.c
 tests_unit_model_test_token_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_token_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_usage
+tests_unit_model_test_usage_SOURCES = tests/unit/model/test_usage.c
+tests_unit_model_test_usage_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_usage_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t1120-mounts.t - directories of users: what a submit says of them, and what vdi.conf may say."""
+"""t1125-mounts.t - directories of users: what a submit says of them, and what vdi.conf may say."""
 import os
 import sys
 
