@@ -95,6 +95,8 @@ const struct request requests[REQUEST_N] = {
     {REQUEST_USAGE, "GET", "/v1/usage", ROLE_USER, "job.usage", NULL,
      "since,until,cuts,by,user,account,partition,qos,me", NULL, false,
      "what jobs held, summed up by owner, account, partition or GPU profile and period"},
+    {REQUEST_ME, "GET", "/v1/me", ROLE_USER, "me", NULL, "", NULL, false,
+     "who asks, what limits hold, what of them is used and when they ease"},
     {REQUEST_RECONFIGURE, "POST", "/v1/reconfigure", ROLE_ADMIN, "reconfigure",
      request_reconfigure_fields, "", NULL, true, "reads vdi.conf again, or says what would change"},
 };

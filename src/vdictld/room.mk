@@ -30,6 +30,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
+    src/vdictld/me.c \
     src/vdictld/nodelink.c src/vdictld/nodelink.h \
     src/vdictld/nodes.c src/vdictld/nodes.h \
     src/vdictld/nodestate.c src/vdictld/nodestate.h \
@@ -120,6 +121,7 @@ VDICTLD_TESTS = \
     tests/t1120-history.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
+    tests/t5002-store-away.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \
     tests/t6101-hostile-node.t \
