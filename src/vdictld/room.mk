@@ -119,6 +119,7 @@ VDICTLD_TESTS = \
     tests/t1110-output.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
+    tests/t1130-slurm-options.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
     tests/t5002-store-away.t \
