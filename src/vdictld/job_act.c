@@ -64,7 +64,7 @@ static void act(struct call *call, const struct job_event *event)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static void refuse_state(struct call *call, const struct job *job, const char *what)
@@ -175,7 +175,7 @@ void handle_job_update(struct call *call)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 void handle_job_extend(struct call *call)
@@ -233,7 +233,7 @@ static void finish(struct call *call, enum job_state final, const char *reason)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static bool cancel_signal(struct call *call, const struct job *job)
