@@ -3,7 +3,8 @@
 noinst_LIBRARIES += src/vdictld/libvdictld.a
 src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/archive.c src/vdictld/archive.h \
-    src/vdictld/audit.c \
+    src/vdictld/audit.c src/vdictld/audit.h \
+    src/vdictld/audit_list.c \
     src/vdictld/auth.c src/vdictld/auth.h \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
@@ -128,8 +129,9 @@ VDICTLD_TESTS = \
     tests/t6100-hostile-client.t \
     tests/t6101-hostile-node.t \
     tests/t6102-hostile-controller.t \
-    tests/t6110-node-trust.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c \
+    tests/t6110-node-trust.t \
+    tests/t6200-audit.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/store.py tests/lib/hang_nss.c \
     tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
