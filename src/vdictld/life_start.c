@@ -112,6 +112,8 @@ static void started(void *arg, int result, const char *json, const struct vdi_er
 static void order(struct run *run, const struct instance *in, const struct site_start *start)
 {
     struct buf json = BUF_INIT(0);
+    struct vdi_error err = {0};
+    int r;
     struct vdi_instance_spec spec = {
         .id = {in->id, in->generation},
         .epoch = events_epoch(run->core->events),
@@ -126,7 +128,10 @@ static void order(struct run *run, const struct instance *in, const struct site_
         .gpu_profile = in->profile,
     };
 
-    if (site_start_write(start, &json) < 0) {
+    r = site_start_write(start, &json, &err);
+    if (r < 0 && err.code) {
+        life_end_job(run->core, in->job, JOB_BOOT_FAIL, err.detail);
+    } else if (r < 0) {
         life_retry(run);
     } else {
         spec.spec_json = json.data;

@@ -48,6 +48,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/site.c src/vdictld/site.h \
     src/vdictld/snapshot.c \
     src/vdictld/submit.c src/vdictld/submit.h \
+    src/vdictld/submit_notes.c \
     src/vdictld/sweep.c src/vdictld/sweep.h \
     src/vdictld/table.c src/vdictld/table.h \
     src/vdictld/tokens.c \
@@ -123,6 +124,7 @@ VDICTLD_TESTS = \
     tests/t1110-output.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
+    tests/t1125-mounts.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
