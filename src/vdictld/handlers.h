@@ -52,7 +52,7 @@ void handle_token_list(struct call *call);
 void handle_token_revoke(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
-/* audit.c, feed.c, reconfigure.c */
+/* audit_list.c, feed.c, reconfigure.c */
 void handle_audit_list(struct call *call);
 void handle_events(struct call *call);
 void handle_reconfigure(struct call *call);

@@ -73,9 +73,13 @@ void life_start(struct core *core, uint64_t id, const char *node)
     const struct job *job = core_job_staged(core, id);
     struct txn *txn;
 
-    if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
+    if (!job || !job_is_waiting(job) || job != core_job(core, id) ||
         core_node_staged(core, node) != core_node(core, node))
         return; /* a change is on its way: the planner hears of it and decides again */
+    if (job->state == JOB_SUSPENDED) {
+        life_wake(core, job);
+        return;
+    }
     txn = txn_new(core->events);
     if (txn && alloc(core, txn, job, node) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
@@ -108,6 +112,8 @@ static void started(void *arg, int result, const char *json, const struct vdi_er
 static void order(struct run *run, const struct instance *in, const struct site_start *start)
 {
     struct buf json = BUF_INIT(0);
+    struct vdi_error err = {0};
+    int r;
     struct vdi_instance_spec spec = {
         .id = {in->id, in->generation},
         .epoch = events_epoch(run->core->events),
@@ -122,7 +128,10 @@ static void order(struct run *run, const struct instance *in, const struct site_
         .gpu_profile = in->profile,
     };
 
-    if (site_start_write(start, &json) < 0) {
+    r = site_start_write(start, &json, &err);
+    if (r < 0 && err.code) {
+        life_end_job(run->core, in->job, JOB_BOOT_FAIL, err.detail);
+    } else if (r < 0) {
         life_retry(run);
     } else {
         spec.spec_json = json.data;
