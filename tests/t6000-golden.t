@@ -60,6 +60,7 @@ TARGETS = {
     "diag": ("/v1/diag", None),
     "job.history": ("/v1/history?limit=1", None),
     "job.usage": ("/v1/usage", None),
+    "me": ("/v1/me", None),
     "reconfigure": ("/v1/reconfigure", {"dry_run": True}),
 }
 OWNED = ("JOB", "HELD", "INSTANCE", "TOKEN")

@@ -2,6 +2,7 @@
 # The commands link what they use and no more: a process lives for milliseconds.
 noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
+    src/cli/audit_columns.c src/cli/audit_columns.h \
     src/cli/cells.c src/cli/cells.h \
     src/cli/client.c src/cli/client.h \
     src/cli/connect.h src/cli/connect_job.c src/cli/connect_ssh.c \
@@ -21,7 +22,7 @@ src_cli_libcli_a_SOURCES = \
     src/cli/submit_options.c src/cli/submit_script.c \
     src/cli/viewer.c src/cli/viewer.h \
     src/cli/wait.c src/cli/wait.h \
-    src/cli/control.h src/cli/control_admin.c src/cli/control_job.c \
+    src/cli/control.h src/cli/control_admin.c src/cli/control_audit.c src/cli/control_job.c \
     src/cli/control_output.c src/cli/control_show.c src/cli/control_verbs.c
 
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \

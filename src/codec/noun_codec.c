@@ -15,7 +15,6 @@
 #define NOE(m) offsetof(struct node_event, m), sizeof(((struct node_event *)0)->m)
 #define TO(m) offsetof(struct token, m), sizeof(((struct token *)0)->m)
 #define TOE(m) offsetof(struct token_event, m), sizeof(((struct token_event *)0)->m)
-#define AUE(m) offsetof(struct audit_event, m), sizeof(((struct audit_event *)0)->m)
 #define SHOWN (FIELD_SHOW | FIELD_KEEP)
 #define U32 0, UINT32_MAX, NULL
 #define U64 0, INT64_MAX, NULL
@@ -124,16 +123,6 @@ const struct field token_event_fields[] = {
     {.type = FIELD_END},
 };
 
-const struct field audit_event_fields[] = {
-    {"request", FIELD_FIXED, AUE(request), SHOWN, NONE, "request"},
-    {"by", FIELD_FIXED, AUE(by), SHOWN, NONE, "who"},
-    {"address", FIELD_FIXED, AUE(address), SHOWN, NONE, "from where"},
-    {"target", FIELD_FIXED, AUE(target), SHOWN, NONE, "on what"},
-    {"status", FIELD_U32, AUE(status), SHOWN, U32, "HTTP status answered"},
-    {"detail", FIELD_FIXED, AUE(detail), SHOWN, NONE, "what was said"},
-    {.type = FIELD_END},
-};
-
 static void encode(const struct field *fields, const void *base, struct buf *out)
 {
     bool first = true;
@@ -213,8 +202,3 @@ static int check_event(const char *noun, const char *name, int type, uint32_t ve
 DEFINE_CODEC(instance, INSTANCE, uint64_t, instance->id = key)
 DEFINE_CODEC(node, NODE, const char *, str_copy(node->name, sizeof(node->name), key))
 DEFINE_CODEC(token, TOKEN, const char *, str_copy(token->id, sizeof(token->id), key))
-
-void audit_event_encode(const struct audit_event *event, struct buf *out)
-{
-    encode(audit_event_fields, event, out);
-}

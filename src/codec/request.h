@@ -59,6 +59,7 @@ enum request_id {
     REQUEST_DIAG,
     REQUEST_HISTORY,
     REQUEST_USAGE,
+    REQUEST_ME,
     REQUEST_RECONFIGURE,
     REQUEST_N
 };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
+    src/model/audit.c src/model/audit.h \
     src/model/config.c src/model/config.h \
     src/model/instance.c src/model/instance.h \
     src/model/job.c src/model/job.h \

@@ -27,7 +27,7 @@ struct archive_query {
     uint64_t after_seq;
     uint32_t limit;
     int64_t from_usec, to_usec;
-    const char *states[ARCHIVE_STATES_MAX + 1]; /* constants; none: all */
+    const char *states[ARCHIVE_STATES_MAX + 1]; /* the asker's until `done`; none: all */
     bool by_end;
     int64_t after_usec, ended_by_usec;
 

@@ -53,6 +53,7 @@ static void (*const handlers[REQUEST_N])(struct call *call) = {
     [REQUEST_DIAG] = handle_diag,
     [REQUEST_HISTORY] = handle_history,
     [REQUEST_USAGE] = handle_usage,
+    [REQUEST_ME] = handle_me,
     [REQUEST_RECONFIGURE] = handle_reconfigure,
 };
 

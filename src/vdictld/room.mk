@@ -3,7 +3,8 @@
 noinst_LIBRARIES += src/vdictld/libvdictld.a
 src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/archive.c src/vdictld/archive.h \
-    src/vdictld/audit.c \
+    src/vdictld/audit.c src/vdictld/audit.h \
+    src/vdictld/audit_list.c \
     src/vdictld/auth.c src/vdictld/auth.h \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
@@ -32,6 +33,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
+    src/vdictld/me.c \
     src/vdictld/nodelink.c src/vdictld/nodelink.h \
     src/vdictld/nodes.c src/vdictld/nodes.h \
     src/vdictld/nodestate.c src/vdictld/nodestate.h \
@@ -123,15 +125,18 @@ VDICTLD_TESTS = \
     tests/t1110-output.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
+    tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
+    tests/t5002-store-away.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \
     tests/t6101-hostile-node.t \
     tests/t6102-hostile-controller.t \
-    tests/t6110-node-trust.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c \
+    tests/t6110-node-trust.t \
+    tests/t6200-audit.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/store.py tests/lib/hang_nss.c \
     tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)
