@@ -71,7 +71,7 @@ tests_unit_vdid_test_domain_xml_SOURCES = tests/unit/vdid/test_domain_xml.c
 tests_unit_vdid_test_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS)
 tests_unit_vdid_test_domain_xml_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/data/domain/linux-direct.xml tests/data/domain/linux-uefi.xml \
-    tests/data/domain/windows-secure.xml
+    tests/data/domain/windows-secure.xml tests/data/domain/linux-shares.xml
 
 UNIT_TESTS += tests/unit/vdid/test_node
 tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c

@@ -144,12 +144,17 @@ static void test_golden(void **state)
     s.accel = DOMAIN_ACCEL_TCG;
     s.bridge = NULL;
     compare(&s, "linux-uefi.xml");
+    s = plain();
+    s.share_sockets[s.n_shares++] = "/var/lib/vdi/node/instances/5.1/share-0.sock";
+    s.share_sockets[s.n_shares++] = "/var/lib/vdi/node/instances/5.1/share-1.sock";
+    compare(&s, "linux-shares.xml");
 }
 
 /* libvirt's own schema, where it is installed. */
 static void test_schema(void **state)
 {
-    static const char *const names[] = {"linux-direct.xml", "windows-secure.xml", "linux-uefi.xml"};
+    static const char *const names[] = {"linux-direct.xml", "windows-secure.xml", "linux-uefi.xml",
+                                        "linux-shares.xml"};
     char command[1024];
 
     if (access("/usr/share/libvirt/schemas/domain.rng", R_OK) < 0 ||

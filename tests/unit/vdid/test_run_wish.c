@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
+
 #define OWNER "\"owner\":{\"name\":\"alice\",\"uid\":1000,\"gid\":1000,\"home\":\"/home/alice\"}"
 #define SCRIPT "\"payload\":{\"script\":\"#!/bin/sh\\n\",\"args\":[\"a\"]}"
 
@@ -111,6 +113,37 @@ static void sessions(void **state)
     run_wish_free(w);
 }
 
+static void mounts(void **state)
+{
+    static const char *const bad[] = {
+        "{\"name\":\"h\",\"source\":\"a\",\"target\":\"/a\",\"type\":\"virtiofs\",\"mode\":\"rw\"}",
+        "{\"name\":\"h\",\"source\":\"/a/../b\",\"target\":\"/a\",\"type\":\"virtiofs\","
+        "\"mode\":\"rw\"}",
+        "{\"name\":\"h\",\"source\":\"/a\",\"target\":\"/a\",\"type\":\"9p\",\"mode\":\"rw\"}",
+        "{\"name\":\"h\",\"source\":\"/a\",\"target\":\"/a\",\"type\":\"virtiofs\",\"mode\":\"x\"}",
+        "{}",
+    };
+    struct run_wish *w = again(read_wish(
+        "{\"job\":{\"kind\":\"batch\"}," OWNER ",\"mounts\":[{\"name\":\"h\",\"source\":\"/s\","
+        "\"target\":\"/t\",\"type\":\"virtiofs\",\"mode\":\"ro\"}]}"));
+    struct vdi_error err = {0};
+    char text[1024];
+
+    assert_int_equal(w->n_shares, 1);
+    assert_string_equal(w->shares[0].source, "/s");
+    assert_true(w->shares[0].read_only);
+    run_wish_free(w);
+    for (size_t i = 0; i < ELEMENTS(bad); i++) {
+        snprintf(text, sizeof(text), "{\"job\":{\"kind\":\"batch\"}," OWNER ",\"mounts\":[%s]}",
+                 bad[i]);
+        assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL);
+    }
+    snprintf(text, sizeof(text),
+             "{\"mounts\":[{\"name\":\"h\",\"source\":\"/s\",\"target\":\"/t\","
+             "\"type\":\"virtiofs\",\"mode\":\"ro\"}]}");
+    assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL); /* nobody's */
+}
+
 static void environment(void **state)
 {
     struct run_wish *w = read_wish("{\"env\":[\"VDI_NODE=theirs\"]}");
@@ -188,8 +221,9 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batch),       cmocka_unit_test(streams),     cmocka_unit_test(sessions),
-        cmocka_unit_test(environment), cmocka_unit_test(many_groups), cmocka_unit_test(refused),
+        cmocka_unit_test(batch),   cmocka_unit_test(streams),     cmocka_unit_test(sessions),
+        cmocka_unit_test(mounts),  cmocka_unit_test(environment), cmocka_unit_test(many_groups),
+        cmocka_unit_test(refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
