@@ -59,6 +59,8 @@ TARGETS = {
     "backup": ("/v1/backup", None),
     "events": ("/v1/events", None),
     "diag": ("/v1/diag", None),
+    "job.history": ("/v1/history?limit=1", None),
+    "job.usage": ("/v1/usage", None),
     "reconfigure": ("/v1/reconfigure", {"dry_run": True}),
 }
 OWNED = ("JOB", "HELD", "INSTANCE", "TOKEN")

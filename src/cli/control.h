@@ -13,7 +13,7 @@
 #define CONTROL_NAME "vdictl"
 
 struct control_options {
-    const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot;
+    const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot, *time;
     const char *request, *from, *to, *limit, *head;
     bool json, dry_run, log, events, follow, verify, denied;
 };
@@ -43,6 +43,7 @@ extern const struct verb control_verbs[];
 
 int control_job_update(struct control *, const struct verb *, struct vdi_error *);
 int control_job_act(struct control *, const struct verb *, struct vdi_error *);
+int control_job_resume(struct control *, const struct verb *, struct vdi_error *);
 int control_job_extend(struct control *, const struct verb *, struct vdi_error *);
 int control_job_message(struct control *, const struct verb *, struct vdi_error *);
 int control_job_output(struct control *, const struct verb *, struct vdi_error *);

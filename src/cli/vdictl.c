@@ -37,6 +37,7 @@ static const struct option_row rows[] = {
      option_set_string, AT(screenshot)},
     {"stream", 0, "STREAM", "output: out (the default) or err", option_set_string, AT(stream),
      .words = "out err"},
+    {"time", 0, "TIME", "resume: with so much more time, as +2h", option_set_string, AT(time)},
     {"to", 0, "TIME", "audit: before", option_set_string, AT(to)},
     {"user", 0, "USER", "token issue: for another user (administrators); audit: by this user",
      option_set_string, AT(user)},

@@ -33,6 +33,9 @@ const struct field instance_fields[] = {
     {"node", FIELD_FIXED, IN(node), SHOWN, NONE, "node"},
     {"template", FIELD_FIXED, IN(template_name), SHOWN, NONE, "template"},
     {"profile", FIELD_FIXED, IN(profile), SHOWN, NONE, "GPU profile"},
+    {"account", FIELD_FIXED, IN(account), SHOWN, NONE, "account charged"},
+    {"partition", FIELD_FIXED, IN(partition), SHOWN, NONE, "partition of its job"},
+    {"qos", FIELD_FIXED, IN(qos), SHOWN, NONE, "quality of service of its job"},
     {"vcpus", FIELD_U32, IN(vcpus), SHOWN, U32, "virtual CPUs"},
     {"memory_mib", FIELD_U32, IN(memory_mib), SHOWN, U32, "memory"},
     {"gpus", FIELD_U32, IN(gpus), SHOWN, U32, "GPUs"},
@@ -41,6 +44,8 @@ const struct field instance_fields[] = {
     {"ready_time", FIELD_TIME, IN(ready_usec), SHOWN, NONE, "ready"},
     {"state_time", FIELD_TIME, IN(state_usec), SHOWN, NONE, "in this state since"},
     {"gone_time", FIELD_TIME, IN(gone_usec), SHOWN, NONE, "gone"},
+    {"saved_total_usec", FIELD_I64, IN(saved_total_usec), SHOWN, 0, INT64_MAX, NULL,
+     "time for which it was saved"},
     {.type = FIELD_END},
 };
 
@@ -51,6 +56,9 @@ const struct field instance_event_fields[] = {
     {"node", FIELD_FIXED, INE(node), SHOWN, NONE, "node"},
     {"template", FIELD_FIXED, INE(template_name), SHOWN, NONE, "template"},
     {"profile", FIELD_FIXED, INE(profile), SHOWN, NONE, "GPU profile"},
+    {"account", FIELD_FIXED, INE(account), SHOWN | FIELD_SKIP_EMPTY, NONE, "account"},
+    {"partition", FIELD_FIXED, INE(partition), SHOWN | FIELD_SKIP_EMPTY, NONE, "partition"},
+    {"qos", FIELD_FIXED, INE(qos), SHOWN | FIELD_SKIP_EMPTY, NONE, "quality of service"},
     {"vcpus", FIELD_U32, INE(vcpus), SHOWN, U32, "virtual CPUs"},
     {"memory_mib", FIELD_U32, INE(memory_mib), SHOWN, U32, "memory"},
     {"gpus", FIELD_U32, INE(gpus), SHOWN, U32, "GPUs"},

@@ -24,7 +24,6 @@ struct listing {
     bool denied; /* those with a status of 4xx alone */
     struct audit_event head;
     char request[48];
-    const char *states[2];
 };
 
 static void write_rows(const struct listing *l, const struct archive_query *q, struct buf *body)
@@ -59,8 +58,8 @@ static void answered(void *arg, const struct archive_query *q)
     buf_printf(&body, "{\"head\":{\"number\":%" PRIu64 ",\"hash\":\"%s\"},\"audit\":[",
                l->head.number, l->head.hash);
     write_rows(l, q, &body);
-    if (q->n_rows == q->limit)
-        buf_printf(&body, "],\"next\":\"%s\"}", q->rows[q->n_rows - 1].key);
+    if (q->n_seen == q->limit)
+        buf_printf(&body, "],\"next\":\"%s\"}", q->last_key);
     else
         buf_puts(&body, "],\"next\":null}");
     call_reply_json(l->call, 200, &body);
@@ -107,8 +106,7 @@ static int read_query(struct call *call, struct listing *l, struct archive_query
     l->denied = str_equal(denied, "true");
     if (request) {
         str_copy(l->request, sizeof(l->request), request);
-        l->states[0] = l->request;
-        q->states = l->states;
+        q->states[0] = l->request;
     }
     return 0;
 }

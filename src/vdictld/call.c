@@ -43,7 +43,7 @@ static const struct {
     {ESHUTDOWN, 503, "Stopping"},
     {EROFS, 503, "The store can't be written"},
     {EIO, 503, "The store can't be written"},
-    {ENOSPC, 507, "No space for the store"},
+    {ENOSPC, 507, "No space left"},
 };
 
 static size_t problem_of(int code)

@@ -36,6 +36,8 @@ void call_dispatch(struct call *call); /* dispatch.c: to its handler */
  * record is durable. */
 void call_reply(struct call *call, unsigned status, const char *content_type, struct buf *body);
 void call_reply_json(struct call *call, unsigned status, struct buf *body);
+/* job_time.c: the job of the call as it now is, with its estimate while it waits. */
+void call_reply_job(struct call *call);
 /* A problem document (RFC 9457); the status follows from err->code. */
 void call_refuse(struct call *call, const struct vdi_error *err);
 unsigned call_status(const struct vdi_error *err);

@@ -19,6 +19,8 @@ void handle_metrics(struct call *call);
 void handle_openapi(struct call *call);
 /* jobs.c */
 void handle_job_list(struct call *call);
+void handle_history(struct call *call); /* history.c */
+void handle_usage(struct call *call);   /* usage.c */
 void handle_job_show(struct call *call);
 void handle_job_events(struct call *call);
 void handle_job_why(struct call *call);
