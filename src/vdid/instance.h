@@ -172,6 +172,8 @@ void instance_create(struct instance *in);
 void instance_clean(struct instance *in); /* files of a running instance go; then GONE */
 
 /* ---- save.c ---- */
+/* 0, or -ENOSPC with err: its memory would not fit on the disk. */
+int instance_save_check(const struct instance *in, struct vdi_error *err);
 void instance_save(struct instance *in);
 void instance_restore(struct instance *in);
 /* Whether the file says it is whole: QEMU ended while we were away. */

@@ -320,6 +320,7 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
 {
     enum record_state s = in->rec.state;
     bool runs = s == RECORD_READY || s == RECORD_BOOT;
+    struct vdi_error err = {0};
 
     if ((o->verb == VDID_PAUSE && s == RECORD_PAUSED) ||
         (o->verb == VDID_SAVE && s == RECORD_SAVED) || (o->verb == VDID_RESUME && runs)) {
@@ -331,6 +332,10 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
         if (instance_park(in, o, fn, arg) < 0)
             refuse_with(fn, arg, EBUSY, o->id, "has too many orders waiting");
     } else if (o->verb == VDID_SAVE && (s == RECORD_READY || s == RECORD_PAUSED)) {
+        if (instance_save_check(in, &err) < 0) {
+            refuse(fn, arg, &err);
+            return;
+        }
         wait_or_refuse(in, o->verb, fn, arg);
         instance_set(in, RECORD_SAVE);
     } else if (o->verb == VDID_RESUME && s == RECORD_SAVED) {
