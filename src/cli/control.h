@@ -14,7 +14,8 @@
 
 struct control_options {
     const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot, *time;
-    bool json, dry_run, log, events, follow;
+    const char *request, *from, *to, *limit, *head;
+    bool json, dry_run, log, events, follow, verify, denied;
 };
 
 struct control {
@@ -53,6 +54,7 @@ int control_show_jobs(struct control *, const struct verb *, struct vdi_error *)
 int control_show_one(struct control *, const struct verb *, struct vdi_error *);
 int control_show_list(struct control *, const struct verb *, struct vdi_error *);
 int control_show_document(struct control *, const struct verb *, struct vdi_error *);
+int control_audit(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
 int control_pki_init(struct control *, const struct verb *, struct vdi_error *);

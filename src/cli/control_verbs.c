@@ -70,8 +70,9 @@ const struct verb control_verbs[] = {
      "have the controller read vdi.conf again; --dry-run says what would change"},
     {"", "check", SHORT, "FILE", 1, 1, "", control_check, true, NULL,
      "check a vdi.conf, with file and line of every finding"},
-    {"", "audit", SHORT, "", 0, 0, "json after", control_show_document, false, "/v1/audit",
-     "administrative acts and denials"},
+    {"", "audit", SHORT, "", 0, 0,
+     "json after output user request from to limit denied verify head", control_audit, false,
+     "/v1/audit", "who did what: administrative acts, denials, connects; newest first"},
     {"", "diag", SHORT, "", 0, 0, "json", control_show_document, false, "/v1/diag",
      "counters and times of the controller"},
     {"", "ping", SHORT, "", 0, 0, "json", control_ping, false, "/v1/ping",
@@ -165,6 +166,13 @@ int control_check_options(const struct control_options *o, const struct verb *ve
         {"follow", o->follow},
         {"screenshot", o->screenshot},
         {"time", o->time},
+        {"request", o->request},
+        {"from", o->from},
+        {"to", o->to},
+        {"limit", o->limit},
+        {"denied", o->denied},
+        {"verify", o->verify},
+        {"head", o->head},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ELEMENTS(all); i++)

@@ -65,6 +65,13 @@ struct config_qos {
     struct config_place place;
 };
 
+struct config_mount { /* model/mount.h */
+    char *name;
+    char *source, *target; /* with %u, %U, %g, %G */
+    char *type, *mode;
+    struct config_place place;
+};
+
 struct config_template {
     char *name;
     char *image;
@@ -73,10 +80,13 @@ struct config_template {
     uint32_t gpus;
     struct config_names profiles;
     char *resolution, *keyboard, *timezone;
-    char *os, *firmware, *at_limit;
+    char *os, *firmware, *at_limit, *login;
     bool tpm;
     int64_t boot_timeout_sec;
-    struct config_names groups; /* who may use it; empty: everyone */
+    struct config_names groups;      /* who may use it; empty: everyone */
+    struct config_names mount_names; /* of mounts of the file */
+    struct config_mount *mounts;     /* its own, and copies of those */
+    size_t n_mounts;
     struct config_place place;
 };
 
@@ -110,6 +120,8 @@ struct config {
     size_t n_qos;
     struct config_template *templates;
     size_t n_templates;
+    struct config_mount *mounts; /* for templates to name */
+    size_t n_mounts;
     struct config_role *roles;
     size_t n_roles;
 
@@ -144,11 +156,15 @@ void config_plugin_done(struct config_plugin *p);
 void config_node_done(struct config_node *n);
 void config_partition_done(struct config_partition *p);
 void config_qos_done(struct config_qos *q);
+void config_mount_done(struct config_mount *m);
 void config_template_done(struct config_template *t);
 void config_role_done(struct config_role *r);
 const struct config_partition *config_partition(const struct config *c, const char *name);
 const struct config_partition *config_default_partition(const struct config *c);
 const struct config_template *config_template(const struct config *c, const char *name);
+const struct config_mount *config_mount(const struct config *c, const char *name);
+/* Guest memory can go to a file and come back: no mount forbids it. */
+bool config_template_can_save(const struct config_template *t);
 const struct config_qos *config_qos(const struct config *c, const char *name);
 const struct config_node *config_node(const struct config *c, const char *name);
 bool config_names_has(const struct config_names *names, const char *name);

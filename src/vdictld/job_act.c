@@ -63,7 +63,7 @@ static void act(struct call *call, const struct job_event *event)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static void refuse_state(struct call *call, const struct job *job, const char *what)
@@ -180,7 +180,7 @@ void handle_job_update(struct call *call)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static void finish(struct call *call, enum job_state final, const char *reason)
@@ -198,7 +198,7 @@ static void finish(struct call *call, enum job_state final, const char *reason)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static bool cancel_signal(struct call *call, const struct job *job)

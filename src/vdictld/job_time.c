@@ -96,7 +96,7 @@ static void act(struct call *call, const struct job_event *event,
                 : error_set(&err, ENOMEM, "", "out of memory");
 
     if (r >= 0) {
-        txn_commit(txn, done, call);
+        call_commit(call, txn, 200, done, call);
         return;
     }
     txn_abort(txn);

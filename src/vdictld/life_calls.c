@@ -59,7 +59,11 @@ void life_signal(struct call *call, const struct job *job, int signo)
 /* It was shown, whether or not that could be written down. */
 static void noted(void *arg, int result, const struct vdi_error *err)
 {
-    reply_job(arg);
+    struct call *call = arg;
+
+    if (result < 0)
+        call->recorded = false; /* that it was done is not answered before the trail has it */
+    reply_job(call);
 }
 
 static void shown(void *arg, int result, const char *json, const struct vdi_error *err)
@@ -81,7 +85,7 @@ static void shown(void *arg, int result, const char *json, const struct vdi_erro
     event = core_job_event(call->core, JOB_EVENT_NOTE, call->who_text, note);
     txn = txn_new(call->core->events);
     if (txn && core_add_job(txn, call->job, &event, NULL) >= 0) {
-        txn_commit(txn, noted, call);
+        call_commit(call, txn, 200, noted, call);
         return;
     }
     txn_abort(txn); /* the job ended meanwhile */
@@ -123,7 +127,7 @@ static void connected(void *arg, int result, const char *json, const struct vdi_
         return;
     }
     buf_puts(&body, json ? json : "{}");
-    call_audit(call, 200, "connect");
+    call->watched = "connect";
     call_reply_json(call, 200, &body);
     buf_done(&body);
 }

@@ -82,7 +82,9 @@ static void write_down(struct saving *s, const struct instance *in, const struct
         r = add_saved(core, txn, job, s->call ? s->call->who_text : CORE_SELF,
                       s->call ? "" : AT_LIMIT, &err);
     s->run->busy++;
-    if (r >= 0) {
+    if (r >= 0 && s->call) {
+        call_commit(s->call, txn, 200, save_committed, s);
+    } else if (r >= 0) {
         txn_commit(txn, save_committed, s);
     } else {
         txn_abort(txn);

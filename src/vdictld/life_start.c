@@ -30,6 +30,20 @@ struct start {
     struct identity_answer account;
 };
 
+/* The job's wish; else the first of the template's that the node has, or says nothing about. */
+static const char *profile_of(const struct core *core, const struct job *job, const char *node)
+{
+    const struct config_template *t = config_template(core->config, job->spec->template_name);
+    const struct config_node *n = config_node(core->config, node);
+
+    if (*job->spec->profile || !job->spec->gpus || !t || !t->profiles.n)
+        return job->spec->profile;
+    for (size_t i = 0; n && i < t->profiles.n; i++)
+        if (config_names_has(&n->gpu_profiles, t->profiles.names[i]))
+            return t->profiles.names[i];
+    return n && n->gpu_profiles.n ? "" : t->profiles.names[0];
+}
+
 static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node)
 {
     struct job_event event = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
@@ -46,7 +60,10 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
     str_copy(request.owner, sizeof(request.owner), job->spec->owner);
     str_copy(request.node, sizeof(request.node), node);
     str_copy(request.template_name, sizeof(request.template_name), job->spec->template_name);
-    str_copy(request.profile, sizeof(request.profile), job->spec->profile);
+    str_copy(request.profile, sizeof(request.profile), profile_of(core, job, node));
+    str_copy(request.account, sizeof(request.account), job->spec->account);
+    str_copy(request.partition, sizeof(request.partition), job->spec->partition);
+    str_copy(request.qos, sizeof(request.qos), job->spec->qos);
     r = core_add_job(txn, job->id, &event, NULL);
     return r < 0 ? r : core_add_instance(txn, event.instance, &request, NULL);
 }
@@ -95,6 +112,8 @@ static void started(void *arg, int result, const char *json, const struct vdi_er
 static void order(struct run *run, const struct instance *in, const struct site_start *start)
 {
     struct buf json = BUF_INIT(0);
+    struct vdi_error err = {0};
+    int r;
     struct vdi_instance_spec spec = {
         .id = {in->id, in->generation},
         .epoch = events_epoch(run->core->events),
@@ -109,7 +128,10 @@ static void order(struct run *run, const struct instance *in, const struct site_
         .gpu_profile = in->profile,
     };
 
-    if (site_start_write(start, &json) < 0) {
+    r = site_start_write(start, &json, &err);
+    if (r < 0 && err.code) {
+        life_end_job(run->core, in->job, JOB_BOOT_FAIL, err.detail);
+    } else if (r < 0) {
         life_retry(run);
     } else {
         spec.spec_json = json.data;

@@ -3,7 +3,8 @@
 noinst_LIBRARIES += src/vdictld/libvdictld.a
 src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/archive.c src/vdictld/archive.h \
-    src/vdictld/audit.c \
+    src/vdictld/audit.c src/vdictld/audit.h \
+    src/vdictld/audit_list.c \
     src/vdictld/auth.c src/vdictld/auth.h \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
@@ -13,12 +14,14 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
     src/vdictld/feed.c src/vdictld/feed.h \
     src/vdictld/grant.c src/vdictld/grant.h \
+    src/vdictld/history.c \
     src/vdictld/idem.c src/vdictld/idem.h \
     src/vdictld/job_index.c src/vdictld/job_index.h \
     src/vdictld/info.c \
     src/vdictld/job_act.c \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
     src/vdictld/job_find.c src/vdictld/job_find.h \
+    src/vdictld/job_filter.c src/vdictld/job_filter.h \
     src/vdictld/job_list.c \
     src/vdictld/job_log.c \
     src/vdictld/job_time.c \
@@ -45,9 +48,11 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/site.c src/vdictld/site.h \
     src/vdictld/snapshot.c \
     src/vdictld/submit.c src/vdictld/submit.h \
+    src/vdictld/submit_notes.c \
     src/vdictld/sweep.c src/vdictld/sweep.h \
     src/vdictld/table.c src/vdictld/table.h \
-    src/vdictld/tokens.c
+    src/vdictld/tokens.c \
+    src/vdictld/usage.c
 src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
     $(WIRE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
@@ -118,14 +123,17 @@ VDICTLD_TESTS = \
     tests/t1103-time.t \
     tests/t1110-output.t \
     tests/t1111-log.t \
+    tests/t1120-history.t \
+    tests/t1125-mounts.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \
     tests/t6101-hostile-node.t \
     tests/t6102-hostile-controller.t \
-    tests/t6110-node-trust.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c \
+    tests/t6110-node-trust.t \
+    tests/t6200-audit.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/store.py tests/lib/hang_nss.c \
     tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)

@@ -117,6 +117,14 @@ static int check_template(struct call *call, struct job_spec *spec,
                                  : "it has none; name another template, or no GPU");
         return -ESRCH;
     }
+    if (t->n_mounts && spec->uid == UINT32_MAX) {
+        error_set(err, EPERM, "template",
+                  "template '%s' has directories of its user, and you have no account here",
+                  t->name);
+        error_hint(err, NULL,
+                   "name a template without mounts, or sign in as a user of the cluster");
+        return -EPERM;
+    }
     if (!spec->cpus)
         spec->cpus = t->vcpus;
     if (!spec->memory_mib)
@@ -257,6 +265,7 @@ static void answer(struct call *call, unsigned status)
         buf_printf(&body, "{\"id\":%" PRIu64 "}", call->job);
     } else {
         job_write(job, NULL, &body);
+        submit_write_notes(call->core, job->spec, &body);
     }
     call_reply_json(call, status, &body);
     buf_done(&body);
@@ -356,6 +365,7 @@ static void answer_test(struct call *call, const struct job_spec *spec)
     struct buf body = BUF_INIT(0);
 
     queue_write_test(call->core->queue, spec, submit_priority(call->core->config, spec), &body);
+    submit_write_notes(call->core, spec, &body);
     call_reply_json(call, 200, &body);
     buf_done(&body);
 }

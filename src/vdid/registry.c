@@ -24,6 +24,7 @@
 
 #define RECORD_MAX 65536
 #define WRITER "vdi-writer"
+#define SHARE "vdi-share"
 #define TICK_USEC (5 * USEC_PER_SEC)
 #define DRIFT_USEC (30 * USEC_PER_SEC)
 #define DISK_QUEUE_MAX 65536
@@ -351,6 +352,8 @@ static void load_record(struct vdid *v, const char *name)
         instance_act(in);
     else if (rec.state >= RECORD_BOOT && rec.state <= RECORD_PAUSED)
         instance_watch(in);
+    if (rec.state >= RECORD_BOOT && rec.state <= RECORD_PAUSED)
+        instance_shares_watch(in);
 }
 
 static int load_all(struct vdid *v, struct vdi_error *err)
@@ -393,7 +396,7 @@ static int copy_strings(struct vdid *v)
     const char **members[] = {&v->config.uri,     &v->config.state_dir,     &v->config.image_dir,
                               &v->config.run_dir, &v->config.prefix,        &v->config.emulator,
                               &v->config.bridge,  &v->config.spice_address, &v->config.node,
-                              &v->config.writer};
+                              &v->config.writer,  &v->config.share,         &v->config.virtiofsd};
 
     for (size_t i = 0; i < ELEMENTS(members); i++) {
         v->strings[i] = strdup(*members[i] ? *members[i] : "");
@@ -405,27 +408,28 @@ static int copy_strings(struct vdid *v)
 }
 
 /* The one that belongs to this very program, in a build tree too. */
-static int find_writer(struct vdid *v)
+static int find_program(struct vdid *v, const char **member, const char *name,
+                        const char *installed)
 {
     char path[PATH_MAX], *slash;
-    ssize_t n = *v->config.writer ? -1 : readlink("/proc/self/exe", path, sizeof(path) - 16);
-    const char *found = VDI_LIBEXECDIR "/" WRITER;
+    ssize_t n = **member ? -1 : readlink("/proc/self/exe", path, sizeof(path) - 16);
+    const char *found = installed;
 
-    if (*v->config.writer)
+    if (**member)
         return 0;
     path[n > 0 ? n : 0] = '\0';
     slash = strrchr(path, '/');
     if (slash) {
-        memcpy(slash + 1, WRITER, sizeof(WRITER));
+        str_copy(slash + 1, 16, name);
         if (access(path, X_OK) == 0)
             found = path;
     }
     for (size_t i = 0; i < ELEMENTS(v->strings); i++)
-        if (v->strings[i] == v->config.writer) {
+        if (v->strings[i] == *member) {
             free(v->strings[i]);
-            v->config.writer = v->strings[i] = strdup(found);
+            *member = v->strings[i] = strdup(found);
         }
-    return v->config.writer ? 0 : -ENOMEM;
+    return *member ? 0 : -ENOMEM;
 }
 
 static int check_config(const struct vdid_config *c, struct vdi_error *err)
@@ -484,7 +488,9 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
     v->arg = arg;
     r = copy_strings(v);
     if (r == 0)
-        r = find_writer(v);
+        r = find_program(v, &v->config.writer, WRITER, VDI_LIBEXECDIR "/" WRITER);
+    if (r == 0)
+        r = find_program(v, &v->config.share, SHARE, VDI_LIBEXECDIR "/" SHARE);
     if (r == 0)
         r = check_config(&v->config, err);
     if (r == 0)

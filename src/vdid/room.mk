@@ -23,10 +23,13 @@ src_vdid_libvdid_a_SOURCES = \
     src/vdid/runner_spool.c src/vdid/runner_spool.h \
     src/vdid/runner_talk.c \
     src/vdid/save.c \
+    src/vdid/share.c src/vdid/share.h \
+    src/vdid/shares.c \
     src/vdid/show.c \
     src/vdid/spool.c \
     src/vdid/stop.c \
     src/vdid/virt.c src/vdid/virt.h src/vdid/virt_call.h \
+    src/vdid/virt_ids.c \
     src/vdid/virt_ops.c \
     src/vdid/watch.c \
     src/vdid/writer.c src/vdid/writer.h \
@@ -41,6 +44,11 @@ VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT
 pkglibexec_PROGRAMS += vdi-writer
 vdi_writer_SOURCES = src/vdid/writer_main.c src/vdid/writer_file.c src/vdid/writer_file.h
 vdi_writer_LDADD = $(BASE_LIBS)
+
+# Becomes a job's owner, and then the virtiofsd of a directory of his.
+pkglibexec_PROGRAMS += vdi-share
+vdi_share_SOURCES = src/vdid/share_main.c src/vdid/share.h
+vdi_share_LDADD = $(BASE_LIBS)
 
 # Takes orders on stdin, one JSON object a line; the tests with real VMs drive it.
 check_PROGRAMS += tests/vdid_drive
@@ -116,8 +124,9 @@ tests_unit_vdid_test_run_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_run_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 # Real VMs take minutes and root: a target of their own.
-VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4020-save-full.t tests/t4100-node.t \
-    tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t
+VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4020-save-full.t \
+    tests/t4100-node.t tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t \
+    tests/t4140-seat.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \
     tests/lib/spice_client.py doc/design/vdid.md

@@ -26,7 +26,9 @@ struct vdid_config {       /* strings are copied */
     const char *spice_address; /* "127.0.0.1" */
     bool spice_tls;            /* of new instances; by libvirt's qemu.conf */
     const char *node;          /* this node's name, for guests; "": they are not told */
-    const char *writer; /* program vdi-writer; "": the one beside this program, or installed */
+    const char *writer;    /* program vdi-writer; "": the one beside this program, or installed */
+    const char *share;     /* program vdi-share; the same */
+    const char *virtiofsd; /* ""; one of the usual places */
     uint16_t port_min, port_max;
     enum accel_mode accel;
     uint32_t tcg_cache_mib; /* 0: QEMU's own */
