@@ -69,7 +69,6 @@ static void ask_work(void *arg)
         .noun = q->noun,
         .key = *q->key ? q->key : NULL,
         .owner = *q->owner ? q->owner : NULL,
-        .states = q->states,
         .from_usec = q->from_usec,
         .to_usec = q->to_usec,
         .after_seq = q->after_seq,

@@ -24,11 +24,10 @@ struct archive_query {
     const char *noun; /* a constant */
     bool events;      /* events of `key` (NULL: all of the noun), not ended objects */
     char key[64], owner[100], after_key[64];
-    const char *const *states; /* as the store takes them; the asker's until `done`. NULL: all */
     uint64_t after_seq;
     uint32_t limit;
     int64_t from_usec, to_usec;
-    const char *states[ARCHIVE_STATES_MAX + 1]; /* constants; none: all */
+    const char *states[ARCHIVE_STATES_MAX + 1]; /* the asker's until `done`; none: all */
     bool by_end;
     int64_t after_usec, ended_by_usec;
 

@@ -24,7 +24,6 @@ struct listing {
     bool denied; /* those with a status of 4xx alone */
     struct audit_event head;
     char request[48];
-    const char *states[2];
 };
 
 static void write_rows(const struct listing *l, const struct archive_query *q, struct buf *body)
@@ -107,8 +106,7 @@ static int read_query(struct call *call, struct listing *l, struct archive_query
     l->denied = str_equal(denied, "true");
     if (request) {
         str_copy(l->request, sizeof(l->request), request);
-        l->states[0] = l->request;
-        q->states = l->states;
+        q->states[0] = l->request;
     }
     return 0;
 }
