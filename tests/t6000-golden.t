@@ -56,6 +56,7 @@ TARGETS = {
     "token.list": ("/v1/tokens", None),
     "token.revoke": ("/v1/tokens/TOKEN", None),
     "audit.list": ("/v1/audit?limit=1", None),
+    "backup": ("/v1/backup", None),
     "events": ("/v1/events", None),
     "diag": ("/v1/diag", None),
     "job.history": ("/v1/history?limit=1", None),

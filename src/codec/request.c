@@ -89,6 +89,8 @@ const struct request requests[REQUEST_N] = {
     {REQUEST_AUDIT_LIST, "GET", "/v1/audit", ROLE_ADMIN, "audit.list", NULL,
      "after,limit,user,request,from,to,denied", audit_event_fields, false,
      "administrative acts, denials, connects: the hash-chained audit trail, newest first"},
+    {REQUEST_BACKUP, "GET", "/v1/backup", ROLE_ADMIN, "backup", NULL, "", NULL, false,
+     "all that the controller knows, as a file for vdictld --restore"},
     {REQUEST_EVENTS, "GET", "/v1/events", ROLE_USER, "events", NULL, "job", NULL, false,
      "server-sent events; resumes after Last-Event-ID"},
     {REQUEST_DIAG, "GET", "/v1/diag", ROLE_OPERATOR, "diag", NULL, "", NULL, false,

@@ -49,6 +49,7 @@ static void (*const handlers[REQUEST_N])(struct call *call) = {
     [REQUEST_TOKEN_LIST] = handle_token_list,
     [REQUEST_TOKEN_REVOKE] = handle_token_revoke,
     [REQUEST_AUDIT_LIST] = handle_audit_list,
+    [REQUEST_BACKUP] = handle_backup,
     [REQUEST_EVENTS] = handle_events,
     [REQUEST_DIAG] = handle_diag,
     [REQUEST_HISTORY] = handle_history,

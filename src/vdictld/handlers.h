@@ -52,6 +52,8 @@ void handle_token_list(struct call *call);
 void handle_token_revoke(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
+/* backup.c */
+void handle_backup(struct call *call);
 /* audit_list.c, feed.c, reconfigure.c */
 void handle_audit_list(struct call *call);
 void handle_events(struct call *call);
