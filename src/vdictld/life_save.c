@@ -145,14 +145,31 @@ static int save(struct run *run, const struct instance *in, struct call *call)
     return 0;
 }
 
+/* A guest with a directory of its host can't be moved out of it. */
+static bool can_save(const struct core *core, const struct job *job, struct vdi_error *err)
+{
+    const struct config_template *t = config_template(core->config, job->spec->template_name);
+
+    if (!t || config_template_can_save(t))
+        return true;
+    error_set(err, EPROTO, "mounts",
+              "the mounts of template '%s' (virtiofs) forbid saving: job %" PRIu64
+              " can't be suspended",
+              t->name, job->id);
+    error_hint(err, NULL, "save your work, and end it or extend it");
+    return false;
+}
+
 void life_suspend(struct call *call, const struct job *job)
 {
     const struct instance *in = life_call_instance(call, job);
     struct run *run = in ? life_run(call->core, in->id) : NULL;
     struct vdi_error err = {0};
 
-    if (in && !(run && run->saving) && !call_is_operator(call) &&
-        saved_check(call->core, job, &err) < 0)
+    if (in && !can_save(call->core, job, &err))
+        call_refuse(call, &err);
+    else if (in && !(run && run->saving) && !call_is_operator(call) &&
+             saved_check(call->core, job, &err) < 0)
         call_refuse(call, &err);
     else if (in && (!run || save(run, in, call) < 0))
         call_refuse_with(call, ENOMEM, "", "out of memory");
@@ -166,7 +183,9 @@ static enum life_limit word_of(struct core *core, const struct job *job)
 
     if (job->spec->kind == JOB_BATCH || !t || str_equal(t->at_limit, "shutdown"))
         return LIFE_LIMIT_SHUTDOWN;
-    return str_equal(t->at_limit, "kill") ? LIFE_LIMIT_KILL : LIFE_LIMIT_SAVE;
+    if (str_equal(t->at_limit, "kill"))
+        return LIFE_LIMIT_KILL;
+    return config_template_can_save(t) ? LIFE_LIMIT_SAVE : LIFE_LIMIT_SHUTDOWN;
 }
 
 enum life_limit life_limit_of(struct core *core, const struct job *job)
