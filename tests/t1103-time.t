@@ -188,6 +188,15 @@ def expires_without_controller():
                    "who was down tells first, and removes then", at)
 
 
+def unsavable(c):
+    """A guest with a directory of its host can't be moved out of it."""
+    job = running(c, template="bound", time_limit_sec=2)
+    r = post(c, job, "suspend")
+    vdi.ok(r.status == 409 and "virtiofs" in r.json["detail"], "a mount forbids a suspend", r.text)
+    j = c.wait_state(job, "TIMEOUT")
+    vdi.is_(j["reason"], "time limit reached", "and at its limit the job is shut down", j)
+
+
 def fill(c, disk, job):
     """A small change may still find room in the store's log: until none does."""
     disk.fill()
@@ -227,7 +236,8 @@ def full_store():
 
 
 def main():
-    lines = ['kill_wait = "1s"',
+    lines = ['kill_wait = "1s"', 'mount "home" { source = "/home/%u"  target = "/home/%u" }',
+             'template "bound" { image = "none"  vcpus = 1  memory = "1G"  mounts = {"home"} }',
              'template "shut" { image = "none"  vcpus = 1  memory = "1G"  at_limit = "shutdown" }',
              'template "kill" { image = "none"  vcpus = 1  memory = "1G"  at_limit = "kill" }']
     with vdi.Controller(nodes=1, fake="boot_ms = 0  saves = 1", lines=lines, start=False) as c:
@@ -238,6 +248,7 @@ def main():
         clocks(c)
         extensions(c, user)
         full_spool(c)
+        unsavable(c)
     lines += ['saved_max = "1G"', 'qos "brief" { saved_max = "3G"  saved_keep = "4s" }']
     with vdi.Controller(nodes=2, lines=lines) as c:
         c.user = vdi.bearer(c.issue_token("daemon")["token"])

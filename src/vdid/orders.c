@@ -378,7 +378,7 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
 
 /* ---- words for the guest ---- */
 
-/* Answered when the guest runner has heard it: what is not heard was never accepted, whoever dies. */
+/* Answered when the guest runner has heard it: what it has not was never accepted. */
 static void say(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
 {
     const char *text = o->text ? o->text : "";
