@@ -77,7 +77,7 @@ static void make(uint64_t i, uint64_t jobs, uint64_t users, struct row *r,
     job_spec_set(&job.spec->template_name, "batch");
     job_spec_set(&job.spec->partition, "main");
     job_spec_set(&job.spec->account, i % 3 ? "physics" : "chemistry");
-    job_spec_set(&job.spec->work_dir, "/home/user/project/run");
+    job_spec_set(&job.spec->work_dir, "/scratch/train/run");
     job.spec->kind = JOB_BATCH;
     job.spec->cpus = in.vcpus = 4;
     job.spec->memory_mib = in.memory_mib = 8192;
