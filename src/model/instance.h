@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "model/image.h"
 #include <vdi/types.h>
 
 enum instance_state {
@@ -48,6 +49,7 @@ struct instance {
     char template_name[64];
     char profile[64];
     char reason[96];
+    char image[IMAGE_REF_MAX]; /* resolved; "": as the template says */
 };
 
 struct instance_event {
@@ -61,6 +63,7 @@ struct instance_event {
     char template_name[64];
     char profile[64];
     char reason[96];
+    char image[IMAGE_REF_MAX]; /* request */
 };
 
 const char *instance_state_name(enum instance_state state);

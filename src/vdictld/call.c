@@ -33,6 +33,7 @@ static const struct {
     {ERANGE, 422, "Outside the limits"},
     {EDQUOT, 422, "Limit reached"},
     {ESRCH, 422, "Unknown name"},
+    {EBADMSG, 422, "Corrupt"},
     {EUSERS, 429, "Too many requests"},
     {ENOSYS, 501, "Not supported"},
     {EAGAIN, 503, "Try again"},
@@ -88,7 +89,7 @@ void call_reply(struct call *call, unsigned status, const char *content_type, st
 
     if (status / 100 < 6)
         core->replies[status / 100]++;
-    if (call->match.request && call->match.request->changes && status < 400 &&
+    if (call->match.request && call->match.request->changes && status < 400 && !call->is_more &&
         (call->foreign || call->match.request->role >= ROLE_OPERATOR))
         call_audit(call, status, "");
     http_request_reply(call->http, status, content_type, body);

@@ -24,6 +24,7 @@ struct call {
     int64_t expire_usec; /* when the credential ends; 0: with this request */
     char token[64];      /* the id of the token it came with; "" none */
     int64_t begin_usec;
+    bool is_more; /* of what was written down already: no line of its own in the audit log */
     bool foreign; /* it acts on what is another principal's */
     uint64_t job; /* for handlers that wait for a commit */
     char key[80];

@@ -24,6 +24,7 @@ struct auth;
 struct budget;
 struct feed;
 struct idem;
+struct images;
 struct job_index;
 struct life;
 struct nodelink;
@@ -53,6 +54,7 @@ struct core {
     struct life *life;      /* life.c: running instances */
     struct site *site;      /* site.c: the site plugin and its operations */
     struct sweep *sweep;    /* sweep.c: what happens now and then */
+    struct images *images;  /* images.c: published images */
     struct nodelink *links; /* nodelink.c: the nodes' connections; NULL: none are taken */
     struct list grants;     /* grant.c: streams that end with their token */
     struct list outputs;    /* output.c: output on its way */

@@ -20,6 +20,7 @@
 #include "codec/site_start.h"
 #include "vdictld/archive.h"
 #include "vdictld/auth.h"
+#include "vdictld/images.h"
 #include "vdictld/life_impl.h"
 #include "vdictld/site.h"
 
@@ -30,7 +31,8 @@ struct start {
     struct identity_answer account;
 };
 
-static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node)
+static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node,
+                 const char *image)
 {
     struct job_event event = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
     struct instance_event request = core_instance_event(core, INSTANCE_EVENT_REQUEST, "");
@@ -47,6 +49,7 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
     str_copy(request.node, sizeof(request.node), node);
     str_copy(request.template_name, sizeof(request.template_name), job->spec->template_name);
     str_copy(request.profile, sizeof(request.profile), job->spec->profile);
+    str_copy(request.image, sizeof(request.image), image);
     r = core_add_job(txn, job->id, &event, NULL);
     return r < 0 ? r : core_add_instance(txn, event.instance, &request, NULL);
 }
@@ -54,13 +57,21 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
 void life_start(struct core *core, uint64_t id, const char *node)
 {
     const struct job *job = core_job_staged(core, id);
+    const struct config_template *t =
+        job ? config_template(core->config, job->spec->template_name) : NULL;
+    char image[IMAGE_REF_MAX] = "";
+    struct vdi_error err = {0};
     struct txn *txn;
 
     if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
         core_node_staged(core, node) != core_node(core, node))
         return; /* a change is on its way: the planner hears of it and decides again */
+    if (t && images_resolve(core, t->image, image, &err) < 0) {
+        life_end_job(core, id, JOB_BOOT_FAIL, err.detail);
+        return;
+    }
     txn = txn_new(core->events);
-    if (txn && alloc(core, txn, job, node) >= 0)
+    if (txn && alloc(core, txn, job, node, image) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
     else
         txn_abort(txn);
@@ -98,7 +109,7 @@ static void order(struct run *run, const struct instance *in, const struct site_
         .node = in->node,
         .owner = in->owner,
         .template_name = in->template_name,
-        .image = start->of->image,
+        .image = *in->image ? in->image : start->of->image,
         .vcpus = in->vcpus,
         .memory_mib = in->memory_mib,
         .gpus = in->gpus,
@@ -119,9 +130,16 @@ static void start_with(const struct start *s, const struct instance *in, const s
                        const char *payload)
 {
     struct core *core = s->run->core;
-    const struct site_start start = {
+    const struct image *version = images_of_ref(core, in->image);
+    _cleanup_(buf_done) struct buf image = BUF_INIT(IMAGE_ORDER_MAX);
+    struct site_start start;
+
+    if (version)
+        images_write_order(core, version, &image);
+    start = (struct site_start){
         .cluster = core->config->cluster,
         .of = config_template(core->config, in->template_name),
+        .image = image.data,
         .boot_timeout_sec = life_boot_timeout_sec(core, in),
         .job = job,
         .payload = payload,

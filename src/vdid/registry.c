@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "vdid/file.h"
+#include "vdid/fetch.h"
 #include "vdid/instance.h"
 
 #define RECORD_MAX 65536
@@ -243,6 +244,8 @@ static void on_tick(void *arg)
 
         if (in->rec.state == RECORD_GONE && !in->busy && now - in->rec.gone_usec >= keep)
             vdid_forget(in);
+        else if (in->is_fetching && in->rec.state == RECORD_PREPARE)
+            instance_tell_fetching(in);
         else if (in->is_running)
             trim(in);
     }
@@ -404,28 +407,110 @@ static int copy_strings(struct vdid *v)
     return 0;
 }
 
-/* The one that belongs to this very program, in a build tree too. */
-static int find_writer(struct vdid *v)
+/* The one that belongs to this very program, in a build tree too. The caller frees. */
+static char *find_program(const char *name)
 {
     char path[PATH_MAX], *slash;
-    ssize_t n = *v->config.writer ? -1 : readlink("/proc/self/exe", path, sizeof(path) - 16);
-    const char *found = VDI_LIBEXECDIR "/" WRITER;
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
 
-    if (*v->config.writer)
-        return 0;
     path[n > 0 ? n : 0] = '\0';
     slash = strrchr(path, '/');
     if (slash) {
-        memcpy(slash + 1, WRITER, sizeof(WRITER));
+        str_copy(slash + 1, 32, name);
         if (access(path, X_OK) == 0)
-            found = path;
+            return strdup(path);
     }
+    return str_printf("%s/%s", VDI_LIBEXECDIR, name);
+}
+
+static int find_writer(struct vdid *v)
+{
+    if (*v->config.writer)
+        return 0;
     for (size_t i = 0; i < ELEMENTS(v->strings); i++)
         if (v->strings[i] == v->config.writer) {
             free(v->strings[i]);
-            v->config.writer = v->strings[i] = strdup(found);
+            v->config.writer = v->strings[i] = find_program(WRITER);
         }
     return v->config.writer ? 0 : -ENOMEM;
+}
+
+/* ---- images ---- */
+
+static void image_ended(void *arg, const char *sha256, int result, const struct vdi_error *err)
+{
+    struct vdid *v = arg;
+    _cleanup_(freep) struct instance **all = NULL;
+    char wanted[65];
+    size_t n;
+
+    all = all_instances(v, &n);
+    for (size_t i = 0; all && i < n; i++) {
+        cache_digest_of(all[i]->rec.wish.image, wanted);
+        if (all[i]->is_fetching && str_equal(wanted, sha256))
+            instance_fetched(all[i], result, err);
+    }
+}
+
+static bool image_in_use(void *arg, const char *sha256)
+{
+    struct vdid *v = arg;
+    char wanted[65];
+    void *in;
+
+    for (size_t i = 0; hash_next(v->instances, &i, &in);) {
+        const struct record *rec = &((struct instance *)in)->rec;
+
+        cache_digest_of(rec->wish.image, wanted);
+        if (rec->state != RECORD_GONE && str_equal(wanted, sha256))
+            return true;
+    }
+    return false;
+}
+
+static void images_changed(void *arg)
+{
+    struct vdid *v = arg;
+
+    if (v->handler.images && !v->is_freed)
+        v->handler.images(v->arg);
+}
+
+static int open_cache(struct vdid *v, struct vdi_error *err)
+{
+    static const struct cache_ops ops = {image_ended, image_in_use, images_changed};
+    const struct vdid_config *c = &v->config;
+    _cleanup_(freep) char *dir = str_is_empty(c->image_cache)
+                                     ? str_printf("%s/image-cache", c->state_dir)
+                                     : strdup(c->image_cache);
+    _cleanup_(freep) char *program =
+        str_is_empty(c->fetcher) ? find_program(FETCH_PROGRAM) : strdup(c->fetcher);
+    struct cache_config config = {
+        .dir = dir,
+        .state_dir = c->state_dir,
+        .controller = c->controller,
+        .cluster = c->cluster,
+        .ca_file = c->ca_file,
+        .cert_file = c->cert_file,
+        .key_file = c->key_file,
+        .program = program,
+        .limit_bytes = c->image_cache_mib << 20,
+        .rate = c->image_rate_mib << 20,
+    };
+
+    if (!dir || !program)
+        return error_set(err, ENOMEM, "node", "no memory");
+    return cache_new(v->loop, v->disk, &config, &ops, v, &v->cache, err);
+}
+
+int vdid_want(struct vdid *v, const struct cache_wish *wish, bool for_start, struct vdi_error *err)
+{
+    return cache_want(v->cache, wish, for_start, err);
+}
+
+size_t vdid_images(struct vdid *v, struct inventory_image **ret)
+{
+    return cache_list(v->cache, ret);
 }
 
 static int check_config(const struct vdid_config *c, struct vdi_error *err)
@@ -461,7 +546,9 @@ static int start(struct vdid *v, struct vdi_error *err)
     if (!v->virt)
         return -EIO;
     load_epoch(v);
-    r = load_all(v, err);
+    r = open_cache(v, err);
+    if (r == 0)
+        r = load_all(v, err);
     if (r < 0)
         return r;
     return accel_prove(v->loop, v->config.accel, v->config.emulator, v->config.state_dir, proven, v,
@@ -510,10 +597,12 @@ void vdid_free(struct vdid *v)
         instance_run_done(all[i]); /* its workers come back to nobody from here on */
     accel_free(v->proof);
     virt_free(v->virt);
+    cache_stop(v->cache);
     workers_free(v->disk);
     workers_free(v->spool);
     for (size_t i = 0; all && i < n; i++)
         instance_free(all[i]);
+    cache_free(v->cache);
     hash_free(v->instances);
     ports_free(v->ports);
     source_free(v->tick);

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += src/vdid/libvdid.a
 src_vdid_libvdid_a_SOURCES = \
     src/vdid/accel.c src/vdid/accel.h \
+    src/vdid/cache.c src/vdid/cache.h src/vdid/cache_fetch.c src/vdid/cache_impl.h \
     src/vdid/child.c src/vdid/child.h \
     src/vdid/console.c src/vdid/console.h \
     src/vdid/domain_spec.c src/vdid/domain_spec.h \
@@ -41,6 +42,12 @@ VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT
 pkglibexec_PROGRAMS += vdi-writer
 vdi_writer_SOURCES = src/vdid/writer_main.c src/vdid/writer_file.c src/vdid/writer_file.h
 vdi_writer_LDADD = $(BASE_LIBS)
+
+# Gets versions of images for vdid.
+pkglibexec_PROGRAMS += vdi-fetch
+vdi_fetch_SOURCES = src/vdid/fetch_main.c src/vdid/fetch.h
+vdi_fetch_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(OPENSSL_CFLAGS)
+vdi_fetch_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CURL_LIBS) $(OPENSSL_LIBS)
 
 # Takes orders on stdin, one JSON object a line; the tests with real VMs drive it.
 check_PROGRAMS += tests/vdid_drive
@@ -114,6 +121,9 @@ tests_unit_vdid_test_run_SOURCES = tests/unit/vdid/test_run.c tests/unit/vdid/fa
     tests/unit/vdid/fake_virt.h tests/unit/vdid/fake_guest.c tests/unit/vdid/fake_guest.h
 tests_unit_vdid_test_run_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_run_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+TESTS += tests/t2310-image-fetch.t
+EXTRA_DIST += tests/t2310-image-fetch.t
 
 # Real VMs take minutes and root: a target of their own.
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4100-node.t \
