@@ -7,9 +7,11 @@ dist_man_MANS += \
     doc/man/vdi-image.1 doc/man/vdi-picture.1 \
     doc/man/vdi-runner.8 \
     doc/man/vdi.conf.5 \
-    doc/man/vdicancel.1 doc/man/vdiconnect.1 doc/man/vdictl.1 doc/man/vdiinfo.1 doc/man/vdiqueue.1 \
+    doc/man/vdiacct.1 doc/man/vdicancel.1 doc/man/vdiconnect.1 doc/man/vdictl.1 doc/man/vdiinfo.1 doc/man/vdiqueue.1 \
     doc/man/vdisubmit.1 \
     doc/man/vdictld.8
 EXTRA_DIST += doc/design/events.md doc/design/guest-runner.md
 EXTRA_DIST += doc/design/events.md
+EXTRA_DIST += doc/design/usage.md
 EXTRA_DIST += doc/design/node-link.md
+EXTRA_DIST += doc/design/time-and-state.md

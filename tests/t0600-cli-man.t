@@ -3,7 +3,7 @@
 # t0600-cli-man.t - what a command takes, what --help says, what bash completes and
 # what the man page tells are the same.
 : "${top_srcdir:=.}" "${top_builddir:=.}"
-commands="vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect vdi-image"
+commands="vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect vdiacct vdi-image"
 VDI_URL=unix:/nonexistent/vdictld.sock
 export VDI_URL
 n=0
@@ -25,14 +25,14 @@ same() { # TEXT A B
 for c in $commands; do
     page=$top_srcdir/doc/man/$c.1
     help=$("$top_builddir/$c" --help)
-    shown=$(echo "$help" | sed -n 's/^  \(-., \|    \)--\([A-Za-z-]*\).*/\2/p' | sort)
+    shown=$(echo "$help" | sed -n 's/^  \(-., \|    \)--\([A-Za-z0-9-]*\).*/\2/p' | sort)
     refused=$(echo "$help" | sed -n '/^Refused by name/,/^$/s/^ //p' | tr -s ' ' '\n' |
         sed -n 's/^--//p' | sort)
 
-    in_page=$(sed -n '/^\.Sh OPTIONS/,/^\.Ss\|^\.Sh [^O]/s/^\.It .*Fl Fl \([A-Za-z-]*\).*/\1/p' \
+    in_page=$(sed -n '/^\.Sh OPTIONS/,/^\.Ss\|^\.Sh [^O]/s/^\.It .*Fl Fl \([A-Za-z0-9-]*\).*/\1/p' \
         "$page" | sort)
     same "$c: --help and the man page list the same options" "$shown" "$in_page"
-    in_page=$(sed -n '/^\.Ss Options that are refused/,/^\.Sh/s/^\.It Fl Fl \([A-Za-z-]*\).*/\1/p' \
+    in_page=$(sed -n '/^\.Ss Options that are refused/,/^\.Sh/s/^\.It Fl Fl \([A-Za-z0-9-]*\).*/\1/p' \
         "$page" | sort)
     [ -z "$refused$in_page" ] ||
         same "$c: --help and the man page refuse the same options" "$refused" "$in_page"
@@ -52,7 +52,7 @@ for c in $commands; do
     echo "$completion" | bash -n
     ok $? "$c: the completion is a bash program"
     words=$(echo "$completion" | sed -n "/-\*)/,/;;/s/.*-W '\(.*\)' .*/\1/p" | tr -s ' ' '\n' |
-        sed -n 's/^--\([A-Za-z-]*\)=\{0,1\}$/\1/p' | sort)
+        sed -n 's/^--\([A-Za-z0-9-]*\)=\{0,1\}$/\1/p' | sort)
     same "$c: bash completes the options of --help" "$words" "$shown"
 
     missing=

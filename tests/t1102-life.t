@@ -35,7 +35,7 @@ def ends(c):
         j = c.wait_state(batch(c, words), "COMPLETED", "FAILED")
         vdi.is_((j["state"], j["exit_code"], j["exit_signal"]), (state, code, signo),
                 f"a script that ends with {words}")
-    job = c.submit(time_limit_sec=1)
+    job = c.submit(time_limit_sec=1, template="shut")
     j = c.wait_state(job, "TIMEOUT")
     vdi.ok("limit" in j["reason"], "a desktop at its time limit: TIMEOUT", j)
     vdi.is_(types(c, job), ["submit", "alloc", "start", "finish", "end"], "by these events")
@@ -128,9 +128,9 @@ def suspends(c):
     act(c, job, "suspend", 409)
     act(c, job, "resume")
     j = c.wait_state(job, "COMPLETED")
-    vdi.is_(types(c, job), ["submit", "alloc", "start", "suspend", "resume", "finish", "end"],
+    vdi.is_(types(c, job), ["submit", "alloc", "start", "suspend", "wake", "restore", "resume", "finish", "end"],
             "resumed, and ended by itself", j)
-    job = c.submit(time_limit_sec=30)
+    job = c.submit(time_limit_sec=30, template="shut")
     c.wait_state(job, "RUNNING")
     act(c, job, "extend", body={"seconds": 3600})
     vdi.is_(c.job(job)["time_limit_sec"], 3630, "extended")
@@ -250,6 +250,7 @@ def keys(c):
 
 def main():
     lines = ["max_requeue = 2", "boot_timeout = \"1h\"", "kill_wait = \"1s\"",
+             'template "shut" { image = "none"  vcpus = 1  memory = "1G"  at_limit = "shutdown" }',
              'template "slow" { image = "none"  vcpus = 1  memory = "1G"  boot_timeout = "1s" }']
     with vdi.Controller(nodes=2, lines=lines) as c:
         for part in (ends, cancels, holds, suspends, requeues, dates, drains, keys):

@@ -31,7 +31,7 @@ def killed_under_jobs(c):
     script = "#!/bin/sh\n#FAKE exit=0 after_ms=%d\n"
     batch = {"kind": "batch", "template": "batch"}
     desk = c.submit()
-    limited = c.submit(time_limit_sec=3)
+    limited = c.submit(script=script % 3600000, time_limit_sec=3, **batch)
     lasts = c.submit(script=script % 3600000, **batch)
     ends = c.submit(script=script % 1500, **batch)
     saved = c.submit()

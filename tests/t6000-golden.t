@@ -72,6 +72,8 @@ TARGETS = {
     "audit.list": ("/v1/audit?limit=1", None),
     "events": ("/v1/events", None),
     "diag": ("/v1/diag", None),
+    "job.history": ("/v1/history?limit=1", None),
+    "job.usage": ("/v1/usage", None),
     "reconfigure": ("/v1/reconfigure", {"dry_run": True}),
 }
 OWNED = ("JOB", "HELD", "INSTANCE", "TOKEN")

@@ -159,6 +159,7 @@ int main(int argc, char **argv)
     config.port_min = (uint16_t)atoi(argv[6]);
     config.port_max = (uint16_t)atoi(argv[7]);
     config.writer = getenv("VDI_WRITER");
+    config.share = getenv("VDI_SHARE");
     config.boot_timeout_sec = argc > 8 ? atoi(argv[8]) : 300;
     loop = loop_new();
     node = loop ? vdid_new(loop, &config, &handler, NULL, &err) : NULL;

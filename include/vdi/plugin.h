@@ -178,6 +178,11 @@ struct vdi_store_query {
     uint64_t after_seq;         /* events: only later ones; cursor */
     const char *after_key;      /* archive: rows after this one; cursor, NULL: from the start */
     uint32_t limit;             /* rows at most, 1..10000 */
+    /* archive: by end, the oldest first, those without an end left out; the cursor is then
+     * (after_usec, after_key). NULL as after_key: after_usec does not count. */
+    bool by_end;
+    int64_t after_usec;
+    int64_t ended_by_usec; /* by_end: ended at this time or before; 0: open */
 };
 
 /*
@@ -217,7 +222,9 @@ struct vdi_store_ops {
     int (*query_events)(void *store, const struct vdi_store_query *query,
                         int (*row)(void *arg, const struct vdi_store_record *record), void *arg,
                         struct vdi_error *err);
-    /* [required] Archived objects, newest key first (keys of jobs are compared as numbers). */
+    /* [required] Archived objects, newest key first (keys of jobs are compared as numbers),
+     * or by their end. A query by end, of one owner or of all, must cost what it finds: an
+     * index, not a walk through the archive. */
     int (*query_archive)(void *store, const struct vdi_store_query *query,
                          int (*row)(void *arg, const struct vdi_store_object *object), void *arg,
                          struct vdi_error *err);

@@ -248,6 +248,8 @@ int store_query_check(const struct vdi_store_query *q, bool archive, struct vdi_
     if (!archive && (q->owner || n))
         return store_fail(err, EINVAL, q->owner ? "owner" : "states",
                           "Events are found by noun, key, seq and time only.");
+    if (!archive && q->by_end)
+        return store_fail(err, EINVAL, "by_end", "Events have no end to be sorted by.");
     if (q->after_seq > INT64_MAX)
         return store_fail(err, EINVAL, "after_seq", "The cursor is out of range.");
     return 0;

@@ -13,8 +13,9 @@
 #define CONTROL_NAME "vdictl"
 
 struct control_options {
-    const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot;
-    bool json, dry_run, log, events, follow;
+    const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot, *time;
+    const char *request, *from, *to, *limit, *head;
+    bool json, dry_run, log, events, follow, verify, denied;
 };
 
 struct control {
@@ -42,6 +43,7 @@ extern const struct verb control_verbs[];
 
 int control_job_update(struct control *, const struct verb *, struct vdi_error *);
 int control_job_act(struct control *, const struct verb *, struct vdi_error *);
+int control_job_resume(struct control *, const struct verb *, struct vdi_error *);
 int control_job_extend(struct control *, const struct verb *, struct vdi_error *);
 int control_job_message(struct control *, const struct verb *, struct vdi_error *);
 int control_job_output(struct control *, const struct verb *, struct vdi_error *);
@@ -52,6 +54,7 @@ int control_show_jobs(struct control *, const struct verb *, struct vdi_error *)
 int control_show_one(struct control *, const struct verb *, struct vdi_error *);
 int control_show_list(struct control *, const struct verb *, struct vdi_error *);
 int control_show_document(struct control *, const struct verb *, struct vdi_error *);
+int control_audit(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
 int control_pki_init(struct control *, const struct verb *, struct vdi_error *);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/cells.h"
 #include "cli/ids.h"
 #include "codec/job_codec.h"
 
@@ -27,17 +28,19 @@ static int job_id(const char *word, const struct verb *verb, struct ids *ids, st
     return r;
 }
 
-int control_job_act(struct control *c, const struct verb *verb, struct vdi_error *err)
+/* `does` to every job of the words; an exit code when one was refused. */
+static int each_job(struct control *c, const struct verb *verb,
+                    int (*does)(struct control *c, const struct verb *verb, uint64_t id,
+                                struct vdi_error *err),
+                    struct vdi_error *err)
 {
     struct ids ids = {.n = 0};
     int r = 0, code = 0;
     for (int i = 0; r == 0 && i < c->n_words; i++)
         r = job_id(c->words[i], verb, &ids, err);
     for (size_t i = 0; r == 0 && i < ids.n; i++) {
-        char target[96];
         struct vdi_error why = {.code = 0};
-        snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/%s", ids.ids[i], verb->target);
-        int s = client_send(c->client, "POST", target, NULL, NULL, &why);
+        int s = does(c, verb, ids.ids[i], &why);
         if (s < 0) {
             int this_code = (int)client_fail(CONTROL_NAME, s, &why);
             code = code ? code : this_code;
@@ -45,6 +48,67 @@ int control_job_act(struct control *c, const struct verb *verb, struct vdi_error
     }
     ids_done(&ids);
     return r < 0 ? r : code;
+}
+
+static int act(struct control *c, const struct verb *verb, uint64_t id, struct vdi_error *err)
+{
+    char target[96];
+    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/%s", id, verb->target);
+    return client_send(c->client, "POST", target, NULL, NULL, err);
+}
+
+int control_job_act(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    return each_job(c, verb, act, err);
+}
+
+static int more_time(const char *text, int64_t *ret_sec, struct vdi_error *err)
+{
+    const char *time = text + (*text == '+');
+    if (str_to_duration_sec(time, 60, ret_sec) == 0 && *ret_sec > 0)
+        return 0;
+    error_set(err, EINVAL, "time", "%.60s: not a length of time to add", text);
+    error_hint(err, NULL, "write +30 (minutes), +30m or +2h");
+    return -EINVAL;
+}
+
+/* When it comes back is what its owner wants to know. */
+static void print_resumed(const struct value *job)
+{
+    int64_t place = value_get_int(job, "place", 0);
+    const char *start = value_get_string(job, "estimated_start_time", NULL);
+    _cleanup_(buf_done) struct buf local = BUF_INIT(64);
+    printf("job %" PRId64 " is resumed", value_get_int(job, "id", 0));
+    if (start) {
+        cell_time(&local, start);
+        printf(" about %s", local.data);
+    }
+    printf(" on %s", value_get_string(job, "node", "?"));
+    if (place)
+        printf(", place %" PRId64 " in line", place);
+    printf("\n");
+}
+
+static int resume(struct control *c, const struct verb *verb, uint64_t id, struct vdi_error *err)
+{
+    _cleanup_(document_freep) struct document *document = NULL;
+    _cleanup_(buf_done) struct buf body = BUF_INIT(256);
+    char target[64];
+    int64_t sec;
+    if (c->options.time && more_time(c->options.time, &sec, err) < 0)
+        return -EINVAL;
+    if (c->options.time)
+        buf_printf(&body, "{\"seconds\":%" PRId64 "}", sec);
+    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/resume", id);
+    int r = client_send(c->client, "POST", target, body.len ? &body : NULL, &document, err);
+    if (r == 0)
+        print_resumed(document_root(document));
+    return r;
+}
+
+int control_job_resume(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    return each_job(c, verb, resume, err);
 }
 
 int control_job_id(const char *word, uint64_t *ret, struct vdi_error *err)
@@ -62,11 +126,13 @@ int control_job_extend(struct control *c, const struct verb *verb, struct vdi_er
     const char *time = c->words[1];
     if (control_job_id(c->words[0], &id, err) < 0)
         return -EINVAL;
-    if (*time != '+' || str_to_duration_sec(time + 1, 60, &sec) < 0 || sec < 1) {
+    if (*time != '+') {
         error_set(err, EINVAL, "time", "%.60s: not a length of time to add", time);
         error_hint(err, NULL, "write +30 (minutes), +30m or +2h");
         return -EINVAL;
     }
+    if (more_time(time, &sec, err) < 0)
+        return -EINVAL;
     _cleanup_(buf_done) struct buf body = BUF_INIT(256);
     buf_printf(&body, "{\"seconds\":%" PRId64 "}", sec);
     snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/extend", id);

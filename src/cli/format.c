@@ -176,6 +176,55 @@ int format_parse_names(const char *text, const struct column *columns, struct fo
     return 0;
 }
 
+static int list_item(struct format *f, const char *text, size_t len, const struct column *columns,
+                     bool plain, struct vdi_error *err)
+{
+    const char *end = text + len, *mark = memchr(text, '%', len);
+    const struct column *c = column_named(columns, text, (size_t)((mark ? mark : end) - text));
+    if (!c)
+        return refuse(err, text, len, "no such column", NULL);
+    if (item_add(f, c, err) < 0)
+        return -EINVAL;
+    struct format_item *item = &f->items[f->n - 1];
+    bool left = mark && mark + 1 < end && mark[1] == '-';
+    const char *p = mark ? mark + 1 + left : end;
+    if (width_read(&p, item, err) < 0)
+        return -EINVAL;
+    if (p != end || item->right)
+        return refuse(err, text, len, "not NAME or NAME%WIDTH", NULL);
+    if (!item->width)
+        item->width = c->width ? c->width : FORMAT_NAME_WIDTH;
+    item->right = !left;
+    if (plain)
+        item->width = 0;
+    return 0;
+}
+
+int format_parse_list(const char *text, const struct column *columns, const char *delimiter,
+                      struct format *ret, struct vdi_error *err)
+{
+    const char *between = delimiter ? delimiter : " ";
+    memset(ret, 0, sizeof(*ret));
+    if (strlen(text) > FORMAT_TEXT_MAX)
+        return refuse(err, text, 20, "too long", "at most 4096 bytes");
+    for (const char *p = text; *p;) {
+        size_t n = strcspn(p, ",");
+        if (ret->n && text_add(ret, between, strlen(between), err) < 0)
+            return -EINVAL;
+        if (list_item(ret, p, n, columns, delimiter, err) < 0)
+            return -EINVAL;
+        p += n + (p[n] == ',');
+    }
+    if (ret->n == 0)
+        return refuse(err, text, strlen(text), "names no column", NULL);
+    return 0;
+}
+
+int format_end(struct format *format, const char *text, struct vdi_error *err)
+{
+    return text_add(format, text, strlen(text), err);
+}
+
 static bool list_has(const char *list, const char *word, size_t len)
 {
     for (const char *p = list; p && *p; p += strcspn(p, ","), p += *p == ',')
@@ -270,6 +319,16 @@ static void put_line(const struct format *f, const void *row, const struct forma
 void format_header(const struct format *format, struct buf *out)
 {
     put_line(format, NULL, NULL, out);
+}
+
+void format_rule(const struct format *format, struct buf *out)
+{
+    for (size_t i = 0; i < format->n; i++) {
+        for (unsigned n = 0; n < format->items[i].width; n++)
+            buf_putc(out, '-');
+        buf_append(out, format->texts + format->items[i].text, format->items[i].text_len);
+    }
+    buf_putc(out, '\n');
 }
 
 void format_row(const struct format *format, const void *row, const struct format_context *context,

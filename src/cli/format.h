@@ -33,7 +33,8 @@ struct column {
     const char *fields; /* members that it reads, comma separated; "" for none */
     /* row is what the command's rows are. */
     void (*write)(const void *row, const struct format_context *context, struct buf *out);
-    bool sum; /* over all members of a group of rows, not the same in each */
+    bool sum;       /* over all members of a group of rows, not the same in each */
+    unsigned width; /* of a list that names none; 0: FORMAT_NAME_WIDTH */
 };
 
 struct format_item {
@@ -56,6 +57,16 @@ int format_parse(const char *text, const struct column *columns, struct format *
 /* -O: name[:[.][width][suffix]],... */
 int format_parse_names(const char *text, const struct column *columns, struct format *ret,
                        struct vdi_error *err);
+/*
+ * As in sacct(1): name[%[-]width],... between blanks, to the right unless a minus says
+ * otherwise. With a delimiter the cells are as long as they are, and it is between them.
+ */
+int format_parse_list(const char *text, const struct column *columns, const char *delimiter,
+                      struct format *ret, struct vdi_error *err);
+/* One more text at the end of each line. */
+int format_end(struct format *format, const char *text, struct vdi_error *err);
+/* A line of dashes under the header, as wide as the columns. */
+void format_rule(const struct format *format, struct buf *out);
 /* The union of the columns' fields, comma separated; `more` (may be NULL) is added. */
 void format_fields(const struct format *format, const char *more, struct buf *out);
 void format_header(const struct format *format, struct buf *out);

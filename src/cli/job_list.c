@@ -114,9 +114,11 @@ static int target_make(struct listing *l, const struct job_filter *f, const char
         if (l->wanted[i] && fields && !list_has(more.data, bys[i].member))
             buf_printf(&more, ",%s", bys[i].member);
     }
-    snprintf(limit, sizeof(limit), "%d", PAGE);
-    buf_puts(out, "/v1/jobs");
+    snprintf(limit, sizeof(limit), "%u", f->limit && f->limit < PAGE ? f->limit : PAGE);
+    buf_puts(out, f->history ? "/v1/history" : "/v1/jobs");
     client_query(out, "limit", limit);
+    client_query(out, "since", f->since);
+    client_query(out, "until", f->until);
     client_query(out, "fields", more.data);
     client_query(out, "estimates", estimates ? "true" : NULL);
     client_query(out, "me", f->me ? "true" : NULL);

@@ -14,7 +14,10 @@ struct job_filter {
     /* Comma separated; NULL: any. */
     const char *user, *partition, *state, *name, *nodes, *account, *qos;
     bool me;
-    struct ids ids; /* none: any */
+    bool history;              /* those that ended long ago too, in the order of their ends */
+    const char *since, *until; /* of history: RFC 3339; NULL: open */
+    uint32_t limit;            /* of a page, if no more are wanted than these; 0: any */
+    struct ids ids;            /* none: any */
 };
 
 /* "PD,running" -> "PENDING,RUNNING" in out; "all" stays. -EINVAL naming the word. */

@@ -2,6 +2,7 @@
 # The commands link what they use and no more: a process lives for milliseconds.
 noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
+    src/cli/audit_columns.c src/cli/audit_columns.h \
     src/cli/cells.c src/cli/cells.h \
     src/cli/client.c src/cli/client.h \
     src/cli/connect.h src/cli/connect_job.c src/cli/connect_ssh.c \
@@ -21,7 +22,7 @@ src_cli_libcli_a_SOURCES = \
     src/cli/submit_options.c src/cli/submit_script.c \
     src/cli/viewer.c src/cli/viewer.h \
     src/cli/wait.c src/cli/wait.h \
-    src/cli/control.h src/cli/control_admin.c src/cli/control_job.c \
+    src/cli/control.h src/cli/control_admin.c src/cli/control_audit.c src/cli/control_job.c \
     src/cli/control_output.c src/cli/control_show.c src/cli/control_verbs.c
 
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \
@@ -29,7 +30,7 @@ CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIB
 # vdictl check reads vdi.conf, pki init makes certificates.
 CLI_CONTROL_LIBS = $(CLI_LIBS) $(YAJL_LIBS) $(CONFUSE_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
 
-bin_PROGRAMS += vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect
+bin_PROGRAMS += vdisubmit vdiqueue vdicancel vdiinfo vdictl vdiconnect vdiacct
 vdisubmit_SOURCES = src/cli/vdisubmit.c
 vdisubmit_LDADD = $(CLI_LIBS)
 vdiqueue_SOURCES = src/cli/vdiqueue.c
@@ -38,6 +39,9 @@ vdicancel_SOURCES = src/cli/vdicancel.c
 vdicancel_LDADD = $(CLI_LIBS)
 vdiconnect_SOURCES = src/cli/vdiconnect.c
 vdiconnect_LDADD = $(CLI_LIBS)
+vdiacct_SOURCES = src/cli/vdiacct.c src/cli/acct.h src/cli/acct_columns.c src/cli/acct_report.c \
+    src/cli/acct_time.c
+vdiacct_LDADD = $(CLI_LIBS)
 vdiinfo_SOURCES = src/cli/vdiinfo.c
 vdiinfo_LDADD = $(CLI_LIBS)
 vdictl_SOURCES = src/cli/vdictl.c
@@ -59,7 +63,7 @@ vdi_image_LDADD = $(CLI_LIBS) $(LOOP_LIBS) $(BASE_LIBS)
 bashcompletiondir = $(datadir)/bash-completion/completions
 COMPLETIONS = etc/bash-completion/vdisubmit etc/bash-completion/vdiqueue \
     etc/bash-completion/vdicancel etc/bash-completion/vdiinfo etc/bash-completion/vdictl \
-    etc/bash-completion/vdiconnect etc/bash-completion/vdi-image
+    etc/bash-completion/vdiconnect etc/bash-completion/vdiacct etc/bash-completion/vdi-image
 nodist_bashcompletion_DATA = $(COMPLETIONS)
 CLEANFILES += $(COMPLETIONS)
 $(COMPLETIONS): $(bin_PROGRAMS)

@@ -64,6 +64,14 @@ static void print_blockers(const struct value *answer)
     }
 }
 
+/* Beside the answer, so that a script that reads it is not disturbed. */
+static void print_notes(const struct submit *submit, const struct value *answer)
+{
+    const struct value *notes = value_get(answer, "notes");
+    for (size_t i = 0; !submit->quiet && !submit->json && i < value_count(notes); i++)
+        fprintf(stderr, NAME ": note: %s\n", value_string(value_item(notes, i), ""));
+}
+
 static int print_test(const struct value *answer)
 {
     const char *start = value_get_string(answer, "estimated_start_time", NULL);
@@ -150,6 +158,7 @@ static int submit_job(const struct submit *submit, const struct buf *body)
     if (r < 0)
         return say(r, &err);
     const struct value *answer = document_root(document);
+    print_notes(submit, answer);
     if (submit->test_only)
         return print_test(answer);
     print_submitted(submit, answer);

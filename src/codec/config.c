@@ -282,18 +282,62 @@ static void read_node(struct reader *r, cfg_t *block)
 READ_OBJECT(read_partition, partitions, n_partitions, config_partition_keys)
 READ_OBJECT(read_qos, qos, n_qos, config_qos_keys)
 READ_OBJECT(read_template_keys, templates, n_templates, config_template_keys)
+READ_OBJECT(read_mount, mounts, n_mounts, config_mount_keys)
 READ_OBJECT(read_role, roles, n_roles, config_role_keys)
 
 static void read_template(struct reader *r, cfg_t *block)
 {
     read_template_keys(r, block);
-    for (unsigned i = 0; i < cfg_size(block, "mount"); i++)
-        tell_later(r, config_tree_block_line(cfg_getnsec(block, "mount", i)), block, "mount");
     if (r->no_memory)
         return;
     struct config_template *t = &r->config->templates[r->config->n_templates - 1];
+    for (unsigned i = 0; i < cfg_size(block, "mount"); i++) {
+        cfg_t *sub = cfg_getnsec(block, "mount", i);
+        struct config_mount *m = array_add(r, &t->mounts, &t->n_mounts, sizeof(*m));
+        if (!m)
+            return;
+        m->name = read_name(r, sub);
+        read_place(r, sub, &m->place);
+        read_keys(r, sub, config_mount_keys, m);
+    }
     if (t->profiles.n > 0 && t->gpus == 0)
         t->gpus = 1;
+}
+
+static bool has_mount(const struct config_template *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_mounts; i++)
+        if (str_equal(t->mounts[i].name, name))
+            return true;
+    return false;
+}
+
+static char *copy_text(struct reader *r, const char *text)
+{
+    char *copy = strdup(text ? text : "");
+    if (!copy)
+        r->no_memory = true;
+    return copy;
+}
+
+/* Each mount that a template names is copied into it: who starts it looks there alone. One that
+ * is not there is told by config_check(). */
+static void copy_mounts(struct reader *r, struct config_template *t)
+{
+    for (size_t i = 0; i < t->mount_names.n && !r->no_memory; i++) {
+        const struct config_mount *from = config_mount(r->config, t->mount_names.names[i]);
+        struct config_mount *m = NULL;
+        if (from && !has_mount(t, from->name))
+            m = array_add(r, &t->mounts, &t->n_mounts, sizeof(*m));
+        if (!m)
+            continue;
+        m->name = copy_text(r, from->name);
+        m->source = copy_text(r, from->source);
+        m->target = copy_text(r, from->target);
+        m->type = copy_text(r, from->type);
+        m->mode = copy_text(r, from->mode);
+        m->place = (struct config_place){copy_text(r, from->place.file), from->place.line};
+    }
 }
 
 static void read_later(struct reader *r, cfg_t *block)
@@ -328,9 +372,9 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         const char *name;
         void (*read)(struct reader *r, cfg_t *block);
     } blocks[] = {
-        {"site", read_site},           {"auth", read_auth},   {"node", read_node},
-        {"partition", read_partition}, {"qos", read_qos},     {"template", read_template},
-        {"role", read_role},           {"class", read_later},
+        {"site", read_site},           {"auth", read_auth}, {"node", read_node},
+        {"partition", read_partition}, {"qos", read_qos},   {"template", read_template},
+        {"mount", read_mount},         {"role", read_role}, {"class", read_later},
     };
     for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {
         struct hash *titles = hash_new_str();
@@ -342,6 +386,8 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         }
         hash_free(titles);
     }
+    for (size_t i = 0; i < r->config->n_templates && !r->no_memory; i++)
+        copy_mounts(r, &r->config->templates[i]);
 }
 
 /* ---- the file ----------------------------------------------------------- */

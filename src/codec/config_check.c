@@ -8,9 +8,12 @@
 #include "codec/config_check.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/cleanup.h"
 #include "base/str.h"
 #include "codec/request.h"
+#include "model/mount.h"
 
 static void check_listen(const struct config *c, struct config_findings *f)
 {
@@ -116,6 +119,74 @@ static void check_partitions(const struct config *c, struct config_findings *f, 
     }
 }
 
+/* Kinds that are known and refused: why, and what to do instead. */
+static const struct {
+    const char *type, *why, *remedy;
+} refused_mounts[] = {
+    {"9p", "QEMU would serve it with its own rights, and root in the guest would have those",
+     "write type = virtiofs, which is served with the owner's"},
+    {"nfs-krb5", "this version hands no Kerberos ticket to guests",
+     "write type = virtiofs and mount it on the nodes, or let the image mount it"},
+    {"smb", "this version hands no password or ticket of the user to guests",
+     "write type = virtiofs and mount it on the nodes, or let the image mount it"},
+};
+
+static bool is_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+    return strncmp(path, dir, len) == 0 && (path[len] == '\0' || path[len] == '/');
+}
+
+static void check_mount(const struct config_mount *m, struct config_findings *f)
+{
+    static const char *const systems[] = {"/proc", "/sys", "/dev"};
+    char field[48];
+    field_name(field, sizeof(field), "mount", m->name, "type");
+    for (size_t i = 0; m->type && i < ELEMENTS(refused_mounts); i++)
+        if (str_equal(m->type, refused_mounts[i].type))
+            config_finding_text(f, m->place.line, field, refused_mounts[i].remedy, "%s: %s",
+                                m->type, refused_mounts[i].why);
+    field_name(field, sizeof(field), "mount", m->name, "target");
+    for (size_t i = 0; m->target && i < ELEMENTS(systems); i++)
+        if (is_below(m->target, systems[i]))
+            config_finding_text(f, m->place.line, field, "choose another place, as in \"/data\"",
+                                "\"%s\" would hide %s of the guest", m->target, systems[i]);
+}
+
+static size_t count_mounts(const struct config_template *t, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_mounts; i++)
+        n += str_equal(t->mounts[i].name, name);
+    return n;
+}
+
+static void check_template(const struct config *c, const struct config_template *t,
+                           struct config_findings *f, bool complete)
+{
+    char field[48];
+    field_name(field, sizeof(field), "template", t->name, "mounts");
+    for (size_t i = 0; complete && i < t->mount_names.n; i++)
+        if (!config_mount(c, t->mount_names.names[i]))
+            config_finding_text(f, t->place.line, field, "write a mount block of that name",
+                                "there is no mount \"%s\"", t->mount_names.names[i]);
+    field_name(field, sizeof(field), "template", t->name, "mount");
+    for (size_t i = 0; i < t->n_mounts; i++) {
+        bool is_own = !config_names_has(&t->mount_names, t->mounts[i].name);
+        if (count_mounts(t, t->mounts[i].name) > 1)
+            config_finding_text(f, t->mounts[i].place.line, field, "give it another title",
+                                "it has two of the name \"%s\"", t->mounts[i].name);
+        else if (is_own)
+            check_mount(&t->mounts[i], f);
+    }
+    if (t->n_mounts > MOUNTS_MAX)
+        config_finding_text(f, t->place.line, field, "let it have fewer",
+                            "%zu mounts are more than %d", t->n_mounts, MOUNTS_MAX);
+    if (t->n_mounts && str_equal(t->os, "windows"))
+        config_finding_text(f, t->place.line, field, "take them out; share by the site's network",
+                            "the guest runner, which mounts, is not there for windows");
+}
+
 static bool is_request(const char *name)
 {
     for (size_t i = 0; i < REQUEST_N; i++) {
@@ -155,6 +226,10 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
     check_limits(c, f);
     check_node_names(c, f);
     check_partitions(c, f, complete);
+    for (size_t i = 0; i < c->n_mounts; i++)
+        check_mount(&c->mounts[i], f);
+    for (size_t i = 0; i < c->n_templates; i++)
+        check_template(c, &c->templates[i], f, complete);
     for (size_t i = 0; i < c->n_roles; i++)
         check_role(&c->roles[i], f);
     if (complete && !c->site.name)

@@ -6,6 +6,8 @@
  */
 #include "codec/config.h"
 
+#include <stdio.h>
+
 #include "base/str.h"
 #include "codec/config_key.h"
 
@@ -111,9 +113,19 @@ static void qos_changed(struct diff *d, const void *a, const void *b)
     diff_keys(d, "qos", name_of(a), config_qos_keys, a, b);
 }
 
+static void mount_changed(struct diff *d, const void *a, const void *b)
+{
+    diff_keys(d, "mount", name_of(a), config_mount_keys, a, b);
+}
+
 static void template_changed(struct diff *d, const void *a, const void *b)
 {
-    diff_keys(d, "template", name_of(a), config_template_keys, a, b);
+    const struct config_template *ta = a, *tb = b;
+    char what[96];
+    diff_keys(d, "template", ta->name, config_template_keys, a, b);
+    snprintf(what, sizeof(what), "template %s: mount", ta->name);
+    diff_objects(d, what, (struct side){ta->mounts, ta->n_mounts, sizeof(*ta->mounts)},
+                 (struct side){tb->mounts, tb->n_mounts, sizeof(*tb->mounts)}, mount_changed);
 }
 
 static void role_changed(struct diff *d, const void *a, const void *b)
@@ -163,6 +175,8 @@ void config_diff(const struct config *old, const struct config *new, struct buf 
     diff_objects(&d, "qos", SIDE(old, qos, n_qos), SIDE(new, qos, n_qos), qos_changed);
     diff_objects(&d, "template", SIDE(old, templates, n_templates),
                  SIDE(new, templates, n_templates), template_changed);
+    diff_objects(&d, "mount", SIDE(old, mounts, n_mounts), SIDE(new, mounts, n_mounts),
+                 mount_changed);
     diff_objects(&d, "role", SIDE(old, roles, n_roles), SIDE(new, roles, n_roles), role_changed);
     *ret_needs_restart = d.needs_restart;
 }
@@ -201,10 +215,19 @@ static void print_keys(const char *block, const struct config_key *keys, struct 
     }
 }
 
+static bool is_outside(const char *name)
+{
+    for (const struct config_block *b = config_blocks; b->name; b++)
+        if (str_equal(b->name, name))
+            return true;
+    return false;
+}
+
+/* A block that may be inside another as well is told of once. */
 static void print_blocks(const struct config_block *blocks, struct buf *out)
 {
     for (const struct config_block *b = blocks; b && b->name; b++) {
-        if (b->flags & CONFIG_BLOCK_LATER)
+        if (b->flags & CONFIG_BLOCK_LATER || (blocks != config_blocks && is_outside(b->name)))
             continue;
         buf_printf(out, "%s\tblock\tnone\t%s\n", b->name, b->help);
         print_keys(b->name, b->keys, out);

@@ -7,6 +7,7 @@
  */
 #include "codec/config_key.h"
 
+#include "model/mount.h"
 #include "model/node.h"
 
 #define NAME_BYTES 63 /* fits the name members of jobs, nodes and instances */
@@ -26,6 +27,9 @@ static const char *const gpu_laws[] = {"whole",  "homogeneous", "mixed", "pool",
                                        "slices", "shared",      NULL};
 static const char *const os_choices[] = {"linux", "windows", NULL};
 static const char *const firmwares[] = {"bios", "uefi", "uefi-secure", NULL};
+static const char *const logins[] = {"auto", "prompt", NULL};
+static const char *const mount_types[] = {"virtiofs", "nfs-krb5", "smb", "9p", NULL};
+static const char *const mount_modes[] = {"rw", "ro", NULL};
 static const char *const at_limits[] = {"save", "shutdown", "kill", NULL};
 
 #define ROW(s, key, t, member, lo, hi, def, text)                                                  \
@@ -94,6 +98,10 @@ const struct config_key config_keys[] = {
          "time between asking a guest to end and ending it")},
     {ROW(config, "max_requeue", CONFIG_U32, max_requeue, 0, 1000, "5",
          "a job that was requeued so often is held")},
+    {ROW(config, "saved_max", CONFIG_MIB, saved_max_mib, 0, 1 << 30, "0",
+         "memory of the suspended jobs of one principal; 0 for no limit")},
+    {ROW(config, "saved_keep", CONFIG_DURATION, saved_keep_sec, 0, YEAR, "7d",
+         "a suspended job that nobody resumes ends after so long; 0 for never")},
     {ROW(config, "visible_all", CONFIG_BOOL, visible_all, 0, 0, "no",
          "jobs of others are listed, without details")},
     END,
@@ -144,6 +152,10 @@ const struct config_key config_partition_keys[] = {
 const struct config_key config_qos_keys[] = {
     {ROW(config_qos, "priority", CONFIG_I32, priority, 0, 1000000000, "0",
          "added to the priority of its jobs")},
+    {ROW(config_qos, "saved_max", CONFIG_MIB, saved_max_mib, 0, 1 << 30, "0",
+         "as the file's saved_max, which is taken for 0")},
+    {ROW(config_qos, "saved_keep", CONFIG_DURATION, saved_keep_sec, 0, YEAR, "0",
+         "as the file's saved_keep, which is taken for 0")},
     {ROW(config_qos, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
     LATER("preempts"),
@@ -176,7 +188,7 @@ const struct config_key config_template_keys[] = {
          "firmware of the guest"),
      .choices = firmwares},
     {ROW(config_template, "at_limit", CONFIG_CHOICE, at_limit, 0, 0, "save",
-         "what happens to the guest at the time limit"),
+         "what happens to an interactive job at its time limit; a batch job is ended"),
      .choices = at_limits},
     {ROW(config_template, "tpm", CONFIG_BOOL, tpm, 0, 0, "no",
          "the guest gets an emulated TPM 2.0")},
@@ -184,8 +196,12 @@ const struct config_key config_template_keys[] = {
          "as the file's boot_timeout, which is taken for 0")},
     {ROW(config_template, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
+    {ROW(config_template, "login", CONFIG_CHOICE, login, 0, 0, "auto",
+         "auto: a desktop's session is opened for its user; prompt: the guest asks who it is"),
+     .choices = logins},
+    {ROW(config_template, "mounts", CONFIG_LIST, mount_names, 0, NAME_BYTES, "",
+         "directories that the guest gets: titles of mount blocks of the file")},
     LATER("displays"),
-    LATER("login"),
     LATER("disk"),
     LATER("persistence"),
     LATER("where"),
@@ -234,8 +250,18 @@ static const struct config_key class_keys[] = {
     END,
 };
 
-static const struct config_key mount_keys[] = {
-    LATER("source"), LATER("target"), LATER("type"), LATER("mode"), END,
+const struct config_key config_mount_keys[] = {
+    {ROW(config_mount, "source", CONFIG_TEXT, source, 1, MOUNT_PATH_MAX - 1, NULL,
+         "directory on the node; %u, %U, %g, %G are the owner's name, uid, group, gid"),
+     .check = mount_path_check, .flags = CONFIG_REQUIRED},
+    {ROW(config_mount, "target", CONFIG_TEXT, target, 1, MOUNT_PATH_MAX - 1, NULL,
+         "where it is in the guest; with the same words"),
+     .check = mount_path_check, .flags = CONFIG_REQUIRED},
+    {ROW(config_mount, "type", CONFIG_CHOICE, type, 0, 0, "virtiofs", "how the guest gets it"),
+     .choices = mount_types},
+    {ROW(config_mount, "mode", CONFIG_CHOICE, mode, 0, 0, "rw", "ro: the guest can't write"),
+     .choices = mount_modes},
+    END,
 };
 
 static const struct config_key no_keys[] = {END};
@@ -246,7 +272,7 @@ static const struct config_block node_blocks[] = {
 };
 
 static const struct config_block template_blocks[] = {
-    {"mount", CONFIG_BLOCK_LATER, mount_keys, NULL, NULL},
+    {"mount", 0, config_mount_keys, NULL, "a directory of the node for this template's guests"},
     END,
 };
 
@@ -257,6 +283,7 @@ const struct config_block config_blocks[] = {
     {"partition", 0, config_partition_keys, NULL, "nodes that jobs choose together"},
     {"qos", 0, config_qos_keys, NULL, "a quality of service"},
     {"template", 0, config_template_keys, template_blocks, "what a user chooses to start"},
+    {"mount", 0, config_mount_keys, NULL, "a directory of the node, for templates to name"},
     {"role", 0, config_role_keys, NULL, "what some people may do"},
     {"class", CONFIG_BLOCK_LATER, class_keys, NULL, NULL},
     END,

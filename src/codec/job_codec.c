@@ -105,6 +105,14 @@ const struct field job_fields[] = {
     {"suspended_time", FIELD_TIME, JOB(suspended_usec), DERIVED, 0, 0, NULL, "suspended since"},
     {"suspended_total_usec", FIELD_I64, JOB(suspended_total_usec), DERIVED, 0, INT64_MAX, NULL,
      "time of earlier suspensions of this run"},
+    {"wake_time", FIELD_TIME, JOB(wake_usec), DERIVED, 0, 0, NULL,
+     "SUSPENDED: to be resumed since"},
+    {"restore_time", FIELD_TIME, JOB(restore_usec), DERIVED, 0, 0, NULL,
+     "SUSPENDED: being resumed since"},
+    {"notice_time", FIELD_TIME, JOB(notice_usec), DERIVED, 0, 0, NULL,
+     "SUSPENDED: when it was said that its saved state expires"},
+    {"spent_sec", FIELD_I64, JOB(spent_sec), DERIVED, 0, INT64_MAX, NULL,
+     "of the time limit: used up before it was resumed at its end"},
     {.type = FIELD_END},
 };
 

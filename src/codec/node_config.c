@@ -30,6 +30,7 @@
     X(spice_host, "")                                                                              \
     X(spice_tls, "no")                                                                             \
     X(spice_tls_dir, VDI_SYSCONFDIR "/vdi/pki/spice")                                              \
+    X(virtiofsd, "")                                                                               \
     X(accel, "auto")                                                                               \
     X(log_level, "info")
 
@@ -116,6 +117,8 @@ static void check(const struct node_config *c, const char *path, struct buf *out
     if (c->port_min > c->port_max)
         finding(out, path, "port_max", "it is below port_min");
     check_spice(c, path, out);
+    if (*c->virtiofsd && c->virtiofsd[0] != '/')
+        finding(out, path, "virtiofsd", "it must be an absolute path of the program");
     if (strcmp(c->accel, "auto") && strcmp(c->accel, "kvm") && strcmp(c->accel, "tcg"))
         finding(out, path, "accel", "it is auto, kvm or tcg");
 #define X(name, initial, least, most)                                                              \

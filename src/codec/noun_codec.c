@@ -17,7 +17,6 @@
 #define TOE(m) offsetof(struct token_event, m), sizeof(((struct token_event *)0)->m)
 #define IM(m) offsetof(struct image, m), sizeof(((struct image *)0)->m)
 #define IME(m) offsetof(struct image_event, m), sizeof(((struct image_event *)0)->m)
-#define AUE(m) offsetof(struct audit_event, m), sizeof(((struct audit_event *)0)->m)
 #define SHOWN (FIELD_SHOW | FIELD_KEEP)
 #define U32 0, UINT32_MAX, NULL
 #define U64 0, INT64_MAX, NULL
@@ -36,6 +35,9 @@ const struct field instance_fields[] = {
     {"node", FIELD_FIXED, IN(node), SHOWN, NONE, "node"},
     {"template", FIELD_FIXED, IN(template_name), SHOWN, NONE, "template"},
     {"profile", FIELD_FIXED, IN(profile), SHOWN, NONE, "GPU profile"},
+    {"account", FIELD_FIXED, IN(account), SHOWN, NONE, "account charged"},
+    {"partition", FIELD_FIXED, IN(partition), SHOWN, NONE, "partition of its job"},
+    {"qos", FIELD_FIXED, IN(qos), SHOWN, NONE, "quality of service of its job"},
     {"vcpus", FIELD_U32, IN(vcpus), SHOWN, U32, "virtual CPUs"},
     {"memory_mib", FIELD_U32, IN(memory_mib), SHOWN, U32, "memory"},
     {"gpus", FIELD_U32, IN(gpus), SHOWN, U32, "GPUs"},
@@ -45,6 +47,8 @@ const struct field instance_fields[] = {
     {"ready_time", FIELD_TIME, IN(ready_usec), SHOWN, NONE, "ready"},
     {"state_time", FIELD_TIME, IN(state_usec), SHOWN, NONE, "in this state since"},
     {"gone_time", FIELD_TIME, IN(gone_usec), SHOWN, NONE, "gone"},
+    {"saved_total_usec", FIELD_I64, IN(saved_total_usec), SHOWN, 0, INT64_MAX, NULL,
+     "time for which it was saved"},
     {.type = FIELD_END},
 };
 
@@ -55,6 +59,9 @@ const struct field instance_event_fields[] = {
     {"node", FIELD_FIXED, INE(node), SHOWN, NONE, "node"},
     {"template", FIELD_FIXED, INE(template_name), SHOWN, NONE, "template"},
     {"profile", FIELD_FIXED, INE(profile), SHOWN, NONE, "GPU profile"},
+    {"account", FIELD_FIXED, INE(account), SHOWN | FIELD_SKIP_EMPTY, NONE, "account"},
+    {"partition", FIELD_FIXED, INE(partition), SHOWN | FIELD_SKIP_EMPTY, NONE, "partition"},
+    {"qos", FIELD_FIXED, INE(qos), SHOWN | FIELD_SKIP_EMPTY, NONE, "quality of service"},
     {"vcpus", FIELD_U32, INE(vcpus), SHOWN, U32, "virtual CPUs"},
     {"memory_mib", FIELD_U32, INE(memory_mib), SHOWN, U32, "memory"},
     {"gpus", FIELD_U32, INE(gpus), SHOWN, U32, "GPUs"},
@@ -152,16 +159,6 @@ const struct field image_event_fields[] = {
     {.type = FIELD_END},
 };
 
-const struct field audit_event_fields[] = {
-    {"request", FIELD_FIXED, AUE(request), SHOWN, NONE, "request"},
-    {"by", FIELD_FIXED, AUE(by), SHOWN, NONE, "who"},
-    {"address", FIELD_FIXED, AUE(address), SHOWN, NONE, "from where"},
-    {"target", FIELD_FIXED, AUE(target), SHOWN, NONE, "on what"},
-    {"status", FIELD_U32, AUE(status), SHOWN, U32, "HTTP status answered"},
-    {"detail", FIELD_FIXED, AUE(detail), SHOWN, NONE, "what was said"},
-    {.type = FIELD_END},
-};
-
 static void encode(const struct field *fields, const void *base, struct buf *out)
 {
     bool first = true;
@@ -241,10 +238,4 @@ static int check_event(const char *noun, const char *name, int type, uint32_t ve
 DEFINE_CODEC(instance, INSTANCE, uint64_t, instance->id = key)
 DEFINE_CODEC(node, NODE, const char *, str_copy(node->name, sizeof(node->name), key))
 DEFINE_CODEC(token, TOKEN, const char *, str_copy(token->id, sizeof(token->id), key))
-
 DEFINE_CODEC(image, IMAGE, const char *, str_copy(image->key, sizeof(image->key), key))
-
-void audit_event_encode(const struct audit_event *event, struct buf *out)
-{
-    encode(audit_event_fields, event, out);
-}

@@ -12,25 +12,12 @@
 #define INSTANCE_EVENT_VERSION 1
 #define NODE_EVENT_VERSION 1
 #define TOKEN_EVENT_VERSION 1
-#define AUDIT_EVENT_VERSION 1
 #define IMAGE_EVENT_VERSION 1
-
-/* An administrative act, a denial, a connect: written down, never changed. */
-struct audit_event {
-    int64_t time_usec;
-    char request[48]; /* "job.cancel" */
-    char by[VDI_REALM_MAX + VDI_NAME_MAX + 2];
-    char address[64];
-    char target[80]; /* "job 4711" */
-    uint32_t status; /* the HTTP status that was answered */
-    char detail[160];
-};
 
 extern const struct field instance_fields[], instance_event_fields[];
 extern const struct field node_fields[], node_event_fields[];
 extern const struct field token_fields[], token_event_fields[];
 extern const struct field image_fields[], image_event_fields[];
-extern const struct field audit_event_fields[];
 
 void instance_event_encode(const struct instance_event *event, struct buf *out);
 int instance_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
@@ -53,7 +40,6 @@ void image_snapshot_encode(const struct image *image, struct buf *out);
 int image_snapshot_decode(const char *key, uint32_t version, const char *json, size_t len,
                           struct image **ret, struct vdi_error *err);
 
-void audit_event_encode(const struct audit_event *event, struct buf *out);
 void token_event_encode(const struct token_event *event, struct buf *out);
 int token_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
                        size_t len, struct token_event *ret, struct vdi_error *err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/audit_codec.h"
 #include "codec/job_codec.h"
 #include "codec/noun_codec.h"
 #include "codec/request_input.h"
@@ -14,6 +15,9 @@ const char *const request_role_names[] = {"nobody", "user", "operator", "admin",
 
 #define JOB_QUERY                                                                                  \
     "fields,state,user,partition,name,node,id,account,qos,kind,me,limit,after,estimates"
+
+#define HISTORY_QUERY                                                                              \
+    "fields,state,user,partition,name,node,id,account,qos,kind,me,since,until,limit,after"
 
 const struct request requests[REQUEST_N] = {
     {REQUEST_PING, "GET", "/v1/ping", ROLE_NOBODY, "ping", NULL, "", NULL, false,
@@ -38,10 +42,11 @@ const struct request requests[REQUEST_N] = {
      job_fields, true, "ends a hold"},
     {REQUEST_JOB_SUSPEND, "POST", "/v1/jobs/{id}/suspend", ROLE_USER, "job.suspend", NULL, "",
      job_fields, true, "suspends a running job"},
-    {REQUEST_JOB_RESUME, "POST", "/v1/jobs/{id}/resume", ROLE_USER, "job.resume", NULL, "",
-     job_fields, true, "resumes a suspended job"},
+    {REQUEST_JOB_RESUME, "POST", "/v1/jobs/{id}/resume", ROLE_USER, "job.resume",
+     request_resume_fields, "", job_fields, true, "queues a suspended job to be resumed"},
     {REQUEST_JOB_EXTEND, "POST", "/v1/jobs/{id}/extend", ROLE_USER, "job.extend",
-     request_extend_fields, "", job_fields, true, "adds to the time limit"},
+     request_extend_fields, "", job_fields, true,
+     "adds to the time limit, where that delays nobody"},
     {REQUEST_JOB_REQUEUE, "POST", "/v1/jobs/{id}/requeue", ROLE_USER, "job.requeue", NULL, "",
      job_fields, true, "stops a job and queues it again"},
     {REQUEST_JOB_MESSAGE, "POST", "/v1/jobs/{id}/message", ROLE_USER, "job.message",
@@ -56,7 +61,7 @@ const struct request requests[REQUEST_N] = {
     {REQUEST_JOB_EVENTS, "GET", "/v1/jobs/{id}/events", ROLE_USER, "job.events", NULL,
      "after,limit", job_event_fields, false, "everything that happened to a job"},
     {REQUEST_JOB_WHY, "GET", "/v1/jobs/{id}/why", ROLE_USER, "job.why", NULL, "", NULL, false,
-     "place, estimate and all blockers of a pending job"},
+     "place, estimate and all blockers of a job that waits"},
     {REQUEST_INSTANCE_LIST, "GET", "/v1/instances", ROLE_USER, "instance.list", NULL, "limit,after",
      instance_fields, false, "instances"},
     {REQUEST_INSTANCE_SHOW, "GET", "/v1/instances/{id}", ROLE_USER, "instance.show", NULL, "",
@@ -99,12 +104,18 @@ const struct request requests[REQUEST_N] = {
      false, "issued tokens, without their secret"},
     {REQUEST_TOKEN_REVOKE, "DELETE", "/v1/tokens/{id}", ROLE_USER, "token.revoke", NULL, "",
      token_fields, true, "revokes a token"},
-    {REQUEST_AUDIT_LIST, "GET", "/v1/audit", ROLE_ADMIN, "audit.list", NULL, "after,limit", NULL,
-     false, "administrative acts and denials"},
+    {REQUEST_AUDIT_LIST, "GET", "/v1/audit", ROLE_ADMIN, "audit.list", NULL,
+     "after,limit,user,request,from,to,denied", audit_event_fields, false,
+     "administrative acts, denials, connects: the hash-chained audit trail, newest first"},
     {REQUEST_EVENTS, "GET", "/v1/events", ROLE_USER, "events", NULL, "job", NULL, false,
      "server-sent events; resumes after Last-Event-ID"},
     {REQUEST_DIAG, "GET", "/v1/diag", ROLE_OPERATOR, "diag", NULL, "", NULL, false,
      "counters, queue depths, loop stalls"},
+    {REQUEST_HISTORY, "GET", "/v1/history", ROLE_USER, "job.history", NULL, HISTORY_QUERY,
+     job_fields, false, "jobs of any time, in the order of their ends, a page at a time"},
+    {REQUEST_USAGE, "GET", "/v1/usage", ROLE_USER, "job.usage", NULL,
+     "since,until,cuts,by,user,account,partition,qos,me", NULL, false,
+     "what jobs held, summed up by owner, account, partition or GPU profile and period"},
     {REQUEST_RECONFIGURE, "POST", "/v1/reconfigure", ROLE_ADMIN, "reconfigure",
      request_reconfigure_fields, "", NULL, true, "reads vdi.conf again, or says what would change"},
 };

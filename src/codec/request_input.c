@@ -12,6 +12,12 @@ const struct field request_extend_fields[] = {
     {.type = FIELD_END},
 };
 
+const struct field request_resume_fields[] = {
+    {"seconds", FIELD_I64, MEMBER(request_resume, seconds), FIELD_SUBMIT, 1, 366 * 24 * 3600, NULL,
+     "with so much more time; one whose limit is used up gets its partition's default_time"},
+    {.type = FIELD_END},
+};
+
 const struct field request_message_fields[] = {
     {"text", FIELD_FIXED, MEMBER(request_message, text), FIELD_SUBMIT | FIELD_REQUIRED, 0, 0, NULL,
      "what the user is shown; one line"},

@@ -10,6 +10,11 @@ struct request_extend {
 };
 extern const struct field request_extend_fields[];
 
+struct request_resume {
+    int64_t seconds; /* 0: as much as is usual */
+};
+extern const struct field request_resume_fields[];
+
 struct request_message {
     char text[1024];
 };

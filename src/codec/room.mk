@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/codec/libcodec.a
 src_codec_libcodec_a_SOURCES = \
+    src/codec/audit_codec.c src/codec/audit_codec.h \
     src/codec/base64.c src/codec/base64.h \
     src/codec/config.c src/codec/config.h \
     src/codec/config_check.c src/codec/config_check.h \
@@ -75,6 +76,11 @@ UNIT_TESTS += tests/unit/codec/test_image_manifest
 tests_unit_codec_test_image_manifest_SOURCES = tests/unit/codec/test_image_manifest.c
 tests_unit_codec_test_image_manifest_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_image_manifest_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_audit_codec
+tests_unit_codec_test_audit_codec_SOURCES = tests/unit/codec/test_audit_codec.c
+tests_unit_codec_test_audit_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_audit_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_kept
 tests_unit_codec_test_kept_SOURCES = tests/unit/codec/test_kept.c

@@ -26,6 +26,7 @@
 const char *const runner_type_names[] = {"greet",  "hello",   "welcome",  "ready", "part", "run",
                                          "signal", "message", "shutdown", "time",  "ping", "pong",
                                          "stage",  "output",  "exit",     "ack",   NULL};
+const char *const runner_mount_names[] = {"virtiofs", "disk", NULL};
 const char *const runner_stream_names[] = {"out", "err", NULL};
 
 #define AT(T, m) offsetof(struct T, m), sizeof(((struct T *)0)->m)
@@ -140,8 +141,17 @@ static const struct field group_fields[] = {
     END,
 };
 
+#define MOUNT(m) AT(runner_mount, m)
+static const struct field mount_fields[] = {
+    {"tag", FIELD_FIXED, MOUNT(tag), MUST, 0, 0, NULL, ""},
+    {"target", FIELD_FIXED, MOUNT(target), MUST, 0, 0, NULL, ""},
+    {"type", FIELD_ENUM, MOUNT(type), MUST, 0, 0, runner_mount_names, ""},
+    {"read_only", FIELD_BOOL, MOUNT(read_only), MUST, 0, 0, NULL, ""},
+    END,
+};
+
 enum { BY_HOST = 1 << RUNNER_HOST, BY_GUEST = 1 << RUNNER_GUEST };
-enum { HAS_OWNER = 1, HAS_ENV = 2, HAS_DATA = 4 };
+enum { HAS_OWNER = 1, HAS_ENV = 2, HAS_DATA = 4, MAY_MOUNT = 8 };
 
 static const struct type {
     unsigned by, has;
@@ -149,7 +159,7 @@ static const struct type {
 } types[RUNNER_N_TYPES] = {
     [RUNNER_GREET] = {BY_HOST, 0, greet_fields},
     [RUNNER_HELLO] = {BY_GUEST, 0, hello_fields},
-    [RUNNER_WELCOME] = {BY_HOST, HAS_OWNER | HAS_ENV, welcome_fields},
+    [RUNNER_WELCOME] = {BY_HOST, HAS_OWNER | HAS_ENV | MAY_MOUNT, welcome_fields},
     [RUNNER_READY] = {BY_GUEST, 0, ready_fields},
     [RUNNER_PART] = {BY_HOST, HAS_DATA, part_fields},
     [RUNNER_RUN] = {BY_HOST, 0, run_fields},
@@ -215,6 +225,21 @@ static void write_owner(const struct runner_owner *owner, struct buf *out)
     buf_puts(out, "]}");
 }
 
+/* Left out when there is none: who speaks an older protocol knows no such member. */
+static void write_mounts(const struct runner_message *m, struct buf *out)
+{
+    if (!m->n_mounts)
+        return;
+    buf_puts(out, ",\"mounts\":[");
+    for (uint32_t i = 0; i < m->n_mounts; i++) {
+        bool first = true;
+        buf_puts(out, i ? ",{" : "{");
+        fields_write(mount_fields, &m->mounts[i], FIELD_SUBMIT, out, &first);
+        buf_putc(out, '}');
+    }
+    buf_putc(out, ']');
+}
+
 /* String members may be NULL in a message to be sent; the tables know no such thing. */
 static struct runner_message filled(const struct runner_message *m)
 {
@@ -243,6 +268,8 @@ int runner_encode(const struct runner_message *m, struct buf *out)
         write_owner(&m->owner, out);
     if (type->has & HAS_ENV)
         write_env(m->env, out);
+    if (type->has & MAY_MOUNT)
+        write_mounts(m, out);
     if (type->has & HAS_DATA) {
         buf_puts(out, ",\"data\":\"");
         base64_write(m->data, m->data_len, out);
@@ -307,6 +334,28 @@ static int read_owner(json_t *object, struct runner_owner *owner, struct vdi_err
     groups = take(value, "groups");
     r = fields_read_value(owner_fields, owner, value, FIELD_SUBMIT, NULL, err);
     return r < 0 ? r : read_groups(groups, owner, err);
+}
+
+static int read_mounts(json_t *object, struct runner_message *m, struct vdi_error *err)
+{
+    _cleanup_(json_decrefp) json_t *list = take(object, "mounts");
+
+    if (!list)
+        return 0;
+    if (!json_is_array(list))
+        return missing("mounts", err);
+    if (json_array_size(list) > RUNNER_MOUNTS_MAX)
+        return too_many("mounts", json_array_size(list), RUNNER_MOUNTS_MAX, err);
+    m->n_mounts = (uint32_t)json_array_size(list);
+    for (uint32_t i = 0; i < m->n_mounts; i++) {
+        json_t *item = json_array_get(list, i);
+        int r = json_is_object(item)
+                    ? fields_read_value(mount_fields, &m->mounts[i], item, FIELD_SUBMIT, NULL, err)
+                    : missing("mounts", err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 static bool is_variable_name(const char *name)
@@ -411,6 +460,8 @@ static int read_message(enum runner_side from, json_t *object, struct runner_mes
         r = read_owner(object, &m->owner, err);
     if (r >= 0 && type->has & HAS_ENV)
         r = read_env(object, m, err);
+    if (r >= 0 && type->has & MAY_MOUNT)
+        r = read_mounts(object, m, err);
     if (r >= 0 && type->has & HAS_DATA)
         r = read_data(object, m, err);
     if (r >= 0)

@@ -19,12 +19,15 @@
 
 #define RUNNER_PORT_NAME "org.osvdi.job.0"
 #define RUNNER_PROTOCOL_MIN 1
-#define RUNNER_PROTOCOL_MAX 2 /* 2: a payload may have no script (a session), an owner no name */
+/* 2: a payload may have no script (a session), an owner no name; 3: a welcome may have mounts */
+#define RUNNER_PROTOCOL_MAX 3
+#define RUNNER_PROTOCOL_MOUNTS 3
 #define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
 #define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
 #define RUNNER_GROUPS_MAX 64
-#define RUNNER_ENV_MAX 64 /* variables of ours in a welcome */
+#define RUNNER_MOUNTS_MAX 17 /* those of a template, and a disk */
+#define RUNNER_ENV_MAX 64    /* variables of ours in a welcome */
 #define RUNNER_SENDER_LEN 33
 
 enum runner_type {
@@ -65,8 +68,18 @@ struct runner_owner {
     struct runner_group {
         char name[64];
         uint32_t gid;
-    } groups[RUNNER_GROUPS_MAX]; /* besides gid */
+    } groups[RUNNER_GROUPS_MAX]; /* that of gid is among them if its name is known */
 };
+
+/* A file system that the guest has before its owner does. */
+struct runner_mount {
+    char tag[40];     /* of the virtiofs device; the disk's serial number */
+    char target[256]; /* absolute, without ".." */
+    uint32_t type;    /* enum runner_mount_type */
+    bool read_only;
+};
+enum runner_mount_type { RUNNER_VIRTIOFS, RUNNER_DISK };
+extern const char *const runner_mount_names[]; /* "virtiofs", "disk" */
 
 struct runner_message {
     uint32_t type;    /* enum runner_type */
@@ -79,6 +92,8 @@ struct runner_message {
     uint64_t first;
     struct runner_id id;
     struct runner_owner owner;
+    uint32_t n_mounts;
+    struct runner_mount mounts[RUNNER_MOUNTS_MAX];
     char **env;                         /* "VDI_NAME=value", NULL-terminated; owned */
     uint64_t offsets[RUNNER_N_STREAMS]; /* welcome, ack: taken so far; exit: how much there was */
     bool started;                       /* ready: this run; exit: it could be started at all */

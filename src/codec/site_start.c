@@ -12,8 +12,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/error.h"
 #include "codec/job_codec.h"
 #include "model/job_file.h"
+#include "model/mount.h"
 
 DEFINE_FREEP(struct job_spec, job_spec_unref)
 
@@ -35,6 +37,7 @@ static void write_template(const struct site_start *s, struct buf *out)
     member(out, "timezone", t->timezone);
     member(out, "os", t->os);
     member(out, "firmware", t->firmware);
+    member(out, "login", t->login);
     buf_printf(out, ",\"tpm\":%s,\"boot_timeout_sec\":%" PRId64 "}", t->tpm ? "true" : "false",
                s->boot_timeout_sec);
 }
@@ -76,14 +79,55 @@ static void write_owner(const struct site_start *s, struct buf *out)
     buf_printf(out, ",\"uid\":%" PRIu32 ",\"gid\":%" PRIu32, who->uid, who->gid);
     member(out, "home", *s->home ? s->home : "/");
     buf_puts(out, ",\"groups\":[");
-    for (uint32_t i = 0; i < who->n_groups && n < SITE_START_GROUPS_MAX; i++) {
-        if (s->gids[i] == who->gid)
-            continue;
-        buf_puts(out, n++ ? ",{\"name\":" : "{\"name\":");
-        json_write_string(out, who->groups[i]);
-        buf_printf(out, ",\"gid\":%" PRIu32 "}", s->gids[i]);
-    }
+    /* The primary one too, and first: a guest learns its name from here. */
+    for (uint32_t pass = 0; pass < 2; pass++)
+        for (uint32_t i = 0; i < who->n_groups; i++) {
+            if ((s->gids[i] == who->gid) != (pass == 0))
+                continue;
+            buf_puts(out, n++ ? ",{\"name\":" : "{\"name\":");
+            json_write_string(out, who->groups[i]);
+            buf_printf(out, ",\"gid\":%" PRIu32 "}", s->gids[i]);
+        }
     buf_puts(out, "]}");
+}
+
+/* Their paths are the owner's by now; who has no account has no directories either. */
+static int write_mounts(const struct site_start *s, struct buf *out, struct vdi_error *err)
+{
+    const struct vdi_principal *who = s->who;
+    struct mount_owner owner = {.group = ""};
+    int r = 0;
+
+    if (!s->of->n_mounts)
+        return 0;
+    if (!who) {
+        error_set(err, EINVAL, "template", "template '%s' has mounts, and its owner no account",
+                  s->of->name);
+        error_hint(err, NULL, "submit as a user that the controller's host knows");
+        return -EINVAL;
+    }
+    owner = (struct mount_owner){who->name, "", who->uid, who->gid};
+    for (uint32_t i = 0; i < who->n_groups; i++)
+        if (s->gids[i] == who->gid)
+            owner.group = who->groups[i];
+    buf_puts(out, ",\"mounts\":[");
+    for (size_t i = 0; r == 0 && i < s->of->n_mounts; i++) {
+        const struct config_mount *m = &s->of->mounts[i];
+        char source[MOUNT_PATH_MAX] = "", target[MOUNT_PATH_MAX] = "";
+
+        r = mount_path_expand(m->source, &owner, source, err);
+        if (r == 0)
+            r = mount_path_expand(m->target, &owner, target, err);
+        buf_puts(out, i ? ",{\"name\":" : "{\"name\":");
+        json_write_string(out, m->name);
+        member(out, "source", source);
+        member(out, "target", target);
+        member(out, "type", m->type);
+        member(out, "mode", m->mode);
+        buf_putc(out, '}');
+    }
+    buf_putc(out, ']');
+    return r;
 }
 
 /* ---- environment ---- */
@@ -143,7 +187,7 @@ static void write_environment(const struct site_start *s, struct buf *out)
     buf_putc(out, ']');
 }
 
-int site_start_write(const struct site_start *s, struct buf *out)
+int site_start_write(const struct site_start *s, struct buf *out, struct vdi_error *err)
 {
     int r;
 
@@ -151,6 +195,8 @@ int site_start_write(const struct site_start *s, struct buf *out)
     write_template(s, out);
     buf_puts(out, ",\"job\":");
     r = write_job(s->job, out);
+    if (r == 0)
+        r = write_mounts(s, out, err);
     if (r < 0)
         return r;
     if (s->image)

@@ -7,8 +7,6 @@
 #include "model/config.h"
 #include "model/job.h"
 
-#define SITE_START_GROUPS_MAX 64 /* the guest's runner takes no more */
-
 struct site_start {
     const char *cluster;
     const struct config_template *of;
@@ -21,7 +19,8 @@ struct site_start {
     const char *home;
 };
 
-/* One object; -o and -e of the job in it are names of files, no longer patterns. -ENOMEM. */
-int site_start_write(const struct site_start *start, struct buf *out);
+/* One object; -o and -e of the job in it are names of files, no longer patterns, and the sources
+ * and targets of mounts are the owner's. -ENOMEM; others with err: it can never be started. */
+int site_start_write(const struct site_start *start, struct buf *out, struct vdi_error *err);
 
 #endif

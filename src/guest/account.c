@@ -3,7 +3,9 @@
  * account.c - the owner's account in the guest: checked, or made (passwd, group, shadow, home).
  *
  * The files are read as they are, not through NSS: the runner is static, and an account of NSS
- * needs nothing from us. Nothing that is there is changed but the member list of a group.
+ * needs nothing from us. What is there stays, but for member lists of groups, and for gid and home
+ * of the owner's own account: `id` says in the guest what it says outside. Another account with
+ * the owner's name or uid is refused, for it may have a password or keys that open it.
  */
 #include "guest/account.h"
 
@@ -154,18 +156,49 @@ static int add_member(struct buf *group, const char *line, const char *name)
     return 0;
 }
 
-static int put_group(struct buf *group, const char *name, uint32_t gid, const char *member,
-                     struct vdi_error *err)
+/* In front of all lines: of several with one number the first is what people are shown. */
+static int prepend_group(struct buf *group, const char *name, const char *number,
+                         const char *member)
+{
+    _cleanup_(buf_done) struct buf text = BUF_INIT(FILE_BYTES_MAX);
+
+    buf_printf(&text, "%s:x:%s:%s\n", name, number, member);
+    buf_append(&text, group->data, group->len);
+    if (text.failed)
+        return -ENOMEM;
+    buf_done(group);
+    *group = text;
+    text = BUF_INIT(0);
+    return 0;
+}
+
+/*
+ * The group has name and number as outside. Where the guest has the number under another name
+ * it gets the owner's name too, and that first; where it has the name with another number both
+ * lines stay, and the guest's own programs go on with theirs, which is found first by name.
+ */
+static int put_group(struct buf *group, const char *name, uint32_t gid, const char *member)
 {
     char number[16];
     snprintf(number, sizeof(number), "%u", gid);
-    const char *by_name = find_line(group, 0, name), *by_gid = find_line(group, 2, number);
-    if (by_name && !line_has(by_name, 2, number))
-        return error_set(err, EEXIST, "owner.groups",
-                         "the guest has a group '%s' with another gid than %s", name, number);
-    if (!by_gid) /* the kernel knows numbers only: another name for it is good enough */
+    const char *by_gid = find_line(group, 2, number);
+    if (!by_gid)
         return buf_printf(group, "%s:x:%s:%s\n", name, number, member);
+    if (!line_has(by_gid, 0, name))
+        return prepend_group(group, name, number, member);
     return *member ? add_member(group, by_gid, member) : 0;
+}
+
+/* Its name comes with the owner's other groups; who says none gets one of the owner's name. */
+static int put_primary_group(struct buf *group, const struct runner_owner *owner)
+{
+    char number[16];
+
+    for (uint32_t i = 0; i < owner->n_groups; i++)
+        if (owner->groups[i].gid == owner->gid)
+            return put_group(group, owner->groups[i].name, owner->gid, "");
+    snprintf(number, sizeof(number), "%u", owner->gid);
+    return find_line(group, 2, number) ? 0 : put_group(group, owner->name, owner->gid, "");
 }
 
 static int put_groups(const char *etc, const struct runner_owner *owner, struct vdi_error *err)
@@ -175,12 +208,13 @@ static int put_groups(const char *etc, const struct runner_owner *owner, struct 
     if (r < 0 && r != -ENOENT)
         return error_set(err, r, "group", "%s/group can't be read: %s", etc, strerror(-r));
     size_t before = group.len;
-    char primary[16];
-    snprintf(primary, sizeof(primary), "%u", owner->gid);
-    r = find_line(&group, 2, primary) ? 0 : put_group(&group, owner->name, owner->gid, "", err);
+    r = put_primary_group(&group, owner);
     for (uint32_t i = 0; r >= 0 && i < owner->n_groups; i++)
-        r = put_group(&group, owner->groups[i].name, owner->groups[i].gid, owner->name, err);
-    if (r >= 0 && group.len != before) {
+        if (owner->groups[i].gid != owner->gid)
+            r = put_group(&group, owner->groups[i].name, owner->groups[i].gid, owner->name);
+    if (r < 0)
+        return error_set(err, r, "group", "%s/group can't be extended: %s", etc, strerror(-r));
+    if (group.len != before) {
         r = replace_file(etc, "group", &group);
         if (r < 0)
             error_set(err, r, "group", "%s/group can't be written: %s", etc, strerror(-r));
@@ -199,6 +233,34 @@ static int append_line(const char *etc, const char *name, struct buf *text, cons
     return r;
 }
 
+/* The owner's account is there, perhaps of another time: gid and home are those of today. */
+static int update_passwd(const char *etc, const struct buf *passwd,
+                         const struct runner_owner *owner, struct vdi_error *err)
+{
+    const char *line = find_line(passwd, 0, owner->name), *field[7] = {line};
+    size_t len = strcspn(line, "\n"), at = (size_t)(line - passwd->data);
+    _cleanup_(buf_done) struct buf text = BUF_INIT(FILE_BYTES_MAX);
+    char gid[16];
+    int r;
+
+    for (size_t i = 1; i < ELEMENTS(field); i++) {
+        field[i] = memchr(field[i - 1], ':', len - (size_t)(field[i - 1] - line));
+        if (!field[i]++)
+            return error_set(err, EBADMSG, "passwd", "%s/passwd: the line of '%s' is cut off", etc,
+                             owner->name);
+    }
+    snprintf(gid, sizeof(gid), "%u", owner->gid);
+    if (line_has(line, 3, gid) && line_has(line, 5, owner->home))
+        return 0;
+    buf_append(&text, passwd->data, at);
+    buf_append(&text, line, (size_t)(field[3] - line));
+    buf_printf(&text, "%s:%.*s%s:", gid, (int)(field[5] - field[4]), field[4], owner->home);
+    buf_append(&text, field[6], passwd->len - (size_t)(field[6] - passwd->data));
+    r = replace_file(etc, "passwd", &text);
+    return r < 0 ? error_set(err, r, "passwd", "%s/passwd can't be written: %s", etc, strerror(-r))
+                 : 0;
+}
+
 static int put_passwd(const char *etc, const struct runner_owner *owner, struct vdi_error *err)
 {
     _cleanup_(buf_done) struct buf passwd = BUF_INIT(FILE_BYTES_MAX);
@@ -209,7 +271,7 @@ static int put_passwd(const char *etc, const struct runner_owner *owner, struct 
         return error_set(err, r, "passwd", "%s/passwd can't be read: %s", etc, strerror(-r));
     r = check_passwd(&passwd, owner, err);
     if (r != 0)
-        return r < 0 ? r : 0;
+        return r < 0 ? r : update_passwd(etc, &passwd, owner, err);
     /* '*': no password opens it. First, so that the account is never there without it. */
     if (read_file(etc, "shadow", &shadow) == 0 && !find_line(&shadow, 0, owner->name)) {
         snprintf(line, sizeof(line), "%s:*:::::::\n", owner->name);

@@ -188,6 +188,8 @@ static int take_welcome(struct guest *g, struct runner_message *m)
     g->id = m->id;
     g->has_id = true;
     g->owner = m->owner;
+    g->n_mounts = m->n_mounts;
+    memcpy(g->mounts, m->mounts, sizeof(g->mounts));
     strings_free(g->env);
     g->env = TAKE_PTR(m->env);
     for (int i = 0; i < RUNNER_N_STREAMS; i++)

@@ -41,6 +41,8 @@ struct guest {
     bool has_id, is_ready;
     struct runner_id id;
     struct runner_owner owner;
+    uint32_t n_mounts;
+    struct runner_mount mounts[RUNNER_MOUNTS_MAX];
     char **env;
     struct buf payload;
 

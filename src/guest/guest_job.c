@@ -24,6 +24,7 @@
 #include "guest/account.h"
 #include "guest/environment.h"
 #include "guest/keep.h"
+#include "guest/mount.h"
 #include "guest/script.h"
 
 #define CODE_NOT_STARTED 126 /* as a shell says "found, but cannot be run" */
@@ -318,7 +319,8 @@ void guest_job_adopt(struct guest *g)
 
     if (!g->was_started)
         recall(g);
-    if (check_account(g, &err) < 0) {
+    if (check_account(g, &err) < 0 ||
+        (g->n_mounts && mount_all("/", g->mounts, g->n_mounts, &err) < 0)) {
         error_text(&err, text, sizeof(text));
         log_error("%s", text);
         guest_stage(g, "failed", time_now_usec(), text);

@@ -7,6 +7,7 @@ src_guest_libguest_a_SOURCES = \
     src/guest/guest.c src/guest/guest.h \
     src/guest/guest_job.c \
     src/guest/keep.c src/guest/keep.h \
+    src/guest/mount.c src/guest/mount.h \
     src/guest/notice.c src/guest/notice.h \
     src/guest/port.c src/guest/port.h \
     src/guest/script.c src/guest/script.h
@@ -30,6 +31,11 @@ UNIT_TESTS += tests/unit/guest/test_capture
 tests_unit_guest_test_capture_SOURCES = tests/unit/guest/test_capture.c
 tests_unit_guest_test_capture_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_guest_test_capture_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_mount
+tests_unit_guest_test_mount_SOURCES = tests/unit/guest/test_mount.c
+tests_unit_guest_test_mount_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_mount_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
 
 if HAVE_PYTHON3
 TESTS += tests/t2100-runner.t tests/t5100-runner-chaos.t

@@ -42,6 +42,20 @@ const struct config_template *config_template(const struct config *c, const char
     return find(c->templates, c->n_templates, sizeof(*c->templates), name);
 }
 
+const struct config_mount *config_mount(const struct config *c, const char *name)
+{
+    return find(c->mounts, c->n_mounts, sizeof(*c->mounts), name);
+}
+
+/* QEMU doesn't migrate a vhost-user-fs device, and so doesn't save it either. */
+bool config_template_can_save(const struct config_template *t)
+{
+    for (size_t i = 0; i < t->n_mounts; i++)
+        if (str_equal(t->mounts[i].type, "virtiofs"))
+            return false;
+    return true;
+}
+
 const struct config_qos *config_qos(const struct config *c, const char *name)
 {
     return find(c->qos, c->n_qos, sizeof(*c->qos), name);
@@ -128,6 +142,16 @@ void config_qos_done(struct config_qos *q)
     free(q->place.file);
 }
 
+void config_mount_done(struct config_mount *m)
+{
+    free(m->name);
+    free(m->source);
+    free(m->target);
+    free(m->type);
+    free(m->mode);
+    free(m->place.file);
+}
+
 void config_template_done(struct config_template *t)
 {
     free(t->name);
@@ -139,7 +163,12 @@ void config_template_done(struct config_template *t)
     free(t->os);
     free(t->firmware);
     free(t->at_limit);
+    free(t->login);
     names_done(&t->groups);
+    names_done(&t->mount_names);
+    for (size_t i = 0; i < t->n_mounts; i++)
+        config_mount_done(&t->mounts[i]);
+    free(t->mounts);
     free(t->place.file);
 }
 
@@ -179,6 +208,7 @@ void config_free(struct config *c)
     FREE_ARRAY(c->partitions, c->n_partitions, config_partition_done);
     FREE_ARRAY(c->qos, c->n_qos, config_qos_done);
     FREE_ARRAY(c->templates, c->n_templates, config_template_done);
+    FREE_ARRAY(c->mounts, c->n_mounts, config_mount_done);
     FREE_ARRAY(c->roles, c->n_roles, config_role_done);
 #undef FREE_ARRAY
     free(c->nodes_by_name);

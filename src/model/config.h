@@ -59,7 +59,16 @@ struct config_partition {
 struct config_qos {
     char *name;
     int32_t priority;
+    uint32_t saved_max_mib; /* both 0: as the file's */
+    int64_t saved_keep_sec;
     struct config_names groups;
+    struct config_place place;
+};
+
+struct config_mount { /* model/mount.h */
+    char *name;
+    char *source, *target; /* with %u, %U, %g, %G */
+    char *type, *mode;
     struct config_place place;
 };
 
@@ -71,10 +80,13 @@ struct config_template {
     uint32_t gpus;
     struct config_names profiles;
     char *resolution, *keyboard, *timezone;
-    char *os, *firmware, *at_limit;
+    char *os, *firmware, *at_limit, *login;
     bool tpm;
     int64_t boot_timeout_sec;
-    struct config_names groups; /* who may use it; empty: everyone */
+    struct config_names groups;      /* who may use it; empty: everyone */
+    struct config_names mount_names; /* of mounts of the file */
+    struct config_mount *mounts;     /* its own, and copies of those */
+    size_t n_mounts;
     struct config_place place;
 };
 
@@ -110,6 +122,8 @@ struct config {
     size_t n_qos;
     struct config_template *templates;
     size_t n_templates;
+    struct config_mount *mounts; /* for templates to name */
+    size_t n_mounts;
     struct config_role *roles;
     size_t n_roles;
 
@@ -130,8 +144,10 @@ struct config {
     int64_t boot_timeout_sec;
     int64_t kill_wait_sec;
     uint32_t max_requeue;
-    bool visible_all; /* jobs of others are listed (names of others: no details) */
-    char *digest;     /* SHA-256 of the file as read */
+    uint32_t saved_max_mib; /* memory of saved jobs, one principal; 0: no limit */
+    int64_t saved_keep_sec; /* 0: for ever */
+    bool visible_all;       /* jobs of others are listed (names of others: no details) */
+    char *digest;           /* SHA-256 of the file as read */
 };
 
 void config_free(struct config *config); /* takes NULL */
@@ -142,11 +158,15 @@ void config_plugin_done(struct config_plugin *p);
 void config_node_done(struct config_node *n);
 void config_partition_done(struct config_partition *p);
 void config_qos_done(struct config_qos *q);
+void config_mount_done(struct config_mount *m);
 void config_template_done(struct config_template *t);
 void config_role_done(struct config_role *r);
 const struct config_partition *config_partition(const struct config *c, const char *name);
 const struct config_partition *config_default_partition(const struct config *c);
 const struct config_template *config_template(const struct config *c, const char *name);
+const struct config_mount *config_mount(const struct config *c, const char *name);
+/* Guest memory can go to a file and come back: no mount forbids it. */
+bool config_template_can_save(const struct config_template *t);
 const struct config_qos *config_qos(const struct config *c, const char *name);
 const struct config_node *config_node(const struct config *c, const char *name);
 bool config_names_has(const struct config_names *names, const char *name);

@@ -92,6 +92,9 @@ static void apply_request(struct instance *in, const struct instance_event *even
     str_copy(in->template_name, sizeof(in->template_name), event->template_name);
     str_copy(in->profile, sizeof(in->profile), event->profile);
     str_copy(in->image, sizeof(in->image), event->image);
+    str_copy(in->account, sizeof(in->account), event->account);
+    str_copy(in->partition, sizeof(in->partition), event->partition);
+    str_copy(in->qos, sizeof(in->qos), event->qos);
 }
 
 int instance_apply(const struct instance *old, uint64_t id, const struct instance_event *event,
@@ -112,6 +115,8 @@ int instance_apply(const struct instance *old, uint64_t id, const struct instanc
         *in = *old;
     in->refs = 1;
     in->id = id;
+    if (from == INSTANCE_SAVED && to != INSTANCE_SAVED && event->time_usec > in->state_usec)
+        in->saved_total_usec += event->time_usec - in->state_usec;
     in->state = to;
     in->state_usec = event->time_usec;
     if (event->type == INSTANCE_EVENT_REQUEST)

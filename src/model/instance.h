@@ -43,11 +43,13 @@ struct instance {
     uint32_t memory_mib;
     uint32_t gpus;
     int64_t request_usec, ready_usec, gone_usec;
-    int64_t state_usec; /* since when it is in this state */
+    int64_t state_usec;       /* since when it is in this state */
+    int64_t saved_total_usec; /* earlier times as SAVED: it held nothing then */
     char owner[VDI_REALM_MAX + VDI_NAME_MAX + 2];
     char node[64];
     char template_name[64];
     char profile[64];
+    char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
     char reason[96];
     char image[IMAGE_REF_MAX]; /* resolved; "": as the template says */
 };
@@ -62,6 +64,7 @@ struct instance_event {
     char node[64];
     char template_name[64];
     char profile[64];
+    char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
     char reason[96];
     char image[IMAGE_REF_MAX]; /* request */
 };

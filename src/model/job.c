@@ -148,6 +148,7 @@ static void stop_suspension(struct job *job, int64_t now_usec)
     if (job->suspended_usec && now_usec > job->suspended_usec)
         job->suspended_total_usec += now_usec - job->suspended_usec;
     job->suspended_usec = 0;
+    job->wake_usec = job->restore_usec = job->notice_usec = 0;
 }
 
 static void forget_run(struct job *job)
@@ -157,6 +158,7 @@ static void forget_run(struct job *job)
     word_set(&job->node, "");
     job->alloc_usec = job->start_usec = 0;
     job->suspended_usec = job->suspended_total_usec = 0;
+    job->wake_usec = job->restore_usec = job->notice_usec = job->spent_sec = 0;
     job->exit_code = job->exit_signal = 0;
     job->unreachable = false;
     job->final = JOB_NONE;
@@ -210,7 +212,44 @@ static int apply_alloc(struct job *job, const struct job_event *event)
     return word_set(&job->node, event->node);
 }
 
-static int apply_members(struct job *job, const struct job_event *event)
+/* The request may be a new one, with more time; `job` has it already. */
+static int apply_wake(const struct job *old, struct job *job, const struct job_event *event)
+{
+    job->wake_usec = event->time_usec;
+    job->notice_usec = 0; /* it is kept for as long as it waits */
+    if (!job_left_usec(old)) {
+        job->spent_sec = job_ran_sec(old);
+        if (job->spent_sec < old->spec->time_limit_sec)
+            job->spent_sec = old->spec->time_limit_sec;
+    }
+    return word_set(&job->reason, event->reason);
+}
+
+/* Between the events that only a saved job knows. */
+static int apply_saved(const struct job *old, struct job *job, const struct job_event *event)
+{
+    switch (event->type) {
+    case JOB_EVENT_SUSPEND:
+        job->suspended_usec = event->time_usec;
+        return word_set(&job->reason, event->reason);
+    case JOB_EVENT_WAKE:
+        return apply_wake(old, job, event);
+    case JOB_EVENT_RESTORE:
+        job->restore_usec = event->time_usec;
+        return 0;
+    case JOB_EVENT_STAY:
+        job->wake_usec = job->restore_usec = 0;
+        return word_set(&job->reason, event->reason);
+    case JOB_EVENT_NOTICE:
+        job->notice_usec = event->time_usec;
+        return word_set(&job->reason, event->reason);
+    default: /* RESUME */
+        stop_suspension(job, event->time_usec);
+        return word_set(&job->reason, "");
+    }
+}
+
+static int apply_members(const struct job *old, struct job *job, const struct job_event *event)
 {
     switch (event->type) {
     case JOB_EVENT_SUBMIT:
@@ -231,11 +270,12 @@ static int apply_members(struct job *job, const struct job_event *event)
         job->start_usec = event->time_usec;
         break;
     case JOB_EVENT_SUSPEND:
-        job->suspended_usec = event->time_usec;
-        break;
+    case JOB_EVENT_WAKE:
+    case JOB_EVENT_RESTORE:
+    case JOB_EVENT_STAY:
+    case JOB_EVENT_NOTICE:
     case JOB_EVENT_RESUME:
-        stop_suspension(job, event->time_usec);
-        break;
+        return apply_saved(old, job, event);
     case JOB_EVENT_FINISH:
         return apply_finish(job, event);
     case JOB_EVENT_END:
@@ -262,6 +302,23 @@ static int apply_members(struct job *job, const struct job_event *event)
     return 0;
 }
 
+/* What the table of states can't say. */
+static bool is_possible(const struct job *old, const struct job_event *event)
+{
+    switch (event->type) {
+    case JOB_EVENT_REQUEUE:
+        return old->final == JOB_PENDING;
+    case JOB_EVENT_WAKE:
+        return !old->wake_usec;
+    case JOB_EVENT_RESTORE:
+        return old->wake_usec && !old->restore_usec;
+    case JOB_EVENT_STAY:
+        return old->wake_usec != 0;
+    default:
+        return true;
+    }
+}
+
 int job_apply(const struct job *old, uint64_t id, const struct job_event *event, struct job **ret,
               struct vdi_error *err)
 {
@@ -273,7 +330,7 @@ int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
     if (event->type == JOB_EVENT_END && old && old->state == JOB_COMPLETING)
         final = old->final; /* FINISH said what it will be */
     to = job_state_next(from, event->type, final);
-    if (event->type == JOB_EVENT_REQUEUE && old && old->final != JOB_PENDING)
+    if (old && to != JOB_NONE && !is_possible(old, event))
         to = JOB_NONE;
     if (to == JOB_NONE)
         return error_set(err, EPROTO, "state", "job %llu is %s: '%s' is not possible then",
@@ -289,7 +346,7 @@ int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
         job_spec_unref(job->spec);
         job->spec = job_spec_ref(event->spec);
     }
-    if (apply_members(job, event) < 0) {
+    if (apply_members(old, job, event) < 0) {
         job_unref(job);
         return error_set(err, ENOMEM, "", "out of memory");
     }
@@ -303,4 +360,28 @@ int64_t job_limit_usec(const struct job *job)
     if (job->state != JOB_RUNNING || !job->spec->time_limit_sec || !job->start_usec)
         return 0;
     return job->start_usec + job->suspended_total_usec + job->spec->time_limit_sec * 1000000;
+}
+
+int64_t job_ran_sec(const struct job *job)
+{
+    int64_t ran = job->suspended_usec - job->start_usec - job->suspended_total_usec;
+
+    return ran > 0 ? (ran + 999999) / 1000000 : 0;
+}
+
+int64_t job_left_usec(const struct job *job)
+{
+    int64_t left;
+
+    if (!job->spec->time_limit_sec)
+        return INT64_MAX;
+    left = job->start_usec + job->suspended_total_usec + job->spec->time_limit_sec * 1000000 -
+           job->suspended_usec;
+    return left > 0 ? left : 0;
+}
+
+bool job_is_waiting(const struct job *job)
+{
+    return job->state == JOB_PENDING ||
+           (job->state == JOB_SUSPENDED && job->wake_usec && !job->restore_usec);
 }

@@ -82,6 +82,10 @@ struct job {
     int64_t end_usec;             /* of the job; 0: not ended */
     int64_t suspended_usec;       /* since when; 0: not suspended */
     int64_t suspended_total_usec; /* earlier suspensions of this run */
+    int64_t wake_usec;            /* SUSPENDED: wanted back since; 0: not wanted back */
+    int64_t restore_usec;         /* SUSPENDED: its node reads its memory since; 0: not yet */
+    int64_t notice_usec;          /* SUSPENDED: when its owner was told that it expires */
+    int64_t spent_sec;            /* of its time limit: gone when it was last resumed at its end */
     const char *node;             /* word */
     const char *reason;           /* word: why it ended, is held or unreachable; for people */
 };
@@ -123,5 +127,11 @@ int job_apply(const struct job *old, uint64_t id, const struct job_event *event,
               struct vdi_error *err);
 /* When its time limit ends; 0: never, or not running. */
 int64_t job_limit_usec(const struct job *job);
+/* What is left of the limit of a job that is SUSPENDED, at least 0; INT64_MAX: it has none. */
+int64_t job_left_usec(const struct job *job);
+/* How long it has run, suspensions left out, rounded up; of a job that is SUSPENDED. */
+int64_t job_ran_sec(const struct job *job);
+/* In line for a node: to start, or to be resumed on its own. */
+bool job_is_waiting(const struct job *job);
 
 #endif

@@ -45,6 +45,10 @@ static const char *const events[JOB_N_EVENTS] = {
     [JOB_EVENT_REACHABLE] = "reachable",
     [JOB_EVENT_UNKNOWN] = "unknown",
     [JOB_EVENT_NOTE] = "note",
+    [JOB_EVENT_WAKE] = "wake",
+    [JOB_EVENT_RESTORE] = "restore",
+    [JOB_EVENT_STAY] = "stay",
+    [JOB_EVENT_NOTICE] = "notice",
 };
 
 const struct job_transition job_transitions[] = {
@@ -82,6 +86,10 @@ const struct job_transition job_transitions[] = {
     {JOB_EVENT_UNKNOWN, JOB_SUSPENDED, JOB_SUSPENDED},
     {JOB_EVENT_UNKNOWN, JOB_COMPLETING, JOB_COMPLETING},
     {JOB_EVENT_NOTE, JOB_RUNNING, JOB_RUNNING},
+    {JOB_EVENT_WAKE, JOB_SUSPENDED, JOB_SUSPENDED},
+    {JOB_EVENT_RESTORE, JOB_SUSPENDED, JOB_SUSPENDED},
+    {JOB_EVENT_STAY, JOB_SUSPENDED, JOB_SUSPENDED},
+    {JOB_EVENT_NOTICE, JOB_SUSPENDED, JOB_SUSPENDED},
 };
 const size_t job_n_transitions = sizeof(job_transitions) / sizeof(job_transitions[0]);
 

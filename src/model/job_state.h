@@ -45,6 +45,10 @@ enum job_event_type {
     JOB_EVENT_REACHABLE,
     JOB_EVENT_UNKNOWN, /* its record was damaged: held until the nodes report */
     JOB_EVENT_NOTE,    /* its user was told or its script signalled; nothing of it changes */
+    JOB_EVENT_WAKE,    /* its owner wants it back: in line for its node, perhaps with more time */
+    JOB_EVENT_RESTORE, /* its node is its own again, and reads its memory */
+    JOB_EVENT_STAY,    /* it could not be resumed, and stays as it was saved */
+    JOB_EVENT_NOTICE,  /* its owner is told that its saved state expires */
     JOB_N_EVENTS
 };
 

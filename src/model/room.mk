@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
+    src/model/audit.c src/model/audit.h \
     src/model/config.c src/model/config.h \
     src/model/image.c src/model/image.h \
     src/model/instance.c src/model/instance.h \
     src/model/job.c src/model/job.h \
     src/model/job_file.c src/model/job_file.h \
     src/model/job_state.c src/model/job_state.h \
+    src/model/mount.c src/model/mount.h \
     src/model/node.c src/model/node.h \
-    src/model/token.c src/model/token.h
+    src/model/token.c src/model/token.h \
+    src/model/usage.c src/model/usage.h
 
 MODEL_LIBS = src/model/libmodel.a
 
@@ -21,6 +24,11 @@ UNIT_TESTS += tests/unit/model/test_job
 tests_unit_model_test_job_SOURCES = tests/unit/model/test_job.c
 tests_unit_model_test_job_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_job_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_mount
+tests_unit_model_test_mount_SOURCES = tests/unit/model/test_mount.c
+tests_unit_model_test_mount_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_mount_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_job_file
 tests_unit_model_test_job_file_SOURCES = tests/unit/model/test_job_file.c
@@ -41,3 +49,8 @@ UNIT_TESTS += tests/unit/model/test_token
 tests_unit_model_test_token_SOURCES = tests/unit/model/test_token.c
 tests_unit_model_test_token_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_token_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_usage
+tests_unit_model_test_usage_SOURCES = tests/unit/model/test_usage.c
+tests_unit_model_test_usage_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_usage_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -111,7 +111,7 @@ void planner_sort_nodes(struct planner *p);
 struct plan_partition *planner_partition(const struct planner *p, const char *name);
 
 /* shape.c: for how long a node is reserved; PLAN_UNLIMITED_USEC without a limit. */
-int64_t plan_span(const struct planner *p, const struct job_spec *spec);
+int64_t plan_span(const struct planner *p, const struct job *job);
 
 /* pass.c */
 /* When a job that holds something is expected to end, seen from now. */

@@ -322,11 +322,24 @@ static int64_t end_of(const struct planner *p, const struct job *job)
     int64_t limit = job_limit_usec(job);
     if (job->state == JOB_COMPLETING)
         return 0; /* overdue: as soon as its node says so */
+    if (job->state == JOB_SUSPENDED)
+        return job->restore_usec + plan_span(p, job) - PLAN_LAG_USEC;
     if (limit)
         return limit;
     if (job->state == JOB_CONFIGURING)
-        return job->alloc_usec + plan_span(p, job->spec) - PLAN_LAG_USEC;
+        return job->alloc_usec + plan_span(p, job) - PLAN_LAG_USEC;
     return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
+}
+
+/* Both are about the job's first start: who is to be resumed has begun long ago. */
+static int64_t begin_of(const struct job *job)
+{
+    return job->state == JOB_PENDING ? job->spec->begin_usec : 0;
+}
+
+static int64_t deadline_of(const struct job *job)
+{
+    return job->state == JOB_PENDING ? job->spec->deadline_usec : 0;
 }
 
 /* Says nothing new about a job that is pending, or holds the same as before? */
@@ -335,11 +348,11 @@ static bool is_unchanged(const struct planner *p, const struct entry *e, const s
 {
     if (e->shape != shape)
         return false;
-    if (job->state != JOB_PENDING)
+    if (!job_is_waiting(job))
         return e->place == ENTRY_ACTIVE && e->node == node && e->time_usec == end_of(p, job);
     return (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) && e->priority == job->priority &&
-           e->submit_usec == job->submit_usec && e->begin_usec == job->spec->begin_usec &&
-           e->deadline_usec == job->spec->deadline_usec && e->held_user == job->held_by_user &&
+           e->submit_usec == job->submit_usec && e->begin_usec == begin_of(job) &&
+           e->deadline_usec == deadline_of(job) && e->held_user == job->held_by_user &&
            e->held_admin == job->held_by_admin && e->unknown == job->unknown;
 }
 
@@ -357,12 +370,12 @@ static void attach(struct planner *p, struct entry *e, const struct job *job,
 {
     e->priority = job->priority;
     e->submit_usec = job->submit_usec;
-    e->begin_usec = job->spec->begin_usec;
-    e->deadline_usec = job->spec->deadline_usec;
+    e->begin_usec = begin_of(job);
+    e->deadline_usec = deadline_of(job);
     e->held_user = job->held_by_user;
     e->held_admin = job->held_by_admin;
     e->unknown = job->unknown;
-    if (job->state == JOB_PENDING)
+    if (job_is_waiting(job))
         planner_settle_pending(p, e);
     else
         planner_hold(p, e, node, ENTRY_ACTIVE, end_of(p, job));
@@ -409,12 +422,13 @@ static struct entry *entry_new(struct planner *p, uint64_t id)
 
 int planner_put_job(struct planner *p, const struct job *job)
 {
-    if (job->state != JOB_PENDING && !job_state_is_active(job->state)) {
+    bool is_saved = job->state == JOB_SUSPENDED && !job->wake_usec;
+    if (is_saved || (job->state != JOB_PENDING && !job_state_is_active(job->state))) {
         planner_remove_job(p, job->id);
         return 0;
     }
     struct plan_node *node = NULL;
-    if (job->state != JOB_PENDING && *job->node && !(node = node_get(p, job->node)))
+    if (!job_is_waiting(job) && *job->node && !(node = node_get(p, job->node)))
         return -ENOMEM;
     struct shape *shape = shape_get(p, job);
     if (!shape)

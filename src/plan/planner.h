@@ -88,8 +88,23 @@ size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
                     struct plan_action *ret, size_t max, bool *ret_more);
 /* When planner_step should be called next although nothing changed; 0: no need. */
 int64_t planner_next_usec(const struct planner *p);
-/* All blockers, place and estimate. -ENOENT: not a pending job. */
+/* All blockers, place and estimate. -ENOENT: not in line for a node. */
 int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_why *ret);
+/*
+ * How much longer a job may hold its node: until something is planned there that would then
+ * start later. The plan stays as it is, so no start of anybody is delayed.
+ */
+struct plan_room {
+    int64_t room_usec;           /* 0: not at all; INT64_MAX: nothing is planned there */
+    struct plan_blocker blocker; /* of what is planned: its need, and until when it has it */
+    int64_t blocker_start_usec;  /* when it has it from */
+};
+/* -EAGAIN: the plan is being made; planner_hurry() and a few steps help. -ENOENT: it holds none. */
+int planner_room(struct planner *p, uint64_t job, struct plan_room *ret);
+/* All estimates are of now, and nothing is due but by the clock. */
+bool planner_is_current(const struct planner *p);
+/* Estimates are not let grow old: the next steps make them anew. */
+void planner_hurry(struct planner *p);
 /* Forgets everything derived and plans anew: the oracle of the tests. */
 void planner_full(struct planner *p, int64_t now_usec);
 /* Free for seats: nodes that could start this now, and how many of it. */

@@ -6,6 +6,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/pass.c \
     src/plan/planner.c src/plan/planner.h \
     src/plan/queue.c src/plan/queue.h \
+    src/plan/room.c \
     src/plan/shape.c src/plan/shape.h \
     src/plan/timeline.c src/plan/timeline.h \
     src/plan/wake.c src/plan/wake.h \

@@ -58,10 +58,25 @@ void pool_configure(const struct planner *p, struct pool *pool)
     pool->tier = part ? part->tier : 0;
 }
 
-/* The four texts after another, each with its end; `key` joins them by a byte no text has. */
-static int pool_set_texts(struct pool *pool, const struct job_spec *spec)
+/* What decides where a job may run. */
+struct wish {
+    const char *partition, *constraint, *nodelist, *exclude;
+};
+
+/* The memory of a saved job lies on one node, whatever it once asked for. */
+static struct wish wish_of(const struct job *job)
 {
-    const char *texts[] = {spec->partition, spec->constraint, spec->nodelist, spec->exclude};
+    const struct job_spec *spec = job->spec;
+
+    if (job->state == JOB_SUSPENDED)
+        return (struct wish){spec->partition, "", job->node, ""};
+    return (struct wish){spec->partition, spec->constraint, spec->nodelist, spec->exclude};
+}
+
+/* The four texts after another, each with its end; `key` joins them by a byte no text has. */
+static int pool_set_texts(struct pool *pool, const struct wish *wish)
+{
+    const char *texts[] = {wish->partition, wish->constraint, wish->nodelist, wish->exclude};
     const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist, &pool->exclude};
     size_t size = 0;
     char *end;
@@ -79,15 +94,15 @@ static int pool_set_texts(struct pool *pool, const struct job_spec *spec)
     return 0;
 }
 
-static char *pool_key(const struct job_spec *spec)
+static char *pool_key(const struct wish *wish)
 {
-    return str_printf("%s\n%s\n%s\n%s", spec->partition, spec->constraint, spec->nodelist,
-                      spec->exclude);
+    return str_printf("%s\n%s\n%s\n%s", wish->partition, wish->constraint, wish->nodelist,
+                      wish->exclude);
 }
 
-static struct pool *pool_get(struct planner *p, const struct job_spec *spec)
+static struct pool *pool_get(struct planner *p, const struct wish *wish)
 {
-    _cleanup_(freep) char *key = pool_key(spec);
+    _cleanup_(freep) char *key = pool_key(wish);
     struct pool *pool = key ? hash_get(p->shapes.pools, key) : NULL;
 
     if (pool || !key)
@@ -97,7 +112,7 @@ static struct pool *pool_get(struct planner *p, const struct job_spec *spec)
         return NULL;
     pool->key = TAKE_PTR(key);
     pool->number = ++p->shapes.next_pool;
-    if (pool_set_texts(pool, spec) < 0 || hash_put(p->shapes.pools, pool->key, pool) < 0) {
+    if (pool_set_texts(pool, wish) < 0 || hash_put(p->shapes.pools, pool->key, pool) < 0) {
         pool_free(pool);
         return NULL;
     }
@@ -113,17 +128,26 @@ static void pool_drop_unused(struct planner *p, struct pool *pool)
     pool_free(pool);
 }
 
-int64_t plan_span(const struct planner *p, const struct job_spec *spec)
+/* What is left of a saved job's limit, in whole minutes: few lengths make few shapes. */
+static int64_t left_sec(const struct job *job)
 {
-    int64_t limit = spec->time_limit_sec;
+    int64_t left = job_left_usec(job);
+
+    return left == INT64_MAX ? 0 : (left / 60000000 + 1) * 60;
+}
+
+int64_t plan_span(const struct planner *p, const struct job *job)
+{
+    int64_t limit = job->state == JOB_SUSPENDED ? left_sec(job) : job->spec->time_limit_sec;
     if (limit <= 0 || limit >= PLAN_UNLIMITED_USEC / 1000000)
         return PLAN_UNLIMITED_USEC;
     return limit * 1000000 + p->boot_usec;
 }
 
-static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job_spec *spec,
+static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job *job,
                                const char *key)
 {
+    const struct job_spec *spec = job->spec;
     struct shape *shape = calloc(1, sizeof(*shape));
     if (!shape)
         return NULL;
@@ -136,7 +160,7 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     pool->refs++;
     shape->need = (struct amount){
         .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .gpus = (int32_t)spec->gpus};
-    shape->span_usec = plan_span(p, spec);
+    shape->span_usec = plan_span(p, job);
     shape->next = p->shapes.first;
     if (shape->next)
         shape->next->prev = shape;
@@ -147,17 +171,18 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
 struct shape *shape_get(struct planner *p, const struct job *job)
 {
     const struct job_spec *spec = job->spec;
-    struct pool *pool = pool_get(p, spec);
+    const struct wish wish = wish_of(job);
+    struct pool *pool = pool_get(p, &wish);
     struct shape *shape;
     char key[128];
 
     if (!pool)
         return NULL;
     snprintf(key, sizeof(key), "%llu %u %u %u %lld", (unsigned long long)pool->number, spec->cpus,
-             spec->memory_mib, spec->gpus, (long long)plan_span(p, spec));
+             spec->memory_mib, spec->gpus, (long long)plan_span(p, job));
     shape = hash_get(p->shapes.shapes, key);
     if (!shape)
-        shape = shape_new(p, pool, spec, key);
+        shape = shape_new(p, pool, job, key);
     if (shape)
         shape->refs++;
     else

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/str.h"
+#include "base/time.h"
 #include "vdictld/record.h"
 
 static struct archive_row *row_add(struct archive_query *q)
@@ -49,6 +51,9 @@ static int take_object(void *arg, const struct vdi_store_object *o)
     struct archive_query *q = arg;
     struct archive_row *row = row_add(q);
 
+    q->n_seen++;
+    q->last_usec = o->end_usec;
+    str_copy(q->last_key, sizeof(q->last_key), o->key);
     if (!row || !object_is_good(o))
         return 0;
     row->seq = o->seq;
@@ -69,6 +74,10 @@ static void ask_work(void *arg)
         .after_seq = q->after_seq,
         .after_key = *q->after_key ? q->after_key : NULL,
         .limit = q->limit,
+        .states = q->states[0] ? q->states : NULL,
+        .by_end = q->by_end,
+        .after_usec = q->after_usec,
+        .ended_by_usec = q->ended_by_usec,
     };
     const struct vdi_store_ops *ops = &q->core->store_ops;
 
@@ -107,10 +116,63 @@ int archive_ask(struct core *core, const struct archive_query *q)
     *copy = *q;
     copy->core = core;
     copy->rows = NULL;
-    copy->n_rows = 0;
+    copy->n_rows = copy->n_seen = 0;
     copy->result = 0;
     r = workers_post(core->store_worker, ask_work, ask_done, copy);
     if (r < 0)
         free(copy);
     return r;
+}
+
+/* ---- walks ---- */
+
+#define WINDOW_USEC (7 * 86400 * USEC_PER_SEC)
+
+void archive_walk_begin(struct archive_walk *w)
+{
+    int64_t at = w->after_usec > w->from_usec ? w->after_usec : w->from_usec;
+
+    w->low_usec = w->from_usec;
+    w->ended_by_usec = w->to_usec;
+    while (w->ended_by_usec && w->ended_by_usec < at)
+        w->ended_by_usec += WINDOW_USEC;
+}
+
+int archive_walk_ask(struct core *core, const struct archive_walk *w, struct archive_query *q)
+{
+    q->noun = w->noun;
+    q->by_end = true;
+    q->limit = w->page;
+    q->from_usec = w->low_usec;
+    q->to_usec = w->to_usec;
+    q->ended_by_usec = w->ended_by_usec;
+    q->after_usec = w->after_usec;
+    str_copy(q->owner, sizeof(q->owner), w->owner);
+    /* Within a new window everything is after the cursor. */
+    if (w->after_usec > w->low_usec)
+        str_copy(q->after_key, sizeof(q->after_key), w->after_key);
+    return archive_ask(core, q);
+}
+
+bool archive_walk_next(struct archive_walk *w, const struct archive_query *q)
+{
+    if (q->n_seen) {
+        w->after_usec = q->last_usec;
+        str_copy(w->after_key, sizeof(w->after_key), q->last_key);
+    }
+    if (q->n_seen == w->page)
+        return true;
+    if (!w->ended_by_usec || w->ended_by_usec >= w->now_usec)
+        return false;
+    w->low_usec = w->ended_by_usec;
+    w->ended_by_usec += WINDOW_USEC;
+    return true;
+}
+
+bool archive_walk_met(const struct archive_walk *w, int64_t end_usec, uint64_t id)
+{
+    uint64_t last = 0;
+
+    (void)str_to_u64(w->after_key, 0, INT64_MAX, &last);
+    return end_usec < w->after_usec || (end_usec == w->after_usec && id <= last);
 }

@@ -10,6 +10,8 @@
 
 #include "vdictld/core.h"
 
+#define ARCHIVE_STATES_MAX 16
+
 struct archive_row {
     uint64_t seq;
     int64_t time_usec;
@@ -25,15 +27,46 @@ struct archive_query {
     uint64_t after_seq;
     uint32_t limit;
     int64_t from_usec, to_usec;
+    const char *states[ARCHIVE_STATES_MAX + 1]; /* the asker's until `done`; none: all */
+    bool by_end;
+    int64_t after_usec, ended_by_usec;
 
     struct archive_row *rows;
     size_t n_rows;
+    size_t n_seen; /* with those whose checksum is wrong */
+    char last_key[64];
+    int64_t last_usec; /* end of the last one seen */
     int result;
     struct vdi_error err;
     void (*done)(void *arg, const struct archive_query *q);
     void *arg;
     struct core *core;
 };
+
+/*
+ * All ended objects of a time, oldest end first, page by page: where a walk is. What ended
+ * long after `to_usec` may have begun before it: it is looked for in windows, so that no
+ * query runs through all that came later.
+ */
+struct archive_walk {
+    const char *noun;
+    char owner[100]; /* "": of all */
+    int64_t from_usec, to_usec;
+    int64_t now_usec; /* nothing has ended later */
+    uint32_t page;
+    int64_t low_usec, ended_by_usec; /* the window */
+    int64_t after_usec;              /* the cursor: the last one seen */
+    char after_key[64];
+};
+/* From the beginning, or from a cursor that is set. */
+void archive_walk_begin(struct archive_walk *w);
+/* The next page; q has done, arg and states. */
+int archive_walk_ask(struct core *core, const struct archive_walk *w, struct archive_query *q);
+/* Takes in an answer; false: it was the last. */
+bool archive_walk_next(struct archive_walk *w, const struct archive_query *q);
+
+/* Whether the walk has met what ended then, or would have: the rest is in memory alone. */
+bool archive_walk_met(const struct archive_walk *w, int64_t end_usec, uint64_t id);
 
 /* Takes a heap copy of q's asking part. -EBUSY: the store's queue is full. */
 int archive_ask(struct core *core, const struct archive_query *q);

@@ -6,11 +6,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/str.h"
-#include "codec/noun_codec.h"
+#include "vdictld/audit.h"
 
 static const struct {
     int code;
@@ -44,7 +44,7 @@ static const struct {
     {ESHUTDOWN, 503, "Stopping"},
     {EROFS, 503, "The store can't be written"},
     {EIO, 503, "The store can't be written"},
-    {ENOSPC, 507, "No space for the store"},
+    {ENOSPC, 507, "No space left"},
 };
 
 static size_t problem_of(int code)
@@ -83,17 +83,93 @@ void call_write_problem(const struct vdi_error *err, unsigned status, struct buf
     buf_putc(out, '}');
 }
 
-void call_reply(struct call *call, unsigned status, const char *content_type, struct buf *body)
+bool call_is_audited(const struct call *call)
 {
-    struct core *core = call->core;
+    const struct request *request = call->match.request;
 
+    return request && !call->is_more &&
+           (call->watched ||
+            (request->changes && (call->foreign || request->role >= ROLE_OPERATOR)));
+}
+
+void call_commit(struct call *call, struct txn *txn, unsigned status,
+                 void (*done)(void *arg, int result, const struct vdi_error *err), void *arg)
+{
+    struct vdi_error err = {0};
+    int r = 0;
+
+    if (call_is_audited(call)) {
+        struct audit_event event = audit_of(call, status, call->watched);
+
+        r = audit_add(call->core, txn, &event, &err);
+        call->recorded = r >= 0;
+    }
+    if (r < 0) {
+        txn_abort(txn);
+        done(arg, r, &err);
+        return;
+    }
+    txn_commit(txn, done, arg);
+}
+
+static void reply_now(struct call *call, unsigned status, const char *content_type,
+                      struct buf *body)
+{
     if (status / 100 < 6)
-        core->replies[status / 100]++;
-    if (call->match.request && call->match.request->changes && status < 400 && !call->is_more &&
-        (call->foreign || call->match.request->role >= ROLE_OPERATOR))
-        call_audit(call, status, "");
+        call->core->replies[status / 100]++;
     http_request_reply(call->http, status, content_type, body);
     free(call);
+}
+
+/* An answer that waits for its record. */
+struct held {
+    struct call *call;
+    unsigned status;
+    char content_type[48];
+    struct buf body;
+};
+
+static void recorded(void *arg, int result, const struct vdi_error *err)
+{
+    struct held *held = arg;
+
+    if (result < 0)
+        call_refuse(held->call, err);
+    else
+        reply_now(held->call, held->status, held->content_type, &held->body);
+    if (held->body.data)
+        explicit_bzero(held->body.data, held->body.len); /* a ticket, or a token */
+    buf_done(&held->body);
+    free(held);
+}
+
+static void reply_recorded(struct call *call, unsigned status, const char *content_type,
+                           struct buf *body)
+{
+    struct held *held = calloc(1, sizeof(*held));
+    struct txn *txn = txn_new(call->core->events);
+
+    if (!held || !txn) {
+        free(held);
+        txn_abort(txn);
+        call_refuse_with(call, ENOMEM, "", "out of memory");
+        return;
+    }
+    *held = (struct held){.call = call, .status = status};
+    str_copy(held->content_type, sizeof(held->content_type), content_type);
+    if (body) {
+        held->body = *body;
+        *body = BUF_INIT(body->max);
+    }
+    call_commit(call, txn, status, recorded, held);
+}
+
+void call_reply(struct call *call, unsigned status, const char *content_type, struct buf *body)
+{
+    if (status < 400 && !call->recorded && call_is_audited(call))
+        reply_recorded(call, status, content_type, body);
+    else
+        reply_now(call, status, content_type, body);
 }
 
 void call_reply_json(struct call *call, unsigned status, struct buf *body)
@@ -115,8 +191,9 @@ void call_refuse(struct call *call, const struct vdi_error *err)
         http_request_add_header(call->http, "WWW-Authenticate", "Munge, Bearer");
     if (status == 429 || status == 503)
         http_request_add_header(call->http, "Retry-After", "1");
-    if (status == 401 || status == 403)
-        call_audit(call, status, err->detail);
+    if (status == 401 || status == 403 ||
+        (status == 404 && call->foreign && !call_is_operator(call))) /* there, but not theirs */
+        audit_denied(call, status, err->detail);
     call_write_problem(err, status, &body);
     call_reply(call, status, "application/problem+json", &body);
     buf_done(&body);
@@ -133,39 +210,6 @@ void call_refuse_with(struct call *call, int code, const char *field, const char
     va_end(ap);
     error_set(&err, code, field, "%s", detail);
     call_refuse(call, &err);
-}
-
-/*
- * Denials can be had for free, so they are written at most so many a second: the
- * audit log must not be a way to fill the disk. What was left out is counted in the log.
- */
-void call_audit(struct call *call, unsigned status, const char *detail)
-{
-    static struct log_rate denials;
-    struct audit_event event = {
-        .time_usec = loop_now_usec(call->core->loop),
-        .status = status,
-    };
-    unsigned dropped = 0;
-    struct txn *txn;
-
-    if (status >= 400 && !log_rate_ok(&denials, &dropped))
-        return;
-    if (dropped)
-        log_warning("audit: %u denials were not written down", dropped);
-    str_copy(event.request, sizeof(event.request),
-             call->match.request ? call->match.request->name : "?");
-    str_copy(event.by, sizeof(event.by), call->who_text);
-    str_copy(event.address, sizeof(event.address), http_request_address(call->http));
-    str_copy(event.target, sizeof(event.target), call->match.params[0]);
-    str_copy(event.detail, sizeof(event.detail), detail);
-    txn = txn_new(call->core->events);
-    if (!txn || txn_add(txn, NOUN_AUDIT, 0, "audit", &event, NULL) < 0) {
-        txn_abort(txn);
-        log_error("audit: %s by %s could not be written down", event.request, event.by);
-        return;
-    }
-    txn_commit(txn, NULL, NULL);
 }
 
 bool call_is_operator(const struct call *call)

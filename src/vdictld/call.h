@@ -24,16 +24,21 @@ struct call {
     int64_t expire_usec; /* when the credential ends; 0: with this request */
     char token[64];      /* the id of the token it came with; "" none */
     int64_t begin_usec;
-    bool is_more; /* of what was written down already: no line of its own in the audit log */
-    bool foreign; /* it acts on what is another principal's */
-    uint64_t job; /* for handlers that wait for a commit */
+    bool is_more;        /* of what the audit trail has already: no record of its own */
+    bool foreign;        /* it acts on what is another principal's */
+    bool recorded;       /* the audit trail has it */
+    const char *watched; /* goes into the audit trail whoever does it: why; NULL: no */
+    uint64_t job;        /* for handlers that wait for a commit */
     char key[80];
 };
 
 void call_dispatch(struct call *call); /* dispatch.c: to its handler */
-/* Sends and frees. `body` is emptied. */
+/* Sends and frees. `body` is emptied. What is audited and not recorded yet goes out when its
+ * record is durable. */
 void call_reply(struct call *call, unsigned status, const char *content_type, struct buf *body);
 void call_reply_json(struct call *call, unsigned status, struct buf *body);
+/* job_time.c: the job of the call as it now is, with its estimate while it waits. */
+void call_reply_job(struct call *call);
 /* A problem document (RFC 9457); the status follows from err->code. */
 void call_refuse(struct call *call, const struct vdi_error *err);
 unsigned call_status(const struct vdi_error *err);
@@ -41,8 +46,12 @@ void call_write_problem(const struct vdi_error *err, unsigned status, struct buf
 /* Refuses with a fresh error. */
 void call_refuse_with(struct call *call, int code, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* Writes the answered call down in the audit log. */
-void call_audit(struct call *call, unsigned status, const char *detail);
+/* Is the call, if it succeeds, one for the audit trail? */
+bool call_is_audited(const struct call *call);
+/* Takes the transaction that the call makes, with its record if it is to have one; `status` is
+ * what it will be answered with. As txn_commit; `done` may be called at once. */
+void call_commit(struct call *call, struct txn *txn, unsigned status,
+                 void (*done)(void *arg, int result, const struct vdi_error *err), void *arg);
 
 bool call_is_operator(const struct call *call);
 bool call_in_groups(const struct call *call, const struct config_names *groups);

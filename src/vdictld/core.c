@@ -121,6 +121,11 @@ const struct token *core_token(struct core *core, const char *id)
     return find(core, NOUN_TOKEN, 0, id, false);
 }
 
+const struct audit *core_audit(struct core *core)
+{
+    return find(core, NOUN_AUDIT, 0, AUDIT_KEY, false);
+}
+
 int core_add_job(struct txn *txn, uint64_t id, const struct job_event *event, struct vdi_error *err)
 {
     return txn_add(txn, NOUN_JOB, id, NULL, event, err);

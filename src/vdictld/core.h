@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "host/host.h"
 #include "loop/loop.h"
+#include "model/audit.h"
 #include "model/config.h"
 #include "model/instance.h"
 #include "model/job.h"
@@ -22,6 +23,7 @@
 
 struct auth;
 struct budget;
+struct denials;
 struct feed;
 struct idem;
 struct images;
@@ -45,22 +47,24 @@ struct core {
     void *store;
     struct events *events;
     struct http_server *http;
-    struct auth *auth;      /* auth.c: who asks */
-    struct budget *budget;  /* budget.c: how often */
-    struct idem *idem;      /* idem.c: retry keys */
-    struct job_index *mine; /* job_index.c: whose jobs are which */
-    struct feed *feed;      /* feed.c: /v1/events */
-    struct queue *queue;    /* queue.c: the planner and what it is told */
-    struct life *life;      /* life.c: running instances */
-    struct site *site;      /* site.c: the site plugin and its operations */
-    struct sweep *sweep;    /* sweep.c: what happens now and then */
-    struct images *images;  /* images.c: published images */
-    struct nodelink *links; /* nodelink.c: the nodes' connections; NULL: none are taken */
-    struct list grants;     /* grant.c: streams that end with their token */
-    struct list outputs;    /* output.c: output on its way */
+    struct auth *auth;       /* auth.c: who asks */
+    struct budget *budget;   /* budget.c: how often */
+    struct denials *denials; /* audit.c: gathered denials */
+    struct idem *idem;       /* idem.c: retry keys */
+    struct job_index *mine;  /* job_index.c: whose jobs are which */
+    struct feed *feed;       /* feed.c: /v1/events */
+    struct queue *queue;     /* queue.c: the planner and what it is told */
+    struct life *life;       /* life.c: running instances */
+    struct site *site;       /* site.c: the site plugin and its operations */
+    struct sweep *sweep;     /* sweep.c: what happens now and then */
+    struct images *images;   /* images.c: published images */
+    struct nodelink *links;  /* nodelink.c: the nodes' connections; NULL: none are taken */
+    struct list grants;      /* grant.c: streams that end with their token */
+    struct list outputs;     /* output.c: output on its way */
     int64_t start_usec;
     int64_t start_monotonic_usec;
     uint64_t replies[6]; /* by first digit of the status */
+    uint64_t anchored;   /* the audit trail's head that went into the log */
     bool stopping;
     bool deposed; /* stopping because another leads: the process ends with an error */
 };
@@ -89,6 +93,7 @@ const struct instance *core_instance_staged(struct core *core, uint64_t id);
 const struct node *core_node(struct core *core, const char *name);
 const struct node *core_node_staged(struct core *core, const char *name);
 const struct token *core_token(struct core *core, const char *id);
+const struct audit *core_audit(struct core *core); /* the head of the trail */
 
 /* Stages one event of a job, instance, ... in the transaction. */
 int core_add_job(struct txn *txn, uint64_t id, const struct job_event *event,

@@ -59,6 +59,8 @@ static void (*const handlers[REQUEST_N])(struct call *call) = {
     [REQUEST_AUDIT_LIST] = handle_audit_list,
     [REQUEST_EVENTS] = handle_events,
     [REQUEST_DIAG] = handle_diag,
+    [REQUEST_HISTORY] = handle_history,
+    [REQUEST_USAGE] = handle_usage,
     [REQUEST_RECONFIGURE] = handle_reconfigure,
 };
 

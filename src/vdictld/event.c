@@ -269,6 +269,7 @@ static void batch_free(struct batch *b)
         txn_free(list_entry(it, struct txn, link));
     }
     for (size_t i = 0; i < b->n_archive; i++) {
+        free((char *)b->archive[i].key);
         free((char *)b->archive[i].owner);
         free((char *)b->archive[i].body);
     }
@@ -290,7 +291,7 @@ static void archive_add(struct batch *b, const struct change *c, uint64_t seq)
     *o = (struct vdi_store_object){
         .seq = seq,
         .noun = nouns[c->noun].name,
-        .key = c->key,
+        .key = strdup(meta.key[0] ? meta.key : c->key),
         .owner = strdup(meta.owner),
         .state = meta.state,
         .begin_usec = meta.begin_usec,

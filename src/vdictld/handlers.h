@@ -19,6 +19,8 @@ void handle_metrics(struct call *call);
 void handle_openapi(struct call *call);
 /* jobs.c */
 void handle_job_list(struct call *call);
+void handle_history(struct call *call); /* history.c */
+void handle_usage(struct call *call);   /* usage.c */
 void handle_job_show(struct call *call);
 void handle_job_events(struct call *call);
 void handle_job_why(struct call *call);
@@ -58,7 +60,7 @@ void handle_blob_show(struct call *call);
 void handle_blob_write(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
-/* audit.c, feed.c, reconfigure.c */
+/* audit_list.c, feed.c, reconfigure.c */
 void handle_audit_list(struct call *call);
 void handle_events(struct call *call);
 void handle_reconfigure(struct call *call);

@@ -122,7 +122,7 @@ static void commit(struct call *call, struct txn *txn, int r, const char *key, u
     }
     *c = (struct change){.call = call, .status = status};
     str_copy(c->key, sizeof(c->key), key);
-    txn_commit(txn, changed, c);
+    call_commit(call, txn, status, changed, c);
 }
 
 static struct image_event event_of(struct call *call, enum image_event_type type)

@@ -116,6 +116,20 @@ static uint32_t template_free(struct core *core, const struct config_template *t
     return most;
 }
 
+/* Where in the guest, and not from where: that is the nodes' business. */
+static void write_mounts(const struct config_template *t, struct buf *out)
+{
+    buf_puts(out, ",\"mounts\":[");
+    for (size_t i = 0; i < t->n_mounts; i++) {
+        buf_puts(out, i ? ",{\"name\":" : "{\"name\":");
+        json_write_string(out, t->mounts[i].name);
+        buf_puts(out, ",\"target\":");
+        json_write_string(out, t->mounts[i].target);
+        buf_printf(out, ",\"type\":\"%s\",\"mode\":\"%s\"}", t->mounts[i].type, t->mounts[i].mode);
+    }
+    buf_printf(out, "],\"can_save\":%s", config_template_can_save(t) ? "true" : "false");
+}
+
 void handle_templates(struct call *call)
 {
     const struct config *c = call->core->config;
@@ -138,6 +152,7 @@ void handle_templates(struct call *call)
         buf_printf(&body, ",\"vcpus\":%u,\"memory_mib\":%u,\"gpus\":%u,\"free_now\":%u", t->vcpus,
                    t->memory_mib, t->gpus, template_free(call->core, t));
         write_names("profiles", &t->profiles, &body);
+        write_mounts(t, &body);
         buf_putc(&body, '}');
     }
     buf_puts(&body, "]}");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job_act.c - changing a job: PATCH, cancel, hold, release, suspend, resume, extend, requeue.
+ * job_act.c - changing a job: PATCH, cancel, hold, release, requeue.
  *
  * Every one is a transaction on the staged job and is answered after its commit
  * with the document of the job as it then is.
@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
-#include "codec/request_input.h"
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
@@ -64,7 +63,7 @@ static void act(struct call *call, const struct job_event *event)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static void refuse_state(struct call *call, const struct job *job, const char *what)
@@ -135,6 +134,12 @@ static int check_update(struct call *call, const struct job *job, struct job_spe
     }
     if (spec->nice < job->spec->nice && !call_is_operator(call))
         return error_set(err, EPERM, "nice", "only operators raise a priority");
+    if (job->state != JOB_PENDING && spec->time_limit_sec > job->spec->time_limit_sec &&
+        !call_is_operator(call)) {
+        error_set(err, EPERM, "time_limit_sec", "more time could delay others");
+        error_hint(err, NULL, "ask for it with vdictl extend JOB +TIME");
+        return -EPERM;
+    }
     return submit_check(call, spec, err);
 }
 
@@ -175,47 +180,7 @@ void handle_job_update(struct call *call)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
-}
-
-void handle_job_extend(struct call *call)
-{
-    _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
-    const struct job *job = staged_job(call);
-    struct request_extend ask = {0};
-    struct vdi_error err = {0};
-    struct job_event event;
-    size_t len;
-    const char *body;
-
-    if (!job)
-        return;
-    body = http_request_body(call->http, &len);
-    if (fields_read(request_extend_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0) {
-        call_refuse(call, &err);
-        return;
-    }
-    if (!job->spec->time_limit_sec) {
-        call_refuse_with(call, EPROTO, "seconds", "job %" PRIu64 " has no time limit", job->id);
-        return;
-    }
-    spec = job_spec_copy(job->spec);
-    if (!spec) {
-        call_refuse_with(call, ENOMEM, "", "out of memory");
-        return;
-    }
-    spec->time_limit_sec += ask.seconds;
-    if (spec->time_limit_sec > field_find(job_spec_fields, "time_limit_sec")->max) {
-        call_refuse_with(call, ERANGE, "seconds", "no time limit is that long");
-        return;
-    }
-    if (submit_check_time(call, spec, &err) < 0) {
-        call_refuse(call, &err);
-        return;
-    }
-    event = core_job_event(call->core, JOB_EVENT_UPDATE, call->who_text, "");
-    event.spec = spec;
-    act(call, &event);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static void finish(struct call *call, enum job_state final, const char *reason)
@@ -233,7 +198,7 @@ static void finish(struct call *call, enum job_state final, const char *reason)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, acted, call);
+    call_commit(call, txn, 200, acted, call);
 }
 
 static bool cancel_signal(struct call *call, const struct job *job)
@@ -282,28 +247,4 @@ void handle_job_requeue(struct call *call)
     } else {
         finish(call, JOB_PENDING, "requeued");
     }
-}
-
-void handle_job_suspend(struct call *call)
-{
-    const struct job *job = staged_job(call);
-
-    if (!job)
-        return;
-    if (job->state != JOB_RUNNING)
-        refuse_state(call, job, "suspended");
-    else
-        life_suspend(call, job);
-}
-
-void handle_job_resume(struct call *call)
-{
-    const struct job *job = staged_job(call);
-
-    if (!job)
-        return;
-    if (job->state != JOB_SUSPENDED)
-        refuse_state(call, job, "resumed");
-    else
-        life_resume(call, job);
 }

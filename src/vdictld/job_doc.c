@@ -9,10 +9,11 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/life.h"
 #include "vdictld/queue.h"
 
 static const char *const estimate_names[] = {
-    "place", "estimated_start_time", "estimated_node", "blocker", NULL,
+    "place", "estimated_start_time", "estimated_node", "blocker", "saved_until_time", NULL,
 };
 
 static bool is_estimate(const char *name, size_t len)
@@ -80,9 +81,11 @@ void job_doc_write(struct core *core, const struct job *job, const struct job_do
     if (columns->estimates) {
         struct buf more = BUF_INIT(0);
 
-        if (job->state == JOB_PENDING)
+        if (job_is_waiting(job))
             queue_why(core->queue, job->id, &why);
         job_doc_write_why(&why, false, &more);
+        buf_puts(&more, ",\"saved_until_time\":");
+        write_time(&more, saved_until_usec(core, job));
         /* the first comma falls away when nothing stands before it */
         buf_puts(out, columns->chosen && !columns->columns.n ? more.data + 1 : more.data);
         buf_done(&more);

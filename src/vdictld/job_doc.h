@@ -9,7 +9,7 @@
 struct job_doc_columns {
     bool chosen; /* else the whole document */
     struct job_columns columns;
-    bool estimates; /* place, estimated_start_time, estimated_node, blocker */
+    bool estimates; /* place, estimated_start_time, estimated_node, blocker, saved_until_time */
 };
 
 int job_doc_columns(const char *fields, bool estimates, struct job_doc_columns *ret,

@@ -17,12 +17,12 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hostlist.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
 #include "vdictld/archive.h"
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
+#include "vdictld/job_filter.h"
 #include "vdictld/job_index.h"
 #include "vdictld/queue.h"
 
@@ -31,17 +31,6 @@
 #define SLICE_LOOKS 64 /* jobs between two looks at the clock */
 #define LIMIT_MAX 1000000
 #define ARCHIVE_PAGE 500
-
-struct job_filter {
-    uint32_t states; /* bit per enum job_state; 0: not ended */
-    bool all;
-    bool archive; /* some of the states are ends: those that left memory count too */
-    char owner[CALL_WHO_MAX];
-    char partition[64], name[130], node[64], account[64], qos[64];
-    int kind; /* -1: any */
-    uint64_t *ids;
-    size_t n_ids;
-};
 
 static void job_list_ready(void *arg);
 
@@ -63,69 +52,15 @@ struct job_list {
 static void list_free(struct job_list *l)
 {
     source_free(l->again);
-    free(l->filter.ids);
+    job_filter_done(&l->filter);
     free(l);
-}
-
-static bool filter_state(const struct job_filter *f, enum job_state state)
-{
-    if (f->all)
-        return true;
-    if (f->states)
-        return f->states & (1u << state);
-    return !job_state_is_end(state);
-}
-
-/* The first of the given ids above `after`; 0: there is none. They are sorted. */
-static uint64_t next_given(const struct job_filter *f, uint64_t after)
-{
-    size_t lo = 0, hi = f->n_ids;
-
-    while (lo < hi) {
-        size_t mid = lo + (hi - lo) / 2;
-
-        if (f->ids[mid] <= after)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < f->n_ids ? f->ids[lo] : 0;
-}
-
-static bool filter_id(const struct job_filter *f, uint64_t id)
-{
-    return !f->n_ids || next_given(f, id - 1) == id;
-}
-
-static bool word_is(const char *want, const char *is)
-{
-    return !*want || !strcmp(want, is);
-}
-
-static bool filter_owner(const struct job_filter *f, const char *owner)
-{
-    const char *colon;
-
-    if (!*f->owner)
-        return true;
-    if (strchr(f->owner, ':'))
-        return !strcmp(f->owner, owner);
-    colon = strrchr(owner, ':');
-    return !strcmp(f->owner, colon ? colon + 1 : owner);
 }
 
 static bool filter_job(const struct job_list *l, const struct job *job)
 {
-    const struct job_filter *f = &l->filter;
-    const struct job_spec *s = job->spec;
-
-    if (!l->operator_sees && strcmp(l->who, s->owner) != 0)
+    if (!l->operator_sees && strcmp(l->who, job->spec->owner) != 0)
         return false;
-    return filter_state(f, job->state) && filter_owner(f, s->owner) &&
-           word_is(f->partition, s->partition) && word_is(f->name, s->name) &&
-           word_is(f->node, job->node) && word_is(f->account, s->account) &&
-           word_is(f->qos, s->qos) && (f->kind < 0 || (uint32_t)f->kind == s->kind) &&
-           filter_id(f, job->id);
+    return job_filter_takes(&l->filter, job);
 }
 
 static void write_one(struct job_list *l, const struct job *job, struct buf *out)
@@ -242,7 +177,7 @@ static const struct slot *next_slot(const struct job_list *l, uint64_t after, si
     const struct slot *slot = NULL;
 
     while (!slot && (l->filter.n_ids || *owner)) {
-        after = l->filter.n_ids ? next_given(&l->filter, after)
+        after = l->filter.n_ids ? job_filter_next_id(&l->filter, after)
                                 : job_index_next(l->core->mine, owner, after);
         if (!after)
             return NULL;
@@ -318,98 +253,11 @@ static void job_list_closed(void *arg)
 
 /* ---- what was asked for ---- */
 
-static int parse_states(const char *text, struct job_filter *f, struct vdi_error *err)
-{
-    char word[24];
-
-    if (!strcmp(text, "all")) {
-        f->all = f->archive = true;
-        return 0;
-    }
-    while (*text) {
-        size_t n = strcspn(text, ",");
-        enum job_state state;
-
-        snprintf(word, sizeof(word), "%.*s", (int)(n < 23 ? n : 23), text);
-        state = job_state_from(word);
-        if (state == JOB_NONE) {
-            error_set(err, EINVAL, "state", "there is no job state '%s'", word);
-            error_hint(err, NULL, "PENDING, RUNNING, ... or their letters, or all");
-            return -EINVAL;
-        }
-        f->states |= 1u << state;
-        f->archive |= job_state_is_end(state);
-        text += n + (text[n] == ',');
-    }
-    return 0;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-static int parse_ids(const char *text, struct job_filter *f, struct vdi_error *err)
-{
-    size_t n = 1;
-
-    for (const char *p = text; *p; p++)
-        n += *p == ',';
-    if (n > 10000) {
-        error_set(err, EINVAL, "id", "%zu ids are too many", n);
-        error_hint(err, "10000 ids", NULL);
-        return -EINVAL;
-    }
-    f->ids = calloc(n, sizeof(*f->ids));
-    if (!f->ids)
-        return error_set(err, ENOMEM, "", "out of memory");
-    while (*text) {
-        char word[24];
-        size_t len = strcspn(text, ",");
-
-        snprintf(word, sizeof(word), "%.*s", (int)(len < 23 ? len : 23), text);
-        if (str_to_u64(word, 1, INT64_MAX, &f->ids[f->n_ids++]) < 0)
-            return error_set(err, EINVAL, "id", "'%s' is not a job id", word);
-        text += len + (text[len] == ',');
-    }
-    qsort(f->ids, f->n_ids, sizeof(*f->ids), compare_ids);
-    return 0;
-}
-
 static const char *query(const struct call *call, const char *name)
 {
     const char *value = http_request_query(call->http, name);
 
     return value ? value : "";
-}
-
-static int parse_filter(struct call *call, struct job_filter *f, struct vdi_error *err)
-{
-    const char *kind = query(call, "kind");
-    int r = 0;
-
-    f->kind = -1;
-    str_copy(f->owner, sizeof(f->owner), query(call, "user"));
-    if (str_equal(query(call, "me"), "true"))
-        str_copy(f->owner, sizeof(f->owner), call->who_text);
-    str_copy(f->partition, sizeof(f->partition), query(call, "partition"));
-    str_copy(f->name, sizeof(f->name), query(call, "name"));
-    str_copy(f->node, sizeof(f->node), query(call, "node"));
-    str_copy(f->account, sizeof(f->account), query(call, "account"));
-    str_copy(f->qos, sizeof(f->qos), query(call, "qos"));
-    if (*kind) {
-        f->kind = str_equal(kind, "batch") ? JOB_BATCH : JOB_INTERACTIVE;
-        if (!str_equal(kind, job_kind_names[f->kind]))
-            return error_set(err, EINVAL, "kind", "a job is interactive or batch, not '%.40s'",
-                             kind);
-    }
-    if (*query(call, "state"))
-        r = parse_states(query(call, "state"), f, err);
-    if (r >= 0 && *query(call, "id"))
-        r = parse_ids(query(call, "id"), f, err);
-    return r;
 }
 
 static int parse_after(struct call *call, struct job_list *l, struct vdi_error *err)
@@ -451,7 +299,7 @@ static struct job_list *list_new(struct call *call, struct vdi_error *err)
     l->first = true;
     l->operator_sees = call_is_operator(call) || call->core->config->visible_all;
     str_copy(l->who, sizeof(l->who), call->who_text);
-    r = parse_filter(call, &l->filter, err);
+    r = job_filter_parse(call, &l->filter, err);
     if (r >= 0)
         r = parse_after(call, l, err);
     if (r >= 0)

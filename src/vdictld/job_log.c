@@ -185,7 +185,7 @@ static void picture_came(void *arg, int result, const char *json, const struct v
     if (result >= 0)
         result = read_picture(json, &picture);
     if (result >= 0 && picture_type(&picture)) {
-        call_audit(call, 200, "picture");
+        call->watched = "picture";
         call_reply(call, 200, picture_type(&picture), &picture);
     } else {
         if (silence_is(result))

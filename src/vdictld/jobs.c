@@ -110,7 +110,7 @@ void handle_job_why(struct call *call)
 
     if (!job)
         return;
-    if (job->state != JOB_PENDING) {
+    if (!job_is_waiting(job)) {
         call_refuse_with(call, EPROTO, "state", "job %" PRIu64 " is %s, not PENDING", job->id,
                          job_state_name(job->state));
         return;

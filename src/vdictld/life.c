@@ -68,6 +68,11 @@ void life_free(struct life *life)
     free(life);
 }
 
+struct run *life_run_known(struct core *core, uint64_t id)
+{
+    return hash_get_u64(core->life->runs, id);
+}
+
 struct run *life_run(struct core *core, uint64_t id)
 {
     struct run *run = hash_get_u64(core->life->runs, id);
@@ -315,7 +320,8 @@ static void act_stopping(struct run *run, const struct instance *in)
     limit_free(run->limit);
     run->limit = NULL;
     run->busy++;
-    site_stop(run->core->site, in, (uint32_t)run->core->config->kill_wait_sec, stop_done, run);
+    site_stop(run->core->site, in, life_grace_sec(run->core, core_job(run->core, in->job)),
+              stop_done, run);
 }
 
 void life_act(struct run *run)
@@ -348,7 +354,10 @@ void life_act(struct run *run)
     case INSTANCE_STOPPING:
         act_stopping(run, in);
         break;
-    default: /* SAVED: its owner resumes it */
+    case INSTANCE_SAVED:
+        life_saved(run, in);
+        break;
+    default:
         break;
     }
 }
@@ -371,6 +380,8 @@ void life_job(struct core *core, const struct job *old, const struct job *now)
 
     if (run && run->limit)
         limit_set(run->limit, now); /* an extension, a suspension */
+    if (run && now->state == JOB_SUSPENDED && !run->busy)
+        source_rearm(run->again, 0); /* wanted back: its instance changes only afterwards */
 }
 
 static int add_abandon(struct core *core, struct txn *txn, const struct instance *in,

@@ -40,6 +40,17 @@ void life_instance_event(struct core *core, struct vdi_instance_id id, const cha
 /* Owner's wishes; they answer the call. */
 void life_signal(struct call *call, const struct job *job, int signo);
 void life_suspend(struct call *call, const struct job *job);
-void life_resume(struct call *call, const struct job *job);
+/* What becomes of a job at its time limit: its template's word, for a batch job an end. */
+enum life_limit { LIFE_LIMIT_SAVE, LIFE_LIMIT_SHUTDOWN, LIFE_LIMIT_KILL };
+enum life_limit life_limit_of(struct core *core, const struct job *job);
+void life_at_limit(struct core *core, uint64_t job);
+
+/* saved_state.c: what is saved counts against its owner's limit, and is kept for a time. */
+/* 0, or -EDQUOT with err: it would be more than saved_max. */
+int saved_check(struct core *core, const struct job *job, struct vdi_error *err);
+/* When the state of a job that is SUSPENDED is removed; 0: it is kept. */
+int64_t saved_until_usec(const struct core *core, const struct job *job);
+/* When its owner is told so. */
+int64_t saved_notice_usec(const struct core *core, const struct job *job);
 
 #endif

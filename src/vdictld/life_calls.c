@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * life_calls.c - requests that a job's instance answers: signal, message, suspend, resume,
- * connection.
+ * life_calls.c - requests that a job's instance answers: signal, message, connection.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -13,11 +12,10 @@
 #include "codec/request_input.h"
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
-#include "vdictld/life.h"
+#include "vdictld/life_impl.h"
 #include "vdictld/site.h"
 
-/* The instance of an active job, or NULL with the call refused. */
-static const struct instance *call_instance(struct call *call, const struct job *job)
+const struct instance *life_call_instance(struct call *call, const struct job *job)
 {
     const struct instance *in = job->instance ? core_instance(call->core, job->instance) : NULL;
 
@@ -52,7 +50,7 @@ static void signalled(void *arg, int result, const char *json, const struct vdi_
 
 void life_signal(struct call *call, const struct job *job, int signo)
 {
-    const struct instance *in = call_instance(call, job);
+    const struct instance *in = life_call_instance(call, job);
 
     if (in)
         site_signal(call->core->site, in, signo, signalled, call);
@@ -61,7 +59,11 @@ void life_signal(struct call *call, const struct job *job, int signo)
 /* It was shown, whether or not that could be written down. */
 static void noted(void *arg, int result, const struct vdi_error *err)
 {
-    reply_job(arg);
+    struct call *call = arg;
+
+    if (result < 0)
+        call->recorded = false; /* that it was done is not answered before the trail has it */
+    reply_job(call);
 }
 
 static void shown(void *arg, int result, const char *json, const struct vdi_error *err)
@@ -83,7 +85,7 @@ static void shown(void *arg, int result, const char *json, const struct vdi_erro
     event = core_job_event(call->core, JOB_EVENT_NOTE, call->who_text, note);
     txn = txn_new(call->core->events);
     if (txn && core_add_job(txn, call->job, &event, NULL) >= 0) {
-        txn_commit(txn, noted, call);
+        call_commit(call, txn, 200, noted, call);
         return;
     }
     txn_abort(txn); /* the job ended meanwhile */
@@ -109,84 +111,10 @@ void handle_job_message(struct call *call)
     } else if (job->state != JOB_RUNNING) {
         call_refuse_with(call, EPROTO, "state", "job %" PRIu64 " is %s: nobody would see it",
                          job->id, job_state_name(job->state));
-    } else if ((in = call_instance(call, job))) {
+    } else if ((in = life_call_instance(call, job))) {
         call->job = job->id;
         site_message(call->core->site, in, ask.text, shown, call);
     }
-}
-
-static void committed(void *arg, int result, const struct vdi_error *err)
-{
-    struct call *call = arg;
-
-    if (result < 0)
-        call_refuse(call, err);
-    else
-        reply_job(call);
-}
-
-/* Job and instance change together, once the site has done it. */
-static void commit_both(struct call *call, enum job_event_type job_type,
-                        enum instance_event_type instance_type)
-{
-    const struct job *job = core_job_staged(call->core, call->job);
-    struct job_event event = core_job_event(call->core, job_type, call->who_text, "");
-    struct instance_event change = core_instance_event(call->core, instance_type, "");
-    struct vdi_error err = {0};
-    struct txn *txn;
-    int r;
-
-    if (!job) {
-        call_refuse_with(call, ENOENT, "id", "the job ended meanwhile");
-        return;
-    }
-    txn = txn_new(call->core->events);
-    r = txn ? core_add_job(txn, job->id, &event, &err)
-            : error_set(&err, ENOMEM, "", "out of memory");
-    if (r >= 0)
-        r = core_add_instance(txn, job->instance, &change, &err);
-    if (r < 0) {
-        txn_abort(txn);
-        call_refuse(call, &err);
-        return;
-    }
-    txn_commit(txn, committed, call);
-}
-
-static void suspended(void *arg, int result, const char *json, const struct vdi_error *err)
-{
-    struct call *call = arg;
-
-    if (result < 0)
-        call_refuse(call, err);
-    else
-        commit_both(call, JOB_EVENT_SUSPEND, INSTANCE_EVENT_SAVE);
-}
-
-static void resumed(void *arg, int result, const char *json, const struct vdi_error *err)
-{
-    struct call *call = arg;
-
-    if (result < 0)
-        call_refuse(call, err);
-    else
-        commit_both(call, JOB_EVENT_RESUME, INSTANCE_EVENT_RESTORE);
-}
-
-void life_suspend(struct call *call, const struct job *job)
-{
-    const struct instance *in = call_instance(call, job);
-
-    if (in)
-        site_suspend(call->core->site, in, suspended, call);
-}
-
-void life_resume(struct call *call, const struct job *job)
-{
-    const struct instance *in = call_instance(call, job);
-
-    if (in)
-        site_resume(call->core->site, in, resumed, call);
 }
 
 static void connected(void *arg, int result, const char *json, const struct vdi_error *err)
@@ -199,7 +127,7 @@ static void connected(void *arg, int result, const char *json, const struct vdi_
         return;
     }
     buf_puts(&body, json ? json : "{}");
-    call_audit(call, 200, "connect");
+    call->watched = "connect";
     call_reply_json(call, 200, &body);
     buf_done(&body);
 }
@@ -221,7 +149,7 @@ void handle_job_connection(struct call *call)
                          job->id, job_state_name(job->state));
         return;
     }
-    in = call_instance(call, job);
+    in = life_call_instance(call, job);
     if (in)
         site_connection(call->core->site, in, "{}", connected, call);
 }

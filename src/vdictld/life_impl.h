@@ -5,6 +5,7 @@
  * life.c         the one next thing to do in each state, and ends
  * life_start.c   from the planner's word to the order to start
  * life_report.c  what the site, a node and a poll say
+ * life_save.c    to a file and back
  */
 #ifndef VDICTLD_LIFE_IMPL_H
 #define VDICTLD_LIFE_IMPL_H
@@ -16,6 +17,7 @@ struct run {
     struct core *core;
     uint64_t id;
     unsigned busy;        /* operations and transactions of ours that are under way */
+    bool saving;          /* on its way to a file */
     bool ask;             /* what the site told was not kept: ask it before going on */
     struct source *again; /* look once more: a retry, or the boot timeout */
     struct limit *limit;  /* the time limit of its job, while it is bound */
@@ -23,6 +25,7 @@ struct run {
 
 /* life.c. NULL: no memory. */
 struct run *life_run(struct core *core, uint64_t instance);
+struct run *life_run_known(struct core *core, uint64_t instance); /* NULL: nothing is under way */
 /* Does the next thing for the instance, unless something is under way. */
 void life_act(struct run *run);
 void life_retry(struct run *run);
@@ -38,6 +41,20 @@ int life_finish_with(struct core *core, struct txn *txn, uint64_t job, struct jo
 void life_fate(const struct core *core, const struct job *job, enum job_state otherwise,
                struct job_event *event);
 int64_t life_boot_timeout_sec(const struct core *core, const struct instance *in);
+
+/* life_calls.c: the instance of an active job, or NULL with the call refused. */
+const struct instance *life_call_instance(struct call *call, const struct job *job);
+
+/* life_save.c */
+/* The planner's word: the node of a saved job that is wanted back has room for it. */
+void life_wake(struct core *core, const struct job *job);
+/* The one thing to do for a saved instance. */
+void life_saved(struct run *run, const struct instance *in);
+/* A poll says what is not written down; false: it is. */
+bool life_found_saved(struct run *run, const struct instance *in);
+bool life_found_running(struct run *run, const struct instance *in);
+/* How long a guest may take to end. `job` may be NULL. */
+uint32_t life_grace_sec(struct core *core, const struct job *job);
 
 /* life_start.c: the instance is REQUESTED. */
 void life_request(struct run *run, const struct instance *in);

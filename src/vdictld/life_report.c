@@ -82,13 +82,36 @@ static bool ended(struct run *run, const struct instance *in, const struct site_
     return true;
 }
 
-/* Acts on what is new in it; false: nothing is. */
-static bool take(struct run *run, const struct instance *in, const struct site_report *report)
+static bool is_at_odds(const struct instance *in, const struct site_report *report)
+{
+    if (report->state == SITE_STATE_SAVED)
+        return in->state == INSTANCE_BOUND || in->state == INSTANCE_READY;
+    return report->state == SITE_STATE_READY && in->state == INSTANCE_SAVED;
+}
+
+/* Saved or resumed, and not written down: of a report that may be an old one we ask again. */
+static bool set_right(struct run *run, const struct instance *in, const struct site_report *report,
+                      bool asked)
+{
+    if (!asked) {
+        run->ask = true;
+        life_act(run);
+        return false;
+    }
+    return report->state == SITE_STATE_SAVED ? life_found_saved(run, in)
+                                             : life_found_running(run, in);
+}
+
+/* Acts on what is new in it; false: nothing is. `asked`: it answers a question of ours. */
+static bool take(struct run *run, const struct instance *in, const struct site_report *report,
+                 bool asked)
 {
     if (in->state == INSTANCE_STOPPING || in->state == INSTANCE_GONE)
         return false;
     if (report->state == SITE_STATE_GONE || report->exited)
         return ended(run, in, report);
+    if (is_at_odds(in, report))
+        return set_right(run, in, report, asked);
     if (report->state != SITE_STATE_READY ||
         (in->state != INSTANCE_REQUESTED && in->state != INSTANCE_BUILDING))
         return false;
@@ -103,7 +126,7 @@ static void take_known(struct core *core, struct vdi_instance_id id,
     struct run *run = in && in->generation == id.generation ? life_run(core, id.id) : NULL;
 
     if (run)
-        take(run, in, report);
+        take(run, in, report, false);
     else
         log_debug("a report of instance %" PRIu64 ".%u, which is not known", id.id, id.generation);
 }
@@ -156,7 +179,7 @@ static void polled(void *arg, int result, const char *json, const struct vdi_err
             .state = SITE_STATE_GONE, .failed = true, .reason = "its instance is gone"};
     else if (result >= 0 && json && site_report_decode(json, &report, NULL) < 0)
         log_warning("a report of instance %" PRIu64 " could not be read", run->id);
-    if (in && take(run, in, &report))
+    if (in && take(run, in, &report, true))
         return;
     if (result >= 0 && job && job->unknown && job_state_is_active(job->state))
         known_again(run, job);

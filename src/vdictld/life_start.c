@@ -31,6 +31,20 @@ struct start {
     struct identity_answer account;
 };
 
+/* The job's wish; else the first of the template's that the node has, or says nothing about. */
+static const char *profile_of(const struct core *core, const struct job *job, const char *node)
+{
+    const struct config_template *t = config_template(core->config, job->spec->template_name);
+    const struct config_node *n = config_node(core->config, node);
+
+    if (*job->spec->profile || !job->spec->gpus || !t || !t->profiles.n)
+        return job->spec->profile;
+    for (size_t i = 0; n && i < t->profiles.n; i++)
+        if (config_names_has(&n->gpu_profiles, t->profiles.names[i]))
+            return t->profiles.names[i];
+    return n && n->gpu_profiles.n ? "" : t->profiles.names[0];
+}
+
 static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node,
                  const char *image)
 {
@@ -48,7 +62,10 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
     str_copy(request.owner, sizeof(request.owner), job->spec->owner);
     str_copy(request.node, sizeof(request.node), node);
     str_copy(request.template_name, sizeof(request.template_name), job->spec->template_name);
-    str_copy(request.profile, sizeof(request.profile), job->spec->profile);
+    str_copy(request.profile, sizeof(request.profile), profile_of(core, job, node));
+    str_copy(request.account, sizeof(request.account), job->spec->account);
+    str_copy(request.partition, sizeof(request.partition), job->spec->partition);
+    str_copy(request.qos, sizeof(request.qos), job->spec->qos);
     str_copy(request.image, sizeof(request.image), image);
     r = core_add_job(txn, job->id, &event, NULL);
     return r < 0 ? r : core_add_instance(txn, event.instance, &request, NULL);
@@ -63,9 +80,13 @@ void life_start(struct core *core, uint64_t id, const char *node)
     struct vdi_error err = {0};
     struct txn *txn;
 
-    if (!job || job->state != JOB_PENDING || job != core_job(core, id) ||
+    if (!job || !job_is_waiting(job) || job != core_job(core, id) ||
         core_node_staged(core, node) != core_node(core, node))
         return; /* a change is on its way: the planner hears of it and decides again */
+    if (job->state == JOB_SUSPENDED) {
+        life_wake(core, job);
+        return;
+    }
     if (t && images_resolve(core, t->image, image, &err) < 0) {
         life_end_job(core, id, JOB_BOOT_FAIL, err.detail);
         return;
@@ -102,6 +123,8 @@ static void started(void *arg, int result, const char *json, const struct vdi_er
 static void order(struct run *run, const struct instance *in, const struct site_start *start)
 {
     struct buf json = BUF_INIT(0);
+    struct vdi_error err = {0};
+    int r;
     struct vdi_instance_spec spec = {
         .id = {in->id, in->generation},
         .epoch = events_epoch(run->core->events),
@@ -116,7 +139,10 @@ static void order(struct run *run, const struct instance *in, const struct site_
         .gpu_profile = in->profile,
     };
 
-    if (site_start_write(start, &json) < 0) {
+    r = site_start_write(start, &json, &err);
+    if (r < 0 && err.code) {
+        life_end_job(run->core, in->job, JOB_BOOT_FAIL, err.detail);
+    } else if (r < 0) {
         life_retry(run);
     } else {
         spec.spec_json = json.data;

@@ -134,15 +134,19 @@ static struct telling *telling_new(struct limit *limit, const char *what)
     return t;
 }
 
-static void warn(struct limit *limit, const struct instance *in, int64_t left_usec)
+static void warn(struct limit *limit, const struct job *job, const struct instance *in,
+                 int64_t left_usec)
 {
+    bool saves = life_limit_of(limit->core, job) == LIFE_LIMIT_SAVE;
     int64_t minutes = (left_usec + 30 * USEC_PER_SEC) / (60 * USEC_PER_SEC);
     const char *s = minutes == 1 ? "" : "s";
     struct telling *t;
     char text[120], what[48];
 
     snprintf(what, sizeof(what), "the warning '%" PRId64 " minute%s left'", minutes, s);
-    snprintf(text, sizeof(text), "This session ends in %" PRId64 " minute%s. Save your work.",
+    snprintf(text, sizeof(text),
+             saves ? "This session is saved as it is in %" PRId64 " minute%s. Resume it later."
+                   : "This session ends in %" PRId64 " minute%s. Save your work.",
              minutes, s);
     t = telling_new(limit, what);
     if (t)
@@ -171,13 +175,13 @@ static void limit_fire(void *arg)
     if (!in || !limit->end_usec)
         return;
     if (now >= limit->end_usec) {
-        life_end_job(limit->core, job->id, JOB_TIMEOUT, "time limit reached");
+        life_at_limit(limit->core, job->id);
         return;
     }
     for (size_t i = 0; i < N_WARNINGS; i++)
         due |= is_due(limit, warnings_sec[i], now);
     if (due)
-        warn(limit, in, limit->end_usec - now);
+        warn(limit, job, in, limit->end_usec - now);
     if (job->spec->signal && is_due(limit, job->spec->signal_sec, now))
         send_signal(limit, in, job);
     limit->told_usec = now;

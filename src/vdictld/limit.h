@@ -3,7 +3,8 @@
  * limit.h - the time limit of a running job: warnings, the signal before it, the end.
  *
  * The user is told 15, 5 and 1 minutes before the end; the job's own signal
- * goes out when it asked for it; at the limit the job ends as TIMEOUT.
+ * goes out when it asked for it; at the limit
+ * life_at_limit() does what its template says.
  */
 #ifndef VDICTLD_LIMIT_H
 #define VDICTLD_LIMIT_H

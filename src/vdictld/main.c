@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/config.h"
+#include "vdictld/audit.h"
 #include "vdictld/auth.h"
 #include "vdictld/budget.h"
 #include "vdictld/feed.h"
@@ -40,7 +41,9 @@
 
 #define STORE_QUEUE 4096
 #define PKI_QUEUE 64
-#define HEADER_MAX 32768
+/* With what a connection has besides it is 32 KiB: more would be mapped, and 64 connections that
+ * end together stall the loop for 40 ms of munmap(). */
+#define HEADER_MAX 16384
 #define ARRIVE_SEC 30
 
 static const struct option options[] = {
@@ -261,14 +264,15 @@ static int make_parts(struct core *core, struct vdi_error *err)
                                     &core->store_ops, published, core)
                        : NULL;
     core->budget = budget_new();
+    core->denials = core->loop ? denials_new(core) : NULL;
     core->idem = idem_new();
     core->mine = job_index_new();
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
-    if (!core->events || !core->pki_worker || !core->budget || !core->idem || !core->mine ||
-        !core->feed || !core->queue || !core->life || !core->sweep)
+    if (!core->events || !core->pki_worker || !core->budget || !core->denials || !core->idem ||
+        !core->mine || !core->feed || !core->queue || !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -324,6 +328,7 @@ static void all_committed(void *arg, int result, const struct vdi_error *err)
     struct core *core = arg;
     int64_t before = loop_now_usec(core->loop) - core->config->keep_events_sec * USEC_PER_SEC;
 
+    audit_anchor(core, true);
     if (events_snapshot(core->events, before, snapshot_written, core) < 0)
         loop_stop(core->loop);
 }
@@ -336,6 +341,7 @@ static void stop(void *arg, int signo)
     if (core->stopping)
         return;
     log_info("stopping on signal %d", signo);
+    denials_flush(core->denials);
     core->stopping = true;
     barrier = txn_new(core->events);
     if (barrier)
@@ -373,6 +379,7 @@ static void core_done(struct core *core)
     job_index_free(core->mine);
     idem_free(core->idem);
     budget_free(core->budget);
+    denials_free(core->denials);
     events_free(core->events);
     host_plugin_unload(core->store_plugin);
     loop_free(core->loop);
@@ -392,6 +399,7 @@ static int serve(struct core *core)
 
     signal(SIGPIPE, SIG_IGN);
     log_info("cluster %s: serving", core->config->cluster);
+    audit_anchor(core, true);
     r = loop_run(core->loop);
     source_free(term);
     source_free(intr);

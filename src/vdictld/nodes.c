@@ -193,7 +193,7 @@ void handle_node_update(struct call *call)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, node_updated, call);
+    call_commit(call, txn, 200, node_updated, call);
 }
 
 /* ---- vdi.conf's nodes ---- */

@@ -78,7 +78,8 @@ void nodestate_drain(struct core *core, const char *node, const char *reason)
     change(core, node, NODE_EVENT_DRAIN, reason);
 }
 
-/* Every live instance there is lost; their jobs come back if they may. */
+/* Every live instance there is lost; their jobs come back if they may. What is saved outlives a
+ * boot, and nobody's patience with a silent node is its end. */
 static void abandon_all(struct core *core, const char *node, const char *reason)
 {
     struct table *t = events_table(core->events, NOUN_INSTANCE);
@@ -87,7 +88,8 @@ static void abandon_all(struct core *core, const char *node, const char *reason)
         const struct slot *slot = table_at(t, i);
         const struct instance *in = slot ? slot->staged : NULL;
 
-        if (in && in->state != INSTANCE_GONE && str_equal(in->node, node))
+        if (in && in->state != INSTANCE_GONE && in->state != INSTANCE_SAVED &&
+            str_equal(in->node, node))
             life_abandon(core, in, reason);
     }
 }

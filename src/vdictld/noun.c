@@ -2,8 +2,15 @@
 /* noun.c - the table of nouns that change by events. */
 #include "vdictld/noun.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
+#include "base/log.h"
+#include "codec/audit_codec.h"
 #include "codec/job_codec.h"
 #include "codec/noun_codec.h"
 
@@ -178,10 +185,6 @@ static void image_meta(const void *object, struct noun_meta *ret)
     {                                                                                              \
         return ((const struct noun *)object)->seq;                                                 \
     }                                                                                              \
-    static const char *noun##_name_of(const void *event)                                           \
-    {                                                                                              \
-        return noun##_event_name(((const struct noun##_event *)event)->type);                      \
-    }                                                                                              \
     static int64_t noun##_time_of(const void *event)                                               \
     {                                                                                              \
         return ((const struct noun##_event *)event)->time_usec;                                    \
@@ -195,6 +198,12 @@ static void image_meta(const void *object, struct noun_meta *ret)
         noun##_snapshot_encode(object, out);                                                       \
     }
 
+#define DEFINE_NAME(noun)                                                                          \
+    static const char *noun##_name_of(const void *event)                                           \
+    {                                                                                              \
+        return noun##_event_name(((const struct noun##_event *)event)->type);                      \
+    }
+
 DEFINE_REPLAY(instance)
 DEFINE_REPLAY(node)
 DEFINE_REPLAY(token)
@@ -203,7 +212,13 @@ DEFINE_ACCESS(job)
 DEFINE_ACCESS(instance)
 DEFINE_ACCESS(node)
 DEFINE_ACCESS(token)
+DEFINE_ACCESS(audit)
 DEFINE_ACCESS(image)
+DEFINE_NAME(job)
+DEFINE_NAME(instance)
+DEFINE_NAME(node)
+DEFINE_NAME(token)
+DEFINE_NAME(image)
 
 static uint64_t job_id(const void *object)
 {
@@ -215,20 +230,64 @@ static uint64_t instance_id(const void *object)
     return ((const struct instance *)object)->id;
 }
 
-/* Audit events make no object: they are appended and queried, nothing more. */
-static const char *audit_event_name(const void *event)
+/* ---- the audit trail: one object, its head; every record of it goes into the archive ---- */
+
+static int audit_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                        void **ret, struct vdi_error *err)
+{
+    return audit_apply(old, event, (struct audit **)ret, err);
+}
+
+/* What was committed counts; that it does not fit is told here and found by vdictl audit. */
+static int audit_replay(const void *old, uint64_t id, const char *key, const char *type,
+                        int64_t time_usec, uint32_t version, const char *body, size_t len,
+                        void **ret, struct vdi_error *err)
+{
+    const struct audit *head = old;
+    struct audit_event event;
+    struct audit *audit;
+    int r = audit_event_decode(type, time_usec, version, body, len, &event, err);
+
+    if (r < 0)
+        return r;
+    audit = calloc(1, sizeof(*audit));
+    if (!audit)
+        return error_set(err, ENOMEM, "", "out of memory");
+    audit->refs = 1;
+    if (event.number)
+        audit->last = event;
+    else if (head) /* of a release without a chain */
+        audit->last = head->last;
+    if (event.number && !audit_follows(head, &event))
+        log_error("store: audit record %" PRIu64 " does not follow the one before it",
+                  event.number);
+    *ret = audit;
+    return 0;
+}
+
+static int audit_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                        size_t len, void **ret, struct vdi_error *err)
+{
+    return audit_snapshot_decode(key, version, body, len, (struct audit **)ret, err);
+}
+
+static void audit_meta(const void *object, struct noun_meta *ret)
+{
+    const struct audit_event *last = &((const struct audit *)object)->last;
+
+    *ret = (struct noun_meta){
+        .owner = last->by,
+        .state = last->request,
+        .begin_usec = last->time_usec,
+        .end_usec = last->time_usec,
+        .ended = true,
+    };
+    snprintf(ret->key, sizeof(ret->key), "%" PRIu64, last->number);
+}
+
+static const char *audit_name_of(const void *event)
 {
     return ((const struct audit_event *)event)->request;
-}
-
-static int64_t audit_event_time(const void *event)
-{
-    return ((const struct audit_event *)event)->time_usec;
-}
-
-static void audit_event_encode_(const void *event, struct buf *out)
-{
-    audit_event_encode(event, out);
 }
 
 #define ROW(n, ID, VERSION)                                                                        \
@@ -244,11 +303,7 @@ const struct noun nouns[NOUN_N] = {
     [NOUN_INSTANCE] = ROW(instance, instance_id, INSTANCE_EVENT_VERSION),
     [NOUN_NODE] = ROW(node, NULL, NODE_EVENT_VERSION),
     [NOUN_TOKEN] = ROW(token, NULL, TOKEN_EVENT_VERSION),
-    [NOUN_AUDIT] = {.name = "audit",
-                    .version = AUDIT_EVENT_VERSION,
-                    .event_name = audit_event_name,
-                    .event_time = audit_event_time,
-                    .event_encode = audit_event_encode_},
+    [NOUN_AUDIT] = ROW(audit, NULL, AUDIT_EVENT_VERSION),
     [NOUN_IMAGE] = ROW(image, NULL, IMAGE_EVENT_VERSION),
 };
 

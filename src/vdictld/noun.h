@@ -20,7 +20,8 @@ struct noun_meta {
     const char *owner;
     const char *state;
     int64_t begin_usec, end_usec;
-    bool ended; /* leaves memory after keep_done, lives on in the archive */
+    bool ended;   /* leaves memory after keep_done, lives on in the archive */
+    char key[24]; /* of its row in the archive; "": its own key */
 };
 
 struct noun {
@@ -47,7 +48,7 @@ struct noun {
     void (*meta)(const void *object, struct noun_meta *ret);
 };
 
-extern const struct noun nouns[NOUN_N]; /* by id; NOUN_AUDIT has no objects */
+extern const struct noun nouns[NOUN_N]; /* by id */
 int noun_from(const char *name);        /* -1: unknown */
 
 #endif

@@ -21,14 +21,26 @@
 /* An answer waits so long for a plan; a step costs a fraction of it to begin. */
 #define STEP_BUDGET_USEC 500
 #define STEP_ACTIONS 64
+/* Who asks about the plan waits so long for it. */
+#define PLAN_PATIENCE_USEC (2 * USEC_PER_SEC)
 
 struct owner {
     uint32_t n;
     char name[];
 };
 
+/* Somebody who waits for the plan. */
+struct waiter {
+    struct list link;
+    void (*fn)(void *arg, bool current);
+    void *arg;
+    int64_t until_usec;
+};
+
 struct queue {
     struct core *core;
+    struct list waiters;
+    bool claimed;
     struct planner *planner;
     struct source *step;
     struct hash *owners;
@@ -46,6 +58,7 @@ struct queue *queue_new(struct core *core)
     if (!q)
         return NULL;
     q->core = core;
+    list_init(&q->waiters);
     q->planner = planner_new(1);
     q->owners = hash_new_str();
     q->step = loop_timer(core->loop, -1, step, q);
@@ -65,6 +78,8 @@ void queue_free(struct queue *q)
     for (size_t i = 0; q->owners && hash_next(q->owners, &i, &owner);)
         free(owner);
     hash_free(q->owners);
+    list_for_each_safe (it, &q->waiters)
+        free(list_entry(it, struct waiter, link));
     source_free(q->step);
     planner_free(q->planner);
     free(q);
@@ -146,6 +161,38 @@ static void do_action(struct queue *q, const struct plan_action *a)
     }
 }
 
+/* True: somebody waits still. One at a time: what it does may change the plan. */
+static bool tell_waiter(struct queue *q, bool is_over)
+{
+    struct waiter *w;
+    bool current;
+
+    if (list_is_empty(&q->waiters) || q->claimed)
+        return false;
+    w = list_entry(q->waiters.next, struct waiter, link);
+    current = is_over && planner_is_current(q->planner);
+    if (current || loop_now_usec(q->core->loop) >= w->until_usec) {
+        list_remove(&w->link);
+        w->fn(w->arg, current);
+        free(w);
+    } else {
+        planner_hurry(q->planner);
+    }
+    return !list_is_empty(&q->waiters) && !q->claimed;
+}
+
+/* No plan is made any more. */
+static void tell_all_waiters(struct queue *q)
+{
+    list_for_each_safe (it, &q->waiters) {
+        struct waiter *w = list_entry(it, struct waiter, link);
+
+        list_remove(it);
+        w->fn(w->arg, false);
+        free(w);
+    }
+}
+
 static void step(void *arg)
 {
     struct queue *q = arg;
@@ -154,8 +201,10 @@ static void step(void *arg)
     bool more = false;
     size_t n;
 
-    if (q->core->stopping)
+    if (q->core->stopping) {
+        tell_all_waiters(q);
         return;
+    }
     n = planner_step(q->planner, now, STEP_BUDGET_USEC, actions, STEP_ACTIONS, &more);
     for (size_t i = 0; i < n; i++)
         do_action(q, &actions[i]);
@@ -165,7 +214,7 @@ static void step(void *arg)
     if (took > q->stats.longest_step_usec)
         q->stats.longest_step_usec = took;
     next = planner_next_usec(q->planner);
-    if (more || n == STEP_ACTIONS)
+    if (tell_waiter(q, !more && n < STEP_ACTIONS) || more || n == STEP_ACTIONS)
         source_rearm(q->step, 0);
     else if (next)
         source_rearm(q->step, next > now ? next - now : 0);
@@ -260,6 +309,36 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
         job_doc_write_blocker(q->core, &why.blockers[i], false, out);
     }
     buf_puts(out, "]}");
+}
+
+int queue_when_planned(struct queue *q, void (*fn)(void *arg, bool current), void *arg)
+{
+    struct waiter *w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return -ENOMEM;
+    w->fn = fn;
+    w->arg = arg;
+    w->until_usec = loop_now_usec(q->core->loop) + PLAN_PATIENCE_USEC;
+    list_append(&q->waiters, &w->link);
+    soon(q);
+    return 0;
+}
+
+void queue_claim(struct queue *q)
+{
+    q->claimed = true;
+}
+
+void queue_release(struct queue *q)
+{
+    q->claimed = false;
+    soon(q);
+}
+
+int queue_room(struct queue *q, uint64_t job, struct plan_room *ret)
+{
+    return planner_room(q->planner, job, ret);
 }
 
 bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret)

@@ -30,6 +30,14 @@ int queue_why(struct queue *q, uint64_t job, struct plan_why *ret);
 /* Estimate of a job as if it were submitted now: members of a JSON object. */
 void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
                       struct buf *out);
+/* Calls `fn` from the loop once the plan stands, or with current = false when it is not made
+ * in time. -ENOMEM. */
+int queue_when_planned(struct queue *q, void (*fn)(void *arg, bool current), void *arg);
+/* Who changes what the plan was asked about holds up the next until that is in the plan. */
+void queue_claim(struct queue *q);
+void queue_release(struct queue *q);
+/* As planner_room(). */
+int queue_room(struct queue *q, uint64_t job, struct plan_room *ret);
 bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret);
 /* How many more instances of this size would start now, in all up nodes of the partition. */
 uint32_t queue_free_now(struct queue *q, const struct config_partition *p, uint32_t cpus,

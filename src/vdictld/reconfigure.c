@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "codec/config.h"
 #include "codec/request_input.h"
+#include "vdictld/audit.h"
 #include "vdictld/handlers.h"
 #include "vdictld/images.h"
 #include "vdictld/nodelink.h"
@@ -138,12 +139,20 @@ void reconfigure(struct core *core, struct call *call, bool dry_run)
     txn = txn_new(core->events);
     r = txn ? nodes_configure(core, txn, ch->config, &err)
             : error_set(&err, ENOMEM, "", "out of memory");
+    if (r >= 0 && !call) { /* a signal is an administrator's act, too */
+        struct audit_event event = audit_own(core, "reconfigure", "SIGHUP");
+
+        r = audit_add(core, txn, &event, &err);
+    }
     if (r < 0) {
         txn_abort(txn);
         refuse(ch, &err);
         return;
     }
-    txn_commit(txn, in_force, ch);
+    if (call)
+        call_commit(call, txn, 200, in_force, ch);
+    else
+        txn_commit(txn, in_force, ch);
 }
 
 void handle_reconfigure(struct call *call)

@@ -3,7 +3,8 @@
 noinst_LIBRARIES += src/vdictld/libvdictld.a
 src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/archive.c src/vdictld/archive.h \
-    src/vdictld/audit.c \
+    src/vdictld/audit.c src/vdictld/audit.h \
+    src/vdictld/audit_list.c \
     src/vdictld/auth.c src/vdictld/auth.h \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
@@ -13,6 +14,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
     src/vdictld/feed.c src/vdictld/feed.h \
     src/vdictld/grant.c src/vdictld/grant.h \
+    src/vdictld/history.c \
     src/vdictld/idem.c src/vdictld/idem.h \
     src/vdictld/job_index.c src/vdictld/job_index.h \
     src/vdictld/image_blobs.c \
@@ -25,12 +27,15 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/job_act.c \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
     src/vdictld/job_find.c src/vdictld/job_find.h \
+    src/vdictld/job_filter.c src/vdictld/job_filter.h \
     src/vdictld/job_list.c \
     src/vdictld/job_log.c \
+    src/vdictld/job_time.c \
     src/vdictld/jobs.c \
     src/vdictld/life.c src/vdictld/life.h src/vdictld/life_impl.h \
     src/vdictld/life_calls.c \
     src/vdictld/life_report.c \
+    src/vdictld/life_save.c \
     src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
@@ -44,13 +49,16 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \
+    src/vdictld/saved_state.c \
     src/vdictld/silence.c src/vdictld/silence.h \
     src/vdictld/site.c src/vdictld/site.h \
     src/vdictld/snapshot.c \
     src/vdictld/submit.c src/vdictld/submit.h \
+    src/vdictld/submit_notes.c \
     src/vdictld/sweep.c src/vdictld/sweep.h \
     src/vdictld/table.c src/vdictld/table.h \
-    src/vdictld/tokens.c
+    src/vdictld/tokens.c \
+    src/vdictld/usage.c
 src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
     $(WIRE_SERVER_LIBS) $(FILE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
@@ -118,17 +126,21 @@ VDICTLD_TESTS = \
     tests/t1100-errors.t \
     tests/t1101-services.t \
     tests/t1102-life.t \
+    tests/t1103-time.t \
     tests/t1110-output.t \
     tests/t1130-images.t \
     tests/t1111-log.t \
+    tests/t1120-history.t \
+    tests/t1125-mounts.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \
     tests/t6101-hostile-node.t \
     tests/t6102-hostile-controller.t \
-    tests/t6110-node-trust.t
-EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/hang_nss.c \
+    tests/t6110-node-trust.t \
+    tests/t6200-audit.t
+EXTRA_DIST += $(VDICTLD_TESTS) tests/lib/vdi.py tests/lib/link.py tests/lib/store.py tests/lib/hang_nss.c \
     tests/data/golden.tsv
 if HAVE_PYTHON3
 TESTS += $(VDICTLD_TESTS)

@@ -25,6 +25,8 @@
 /* Somebody waits at a terminal, and can do without. */
 #define OUTPUT_DEADLINE_SEC 15
 #define LOG_DEADLINE_SEC 5
+/* Memory by the gigabyte, to a disk and back. */
+#define SAVE_DEADLINE_SEC 900
 
 struct vdi_op {
     struct list link; /* in site->open, or in site->completed once the plugin spoke */
@@ -365,12 +367,12 @@ void site_poll(struct site *site, const struct instance *in, site_done_fn done, 
 
 void site_suspend(struct site *site, const struct instance *in, site_done_fn done, void *arg)
 {
-    SITE_CALL(site, done, arg, suspend, id_of(in), in->node, "save");
+    SITE_OP_WITHIN(site, done, arg, true, SAVE_DEADLINE_SEC, suspend, id_of(in), in->node, "save");
 }
 
 void site_resume(struct site *site, const struct instance *in, site_done_fn done, void *arg)
 {
-    SITE_CALL(site, done, arg, resume, id_of(in), in->node);
+    SITE_OP_WITHIN(site, done, arg, true, SAVE_DEADLINE_SEC, resume, id_of(in), in->node);
 }
 
 void site_signal(struct site *site, const struct instance *in, int signo, site_done_fn done,

@@ -121,6 +121,14 @@ static int check_template(struct call *call, struct job_spec *spec,
     }
     if (images_resolve(call->core, t->image, image, err) < 0)
         return -err->code;
+    if (t->n_mounts && spec->uid == UINT32_MAX) {
+        error_set(err, EPERM, "template",
+                  "template '%s' has directories of its user, and you have no account here",
+                  t->name);
+        error_hint(err, NULL,
+                   "name a template without mounts, or sign in as a user of the cluster");
+        return -EPERM;
+    }
     if (!spec->cpus)
         spec->cpus = t->vcpus;
     if (!spec->memory_mib)
@@ -130,7 +138,8 @@ static int check_template(struct call *call, struct job_spec *spec,
     return 0;
 }
 
-int submit_check_time(struct call *call, struct job_spec *spec, struct vdi_error *err)
+int submit_check_time(struct call *call, struct job_spec *spec, int64_t spent_sec,
+                      struct vdi_error *err)
 {
     const struct config_partition *p = config_partition(call->core->config, spec->partition);
     char is[32], most[64] = "";
@@ -141,10 +150,10 @@ int submit_check_time(struct call *call, struct job_spec *spec, struct vdi_error
         spec->time_limit_sec = p->default_time_sec ? p->default_time_sec : p->max_time_sec;
     if (!p->max_time_sec || call_is_operator(call))
         return 0;
-    if (spec->time_limit_sec && spec->time_limit_sec <= p->max_time_sec)
+    if (spec->time_limit_sec && spec->time_limit_sec - spent_sec <= p->max_time_sec)
         return 0;
     error_set(err, ERANGE, "time_limit_sec", "the time limit %s is over that of partition '%s'",
-              str_from_duration_sec(spec->time_limit_sec, is), p->name);
+              str_from_duration_sec(spec->time_limit_sec - spent_sec, is), p->name);
     str_from_duration_sec(p->max_time_sec, most);
     error_hint(err, most, "ask for less, or use another partition");
     return -ERANGE;
@@ -195,13 +204,14 @@ static int check_qos(struct call *call, struct job_spec *spec, struct vdi_error 
 /* What PATCH may have changed is checked by the same words as a submit. */
 int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err)
 {
+    const struct job *job = call->job ? core_job_staged(call->core, call->job) : NULL;
     const struct config_partition *p = NULL;
     int r = check_partition(call, spec, &p, err);
 
     if (r >= 0)
         r = check_template(call, spec, p, err);
     if (r >= 0)
-        r = submit_check_time(call, spec, err);
+        r = submit_check_time(call, spec, job ? job->spent_sec : 0, err);
     if (r >= 0)
         r = check_qos(call, spec, err);
     if (r >= 0)
@@ -259,6 +269,7 @@ static void answer(struct call *call, unsigned status)
         buf_printf(&body, "{\"id\":%" PRIu64 "}", call->job);
     } else {
         job_write(job, NULL, &body);
+        submit_write_notes(call->core, job->spec, &body);
     }
     call_reply_json(call, status, &body);
     buf_done(&body);
@@ -358,6 +369,7 @@ static void answer_test(struct call *call, const struct job_spec *spec)
     struct buf body = BUF_INIT(0);
 
     queue_write_test(call->core->queue, spec, submit_priority(call->core->config, spec), &body);
+    submit_write_notes(call->core, spec, &body);
     call_reply_json(call, 200, &body);
     buf_done(&body);
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/audit.h"
 #include "vdictld/idem.h"
 #include "vdictld/job_index.h"
 
@@ -21,6 +22,7 @@
  * 1.8 s of CPU, 100,000 events 0.35 s more, and writing a snapshot 1.1 s beside commits. */
 #define SNAPSHOT_EVENTS 100000
 #define SNAPSHOT_RETRY_USEC (60 * USEC_PER_SEC)
+#define ANCHOR_USEC (3600 * USEC_PER_SEC)
 #define LEASE_RENEW_USEC (10 * USEC_PER_SEC)
 
 struct ended {
@@ -35,6 +37,7 @@ struct sweep {
     struct source *timer;
     struct list ended;
     int64_t lease_usec, snapshot_usec; /* when it was begun last */
+    int64_t anchor_usec;               /* the last time */
     bool renewing;
     int lease_result;
     uint64_t lease_epoch; /* as the store gave it */
@@ -226,5 +229,9 @@ static void sweep_round(void *arg)
     idem_expire(core->idem, now);
     renew_lease(s);
     begin_snapshot(s, now);
+    if (loop_monotonic_usec(core->loop) - s->anchor_usec >= ANCHOR_USEC) {
+        s->anchor_usec = loop_monotonic_usec(core->loop);
+        audit_anchor(core, false);
+    }
     source_rearm(s->timer, ROUND_USEC);
 }

@@ -131,7 +131,7 @@ static void issue_for(struct issue *issue, struct vdi_principal *who)
         issue_refuse(issue, &err);
         return;
     }
-    txn_commit(txn, issued, issue);
+    call_commit(issue->call, txn, 201, issued, issue);
 }
 
 static void looked_up(void *arg, int r, const struct identity_answer *found)
@@ -252,5 +252,5 @@ void handle_token_revoke(struct call *call)
         call_refuse(call, &err);
         return;
     }
-    txn_commit(txn, revoked, call);
+    call_commit(call, txn, 200, revoked, call);
 }

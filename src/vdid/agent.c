@@ -453,6 +453,7 @@ static int open_vdid(struct agent *agent, struct vdi_error *err)
         .run_dir = c->run_dir,
         .prefix = c->prefix,
         .emulator = c->emulator,
+        .virtiofsd = c->virtiofsd,
         .bridge = c->bridge,
         .spice_address = c->spice_address,
         .spice_tls = node_config_has_tls(c),

@@ -26,6 +26,12 @@ const char *domain_name(const char *prefix, struct vdi_instance_id id, char *ret
     return ret;
 }
 
+const char *domain_share_tag(uint32_t i, char *ret)
+{
+    snprintf(ret, DOMAIN_TAG_MAX, "vdi-%" PRIu32, i);
+    return ret;
+}
+
 bool domain_name_parse(const char *prefix, const char *name, struct vdi_instance_id *ret)
 {
     char again[DOMAIN_NAME_MAX], text[DOMAIN_NAME_MAX], *dash;
@@ -66,6 +72,16 @@ static int check_path(const char *field, const char *path, struct vdi_error *err
     return 0;
 }
 
+static int check_socket(const char *field, const char *path, struct vdi_error *err)
+{
+    if (!path || strlen(path) < DOMAIN_SOCKET_MAX)
+        return 0;
+    error_set(err, ENAMETOOLONG, field, "the path of a socket has %zu bytes: '%.80s...'",
+              strlen(path), path);
+    error_hint(err, "107 bytes", "choose a shorter state_dir");
+    return -ENAMETOOLONG;
+}
+
 static int check_paths(const struct domain_spec *s, struct vdi_error *err)
 {
     const struct {
@@ -80,13 +96,15 @@ static int check_paths(const struct domain_spec *s, struct vdi_error *err)
 
     for (size_t i = 0; r == 0 && i < sizeof(paths) / sizeof(paths[0]); i++)
         r = check_path(paths[i].field, paths[i].path, err);
-    if (r == 0 && s->job_socket && strlen(s->job_socket) >= DOMAIN_SOCKET_MAX) {
-        error_set(err, ENAMETOOLONG, "job_socket", "the path of a socket has %zu bytes: '%.80s...'",
-                  strlen(s->job_socket), s->job_socket);
-        error_hint(err, "107 bytes", "choose a shorter state_dir");
-        return -ENAMETOOLONG;
+    if (r == 0 && s->n_shares > DOMAIN_SHARES_MAX)
+        return error_set(err, E2BIG, "mounts", "there are %" PRIu32 " mounts", s->n_shares);
+    for (uint32_t i = 0; r == 0 && i < s->n_shares; i++) {
+        r = str_is_empty(s->share_sockets[i]) ? -EINVAL
+                                              : check_path("mounts", s->share_sockets[i], err);
+        if (r == 0)
+            r = check_socket("mounts", s->share_sockets[i], err);
     }
-    return r;
+    return r < 0 ? r : check_socket("job_socket", s->job_socket, err);
 }
 
 static int check_words(const struct domain_spec *s, struct vdi_error *err)

@@ -28,6 +28,8 @@ extern const char *const domain_os_names[];
 #define DOMAIN_MEMORY_MAX_MIB (16u << 20)
 /* sun_path of a unix socket, with its NUL; unix(7) */
 #define DOMAIN_SOCKET_MAX 108
+#define DOMAIN_SHARES_MAX 16
+#define DOMAIN_TAG_MAX 16
 
 struct domain_graphics {
     const char *address; /* where SPICE listens: an IP address of this host */
@@ -55,6 +57,9 @@ struct domain_spec {
     const char *bridge;                    /* NULL: no network */
     const char *console_log;               /* what the serial console says is appended here */
     const char *job_socket;                /* port org.osvdi.job.0 */
+    /* virtiofs: sockets of their servers; the tags are "vdi-0", "vdi-1" ... */
+    const char *share_sockets[DOMAIN_SHARES_MAX];
+    uint32_t n_shares;
     struct domain_graphics graphics;
     enum domain_video video;
     uint32_t width_px, height_px; /* 0: the device's own */
@@ -62,6 +67,8 @@ struct domain_spec {
 
 /* "PREFIX-ID-GENERATION"; ret has DOMAIN_NAME_MAX bytes. */
 const char *domain_name(const char *prefix, struct vdi_instance_id id, char *ret);
+/* The tag of that share in the guest; ret has DOMAIN_TAG_MAX bytes. */
+const char *domain_share_tag(uint32_t i, char *ret);
 /* False: not a name of ours. */
 bool domain_name_parse(const char *prefix, const char *name, struct vdi_instance_id *ret);
 /* -EINVAL, -ERANGE with err naming the member. */

@@ -330,6 +330,31 @@ static void add_video(struct writer *w, xmlNodePtr devices, const struct domain_
     }
 }
 
+/* virtiofs: the server reads and writes the guest's memory itself. */
+static void add_memory(struct writer *w, xmlNodePtr root, const struct domain_spec *s)
+{
+    xmlNodePtr backing;
+
+    if (!s->n_shares)
+        return;
+    backing = element(w, root, "memoryBacking");
+    element_with(w, backing, "source", "type", "memfd");
+    element_with(w, backing, "access", "mode", "shared");
+}
+
+static void add_shares(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
+{
+    char tag[DOMAIN_TAG_MAX];
+
+    for (uint32_t i = 0; i < s->n_shares; i++) {
+        xmlNodePtr node = element_with(w, devices, "filesystem", "type", "mount");
+
+        element_with(w, node, "driver", "type", "virtiofs");
+        element_with(w, node, "source", "socket", s->share_sockets[i]);
+        element_with(w, node, "target", "dir", domain_share_tag(i, tag));
+    }
+}
+
 static void add_devices(struct writer *w, xmlNodePtr root, const struct domain_spec *s,
                         const char *lock)
 {
@@ -341,6 +366,7 @@ static void add_devices(struct writer *w, xmlNodePtr root, const struct domain_s
     add_disk(w, devices, s);
     node = element_with(w, devices, "controller", "type", "usb");
     attribute(w, node, "model", windows ? "qemu-xhci" : "none");
+    add_shares(w, devices, s);
     add_network(w, devices, s);
     add_ports(w, devices, s);
     node = element_with(w, devices, "input", "type", "tablet");
@@ -384,6 +410,7 @@ static void add_all(struct writer *w, xmlNodePtr root, const struct domain_spec 
     text_element(w, root, "uuid", s->uuid);
     add_metadata(w, root, s->id);
     add_size(w, root, s);
+    add_memory(w, root, s);
     add_os(w, root, s);
     add_features(w, root, s);
     add_clock(w, root, s);

@@ -56,6 +56,7 @@ void instance_free(struct instance *in)
         hash_remove_u64(in->vdid->instances, in->rec.id);
     instance_unwatch(in);
     instance_run_done(in);
+    instance_shares_done(in);
     child_free(in->child);
     source_free(in->timer);
     free(in->image);

@@ -30,7 +30,7 @@
 struct vdid {
     struct loop *loop;
     struct vdid_config config;
-    char *strings[10]; /* the config's, owned */
+    char *strings[13]; /* the config's, owned */
     struct vdid_handler handler;
     void *arg;
     struct virt *virt;
@@ -101,6 +101,11 @@ struct instance {
     } files[RUNNER_N_STREAMS];
     struct source *patience; /* with the files */
     unsigned port_tries;
+    struct share *shares[RUN_SHARES_MAX]; /* shares.c; NULL: none, or it has not been asked for */
+    uint32_t n_shared;                    /* PREPARE: so many serve */
+    uint32_t qemu_uid, qemu_gid;
+    struct source *share_timer;
+    char share_why[160];
     struct image *image; /* while PREPARE */
     bool is_fetching;    /* PREPARE: its version is on its way */
     struct child *child;
@@ -177,6 +182,14 @@ void instance_fetched(struct instance *in, int result, const struct vdi_error *e
 void instance_tell_fetching(struct instance *in);
 void instance_create(struct instance *in);
 void instance_clean(struct instance *in); /* files of a running instance go; then GONE */
+
+/* ---- shares.c ---- */
+void instance_share(struct instance *in);  /* starts the servers; busy until: */
+void instance_shared(struct instance *in); /* prepare.c: goes on */
+void instance_shares_watch(struct instance *in);
+void instance_share_socket(const struct instance *in, uint32_t i, char *ret);
+void instance_shares_end(const struct instance *in); /* on the disk's thread */
+void instance_shares_done(struct instance *in);
 
 /* ---- save.c ---- */
 void instance_save(struct instance *in);

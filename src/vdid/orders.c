@@ -316,6 +316,18 @@ static void one_call(struct instance *in, const struct vdid_order *o, vdid_fn fn
 
 /* ---- pause, save, resume ---- */
 
+/* QEMU can't migrate such a guest, and a save is a migration to a file. */
+static void refuse_save(struct instance *in, vdid_fn fn, void *arg)
+{
+    struct vdi_error err = {0};
+
+    error_set(&err, EOPNOTSUPP, "mounts",
+              "instance %" PRIu64 " has directories of the host (virtiofs): it can't be saved",
+              in->rec.id);
+    error_hint(&err, NULL, "shut it down, or use a template without mounts");
+    refuse(fn, arg, &err);
+}
+
 static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
 {
     enum record_state s = in->rec.state;
@@ -327,6 +339,8 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
     } else if ((o->verb == VDID_SAVE && s == RECORD_SAVE) ||
                (o->verb == VDID_RESUME && s == RECORD_RESTORE)) {
         wait_or_refuse(in, o->verb, fn, arg);
+    } else if (o->verb == VDID_SAVE && in->run && in->run->n_shares) {
+        refuse_save(in, fn, arg);
     } else if (in->busy) {
         if (instance_park(in, o, fn, arg) < 0)
             refuse_with(fn, arg, EBUSY, o->id, "has too many orders waiting");

@@ -47,6 +47,7 @@ static void load_work(void *arg)
     if (p->result == 0 && p->in->run)
         p->result = file_make_dir(spool);
     unlink(overlay); /* of an attempt that a crash cut off */
+    instance_shares_end(p->in);
     if (p->result < 0)
         error_set(&p->err, p->result, "state_dir", "%s cannot be made: %s", dir,
                   strerror(-p->result));
@@ -145,11 +146,16 @@ static int fill_spec(struct instance *in, struct domain_spec *s, struct vdi_erro
 static int make_xml(struct instance *in, char **ret, struct vdi_error *err)
 {
     char overlay[PATH_MAX], nvram[PATH_MAX], console[PATH_MAX], job[PATH_MAX];
+    char sockets[DOMAIN_SHARES_MAX][PATH_MAX];
     struct domain_spec s = {0};
     int r = fill_spec(in, &s, err);
 
     if (r < 0)
         return r;
+    for (; s.n_shares < in->n_shared; s.n_shares++) {
+        instance_share_socket(in, s.n_shares, sockets[s.n_shares]);
+        s.share_sockets[s.n_shares] = sockets[s.n_shares];
+    }
     instance_path(in, "overlay.qcow2", overlay);
     instance_path(in, "nvram.fd", nvram);
     instance_path(in, "console.log", console);
@@ -192,7 +198,9 @@ static void xml_done(void *arg, bool dropped)
     instance_set(in, RECORD_CREATE);
 }
 
-static void add_domain(struct instance *in)
+/* ---- the servers of its directories are there ---- */
+
+void instance_shared(struct instance *in)
 {
     struct xml_writing *w = calloc(1, sizeof(*w));
     struct vdi_error err = {0};
@@ -261,7 +269,7 @@ static void overlay_done(void *arg, int status, const char *output)
     }
     in->rec.overlay_usec = loop_now_usec(in->vdid->loop);
     instance_emit_stage(in, "overlay");
-    add_domain(in);
+    instance_share(in);
 }
 
 static void run(struct instance *in, const char *const *argv, int64_t deadline_usec, child_fn fn)
@@ -290,7 +298,7 @@ static void make_overlay(struct instance *in)
         return;
     }
     if (!*in->image->disk) {
-        add_domain(in);
+        instance_share(in);
         return;
     }
     instance_path(in, "overlay.qcow2", overlay);
@@ -463,6 +471,7 @@ static void clean_work(void *arg)
     struct preparing *p = arg;
     char path[PATH_MAX];
 
+    instance_shares_end(p->in);
     for (size_t i = 0; i < ELEMENTS(files); i++) {
         instance_path(p->in, files[i], path);
         if (unlink(path) < 0 && errno != ENOENT)
@@ -502,5 +511,6 @@ void instance_clean(struct instance *in)
     free(in->image);
     in->image = NULL;
     instance_unwatch(in);
+    instance_shares_done(in);
     post_next(in, clean_work, cleaned);
 }

@@ -25,6 +25,7 @@
 
 #define RECORD_MAX 65536
 #define WRITER "vdi-writer"
+#define SHARE "vdi-share"
 #define TICK_USEC (5 * USEC_PER_SEC)
 #define DRIFT_USEC (30 * USEC_PER_SEC)
 #define DISK_QUEUE_MAX 65536
@@ -354,6 +355,8 @@ static void load_record(struct vdid *v, const char *name)
         instance_act(in);
     else if (rec.state >= RECORD_BOOT && rec.state <= RECORD_PAUSED)
         instance_watch(in);
+    if (rec.state >= RECORD_BOOT && rec.state <= RECORD_PAUSED)
+        instance_shares_watch(in);
 }
 
 static int load_all(struct vdid *v, struct vdi_error *err)
@@ -396,7 +399,8 @@ static int copy_strings(struct vdid *v)
     const char **members[] = {&v->config.uri,     &v->config.state_dir,     &v->config.image_dir,
                               &v->config.run_dir, &v->config.prefix,        &v->config.emulator,
                               &v->config.bridge,  &v->config.spice_address, &v->config.node,
-                              &v->config.writer};
+                              &v->config.writer,  &v->config.share,         &v->config.virtiofsd,
+                              &v->config.fetcher};
 
     for (size_t i = 0; i < ELEMENTS(members); i++) {
         v->strings[i] = strdup(*members[i] ? *members[i] : "");
@@ -407,32 +411,29 @@ static int copy_strings(struct vdid *v)
     return 0;
 }
 
-/* The one that belongs to this very program, in a build tree too. The caller frees. */
-static char *find_program(const char *name)
+/* The one that belongs to this very program, in a build tree too. */
+static int find_program(struct vdid *v, const char **member, const char *name,
+                        const char *installed)
 {
     char path[PATH_MAX], *slash;
-    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
+    ssize_t n = **member ? -1 : readlink("/proc/self/exe", path, sizeof(path) - 16);
+    const char *found = installed;
 
+    if (**member)
+        return 0;
     path[n > 0 ? n : 0] = '\0';
     slash = strrchr(path, '/');
     if (slash) {
-        str_copy(slash + 1, 32, name);
+        str_copy(slash + 1, 16, name);
         if (access(path, X_OK) == 0)
-            return strdup(path);
+            found = path;
     }
-    return str_printf("%s/%s", VDI_LIBEXECDIR, name);
-}
-
-static int find_writer(struct vdid *v)
-{
-    if (*v->config.writer)
-        return 0;
     for (size_t i = 0; i < ELEMENTS(v->strings); i++)
-        if (v->strings[i] == v->config.writer) {
+        if (v->strings[i] == *member) {
             free(v->strings[i]);
-            v->config.writer = v->strings[i] = find_program(WRITER);
+            *member = v->strings[i] = strdup(found);
         }
-    return v->config.writer ? 0 : -ENOMEM;
+    return *member ? 0 : -ENOMEM;
 }
 
 /* ---- images ---- */
@@ -483,8 +484,6 @@ static int open_cache(struct vdid *v, struct vdi_error *err)
     _cleanup_(freep) char *dir = str_is_empty(c->image_cache)
                                      ? str_printf("%s/image-cache", c->state_dir)
                                      : strdup(c->image_cache);
-    _cleanup_(freep) char *program =
-        str_is_empty(c->fetcher) ? find_program(FETCH_PROGRAM) : strdup(c->fetcher);
     struct cache_config config = {
         .dir = dir,
         .state_dir = c->state_dir,
@@ -493,12 +492,12 @@ static int open_cache(struct vdid *v, struct vdi_error *err)
         .ca_file = c->ca_file,
         .cert_file = c->cert_file,
         .key_file = c->key_file,
-        .program = program,
+        .program = c->fetcher,
         .limit_bytes = c->image_cache_mib << 20,
         .rate = c->image_rate_mib << 20,
     };
 
-    if (!dir || !program)
+    if (!dir)
         return error_set(err, ENOMEM, "node", "no memory");
     return cache_new(v->loop, v->disk, &config, &ops, v, &v->cache, err);
 }
@@ -571,7 +570,11 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
     v->arg = arg;
     r = copy_strings(v);
     if (r == 0)
-        r = find_writer(v);
+        r = find_program(v, &v->config.writer, WRITER, VDI_LIBEXECDIR "/" WRITER);
+    if (r == 0)
+        r = find_program(v, &v->config.fetcher, FETCH_PROGRAM, VDI_LIBEXECDIR "/" FETCH_PROGRAM);
+    if (r == 0)
+        r = find_program(v, &v->config.share, SHARE, VDI_LIBEXECDIR "/" SHARE);
     if (r == 0)
         r = check_config(&v->config, err);
     if (r == 0)

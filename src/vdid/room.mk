@@ -24,10 +24,13 @@ src_vdid_libvdid_a_SOURCES = \
     src/vdid/runner_spool.c src/vdid/runner_spool.h \
     src/vdid/runner_talk.c \
     src/vdid/save.c \
+    src/vdid/share.c src/vdid/share.h \
+    src/vdid/shares.c \
     src/vdid/show.c \
     src/vdid/spool.c \
     src/vdid/stop.c \
     src/vdid/virt.c src/vdid/virt.h src/vdid/virt_call.h \
+    src/vdid/virt_ids.c \
     src/vdid/virt_ops.c \
     src/vdid/watch.c \
     src/vdid/writer.c src/vdid/writer.h \
@@ -48,6 +51,11 @@ pkglibexec_PROGRAMS += vdi-fetch
 vdi_fetch_SOURCES = src/vdid/fetch_main.c src/vdid/fetch.h
 vdi_fetch_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(OPENSSL_CFLAGS)
 vdi_fetch_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CURL_LIBS) $(OPENSSL_LIBS)
+
+# Becomes a job's owner, and then the virtiofsd of a directory of his.
+pkglibexec_PROGRAMS += vdi-share
+vdi_share_SOURCES = src/vdid/share_main.c src/vdid/share.h
+vdi_share_LDADD = $(BASE_LIBS)
 
 # Takes orders on stdin, one JSON object a line; the tests with real VMs drive it.
 check_PROGRAMS += tests/vdid_drive
@@ -127,8 +135,8 @@ EXTRA_DIST += tests/t2310-image-fetch.t
 
 # Real VMs take minutes and root: a target of their own.
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4100-node.t \
-    tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t \
-    tests/t4140-images.t
+    tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t tests/t4140-seat.t \
+    tests/t4150-images.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \
     tests/lib/spice_client.py doc/design/vdid.md

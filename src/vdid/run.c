@@ -242,10 +242,23 @@ static const struct runner_handler on_runner = {on_ready, on_stage, on_exited, o
 
 /* ---- life ---- */
 
+/* As the guest's runner is told of them. */
+static uint32_t list_mounts(const struct run_wish *run, struct runner_mount *ret)
+{
+    for (uint32_t i = 0; i < run->n_shares; i++) {
+        ret[i] =
+            (struct runner_mount){.type = RUNNER_VIRTIOFS, .read_only = run->shares[i].read_only};
+        domain_share_tag(i, ret[i].tag);
+        str_copy(ret[i].target, sizeof(ret[i].target), run->shares[i].target);
+    }
+    return run->n_shares;
+}
+
 void instance_run_open(struct instance *in)
 {
     const struct run_wish *run = in->run;
     char socket[PATH_MAX], dir[PATH_MAX];
+    struct runner_mount mounts[RUNNER_MOUNTS_MAX];
     struct vdi_error err = {0};
     struct runner_config config = {.socket = socket, .dir = dir};
 
@@ -257,6 +270,8 @@ void instance_run_open(struct instance *in)
     str_copy(config.id.nonce, sizeof(config.id.nonce), in->rec.nonce);
     config.output_max = (uint64_t)in->rec.output_max_mib << 20;
     config.owner = run->owner;
+    config.mounts = mounts;
+    config.n_mounts = list_mounts(run, mounts);
     config.env = run->env;
     config.payload = run->payload;
     config.is_session = run->is_session;

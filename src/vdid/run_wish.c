@@ -91,6 +91,55 @@ static int take_owner(const struct value *owner, struct run_wish *w, struct vdi_
     return r < 0 ? r : take_groups(value_get(owner, "groups"), w, err);
 }
 
+/* ---- mounts ---- */
+
+/* Paths without "..": whose they are is said by who opens them. */
+static int take_share_path(const struct value *of, const char *name, char *ret, size_t size,
+                           struct vdi_error *err)
+{
+    int r = take_name(of, name, ret, size, err);
+    size_t len = strlen(ret);
+
+    if (r == 0 && (ret[0] != '/' || !str_is_text(ret, len, false) || strstr(ret, "/../") ||
+                   (len >= 3 && str_equal(ret + len - 3, "/.."))))
+        return error_set(err, EINVAL, name, "'%.80s' is no path of a mount", ret);
+    return r;
+}
+
+static int take_share(const struct value *of, struct run_share *s, struct vdi_error *err)
+{
+    const char *type = value_get_string(of, "type", ""), *mode = value_get_string(of, "mode", "");
+    int r = take_name(of, "name", s->name, sizeof(s->name), err);
+
+    if (r == 0)
+        r = take_share_path(of, "source", s->source, sizeof(s->source), err);
+    if (r == 0)
+        r = take_share_path(of, "target", s->target, sizeof(s->target), err);
+    if (r < 0)
+        return r;
+    s->read_only = str_equal(mode, "ro");
+    if (!str_equal(type, "virtiofs") || (!s->read_only && !str_equal(mode, "rw")))
+        return error_set(err, EINVAL, "mounts", "mount '%s' is %.20s, %.20s: this node has none",
+                         s->name, type, mode);
+    return 0;
+}
+
+static int take_shares(const struct value *list, struct run_wish *w, struct vdi_error *err)
+{
+    int r = 0;
+
+    if (value_count(list) > RUN_SHARES_MAX)
+        return error_set(err, E2BIG, "mounts", "there are %zu mounts", value_count(list));
+    if (value_count(list) && !*w->owner.name)
+        return error_set(err, EINVAL, "owner",
+                         "mounts are served as their owner, and there is none");
+    for (size_t i = 0; r == 0 && i < value_count(list); i++) {
+        r = take_share(value_item(list, i), &w->shares[i], err);
+        w->n_shares += r == 0;
+    }
+    return r;
+}
+
 /* ---- environment ---- */
 
 static size_t name_len(const char *variable)
@@ -159,7 +208,7 @@ static int take_payload(const struct value *payload, struct run_wish *w, struct 
         error_hint(err, NULL, "submit as a user that the controller's host knows");
         return -EINVAL;
     }
-    if (!*w->owner.name || (w->is_session && !w->is_interactive))
+    if (!*w->owner.name || (w->is_session && (!w->is_interactive || w->is_prompt)))
         return 0;
     w->payload = buf_take(&text, NULL);
     return w->payload ? 0 : no_memory(err);
@@ -205,11 +254,14 @@ static int read_all(const struct value *root, struct run_wish *w, struct vdi_err
     w->env = calloc(RUNNER_ENV_MAX + 1, sizeof(*w->env));
     if (!w->env)
         return no_memory(err);
+    w->is_prompt = str_equal(value_get_string(root, "template.login", ""), "prompt");
     r = take_job(value_get(root, "job"), w, err);
     if (r == 0)
         r = take_owner(value_get(root, "owner"), w, err);
     if (r == 0)
         r = take_env(value_get(root, "env"), w, err);
+    if (r == 0)
+        r = take_shares(value_get(root, "mounts"), w, err);
     return r < 0 ? r : take_payload(value_get(root, "payload"), w, err);
 }
 
@@ -255,9 +307,26 @@ static void write_owner(const struct runner_owner *o, struct buf *out)
     buf_puts(out, "]}");
 }
 
+static void write_shares(const struct run_wish *w, struct buf *out)
+{
+    buf_puts(out, ",\"mounts\":[");
+    for (uint32_t i = 0; i < w->n_shares; i++) {
+        const struct run_share *s = &w->shares[i];
+
+        buf_printf(out, "%s{\"type\":\"virtiofs\",\"mode\":\"%s\"", i ? "," : "",
+                   s->read_only ? "ro" : "rw");
+        member(out, "name", s->name);
+        member(out, "source", s->source);
+        member(out, "target", s->target);
+        buf_putc(out, '}');
+    }
+    buf_putc(out, ']');
+}
+
 void run_wish_write(const struct run_wish *w, struct buf *out)
 {
-    buf_printf(out, "{\"job\":{\"kind\":\"%s\"", w->is_interactive ? "interactive" : "batch");
+    buf_printf(out, "{\"template\":{\"login\":\"%s\"},\"job\":{\"kind\":\"%s\"",
+               w->is_prompt ? "prompt" : "auto", w->is_interactive ? "interactive" : "batch");
     member(out, "work_dir", w->work_dir);
     member(out, "output", w->files[RUNNER_OUT]);
     /* The other stream's spool depends on it, whether it has a file or not. */
@@ -275,6 +344,8 @@ void run_wish_write(const struct run_wish *w, struct buf *out)
     buf_putc(out, ']');
     if (*w->owner.name)
         write_owner(&w->owner, out);
+    if (w->n_shares)
+        write_shares(w, out);
     if (w->payload) {
         buf_puts(out, ",\"payload\":");
         buf_puts(out, w->payload);

@@ -3,8 +3,9 @@
  * run_wish.h - what the guest of an instance is to run, for whom, and where its output goes.
  *
  * Read from a start order's "details", and kept as run.json of the instance, in the same shape:
- *   {"job":{"kind","work_dir","output","error","open_mode"}, "env":["VDI_X=..."],
+ *   {"template":{"login"}, "job":{"kind","work_dir","output","error","open_mode"}, "env":["VDI_X=..."],
  *    "owner":{"name","uid","gid","home","groups":[{"name","gid"}]},
+ *    "mounts":[{"name","source","target","type","mode"}],
  *    "payload":{"script","args":[],"environment":{}}}
  */
 #ifndef VDID_RUN_WISH_H
@@ -13,14 +14,24 @@
 #include "codec/runner_codec.h"
 
 #define RUN_WISH_BYTES_MAX (1u << 20) /* of its JSON; a frame of the node link holds no more */
-#define RUN_WISH_ENV_BYTES 65536      /* of all variables of ours; they share a frame */
+#define RUN_SHARES_MAX 16
+#define RUN_WISH_ENV_BYTES 65536 /* of all variables of ours; they share a frame */
+
+/* A directory of this node that the guest gets, with the owner's rights. */
+struct run_share {
+    char name[64], source[256], target[256];
+    bool read_only;
+};
 
 struct run_wish {
     struct runner_owner owner; /* name "": none with a uid */
     uint32_t groups_left_out;  /* the owner is in more than a guest is told of */
-    char **env;                /* "VDI_NAME=value", NULL-terminated; room for RUNNER_ENV_MAX */
-    char *payload;             /* JSON for the guest runner; NULL: nothing is run */
-    bool is_session;           /* the payload has no script */
+    uint32_t n_shares;
+    struct run_share shares[RUN_SHARES_MAX];
+    char **env;      /* "VDI_NAME=value", NULL-terminated; room for RUNNER_ENV_MAX */
+    char *payload;   /* JSON for the guest runner; NULL: nothing is run */
+    bool is_session; /* the payload has no script */
+    bool is_prompt;  /* the guest asks who it is: no session is opened */
     bool is_interactive;
     bool merge;                    /* stderr goes where stdout goes */
     bool truncate;                 /* files are emptied when they are opened first */

@@ -243,6 +243,11 @@ static int copy_config(struct runner *r, const struct runner_config *config, str
                          strlen(config->payload));
     r->id = config->id;
     r->owner = config->owner;
+    if (config->n_mounts > RUNNER_MOUNTS_MAX)
+        return error_set(err, E2BIG, "mounts", "there are %u mounts", config->n_mounts);
+    r->n_mounts = config->n_mounts;
+    if (config->n_mounts)
+        memcpy(r->mounts, config->mounts, config->n_mounts * sizeof(*r->mounts));
     r->is_session = config->is_session;
     r->merge = config->merge;
     r->env = copy_strings(config->env);

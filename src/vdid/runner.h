@@ -25,7 +25,9 @@ struct runner_config {         /* copied */
     uint64_t output_max;       /* bytes of each stream; the same for the same dir */
     struct runner_id id;       /* the nonce must be the same after a restart of vdid */
     struct runner_owner owner; /* name "": nobody's, and nothing is started */
-    char *const *env;          /* "VDI_JOB_ID=5", ...; NULL-terminated */
+    const struct runner_mount *mounts; /* NULL with n_mounts 0 */
+    uint32_t n_mounts;
+    char *const *env;     /* "VDI_JOB_ID=5", ...; NULL-terminated */
     const char *payload;  /* JSON of script, args, environment; NULL: there is nothing to run */
     bool is_session;      /* the payload has no script: the image's session is started */
     const char *work_dir; /* "": the owner's home */

@@ -26,6 +26,8 @@ struct runner {
     char socket[sizeof(((struct sockaddr_un *)0)->sun_path)], dir[PATH_MAX - 32];
     struct runner_id id;
     struct runner_owner owner;
+    uint32_t n_mounts;
+    struct runner_mount mounts[RUNNER_MOUNTS_MAX];
     char **env;
     char *payload, *work_dir;
     bool is_session, merge;

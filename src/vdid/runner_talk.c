@@ -72,6 +72,8 @@ static void put_welcome(struct runner *r, struct buf *out)
     m.id = r->id;
     m.owner = r->owner;
     m.env = r->env; /* stays ours */
+    m.n_mounts = r->n_mounts;
+    memcpy(m.mounts, r->mounts, sizeof(m.mounts));
     for (int i = 0; i < RUNNER_N_STREAMS; i++)
         m.offsets[i] = r->spools[i].offset;
     runner_mark_write(out);
@@ -167,6 +169,14 @@ static int take_hello(struct runner *r, const struct runner_message *m)
         snprintf(why, sizeof(why),
                  "the guest runner %s speaks protocol %u to %u, this vdid %u to %u", m->version,
                  m->protocol_min, m->protocol_max, RUNNER_PROTOCOL_MIN, RUNNER_PROTOCOL_MAX);
+        runner_problem(r, why);
+        r->in_session = false;
+        return 0;
+    }
+    if (r->n_mounts && common < RUNNER_PROTOCOL_MOUNTS) { /* not without its owner's files */
+        snprintf(why, sizeof(why),
+                 "the guest runner %s is too old to mount what the job's template names",
+                 m->version);
         runner_problem(r, why);
         r->in_session = false;
         return 0;

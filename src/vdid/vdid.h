@@ -27,7 +27,9 @@ struct vdid_config {       /* strings are copied */
     const char *spice_address; /* "127.0.0.1" */
     bool spice_tls;            /* of new instances; by libvirt's qemu.conf */
     const char *node;          /* this node's name, for guests; "": they are not told */
-    const char *writer; /* program vdi-writer; "": the one beside this program, or installed */
+    const char *writer;    /* program vdi-writer; "": the one beside this program, or installed */
+    const char *share;     /* program vdi-share; the same */
+    const char *virtiofsd; /* ""; one of the usual places */
     /* Published images; without a controller none are fetched. */
     const char *image_cache; /* "": STATE_DIR/image-cache */
     const char *controller, *cluster, *ca_file, *cert_file, *key_file;

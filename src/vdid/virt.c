@@ -230,7 +230,7 @@ static void call_work(void *arg)
 static void call_done(void *arg, bool dropped)
 {
     struct virt_call *call = arg;
-    struct virt_result res = {call->domains, call->n_domains};
+    struct virt_result res = {call->domains, call->n_domains, call->uid, call->gid};
 
     if (dropped)
         call->result = error_set(&call->err, ECANCELED, "libvirt", "vdid is ending");
@@ -449,6 +449,11 @@ void virt_free(struct virt *v)
 int virt_list(struct virt *v, virt_fn fn, void *arg)
 {
     return post(v, virt_op_list, "all domains", NULL, fn, arg);
+}
+
+int virt_ids(struct virt *v, virt_fn fn, void *arg)
+{
+    return post(v, virt_op_ids, "QEMU's user", NULL, fn, arg);
 }
 
 #define CALL(verb)                                                                                 \

@@ -45,6 +45,7 @@ struct virt_domain {
 struct virt_result {
     const struct virt_domain *domains; /* virt_list alone */
     size_t n_domains;
+    uint32_t uid, gid; /* virt_ids alone */
 };
 
 /* result as below, or -ENOTCONN, -ETIMEDOUT, -EIO; err's detail is libvirt's own sentence. */
@@ -75,6 +76,8 @@ int virt_restore(struct virt *v, const char *name, const char *path, virt_fn fn,
 int virt_screenshot(struct virt *v, const char *name, const char *path, virt_fn fn, void *arg);
 /* Changes the domain's device to what the XML says (a ticket). */
 int virt_update(struct virt *v, const char *name, const char *device_xml, virt_fn fn, void *arg);
+/* As whom QEMU runs: its uid and gid by qemu.conf. */
+int virt_ids(struct virt *v, virt_fn fn, void *arg);
 int virt_ping(struct virt *v, const char *name, virt_fn fn, void *arg); /* the guest agent */
 
 #endif

@@ -21,6 +21,7 @@ struct virt_call {
     struct vdi_error err;
     struct virt_domain *domains;
     size_t n_domains;
+    uint32_t uid, gid;
 };
 
 /* Fills call->err from libvirt's last error on this thread; returns the negative errno. */
@@ -38,5 +39,8 @@ int virt_op_restore(virConnectPtr conn, struct virt_call *call);
 int virt_op_screenshot(virConnectPtr conn, struct virt_call *call);
 int virt_op_update(virConnectPtr conn, struct virt_call *call);
 int virt_op_ping(virConnectPtr conn, struct virt_call *call);
+int virt_op_ids(virConnectPtr conn, struct virt_call *call);
+/* Of "capabilities": the label of the model "dac". -EBADMSG: it has none. */
+int virt_read_ids(const char *capabilities, uint32_t *ret_uid, uint32_t *ret_gid);
 
 #endif

@@ -7,7 +7,10 @@
 #
 # The kernel package is downloaded and unpacked, not installed.
 # The guest says on its console: GUEST-UP boot_id=ID, then "tick N" every second. With a runner
-# it has /bin/sh and busybox's commands for scripts, and switches itself off when it is asked to.
+# it has /bin/sh and busybox's commands for scripts, and switches itself off when it is asked to; what
+# a script puts into /tmp/root is done by root, and what that said is in /tmp/root.out.
+
+GUEST_MODULES="virtio_pci virtio_blk virtio_console pvpanic-mmio virtiofs ext4"
 
 guest_fetch_kernel() {
     local package
@@ -49,10 +52,16 @@ n=0
 while :; do
     n=$((n + 1))
     echo "tick $n"
+    if [ -e /tmp/root ]; then
+        mv /tmp/root /root/said && sh /root/said >/tmp/root.new 2>&1
+        mv /tmp/root.new /tmp/root.out
+    fi
     /bin/busybox sleep 1
 done
 END
 }
+
+guest_recipe() { { echo "$GUEST_MODULES" && guest_init; } | cksum; }
 
 guest_initrd() {
     local stage=$1/stage k=$1/k version m path
@@ -62,7 +71,7 @@ guest_initrd() {
     guest_init >"$stage/init"
     chmod 755 "$stage/init"
     depmod -b "$k" "$version"
-    for m in virtio_pci virtio_blk virtio_console pvpanic-mmio; do
+    for m in $GUEST_MODULES; do
         modprobe -d "$k" -S "$version" --show-depends "$m"
     done | while read -r verb path _; do
         [ "$verb" = insmod ] || continue
@@ -87,9 +96,11 @@ guest_with_runner() {
 }
 
 guest_build() {
-    [ -s "$1/initrd" ] && [ -s "$1/vmlinuz" ] && return 0
+    [ -s "$1/initrd" ] && [ -s "$1/vmlinuz" ] && [ "$(cat "$1/of" 2>/dev/null)" = "$(guest_recipe)" ] &&
+        return 0
     rm -rf "$1" && mkdir -p "$1" || return 1
     guest_fetch_kernel "$1" || return 1
     cp "$1"/k/boot/vmlinuz-* "$1/vmlinuz" && guest_initrd "$1" || return 1
     rm -rf "$1/k" "$1/stage" "$1"/*.deb
+    guest_recipe >"$1/of"
 }

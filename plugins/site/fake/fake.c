@@ -168,6 +168,7 @@ static const struct vdi_setting settings_taken[] = {
     {"boot_ms", VDI_SETTING_INT, "0", "milliseconds from start to ready"},
     {"run_ms", VDI_SETTING_INT, "0", "milliseconds a batch instance runs; 0: until stopped"},
     {"fail_start", VDI_SETTING_INT, "0", "percentage of instances whose start fails"},
+    {"saves", VDI_SETTING_INT, "0", "so many instances can be saved at once; 0: any number"},
     {"state_dir", VDI_SETTING_STRING, "", "directory that keeps instances; empty: memory only"},
     {0},
 };
@@ -194,6 +195,8 @@ static int read_setting(struct fake *site, const struct vdi_setting_value *s, st
 
     if (!strcmp(s->name, "fail_start"))
         return read_int(s, 100, &site->fail_start, err);
+    if (!strcmp(s->name, "saves"))
+        return read_int(s, 1000000, &site->saves, err);
     if (!strcmp(s->name, "state_dir")) {
         site->state_dir = *s->value ? strdup(s->value) : NULL;
         return *s->value && !site->state_dir ? -ENOMEM : 0;

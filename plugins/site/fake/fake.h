@@ -57,6 +57,7 @@ struct fake {
     const struct vdi_host_api *api;
     int64_t boot_usec, run_usec;
     int64_t fail_start; /* percent */
+    int64_t saves;      /* so many can be saved at once; 0: any number */
     char *state_dir;    /* NULL: memory only */
     int dir_fd;         /* of state_dir; -1 */
     uint64_t epoch;     /* the newest that ordered anything */

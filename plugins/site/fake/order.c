@@ -91,6 +91,26 @@ int fake_bind(void *arg, struct vdi_instance_id id, const char *node, const char
     return meant_ready(site, id, op) ? fake_answer(site, op) : 0;
 }
 
+struct count {
+    int64_t saved;
+};
+
+static void count_saved(const void *node, VISIT visit, void *closure)
+{
+    const struct fake_instance *in = *(struct fake_instance *const *)node;
+
+    if ((visit == postorder || visit == leaf) && !in->stopped && in->saved)
+        ((struct count *)closure)->saved++;
+}
+
+static bool has_room(const struct fake *site)
+{
+    struct count count = {0};
+
+    twalk_r(site->instances, count_saved, &count);
+    return !site->saves || count.saved < site->saves;
+}
+
 /* Both modes stop the clock of the instance. */
 int fake_suspend(void *arg, struct vdi_instance_id id, const char *node, const char *mode,
                  struct vdi_op *op)
@@ -106,6 +126,8 @@ int fake_suspend(void *arg, struct vdi_instance_id id, const char *node, const c
         return fake_answer(site, op);
     if (!meant_ready(site, id, op))
         return 0;
+    if (!has_room(site))
+        return refuse_with(site, op, -ENOSPC, id, "cannot be saved: its node has no room for it");
     if (in->end_usec)
         in->left_usec = in->end_usec - site->api->now_usec(site->host);
     in->saved = true;

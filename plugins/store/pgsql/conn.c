@@ -233,14 +233,15 @@ int pg_prepare(struct store *s, struct vdi_error *err)
                     " body = $10"},
         {"row", "INSERT INTO vdi.snapshot_row(generation, n, row) VALUES($1, $2, $3)"},
     };
+    int r = pg_run(s, "DEALLOCATE ALL", NULL, NULL, err); /* of before a change of the schema */
 
-    for (size_t i = 0; i < sizeof(statement) / sizeof(statement[0]); i++) {
+    for (size_t i = 0; r == 0 && i < sizeof(statement) / sizeof(statement[0]); i++) {
         _cleanup_(pg_clearp) PGresult *res =
             PQprepare(s->conn, statement[i][0], statement[i][1], 0, NULL);
         if (!good(res))
             return pg_fail(s, res, "A statement can't be prepared", err);
     }
-    return 0;
+    return r;
 }
 
 int pg_connect(struct store *s, struct vdi_error *err)

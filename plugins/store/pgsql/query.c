@@ -89,6 +89,28 @@ static void add_states(char *sql, struct pg_params *p, const char *const *states
     add(sql, ")", 0, "");
 }
 
+static void add_by_key(char *sql, struct pg_params *p, const struct vdi_store_query *q)
+{
+    if (q->from_usec)
+        add(sql, " AND (end_usec = 0 OR end_usec > ", pg_number(p, q->from_usec), ")");
+    if (q->after_key)
+        add_key(sql, p, " AND (num, key) < (", q->after_key);
+    add(sql, " ORDER BY num DESC, key DESC LIMIT ", pg_number(p, q->limit), "");
+}
+
+static void add_by_end(char *sql, struct pg_params *p, const struct vdi_store_query *q)
+{
+    if (q->after_key) {
+        add(sql, " AND (end_usec, num, key) > (", pg_number(p, q->after_usec), "");
+        add_key(sql, p, ", ", q->after_key);
+    } else {
+        add(sql, " AND end_usec > ", pg_number(p, q->from_usec), "");
+    }
+    if (q->ended_by_usec)
+        add(sql, " AND end_usec <= ", pg_number(p, q->ended_by_usec), "");
+    add(sql, " ORDER BY end_usec, num, key LIMIT ", pg_number(p, q->limit), "");
+}
+
 int query_archive(void *store, const struct vdi_store_query *q,
                   int (*row)(void *arg, const struct vdi_store_object *object), void *arg,
                   struct vdi_error *err)
@@ -108,12 +130,11 @@ int query_archive(void *store, const struct vdi_store_query *q,
     if (q->owner)
         add(sql, " AND owner = ", pg_text(&p, q->owner), "");
     add_states(sql, &p, q->states);
-    if (q->from_usec)
-        add(sql, " AND (end_usec = 0 OR end_usec > ", pg_number(&p, q->from_usec), ")");
     if (q->to_usec)
         add(sql, " AND begin_usec < ", pg_number(&p, q->to_usec), "");
-    if (q->after_key)
-        add_key(sql, &p, " AND (num, key) < (", q->after_key);
-    add(sql, " ORDER BY num DESC, key DESC LIMIT ", pg_number(&p, q->limit), "");
+    if (q->by_end)
+        add_by_end(sql, &p, q);
+    else
+        add_by_key(sql, &p, q);
     return pg_each(store, sql, &p, on_object, &ctx, err);
 }

@@ -54,6 +54,18 @@ const struct schema_step schema_steps[] = {
                 " DROP SEQUENCE vdi.generation; DROP TABLE vdi.snapshot_row, vdi.snapshot,"
                 " vdi.archive, vdi.event, vdi.head;",
     },
+    {
+        /* History and usage: by end, of one owner or of all, without a sort and without
+         * looking at rows of another time. */
+        .version = 2,
+        .release = "0.1.0",
+        .up = "DROP INDEX vdi.archive_end;"
+              "CREATE INDEX archive_end ON vdi.archive(noun, end_usec, num, key, begin_usec);"
+              "CREATE INDEX archive_owner_end ON"
+              " vdi.archive(noun, owner, end_usec, num, key, begin_usec);",
+        .down = "DROP INDEX vdi.archive_owner_end; DROP INDEX vdi.archive_end;"
+                "CREATE INDEX archive_end ON vdi.archive(noun, end_usec);",
+    },
 };
 const size_t schema_n_steps = sizeof(schema_steps) / sizeof(schema_steps[0]);
 

@@ -34,6 +34,18 @@ const struct schema_step schema_steps[] = {
               "CREATE INDEX archive_end ON archive(noun, end_usec);",
         .down = "DROP TABLE event; DROP TABLE archive;",
     },
+    {
+        /* History and usage: by end, of one owner or of all, without a sort and without
+         * looking at rows of another time. */
+        .version = 2,
+        .release = "0.1.0",
+        .up = "DROP INDEX archive_end;"
+              "CREATE INDEX archive_end ON archive(noun, end_usec, num, key, begin_usec);"
+              "CREATE INDEX archive_owner_end ON"
+              " archive(noun, owner, end_usec, num, key, begin_usec);",
+        .down = "DROP INDEX archive_owner_end; DROP INDEX archive_end;"
+                "CREATE INDEX archive_end ON archive(noun, end_usec);",
+    },
 };
 const size_t schema_n_steps = sizeof(schema_steps) / sizeof(schema_steps[0]);
 

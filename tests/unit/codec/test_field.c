@@ -3,6 +3,7 @@
 #include <codec/field.h>
 
 #include <base/time.h>
+#include <codec/audit_codec.h>
 #include <codec/job_codec.h>
 #include <codec/noun_codec.h>
 #include <codec/request_input.h>

@@ -41,14 +41,15 @@ static struct document *written(struct site_start *s)
                                 .keyboard = "de",
                                 .timezone = "",
                                 .os = "linux",
-                                .firmware = "bios"};
+                                .firmware = "bios",
+                                .login = "auto"};
     struct document *document = NULL;
     struct buf out = BUF_INIT(0);
 
     s->of = &t;
     s->cluster = "campus";
     s->boot_timeout_sec = 90;
-    assert_int_equal(site_start_write(s, &out), 0);
+    assert_int_equal(site_start_write(s, &out, NULL), 0);
     assert_int_equal(document_parse(out.data, out.len, &document, NULL), 0);
     buf_done(&out);
     return document;
@@ -67,7 +68,7 @@ static bool env_has(const struct value *root, const char *pair)
 static void a_start_says_who_and_what(void **state)
 {
     struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000, .n_groups = 3};
-    uint32_t gids[VDI_PRINCIPAL_GROUPS_MAX] = {1000, 2000, 2001};
+    uint32_t gids[VDI_PRINCIPAL_GROUPS_MAX] = {2000, 1000, 2001};
     struct job job = {.id = 5, .spec = spec_new(), .instance = 9, .generation = 1, .restarts = 1};
     struct site_start s = {.job = &job,
                            .payload = "{\"script\":\"#!/bin/sh\\n\"}",
@@ -78,8 +79,8 @@ static void a_start_says_who_and_what(void **state)
     const struct value *root, *groups;
 
     job.node = "n1";
-    strcpy(who.groups[0], "ada");
-    strcpy(who.groups[1], "cad1");
+    strcpy(who.groups[0], "cad1");
+    strcpy(who.groups[1], "users");
     strcpy(who.groups[2], "staff");
     d = written(&s);
     root = document_root(d);
@@ -87,9 +88,10 @@ static void a_start_says_who_and_what(void **state)
     assert_string_equal(value_get_string(root, "owner.name", ""), "ada");
     assert_string_equal(value_get_string(root, "owner.home", ""), "/srv/ada");
     assert_int_equal(value_get_int(root, "owner.uid", 0), 1000);
-    assert_int_equal(value_count(groups), 2); /* besides the gid */
-    assert_string_equal(value_get_string(value_item(groups, 0), "name", ""), "cad1");
-    assert_int_equal(value_get_int(value_item(groups, 1), "gid", 0), 2001);
+    assert_int_equal(value_count(groups), 3); /* that of the gid first */
+    assert_string_equal(value_get_string(value_item(groups, 0), "name", ""), "users");
+    assert_string_equal(value_get_string(value_item(groups, 1), "name", ""), "cad1");
+    assert_int_equal(value_get_int(value_item(groups, 2), "gid", 0), 2001);
     assert_string_equal(value_get_string(root, "job.output", ""), "/srv/ada/night \"run\"-5.out");
     assert_string_equal(value_get_string(root, "job.error", "?"), "");
     assert_string_equal(value_get_string(root, "payload.script", ""), "#!/bin/sh\n");
@@ -106,6 +108,50 @@ static void a_start_says_who_and_what(void **state)
     /* the job itself keeps its pattern */
     assert_string_equal(job.spec->output, "%x-%j.out");
     document_free(d);
+    job_spec_unref(job.spec);
+}
+
+static void mounts_are_the_owners(void **state)
+{
+    struct config_mount mounts[] = {
+        {"home", "/home/%u", "/home/%u", "virtiofs", "rw", {0}},
+        {"team", "/srv/%g", "/team", "virtiofs", "ro", {0}},
+    };
+    struct config_template t = {.name = "batch",
+                                .image = "",
+                                .resolution = "",
+                                .keyboard = "",
+                                .timezone = "",
+                                .os = "",
+                                .firmware = "",
+                                .login = "auto",
+                                .mounts = mounts,
+                                .n_mounts = 2};
+    struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000, .n_groups = 1};
+    uint32_t gids[VDI_PRINCIPAL_GROUPS_MAX] = {1000};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
+    struct site_start s = {
+        .of = &t, .cluster = "c", .job = &job, .who = &who, .gids = gids, .home = "/home/ada"};
+    struct document *d = NULL;
+    struct buf out = BUF_INIT(0);
+    struct vdi_error err = {0};
+
+    strcpy(who.groups[0], "users");
+    assert_int_equal(site_start_write(&s, &out, &err), 0);
+    assert_int_equal(document_parse(out.data, out.len, &d, NULL), 0);
+    const struct value *list = value_get(document_root(d), "mounts");
+    assert_int_equal(value_count(list), 2);
+    assert_string_equal(value_get_string(value_item(list, 0), "source", ""), "/home/ada");
+    assert_string_equal(value_get_string(value_item(list, 1), "source", ""), "/srv/users");
+    assert_string_equal(value_get_string(value_item(list, 1), "mode", ""), "ro");
+    document_free(d);
+    strcpy(who.name, "../root");
+    assert_int_equal(site_start_write(&s, &out, &err), -EINVAL);
+    assert_non_null(strstr(err.detail, "../root"));
+    s.who = NULL;
+    assert_int_equal(site_start_write(&s, &out, &err), -EINVAL);
+    assert_string_equal(err.field, "template");
+    buf_done(&out);
     job_spec_unref(job.spec);
 }
 
@@ -166,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_says_who_and_what),
+        cmocka_unit_test(mounts_are_the_owners),
         cmocka_unit_test(without_an_account_there_is_no_owner),
         cmocka_unit_test(reports_are_read),
         cmocka_unit_test(pieces_are_read),

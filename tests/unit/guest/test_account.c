@@ -76,10 +76,10 @@ static void made_once(void **state)
         snprintf(expect, sizeof(expect), "%s\nanna:x:%u:%u::%s:/bin/sh\n", passwd, o.uid, o.gid,
                  o.home);
         assert_string_equal(get("passwd"), expect);
-        snprintf(
-            expect, sizeof(expect),
-            "root:x:0:\nvideo:x:44:bob,anna\nrender:x:105:anna\nanna:x:%u:\ncad1:x:9001:anna\n",
-            o.gid);
+        snprintf(expect, sizeof(expect),
+                 "gpu:x:105:anna\nroot:x:0:\nvideo:x:44:bob,anna\nrender:x:105:\nanna:x:%u:\n"
+                 "cad1:x:9001:anna\n",
+                 o.gid);
         assert_string_equal(get("group"), expect);
         assert_string_equal(get("shadow"), "root:*:::::::\nanna:*:::::::\n");
     }
@@ -104,12 +104,44 @@ static void not_over_others(void **state)
     o.uid = 1;
     assert_int_equal(account_check(dir, &o, NULL), -EEXIST);
     assert_int_equal(account_ensure(dir, &o, NULL), -EEXIST);
+}
+
+/* What id(1) says of them goes by number: the first line that has it. */
+static void groups_as_outside(void **state)
+{
+    struct runner_owner o = anna();
+    char expect[512];
+
     setup(NULL);
-    o = anna();
     o.groups[0].gid = 4444; /* the guest's video is another */
-    assert_int_equal(account_ensure(dir, &o, NULL), -EEXIST);
-    assert_string_equal(get("passwd"), passwd);
-    assert_string_equal(get("group"), group);
+    o.groups[2] = (struct runner_group){"students", o.gid};
+    assert_int_equal(account_ensure(dir, &o, NULL), 0);
+    snprintf(expect, sizeof(expect),
+             "gpu:x:105:anna\nroot:x:0:\nvideo:x:44:bob\nrender:x:105:\nstudents:x:%u:\n"
+             "video:x:4444:anna\n",
+             o.gid);
+    assert_string_equal(get("group"), expect);
+    o.groups[2].name[0] = 'S'; /* the primary group has another name by now */
+    assert_int_equal(account_ensure(dir, &o, NULL), 0);
+    assert_true(str_starts_with(get("group"), "Students:x:"));
+}
+
+static void account_of_another_time(void **state)
+{
+    struct runner_owner o = anna();
+    char line[512];
+
+    setup(NULL);
+    snprintf(line, sizeof(line), "anna:x:%u:1:Anna A.:/old:/bin/zsh\nberta:x:1:1::/:/bin/sh\n",
+             o.uid);
+    put("passwd", line, 0644);
+    assert_int_equal(account_ensure(dir, &o, NULL), 0);
+    snprintf(line, sizeof(line), "anna:x:%u:%u:Anna A.:%s:/bin/zsh\nberta:x:1:1::/:/bin/sh\n",
+             o.uid, o.gid, o.home);
+    assert_string_equal(get("passwd"), line);
+    snprintf(line, sizeof(line), "anna:x:%u\n", o.uid);
+    put("passwd", line, 0644);
+    assert_int_equal(account_ensure(dir, &o, NULL), -EBADMSG);
 }
 
 static void no_lines_by_name(void **state)
@@ -151,6 +183,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(made_once, setup),
         cmocka_unit_test_setup(not_over_others, setup),
+        cmocka_unit_test_setup(groups_as_outside, setup),
+        cmocka_unit_test_setup(account_of_another_time, setup),
         cmocka_unit_test_setup(no_lines_by_name, setup),
         cmocka_unit_test_setup(without_files, setup),
     };

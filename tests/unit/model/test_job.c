@@ -220,6 +220,50 @@ static void suspensions_move_the_limit(void **state)
     job_unref(job);
 }
 
+static struct job_event longer(const struct job *job, int64_t sec, int64_t limit_sec)
+{
+    struct job_event event = at(JOB_EVENT_WAKE, sec);
+
+    event.spec = job_spec_copy(job->spec);
+    event.spec->time_limit_sec = limit_sec;
+    return event;
+}
+
+/* Saved with some of its limit left, that counts on; saved at its limit, new time does. */
+static void what_is_left_counts_after_a_resume(void **state)
+{
+    struct job *job = running(60), *next;
+    struct job_event event;
+
+    job = step(job, at(JOB_EVENT_SUSPEND, 130));
+    assert_true(job_left_usec(job) == 40 * SEC && job_ran_sec(job) == 20);
+    assert_false(job_is_waiting(job));
+    event = at(JOB_EVENT_RESTORE, 140); /* nobody wants it back yet */
+    assert_int_equal(job_apply(job, 1, &event, &next, NULL), -EPROTO);
+    job = step(job, at(JOB_EVENT_WAKE, 150));
+    assert_true(job_is_waiting(job) && job->wake_usec == 150 * SEC && !job->spent_sec);
+    event = at(JOB_EVENT_WAKE, 151);
+    assert_int_equal(job_apply(job, 1, &event, &next, NULL), -EPROTO);
+    job = step(job, at(JOB_EVENT_RESTORE, 160));
+    assert_false(job_is_waiting(job));
+    job = step(job, at(JOB_EVENT_STAY, 170));
+    assert_true(!job->wake_usec && !job->restore_usec && job->state == JOB_SUSPENDED);
+    job = step(job, at(JOB_EVENT_WAKE, 180));
+    job = step(job, at(JOB_EVENT_RESTORE, 190));
+    job = step(job, at(JOB_EVENT_RESUME, 230));
+    assert_true(job_limit_usec(job) == 270 * SEC && !job->wake_usec && !job->restore_usec);
+    job = step(job, at(JOB_EVENT_SUSPEND, 275)); /* it took 5 s to save it */
+    assert_true(job_left_usec(job) == 0 && job_ran_sec(job) == 65);
+    event = longer(job, 1000, 65 + 3600);
+    job = step(job, event);
+    job_event_done(&event);
+    assert_true(job->spent_sec == 65 && job_left_usec(job) == 3600 * SEC);
+    job = step(job, at(JOB_EVENT_RESTORE, 1000));
+    job = step(job, at(JOB_EVENT_RESUME, 1010));
+    assert_true(job_limit_usec(job) == (1010 + 3600) * SEC);
+    job_unref(job);
+}
+
 static void extend_is_an_update_while_it_runs(void **state)
 {
     struct job *job = running(60);
@@ -374,6 +418,7 @@ int main(void)
         cmocka_unit_test(holds),
         cmocka_unit_test(a_damaged_record_is_not_released_by_its_owner),
         cmocka_unit_test(suspensions_move_the_limit),
+        cmocka_unit_test(what_is_left_counts_after_a_resume),
         cmocka_unit_test(extend_is_an_update_while_it_runs),
         cmocka_unit_test(the_first_word_stands),
         cmocka_unit_test(requeue_forgets_the_run),

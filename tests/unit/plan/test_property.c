@@ -43,7 +43,8 @@ struct hold {
 struct plan {
     struct hold holds[2 * N_JOBS];
     size_t n;
-    int node[N_JOBS]; /* by estimate; -1: none */
+    struct job_spec specs[N_JOBS]; /* what each now wants */
+    int node[N_JOBS];              /* by estimate; -1: none */
     int64_t at[N_JOBS];
     unsigned place[N_JOBS];
 };
@@ -52,6 +53,35 @@ static int64_t span(const struct job_spec *spec)
 {
     return spec->time_limit_sec ? spec->time_limit_sec * 1000000 + PLAN_BOOT_USEC
                                 : PLAN_UNLIMITED_USEC;
+}
+
+/* A saved job wants its own node, for what is left of its limit. */
+static struct job_spec now_wanted(const struct job *job)
+{
+    struct job_spec spec = *job->spec;
+    int64_t ran_usec = job->suspended_usec - job->start_usec - job->suspended_total_usec;
+
+    if (job->state != JOB_SUSPENDED)
+        return spec;
+    spec.nodelist = (char *)job->node;
+    spec.exclude = spec.constraint = (char *)"";
+    spec.begin_usec = spec.deadline_usec = 0;
+    if (spec.time_limit_sec && ran_usec < spec.time_limit_sec * 1000000)
+        spec.time_limit_sec = ((spec.time_limit_sec * 1000000 - ran_usec) / MIN + 1) * 60;
+    else if (spec.time_limit_sec)
+        spec.time_limit_sec = 60;
+    return spec;
+}
+
+static bool waits(const struct job *job)
+{
+    return job->state == JOB_PENDING ||
+           (job->state == JOB_SUSPENDED && job->wake_usec && !job->restore_usec);
+}
+
+static bool holds_nothing(const struct job *job)
+{
+    return job->state == JOB_SUSPENDED && !job->wake_usec;
 }
 
 static bool allowed(const struct world *w, int node, const struct job_spec *spec)
@@ -99,7 +129,7 @@ static bool room(const struct world *w, const struct plan *plan, int node, int64
 
 static void place_job(const struct world *w, struct plan *plan, int j)
 {
-    const struct job_spec *spec = &w->specs[j];
+    const struct job_spec *spec = &plan->specs[j];
     int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;
 
     plan->node[j] = -1;
@@ -136,6 +166,10 @@ static int64_t end_of_job(const struct job *job)
         return job_limit_usec(job);
     if (job->state == JOB_CONFIGURING)
         return job->alloc_usec + span(job->spec) - PLAN_LAG_USEC;
+    if (job->state == JOB_SUSPENDED) {
+        struct job_spec left = now_wanted(job);
+        return job->restore_usec + span(&left) - PLAN_LAG_USEC;
+    }
     return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
 }
 
@@ -145,18 +179,19 @@ static bool in_line(const struct world *w, int j)
     if (!w->has_job[j])
         return false;
     const struct config_partition *part = &w->config.partitions[*w->specs[j].partition == 'l'];
-    return job->state == JOB_PENDING && w->given[j] < 0 && !w->told[j] && !job->held_by_user &&
+    return waits(job) && w->given[j] < 0 && !w->told[j] && !job->held_by_user &&
            !job->held_by_admin && !job->unknown && part->up;
 }
 
 static bool comes_before(const struct world *w, int a, int b)
 {
     const struct job *x = &w->jobs[a], *y = &w->jobs[b];
-    bool late_x = x->spec->begin_usec > w->now, late_y = y->spec->begin_usec > w->now;
+    int64_t begin_x = now_wanted(x).begin_usec, begin_y = now_wanted(y).begin_usec;
+    bool late_x = begin_x > w->now, late_y = begin_y > w->now;
     if (late_x != late_y)
         return late_y;
-    if (late_x && x->spec->begin_usec != y->spec->begin_usec)
-        return x->spec->begin_usec < y->spec->begin_usec;
+    if (late_x && begin_x != begin_y)
+        return begin_x < begin_y;
     if (*x->spec->partition != *y->spec->partition)
         return (*x->spec->partition == 'm') ==
                (w->config.partitions[0].priority_tier > w->config.partitions[1].priority_tier);
@@ -172,13 +207,16 @@ static void reference(const struct world *w, struct plan *plan)
     memset(plan, 0, sizeof(*plan));
     for (int j = 0; j < N_JOBS; j++) {
         const struct job *job = &w->jobs[j];
-        if (w->has_job[j] && job->state != JOB_PENDING)
+        if (!w->has_job[j] || holds_nothing(job))
+            continue;
+        plan->specs[j] = now_wanted(job);
+        if (!waits(job))
             plan->holds[plan->n++] = (struct hold){node_of(job->node), INT64_MIN,
                                                    seen_end(w, end_of_job(job)), &w->specs[j]};
-        else if (w->has_job[j] && w->given[j] >= 0)
+        else if (w->given[j] >= 0)
             plan->holds[plan->n++] =
                 (struct hold){w->given[j], INT64_MIN,
-                              seen_end(w, w->given_usec[j] + span(&w->specs[j])), &w->specs[j]};
+                              seen_end(w, w->given_usec[j] + span(&plan->specs[j])), &w->specs[j]};
         if (!in_line(w, j))
             continue;
         int i = n++;
@@ -227,6 +265,24 @@ static void new_job(struct world *w, int j)
     put_job(w, j);
 }
 
+/* Saved, wanted back, being read back, running again; or not, and back to being saved. */
+static void advance_saved(struct world *w, int j)
+{
+    struct job *job = &w->jobs[j];
+
+    if (!job->wake_usec) {
+        job->wake_usec = w->now;
+    } else if (w->given[j] >= 0) {
+        job->restore_usec = w->now;
+    } else if (!job->restore_usec || pick(4) == 0) {
+        job->wake_usec = job->restore_usec = 0;
+    } else {
+        job->state = JOB_RUNNING;
+        job->suspended_total_usec += w->now - job->suspended_usec;
+        job->suspended_usec = job->wake_usec = job->restore_usec = 0;
+    }
+}
+
 static void advance_job(struct world *w, int j)
 {
     struct job *job = &w->jobs[j];
@@ -247,12 +303,13 @@ static void advance_job(struct world *w, int j)
         break;
     case JOB_RUNNING:
         job->state = pick(3) ? JOB_COMPLETING : JOB_SUSPENDED;
+        job->suspended_usec = job->state == JOB_SUSPENDED ? w->now : 0;
         break;
     case JOB_SUSPENDED:
-        job->state = JOB_RUNNING;
-        job->suspended_total_usec += MIN;
+        advance_saved(w, j);
         break;
-    default:                                                /* COMPLETING */
+    default: /* COMPLETING */
+        job->suspended_total_usec = 0;
         job->state = pick(4) ? JOB_COMPLETED : JOB_PENDING; /* requeued */
         break;
     }
@@ -349,7 +406,8 @@ static void expire(struct world *w)
 
 static bool deadline_passed(const struct world *w, int j)
 {
-    return w->has_job[j] && w->specs[j].deadline_usec && w->specs[j].deadline_usec <= w->now;
+    return w->has_job[j] && w->jobs[j].state == JOB_PENDING && w->specs[j].deadline_usec &&
+           w->specs[j].deadline_usec <= w->now;
 }
 
 /* Takes the actions of a step; none starts what the reference would not start now there. */
@@ -404,7 +462,7 @@ static void assert_blockers(struct world *w, int j)
     struct plan_why why;
     int r = planner_why(w->planner, w->jobs[j].id, w->now, &why);
 
-    if (!w->has_job[j] || w->jobs[j].state != JOB_PENDING) {
+    if (!w->has_job[j] || !waits(&w->jobs[j])) {
         assert_int_equal(r, -ENOENT);
         return;
     }
@@ -415,7 +473,7 @@ static void assert_blockers(struct world *w, int j)
     assert_int_equal(world_blocker(&why, PLAN_BLOCK_UNKNOWN) != NULL, w->jobs[j].unknown);
     if (w->given[j] < 0)
         assert_int_equal(world_blocker(&why, PLAN_BLOCK_BEGIN) != NULL,
-                         w->specs[j].begin_usec > w->now);
+                         now_wanted(&w->jobs[j]).begin_usec > w->now);
 }
 
 static void assert_usage(const struct world *w)
@@ -425,8 +483,8 @@ static void assert_usage(const struct world *w)
         char name[24];
         for (int j = 0; j < N_JOBS; j++) {
             const struct job *job = &w->jobs[j];
-            bool here = job->state == JOB_PENDING ? w->given[j] == i : node_of(job->node) == i;
-            if (!w->has_job[j] || !here)
+            if (!w->has_job[j] || holds_nothing(job) ||
+                (waits(job) ? w->given[j] : node_of(job->node)) != i)
                 continue;
             sum.cpus += w->specs[j].cpus;
             sum.memory_mib += w->specs[j].memory_mib;
@@ -508,6 +566,57 @@ static void incremental_is_full_is_reference(void **state)
     }
     print_message("# %lu starts, %lu estimates compared\n", starts, checks);
     assert_true(starts > 10000 && checks > 10000); /* the events do exercise something */
+}
+
+/* ---- extensions ---------------------------------------------------------- */
+
+/* Whoever is given all the room there is delays nobody. */
+static bool extend_one(struct world *w)
+{
+    struct plan before, after;
+    struct plan_room r = {0};
+    int j = -1;
+
+    for (int k = 0; k < N_JOBS && (j < 0 || !r.room_usec || r.room_usec == INT64_MAX); k++) {
+        if (!w->has_job[k] || w->jobs[k].state != JOB_RUNNING || !w->specs[k].time_limit_sec)
+            continue;
+        j = k;
+        assert_int_equal(planner_room(w->planner, w->jobs[j].id, &r), 0);
+        assert_true(r.room_usec == INT64_MAX || r.blocker.subject[0]);
+    }
+    if (j < 0)
+        return false;
+    reference(w, &before);
+    w->specs[j].time_limit_sec += r.room_usec == INT64_MAX ? 86400 : r.room_usec / 1000000;
+    put_job(w, j);
+    reference(w, &after);
+    for (int k = 0; k < N_JOBS; k++) {
+        if (!in_line(w, k))
+            continue;
+        assert_int_equal(after.node[k], before.node[k]);
+        assert_int_equal(after.at[k], before.at[k]);
+    }
+    return r.room_usec > 0 && r.room_usec < INT64_MAX;
+}
+
+static void an_extension_delays_nobody(void **state)
+{
+    unsigned long bounded = 0;
+
+    for (unsigned seed = 1; seed <= 1500; seed++) {
+        struct world w;
+        world_begin(&w, seed);
+        for (int round = 0; round < 12; round++) {
+            for (unsigned k = pick(8) + 1; k; k--)
+                event(&w);
+            settle(&w);
+            settle(&w);
+            bounded += extend_one(&w);
+        }
+        planner_free(w.planner);
+    }
+    print_message("# %lu extensions up to a planned start\n", bounded);
+    assert_true(bounded > 50);
 }
 
 /* ---- order of puts, size of slices -------------------------------------- */
@@ -599,6 +708,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(incremental_is_full_is_reference),
+        cmocka_unit_test(an_extension_delays_nobody),
         cmocka_unit_test(order_and_slices_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

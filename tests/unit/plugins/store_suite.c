@@ -356,6 +356,54 @@ static size_t archive_count(void *store, struct vdi_store_query q)
     return k.n;
 }
 
+/* Object i runs from i ms for 0.5 ms. */
+static void assert_by_end(void *store, struct vdi_store_query q, const char *const *want)
+{
+    struct keys k = {0};
+
+    q.noun = "job";
+    q.by_end = true;
+    for (q.limit = 1; q.limit <= 3; q.limit++) {
+        k.n = 0;
+        q.after_key = NULL;
+        for (size_t before = 1; before != k.n;) {
+            before = k.n;
+            assert_int_equal(ops.query_archive(store, &q, on_key, &k, NULL), 0);
+            q.after_key = k.n ? k.key[k.n - 1] : NULL;
+            q.after_usec = k.n ? strtol(k.key[k.n - 1], NULL, 10) * 1000 + 500 : 0;
+        }
+        for (size_t i = 0; i < k.n; i++)
+            assert_string_equal(k.key[i], want[i]);
+        assert_null(want[k.n]);
+    }
+}
+
+void test_archive_by_end(void **state)
+{
+    static const char *const completed[] = {"COMPLETED", NULL};
+    char dsn[512];
+    uint64_t epoch;
+    struct keys k = {0};
+    struct vdi_error err = {0};
+    void *store = fresh_store(dsn, &epoch);
+
+    for (uint64_t i = 1; i <= 12; i++) /* in another order than they end in */
+        assert_int_equal(store_archive(store, epoch, i, i * 5 % 13), 0);
+    assert_by_end(store, (struct vdi_store_query){.from_usec = 5500, .to_usec = 9001},
+                  (const char *[]){"6", "7", "8", "9", NULL});
+    assert_by_end(store, (struct vdi_store_query){.from_usec = 5499, .ended_by_usec = 7500},
+                  (const char *[]){"5", "6", "7", NULL});
+    assert_by_end(store, (struct vdi_store_query){.owner = "unix:ann", .from_usec = 7000},
+                  (const char *[]){"7", "9", "11", NULL});
+    assert_by_end(store, (struct vdi_store_query){.owner = "unix:bob", .to_usec = 5000},
+                  (const char *[]){"2", "4", NULL});
+    assert_by_end(store, (struct vdi_store_query){.states = completed, .to_usec = 7000},
+                  (const char *[]){"3", "6", NULL});
+    struct vdi_store_query events = {.noun = "job", .limit = 1, .by_end = true};
+    assert_int_equal(ops.query_events(store, &events, NULL, &k, &err), -EINVAL);
+    ops.close(store);
+}
+
 static int stop_at_two(void *arg, const struct vdi_store_object *o)
 {
     return ++*(int *)arg == 2 ? -ECANCELED : 0;
@@ -576,6 +624,7 @@ void test_schema_versions(void **state)
     assert_int_equal(ops.schema(store, 0, &err), 0);
     assert_int_equal(ops.schema(store, 1, &err), 0);
     assert_int_equal(ops.schema(store, 99, &err), -EINVAL);
+    assert_int_equal(ops.schema(store, 0, &err), 0); /* and up again, with what it holds */
     assert_int_equal(store_append(store, epoch, 6, 1, 0), 0);
     assert_int_equal(store_load(store, &l), 0);
     assert_whole(&l, 1, 6);

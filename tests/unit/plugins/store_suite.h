@@ -77,6 +77,7 @@ void test_snapshot_that_fails(void **state);
 void test_trim_keeps_what_is_needed(void **state);
 void test_archive_order_and_cursor(void **state);
 void test_archive_filters(void **state);
+void test_archive_by_end(void **state);
 void test_events_of_an_object(void **state);
 void test_bad_queries_are_refused(void **state);
 void test_id_reserve_never_falls(void **state);
@@ -97,7 +98,7 @@ void test_killed_in_a_snapshot(void **state);
         cmocka_unit_test(test_snapshot_then_events), cmocka_unit_test(test_snapshot_that_fails),   \
         cmocka_unit_test(test_trim_keeps_what_is_needed),                                          \
         cmocka_unit_test(test_archive_order_and_cursor), cmocka_unit_test(test_archive_filters),   \
-        cmocka_unit_test(test_events_of_an_object),                                                \
+        cmocka_unit_test(test_archive_by_end), cmocka_unit_test(test_events_of_an_object),         \
         cmocka_unit_test(test_bad_queries_are_refused),                                            \
         cmocka_unit_test(test_id_reserve_never_falls),                                             \
         cmocka_unit_test(test_damaged_record_is_told), cmocka_unit_test(test_load_can_be_stopped), \

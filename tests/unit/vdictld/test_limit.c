@@ -32,6 +32,7 @@ static struct world {
     size_t n_noted;
     bool stop_at_signal;
     bool undelivered;
+    enum life_limit fate;
 } w;
 
 static void note(const char *what)
@@ -52,10 +53,15 @@ const struct instance *core_instance(struct core *core, uint64_t id)
     return id == w.instance.id ? &w.instance : NULL;
 }
 
-void life_end_job(struct core *core, uint64_t job, enum job_state final, const char *reason)
+void life_at_limit(struct core *core, uint64_t job)
 {
-    note(final == JOB_TIMEOUT ? "end" : "wrong end");
+    note(job == 4 ? "end" : "wrong end");
     loop_stop(core->loop);
+}
+
+enum life_limit life_limit_of(struct core *core, const struct job *job)
+{
+    return w.fate;
 }
 
 void life_note(struct core *core, uint64_t job, const char *by, const char *text)
@@ -97,6 +103,7 @@ static void begin(int64_t limit_sec)
 {
     memset(&w, 0, sizeof(w));
     w.core.loop = loop_new_virtual(START);
+    w.fate = LIFE_LIMIT_SHUTDOWN;
     w.instance.id = 9;
     w.job = (struct job){.refs = 1,
                          .id = 4,
@@ -140,6 +147,18 @@ static void warned_and_ended(void **state)
     };
 
     begin(3600);
+    run();
+    assert_did(ELEMENTS(want), want);
+    finish();
+}
+
+static void who_is_saved_is_told_so(void **state)
+{
+    static const char *const want[] = {
+        "40 This session is saved as it is in 1 minute. Resume it later.", "100 end"};
+
+    begin(100);
+    w.fate = LIFE_LIMIT_SAVE;
     run();
     assert_did(ELEMENTS(want), want);
     finish();
@@ -301,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(warned_and_ended),
+        cmocka_unit_test(who_is_saved_is_told_so),
         cmocka_unit_test(a_short_one_is_warned_of_what_lies_ahead),
         cmocka_unit_test(stages_are_written_down),
         cmocka_unit_test(an_extension_warns_anew),

@@ -177,6 +177,11 @@ int virt_restore(struct virt *v, const char *name, const char *path, virt_fn fn,
     return later(v, 0, false, fn, arg);
 }
 
+int virt_ids(struct virt *v, virt_fn fn, void *arg)
+{
+    return later(v, 0, false, fn, arg);
+}
+
 int virt_ping(struct virt *v, const char *name, virt_fn fn, void *arg)
 {
     return later(v, -ETIMEDOUT, false, fn, arg);

@@ -98,6 +98,10 @@ static void sessions(void **state)
     w = again(read_wish("{\"job\":{\"kind\":\"interactive\"}," OWNER "}"));
     assert_string_equal(w->payload, "{}");
     run_wish_free(w);
+    w = again(read_wish(
+        "{\"template\":{\"login\":\"prompt\"},\"job\":{\"kind\":\"interactive\"}," OWNER "}"));
+    assert_null(w->payload); /* the guest's own login screen opens it */
+    run_wish_free(w);
     w = again(read_wish("{\"job\":{\"kind\":\"interactive\"}}")); /* nobody's */
     assert_null(w->payload);
     assert_true(w->is_interactive);

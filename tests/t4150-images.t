@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# t4140-images.t - published images and real VMs: a node without the image fetches it; a new
+# t4150-images.t - published images and real VMs: a node without the image fetches it; a new
 # version while three overlays run; what is in use stays in a full cache; edit publishes.
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 . "$top_srcdir/tests/lib/node.sh"

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job_filter.c - which jobs a list asks for. */
+#include "vdictld/job_filter.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "base/time.h"
+
+void job_filter_done(struct job_filter *f)
+{
+    free(f->ids);
+    f->ids = NULL;
+}
+
+static bool filter_state(const struct job_filter *f, enum job_state state)
+{
+    if (f->all)
+        return true;
+    if (f->states)
+        return f->states & (1u << state);
+    return !job_state_is_end(state);
+}
+
+uint64_t job_filter_next_id(const struct job_filter *f, uint64_t after)
+{
+    size_t lo = 0, hi = f->n_ids;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (f->ids[mid] <= after)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < f->n_ids ? f->ids[lo] : 0;
+}
+
+static bool filter_id(const struct job_filter *f, uint64_t id)
+{
+    return !f->n_ids || job_filter_next_id(f, id - 1) == id;
+}
+
+static bool word_is(const char *want, const char *is)
+{
+    return !*want || !strcmp(want, is);
+}
+
+static bool filter_owner(const struct job_filter *f, const char *owner)
+{
+    const char *colon;
+
+    if (!*f->owner)
+        return true;
+    if (strchr(f->owner, ':'))
+        return !strcmp(f->owner, owner);
+    colon = strrchr(owner, ':');
+    return !strcmp(f->owner, colon ? colon + 1 : owner);
+}
+
+bool job_filter_takes(const struct job_filter *f, const struct job *job)
+{
+    const struct job_spec *s = job->spec;
+
+    return filter_state(f, job->state) && filter_owner(f, s->owner) &&
+           word_is(f->partition, s->partition) && word_is(f->name, s->name) &&
+           word_is(f->node, job->node) && word_is(f->account, s->account) &&
+           word_is(f->qos, s->qos) && (f->kind < 0 || (uint32_t)f->kind == s->kind) &&
+           filter_id(f, job->id) && (!f->until_usec || job->submit_usec < f->until_usec) &&
+           (!f->since_usec || !job->end_usec || job->end_usec > f->since_usec);
+}
+
+/* ---- what was asked for ---- */
+
+static int parse_states(const char *text, struct job_filter *f, struct vdi_error *err)
+{
+    char word[24];
+
+    if (!strcmp(text, "all")) {
+        f->all = f->archive = true;
+        return 0;
+    }
+    while (*text) {
+        size_t n = strcspn(text, ",");
+        enum job_state state;
+
+        snprintf(word, sizeof(word), "%.*s", (int)(n < 23 ? n : 23), text);
+        state = job_state_from(word);
+        if (state == JOB_NONE) {
+            error_set(err, EINVAL, "state", "there is no job state '%s'", word);
+            error_hint(err, NULL, "PENDING, RUNNING, ... or their letters, or all");
+            return -EINVAL;
+        }
+        f->states |= 1u << state;
+        f->archive |= job_state_is_end(state);
+        text += n + (text[n] == ',');
+    }
+    return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static int parse_ids(const char *text, struct job_filter *f, struct vdi_error *err)
+{
+    size_t n = 1;
+
+    for (const char *p = text; *p; p++)
+        n += *p == ',';
+    if (n > 10000) {
+        error_set(err, EINVAL, "id", "%zu ids are too many", n);
+        error_hint(err, "10000 ids", NULL);
+        return -EINVAL;
+    }
+    f->ids = calloc(n, sizeof(*f->ids));
+    if (!f->ids)
+        return error_set(err, ENOMEM, "", "out of memory");
+    while (*text) {
+        char word[24];
+        size_t len = strcspn(text, ",");
+
+        snprintf(word, sizeof(word), "%.*s", (int)(len < 23 ? len : 23), text);
+        if (str_to_u64(word, 1, INT64_MAX, &f->ids[f->n_ids++]) < 0)
+            return error_set(err, EINVAL, "id", "'%s' is not a job id", word);
+        text += len + (text[len] == ',');
+    }
+    qsort(f->ids, f->n_ids, sizeof(*f->ids), compare_ids);
+    return 0;
+}
+
+static const char *query(const struct call *call, const char *name)
+{
+    const char *value = http_request_query(call->http, name);
+
+    return value ? value : "";
+}
+
+int job_filter_time(struct call *call, const char *name, int64_t *ret, struct vdi_error *err)
+{
+    const char *text = query(call, name);
+
+    if (!*text || time_from_rfc3339(text, ret) >= 0)
+        return 0;
+    error_set(err, EINVAL, name, "'%.40s' is not a time", text);
+    error_hint(err, NULL, "write 2026-10-13T10:15:00Z");
+    return -EINVAL;
+}
+
+int job_filter_parse(struct call *call, struct job_filter *f, struct vdi_error *err)
+{
+    const char *kind = query(call, "kind");
+    int r = 0;
+
+    f->kind = -1;
+    str_copy(f->owner, sizeof(f->owner), query(call, "user"));
+    if (str_equal(query(call, "me"), "true"))
+        str_copy(f->owner, sizeof(f->owner), call->who_text);
+    str_copy(f->partition, sizeof(f->partition), query(call, "partition"));
+    str_copy(f->name, sizeof(f->name), query(call, "name"));
+    str_copy(f->node, sizeof(f->node), query(call, "node"));
+    str_copy(f->account, sizeof(f->account), query(call, "account"));
+    str_copy(f->qos, sizeof(f->qos), query(call, "qos"));
+    if (*kind) {
+        f->kind = str_equal(kind, "batch") ? JOB_BATCH : JOB_INTERACTIVE;
+        if (!str_equal(kind, job_kind_names[f->kind]))
+            return error_set(err, EINVAL, "kind", "a job is interactive or batch, not '%.40s'",
+                             kind);
+    }
+    if (*query(call, "state"))
+        r = parse_states(query(call, "state"), f, err);
+    if (r >= 0 && *query(call, "id"))
+        r = parse_ids(query(call, "id"), f, err);
+    if (r >= 0)
+        r = job_filter_time(call, "since", &f->since_usec, err);
+    if (r >= 0)
+        r = job_filter_time(call, "until", &f->until_usec, err);
+    return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* job_filter.h - which jobs a list asks for: the parameters of /v1/jobs and /v1/history. */
+#ifndef VDICTLD_JOB_FILTER_H
+#define VDICTLD_JOB_FILTER_H
+
+#include "vdictld/call.h"
+
+struct job_filter {
+    uint32_t states; /* bit per enum job_state; 0: not ended */
+    bool all;
+    bool archive; /* some of the states are ends: those that left memory count too */
+    char owner[CALL_WHO_MAX];
+    char partition[64], name[130], node[64], account[64], qos[64];
+    int kind;      /* -1: any */
+    uint64_t *ids; /* sorted */
+    size_t n_ids;
+    int64_t since_usec, until_usec; /* overlaps [since, until); 0: open */
+};
+
+int job_filter_parse(struct call *call, struct job_filter *ret, struct vdi_error *err);
+void job_filter_done(struct job_filter *f);
+bool job_filter_takes(const struct job_filter *f, const struct job *job);
+/* The first of the given ids above `after`; 0: there is none. */
+uint64_t job_filter_next_id(const struct job_filter *f, uint64_t after);
+/* A parameter that is a time, RFC 3339; *ret stays when it is not there. */
+int job_filter_time(struct call *call, const char *name, int64_t *ret, struct vdi_error *err);
+
+#endif

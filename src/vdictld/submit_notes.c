@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* submit_notes.c - what a submitter should know and did not ask: what can't be, what is kept. */
+#include <stdio.h>
+
+#include "base/str.h"
+#include "vdictld/submit.h"
+
+static void note(struct buf *out, bool *io_first, const char *text)
+{
+    buf_puts(out, *io_first ? ",\"notes\":[" : ",");
+    *io_first = false;
+    json_write_string(out, text);
+}
+
+static void note_save(const struct config_template *t, const struct job_spec *spec, struct buf *out,
+                      bool *io_first)
+{
+    char text[256];
+
+    if (config_template_can_save(t) || !str_equal(t->at_limit, "save"))
+        return;
+    snprintf(text, sizeof(text),
+             "the mounts of template '%s' (virtiofs) forbid saving: %s can't be suspended, and is "
+             "not saved at its time limit",
+             t->name, spec->kind == JOB_BATCH ? "the job" : "the desktop");
+    note(out, io_first, text);
+}
+
+void submit_write_notes(const struct core *core, const struct job_spec *spec, struct buf *out)
+{
+    const struct config_template *t = config_template(core->config, spec->template_name);
+    bool first = true;
+
+    if (!t || !out->len || out->data[out->len - 1] != '}')
+        return;
+    out->data[--out->len] = '\0';
+    note_save(t, spec, out, &first);
+    buf_puts(out, first ? "}" : "]}");
+}
