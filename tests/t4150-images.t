@@ -12,6 +12,7 @@ STORE=$W/store CACHE=$W/state/image-cache
 NODE_LINES='image_cache_mib = 80'
 node_write_conf "image_store = \"$STORE\"" "image_listen = \"127.0.0.1:$((NODE_PORT + 1))\"" \
     'node_down_after = 30' 'kill_wait = 1'
+sed -i "s/cpus = 2/cpus = 8/" "$W/vdi.conf"
 cat >>"$W/vdi.conf" <<END
 template "desk" { image = "cad"  vcpus = 1  memory = "128M" }
 END
