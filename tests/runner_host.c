@@ -47,14 +47,15 @@ static void on_problem(void *arg, const char *why)
     printf("problem %s\n", why);
 }
 
-static const struct runner_handler handler = {on_ready, on_stage, on_exited, on_problem, NULL};
+static const struct runner_handler handler = {on_ready,   on_stage, on_exited,
+                                              on_problem, NULL,     NULL};
 
 static void obey(struct program *p, const char *line)
 {
     if (str_starts_with(line, "signal "))
-        runner_signal(p->runner, (int)strtol(line + 7, NULL, 10));
+        runner_signal(p->runner, (int)strtol(line + 7, NULL, 10), NULL);
     else if (str_starts_with(line, "message "))
-        runner_message(p->runner, line + 8);
+        runner_message(p->runner, line + 8, NULL);
     else if (str_equal(line, "shutdown"))
         runner_shutdown(p->runner);
     else if (str_equal(line, "time"))

@@ -194,6 +194,28 @@ def report(c):
            "--json: the document of the API", out, err)
 
 
+def limits(c):
+    me = c.request("GET", "/v1/me").json
+    vdi.is_((me["role"], me["limits"][0]["name"]), ("admin", "max_jobs"),
+            "an administrator's limit is everybody's", me)
+    code, out, err = c.run("vdiinfo", "--me", "-h")
+    vdi.is_((code, out.split()[0]), (0, "max_jobs"), "vdiinfo --me", out, err)
+    if not ROOT:
+        vdi.skip("one user alone", "a user's own limit")
+        return
+    held = c.submit(hold=True, uid=1)
+    job = c.submit(time_limit_sec=3600, uid=1)
+    running = c.wait_state(job, "RUNNING")
+    me = c.request("GET", "/v1/me", None, None, 1).json
+    limit = me["limits"][0]
+    vdi.is_((me["principal"], me["pending"], me["running"], limit["name"], limit["used"],
+             limit["allowed"]), ("unix:daemon", 1, 1, "max_jobs_user", 2, 20000),
+            "a user's own limit: used and allowed", me)
+    vdi.ok(limit["eases_by"] > running["start_time"], "and when it eases", limit)
+    for j in (held, job):
+        c.request("DELETE", f"/v1/jobs/{j}")
+
+
 with vdi.Controller(nodes=2, lines=GPUS + ['keep_done = "0"']) as c:
     every = lists(c)
     command(c, every)
@@ -201,4 +223,5 @@ with vdi.Controller(nodes=2, lines=GPUS + ['keep_done = "0"']) as c:
     requeued(c)
     report(c)
     visible(c, every)
+    limits(c)
 vdi.done()

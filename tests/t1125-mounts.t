@@ -9,8 +9,8 @@ import vdi  # noqa: E402
 
 LINES = [
     'mount "home" { source = "/home/%u"  target = "/home/%u" }',
-    'template "saved" { image = "none"  memory = "1G"  mounts = {"home"} }',
-    'template "own" { image = "none"  memory = "1G"  at_limit = kill',
+    'template "saved" { image = "none"  vcpus = 1  memory = "1G"  mounts = {"home"} }',
+    'template "own" { image = "none"  vcpus = 1  memory = "1G"  at_limit = kill',
     '  mount "scratch" { source = "/scratch/%g"  target = "/scratch"  mode = ro } }',
 ]
 
@@ -39,6 +39,19 @@ def notes(c):
     vdi.is_(err, "", "... not with --quiet")
 
 
+def limit(c):
+    job = c.submit(template="saved")
+    c.wait_state(job, "RUNNING")
+    r = c.request("POST", f"/v1/jobs/{job}/suspend")
+    vdi.is_((r.status, r.json.get("field")), (403, "template"),
+            "a suspend is refused by what forbids it", r.text)
+    vdi.ok("without mounts" in r.json.get("remedy", ""), "... with a remedy", r.text)
+    c.request("DELETE", f"/v1/jobs/{job}")
+    j = c.wait_state(c.submit(template="saved", time_limit_sec=1), "TIMEOUT", "SUSPENDED")
+    vdi.is_((j["state"], j["reason"]), ("TIMEOUT", "time limit reached"),
+            "at its limit the desktop is shut down and not saved", j)
+
+
 def checked(c):
     conf = c.path("bad.conf")
     with open(c.path("vdi.conf"), encoding="utf-8") as f:
@@ -62,5 +75,6 @@ def checked(c):
 with vdi.Controller(lines=LINES) as controller:
     templates(controller)
     notes(controller)
+    limit(controller)
     checked(controller)
 vdi.done()

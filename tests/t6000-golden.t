@@ -70,10 +70,12 @@ TARGETS = {
     "token.list": ("/v1/tokens", None),
     "token.revoke": ("/v1/tokens/TOKEN", None),
     "audit.list": ("/v1/audit?limit=1", None),
+    "backup": ("/v1/backup", None),
     "events": ("/v1/events", None),
     "diag": ("/v1/diag", None),
     "job.history": ("/v1/history?limit=1", None),
     "job.usage": ("/v1/usage", None),
+    "me": ("/v1/me", None),
     "reconfigure": ("/v1/reconfigure", {"dry_run": True}),
 }
 OWNED = ("JOB", "HELD", "INSTANCE", "TOKEN")

@@ -230,6 +230,8 @@ struct vdi_store_ops {
                          struct vdi_error *err);
     /* [required] Takes NULL. */
     void (*close)(void *store);
+    /* For a restore: the next lease that is taken gets an epoch above this one. Durable. */
+    int (*epoch_raise)(void *store, uint64_t epoch, struct vdi_error *err);
 };
 
 /* ---- auth -------------------------------------------------------------- */

@@ -54,6 +54,7 @@ int control_show_jobs(struct control *, const struct verb *, struct vdi_error *)
 int control_show_one(struct control *, const struct verb *, struct vdi_error *);
 int control_show_list(struct control *, const struct verb *, struct vdi_error *);
 int control_show_document(struct control *, const struct verb *, struct vdi_error *);
+int control_backup(struct control *, const struct verb *, struct vdi_error *);
 int control_audit(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);

@@ -73,6 +73,8 @@ const struct verb control_verbs[] = {
     {"", "audit", SHORT, "", 0, 0,
      "json after output user request from to limit denied verify head", control_audit, false,
      "/v1/audit", "who did what: administrative acts, denials, connects; newest first"},
+    {"", "backup", SHORT, "FILE", 1, 1, "", control_backup, false, NULL,
+     "write all that the controller knows to FILE (- for stdout), while it works"},
     {"", "diag", SHORT, "", 0, 0, "json", control_show_document, false, "/v1/diag",
      "counters and times of the controller"},
     {"", "ping", SHORT, "", 0, 0, "json", control_ping, false, "/v1/ping",

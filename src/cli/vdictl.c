@@ -68,7 +68,7 @@ static const struct command command = {
     .help = print_verbs,
     .words = "show update hold release suspend resume requeue extend output message "
              "drain down job node instance partition template qos token issue list revoke "
-             "reconfigure check audit diag ping",
+             "reconfigure check audit backup diag ping",
 };
 
 static int check_words(const struct control *c, const struct verb *verb, struct vdi_error *err)

@@ -23,11 +23,12 @@
 #include "cli/options.h"
 
 #define NAME "vdiinfo"
+#define ME_LINE "%-16s %8s %8s %19s  %s\n"
 #define TEMPLATE_LINE "%-20s %5s %8s %4s %9s  %s\n"
 
 struct info {
     const char *format, *names, *nodes, *partitions, *states;
-    bool by_node, reasons, noheader, is_long, json, templates, all;
+    bool by_node, reasons, noheader, is_long, json, templates, all, me;
 };
 
 #define AT(member) offsetof(struct info, member)
@@ -41,6 +42,8 @@ static const struct option_row rows[] = {
     {"list-reasons", 'R', NULL, "why nodes are out of service, who said so and when",
      option_set_flag, AT(reasons)},
     {"long", 'l', NULL, "more columns", option_set_flag, AT(is_long)},
+    {"me", 0, NULL, "the limits that hold for me: used, allowed, and when they ease",
+     option_set_flag, AT(me)},
     {"Node", 'N', NULL, "one line for each node and partition", option_set_flag, AT(by_node)},
     {"nodes", 'n', "NODES", "these nodes", option_set_string, AT(nodes)},
     {"noheader", 'h', NULL, "no header line", option_set_flag, AT(noheader)},
@@ -51,7 +54,6 @@ static const struct option_row rows[] = {
      AT(templates)},
     OPTION_REFUSED("clusters", 'M', "CLUSTERS", "set VDI_URL to one cluster"),
     OPTION_REFUSED("iterate", 'i', "SEC", "use watch(1)"),
-    OPTION_REFUSED("me", 0, NULL, "limits of users are not kept yet; use vdiqueue --me"),
     OPTION_REFUSED("reservation", 'T', NULL, "there are no reservations yet; leave it out"),
     OPTION_REFUSED("summarize", 's', NULL, "use -o \"%9P %5a %10l %F %N\""),
     OPTION_REFUSED("yaml", 0, NULL, "use --json"),
@@ -290,6 +292,36 @@ static int show_templates(struct client *client, const struct info *info, struct
     return 0;
 }
 
+/* A limit eases at the latest when the first of the jobs that use it has reached its own. */
+static int show_me(struct client *client, const struct info *info, struct vdi_error *err)
+{
+    _cleanup_(document_freep) struct document *document = NULL;
+    int r = client_get(client, "/v1/me", &document, err);
+    if (r < 0)
+        return r;
+    _cleanup_(buf_done) struct buf out = BUF_INIT(0);
+    const struct value *root = document_root(document), *list = value_get(root, "limits");
+    if (info->json) {
+        value_write(root, 2, &out);
+        puts(out.data ? out.data : "");
+        return 0;
+    }
+    if (!info->noheader)
+        buf_printf(&out, ME_LINE, "LIMIT", "USED", "ALLOWED", "EASES_BY", "OF");
+    for (size_t i = 0; i < value_count(list); i++) {
+        const struct value *limit = value_item(list, i);
+        _cleanup_(buf_done) struct buf used = BUF_INIT(32), allowed = BUF_INIT(32),
+                                       eases = BUF_INIT(64);
+        cell_int(&used, value_get_int(limit, "used", 0));
+        cell_int(&allowed, value_get_int(limit, "allowed", 0));
+        cell_time(&eases, value_get_string(limit, "eases_by", ""));
+        buf_printf(&out, ME_LINE, value_get_string(limit, "name", ""), used.data, allowed.data,
+                   eases.data, value_get_string(limit, "unit", ""));
+    }
+    fwrite(out.data ? out.data : "", 1, out.len, stdout);
+    return 0;
+}
+
 static int wanted_parse(struct view *view, const char *text, struct vdi_error *err)
 {
     if (hostlist_parse(text, HOSTLIST_MAX, &view->hosts) < 0) {
@@ -348,7 +380,9 @@ int main(int argc, char **argv)
     if (r == 0)
         r = client_new(&client, &err);
     if (r == 0)
-        r = info.templates ? show_templates(client, &info, &err) : show_nodes(client, &view, &err);
+        r = info.me          ? show_me(client, &info, &err)
+            : info.templates ? show_templates(client, &info, &err)
+                             : show_nodes(client, &view, &err);
     view_done(&view);
     return r ? (int)client_fail(NAME, r, &err) : EXIT_OK;
 }

@@ -107,6 +107,8 @@ const struct request requests[REQUEST_N] = {
     {REQUEST_AUDIT_LIST, "GET", "/v1/audit", ROLE_ADMIN, "audit.list", NULL,
      "after,limit,user,request,from,to,denied", audit_event_fields, false,
      "administrative acts, denials, connects: the hash-chained audit trail, newest first"},
+    {REQUEST_BACKUP, "GET", "/v1/backup", ROLE_ADMIN, "backup", NULL, "", NULL, false,
+     "all that the controller knows, as a file for vdictld --restore"},
     {REQUEST_EVENTS, "GET", "/v1/events", ROLE_USER, "events", NULL, "job", NULL, false,
      "server-sent events; resumes after Last-Event-ID"},
     {REQUEST_DIAG, "GET", "/v1/diag", ROLE_OPERATOR, "diag", NULL, "", NULL, false,
@@ -116,6 +118,8 @@ const struct request requests[REQUEST_N] = {
     {REQUEST_USAGE, "GET", "/v1/usage", ROLE_USER, "job.usage", NULL,
      "since,until,cuts,by,user,account,partition,qos,me", NULL, false,
      "what jobs held, summed up by owner, account, partition or GPU profile and period"},
+    {REQUEST_ME, "GET", "/v1/me", ROLE_USER, "me", NULL, "", NULL, false,
+     "who asks, what limits hold, what of them is used and when they ease"},
     {REQUEST_RECONFIGURE, "POST", "/v1/reconfigure", ROLE_ADMIN, "reconfigure",
      request_reconfigure_fields, "", NULL, true, "reads vdi.conf again, or says what would change"},
 };

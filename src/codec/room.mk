@@ -2,6 +2,7 @@
 noinst_LIBRARIES += src/codec/libcodec.a
 src_codec_libcodec_a_SOURCES = \
     src/codec/audit_codec.c src/codec/audit_codec.h \
+    src/codec/backup.c src/codec/backup.h \
     src/codec/base64.c src/codec/base64.h \
     src/codec/config.c src/codec/config.h \
     src/codec/config_check.c src/codec/config_check.h \

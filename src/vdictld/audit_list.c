@@ -58,8 +58,8 @@ static void answered(void *arg, const struct archive_query *q)
     buf_printf(&body, "{\"head\":{\"number\":%" PRIu64 ",\"hash\":\"%s\"},\"audit\":[",
                l->head.number, l->head.hash);
     write_rows(l, q, &body);
-    if (q->n_rows == q->limit)
-        buf_printf(&body, "],\"next\":\"%s\"}", q->rows[q->n_rows - 1].key);
+    if (q->n_seen == q->limit)
+        buf_printf(&body, "],\"next\":\"%s\"}", q->last_key);
     else
         buf_puts(&body, "],\"next\":null}");
     call_reply_json(l->call, 200, &body);

@@ -22,6 +22,7 @@
 #include "wire/http_server.h"
 
 struct auth;
+struct backup;
 struct budget;
 struct denials;
 struct feed;
@@ -41,6 +42,7 @@ struct core {
     int claim_fd;
     struct config *config;
     struct workers *store_worker, *snapshot_worker;
+    struct workers *backup_worker;
     struct workers *pki_worker; /* the authority's files: others may lock them for long */
     struct host_plugin *store_plugin;
     struct vdi_store_ops store_ops;
@@ -48,6 +50,7 @@ struct core {
     struct events *events;
     struct http_server *http;
     struct auth *auth;       /* auth.c: who asks */
+    struct backup *backup;   /* backup.c: that is being taken; NULL: none */
     struct budget *budget;   /* budget.c: how often */
     struct denials *denials; /* audit.c: gathered denials */
     struct idem *idem;       /* idem.c: retry keys */

@@ -57,10 +57,12 @@ static void (*const handlers[REQUEST_N])(struct call *call) = {
     [REQUEST_TOKEN_LIST] = handle_token_list,
     [REQUEST_TOKEN_REVOKE] = handle_token_revoke,
     [REQUEST_AUDIT_LIST] = handle_audit_list,
+    [REQUEST_BACKUP] = handle_backup,
     [REQUEST_EVENTS] = handle_events,
     [REQUEST_DIAG] = handle_diag,
     [REQUEST_HISTORY] = handle_history,
     [REQUEST_USAGE] = handle_usage,
+    [REQUEST_ME] = handle_me,
     [REQUEST_RECONFIGURE] = handle_reconfigure,
 };
 

@@ -53,6 +53,7 @@ struct events *events_new(struct loop *loop, struct workers *store_worker,
         .next_seq = 1,
     };
     list_init(&ev->waiting);
+    list_init(&ev->gathered);
     for (int i = 0; i < NOUN_N; i++) {
         ev->next_id[i] = 1;
         ev->tables[i] = nouns[i].apply ? table_new(&nouns[i]) : NULL;
@@ -109,6 +110,8 @@ void events_free(struct events *ev)
     }
     source_free(ev->flush);
     snapshot_free(ev->snapshot);
+    list_for_each_safe (it, &ev->gathered)
+        snapshot_unlink(it);
     for (int i = 0; i < NOUN_N; i++)
         table_free(ev->tables[i]);
     free(ev);
@@ -342,6 +345,11 @@ static uint64_t id_reserve(const struct events *ev)
         if (ev->next_id[i] > most)
             most = ev->next_id[i];
     return (most / EVENTS_ID_BLOCK + 1) * EVENTS_ID_BLOCK;
+}
+
+uint64_t events_id_reserve(const struct events *ev)
+{
+    return id_reserve(ev);
 }
 
 static void batch_work(void *arg)

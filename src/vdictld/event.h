@@ -94,6 +94,18 @@ struct events_extras {
     void (*restore)(void *arg, const struct vdi_store_object *row); /* at the next load */
 };
 void events_set_extras(struct events *ev, const struct events_extras *extras);
+/*
+ * The rows of a snapshot for other ends than the store's (a backup): `done` gets them, or
+ * negative errno. -EBUSY: a snapshot is being gathered. The taker reads them on one worker
+ * thread at a time and gives them back with events_give_back, on the loop.
+ */
+struct snapshot;
+int events_gather(struct events *ev, void (*done)(void *arg, int result, struct snapshot *rows),
+                  void *arg);
+int snapshot_next(void *rows, struct vdi_store_object *ret_row); /* 1 and a row, 0: the end */
+uint64_t snapshot_seq(const struct snapshot *rows);              /* what they stand for */
+void events_give_back(struct snapshot *rows);                    /* in slices; takes NULL */
+uint64_t events_id_reserve(const struct events *ev);     /* ids below may have been given out */
 uint64_t events_since_snapshot(const struct events *ev); /* UINT64_MAX: after damage */
 
 #endif

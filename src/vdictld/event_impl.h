@@ -68,13 +68,15 @@ struct events {
     uint64_t snapshot_seq;
     struct snapshot *snapshot; /* that is gathered, written or given back; NULL: none */
     uint32_t n_snapshots;
-    bool snapshot_due; /* what the store has now is not whole, or stands alone */
+    struct list gathered; /* snapshots that were handed out, and are not given back yet */
+    bool snapshot_due;    /* what the store has now is not whole, or stands alone */
     bool damaged;
     struct events_stats stats;
 };
 
 /* snapshot.c. Keep: before event `seq` publishes another object in the slot. */
 void snapshot_keep(struct events *ev, enum noun_id noun, struct slot *slot, uint64_t seq);
-void snapshot_free(struct snapshot *s); /* takes NULL */
+void snapshot_free(struct snapshot *s);  /* takes NULL */
+void snapshot_unlink(struct list *link); /* frees one of events.gathered */
 
 #endif

@@ -21,6 +21,7 @@ void handle_openapi(struct call *call);
 void handle_job_list(struct call *call);
 void handle_history(struct call *call); /* history.c */
 void handle_usage(struct call *call);   /* usage.c */
+void handle_me(struct call *call);      /* me.c */
 void handle_job_show(struct call *call);
 void handle_job_events(struct call *call);
 void handle_job_why(struct call *call);
@@ -60,6 +61,8 @@ void handle_blob_show(struct call *call);
 void handle_blob_write(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
+/* backup.c */
+void handle_backup(struct call *call);
 /* audit_list.c, feed.c, reconfigure.c */
 void handle_audit_list(struct call *call);
 void handle_events(struct call *call);

@@ -145,12 +145,28 @@ static int save(struct run *run, const struct instance *in, struct call *call)
     return 0;
 }
 
+static bool refuses_by_template(struct call *call, const struct job *job)
+{
+    const struct config_template *t = config_template(call->core->config, job->spec->template_name);
+    struct vdi_error err = {0};
+
+    if (!t || config_template_can_save(t))
+        return false;
+    error_set(&err, EPERM, "template",
+              "the mounts of template '%s' (virtiofs) forbid saving the guest", t->name);
+    error_hint(&err, NULL, "end what runs in it, or use a template without mounts");
+    call_refuse(call, &err);
+    return true;
+}
+
 void life_suspend(struct call *call, const struct job *job)
 {
     const struct instance *in = life_call_instance(call, job);
     struct run *run = in ? life_run(call->core, in->id) : NULL;
     struct vdi_error err = {0};
 
+    if (in && refuses_by_template(call, job))
+        return;
     if (in && !(run && run->saving) && !call_is_operator(call) &&
         saved_check(call->core, job, &err) < 0)
         call_refuse(call, &err);
@@ -166,7 +182,10 @@ static enum life_limit word_of(struct core *core, const struct job *job)
 
     if (job->spec->kind == JOB_BATCH || !t || str_equal(t->at_limit, "shutdown"))
         return LIFE_LIMIT_SHUTDOWN;
-    return str_equal(t->at_limit, "kill") ? LIFE_LIMIT_KILL : LIFE_LIMIT_SAVE;
+    if (str_equal(t->at_limit, "kill"))
+        return LIFE_LIMIT_KILL;
+    /* Who submitted it was told (submit_notes.c). */
+    return config_template_can_save(t) ? LIFE_LIMIT_SAVE : LIFE_LIMIT_SHUTDOWN;
 }
 
 enum life_limit life_limit_of(struct core *core, const struct job *job)

@@ -24,6 +24,7 @@
 #include "codec/config.h"
 #include "vdictld/audit.h"
 #include "vdictld/auth.h"
+#include "vdictld/backup.h"
 #include "vdictld/budget.h"
 #include "vdictld/feed.h"
 #include "vdictld/grant.h"
@@ -50,16 +51,20 @@ static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
     {"foreground", no_argument, NULL, 'f'},
     {"help", no_argument, NULL, 'h'},
+    {"ids-after", required_argument, NULL, 'i'},
+    {"restore", required_argument, NULL, 'r'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
 };
 
 static void usage(FILE *f)
 {
-    fputs("usage: vdictld [--config FILE]\n"
+    fputs("usage: vdictld [--config FILE] [--restore BACKUP]\n"
           "The controller of OSVDI: holds jobs, plans them, serves the REST API.\n\n"
           "  -c, --config FILE   read FILE instead of " VDI_SYSCONFDIR "/vdi.conf\n"
           "  -f, --foreground    stay in the foreground (it always does)\n"
+          "  -r, --restore FILE  fill the empty store from a backup (vdictl backup), and exit\n"
+          "  -i, --ids-after N   restore: ids up to N were given out, as nodes or logs tell\n"
           "  -h, --help          print this and exit\n"
           "  -V, --version       print the version and exit\n\n"
           "SIGHUP reads the configuration again; SIGTERM stops; no instance notices either.\n",
@@ -137,11 +142,10 @@ static void restore(void *arg, const struct vdi_store_object *row)
 
 /* ---- start ---- */
 
-static int open_store(struct core *core, struct vdi_error *err)
+static int open_plugin(struct core *core, struct vdi_error *err)
 {
     const char *dsn = strchr(core->config->store, ':');
     char kind[32];
-    uint64_t epoch;
     int r;
 
     if (!dsn)
@@ -153,6 +157,14 @@ static int open_store(struct core *core, struct vdi_error *err)
         r = core->store_ops.open(&core->store, NULL, &core_store_api, dsn + 1, err);
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
+    return r;
+}
+
+static int open_store(struct core *core, struct vdi_error *err)
+{
+    uint64_t epoch;
+    int r = open_plugin(core, err);
+
     if (r >= 0)
         r = core->store_ops.lease(core->store, core_holder(core), time_now_usec(), LEASE_TTL_USEC,
                                   &epoch, err);
@@ -258,6 +270,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->loop = loop_new();
     core->store_worker = core->loop ? workers_new(core->loop, "store", 1, STORE_QUEUE) : NULL;
     core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
+    core->backup_worker = core->loop ? workers_new(core->loop, "backup", 1, 4) : NULL;
     core->pki_worker = core->loop ? workers_new(core->loop, "pki", 1, PKI_QUEUE) : NULL;
     core->events = core->store_worker && core->snapshot_worker
                        ? events_new(core->loop, core->store_worker, core->snapshot_worker,
@@ -271,8 +284,9 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->queue = core->loop ? queue_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
-    if (!core->events || !core->pki_worker || !core->budget || !core->denials || !core->idem ||
-        !core->mine || !core->feed || !core->queue || !core->life || !core->sweep)
+    if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
+        !core->denials || !core->idem || !core->mine || !core->feed || !core->queue ||
+        !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -362,6 +376,7 @@ static void core_done(struct core *core)
      * still speak to nodes and site. */
     auth_free(core->auth);
     workers_free(core->pki_worker);
+    workers_free(core->backup_worker);
     workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
     images_free(core->images);
@@ -407,7 +422,25 @@ static int serve(struct core *core)
     return core->deposed ? -ESTALE : r;
 }
 
-static int run(struct core *core)
+/* What the process is to do. */
+struct task {
+    const char *restore; /* NULL: serve */
+    uint64_t ids_after;
+};
+
+static int run_restore(struct core *core, const struct task *task, struct vdi_error *err)
+{
+    _cleanup_(backup_closep) struct backup_file *file = NULL;
+    int r = core_claim(core, err);
+
+    if (r >= 0)
+        r = restore_open(core, task->restore, &file, err);
+    if (r >= 0)
+        r = open_plugin(core, err);
+    return r < 0 ? r : restore_run(core, file, task->ids_after, err);
+}
+
+static int run(struct core *core, const struct task *task)
 {
     struct vdi_error err = {0};
     char text[800];
@@ -416,36 +449,49 @@ static int run(struct core *core)
     if (r < 0)
         return EXIT_FAILURE;
     log_set_level(log_level_from(core->config->log_level));
-    r = start(core, &err);
+    r = task->restore ? run_restore(core, task, &err) : start(core, &err);
     if (r < 0)
         fprintf(stderr, "vdictld: %s\n", error_text(&err, text, sizeof(text)));
-    else
+    else if (!task->restore)
         r = serve(core);
     core_done(core);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static void print_version(void)
+{
+    puts("vdictld " PACKAGE_VERSION);
+}
+
 int main(int argc, char **argv)
 {
     struct core core = {.claim_fd = -1};
+    struct task task = {0};
     const char *path = VDI_SYSCONFDIR "/vdi.conf";
-    int c;
+    int c, code = -1;
 
     log_init("vdictld", VDI_LOG_INFO);
-    while ((c = getopt_long(argc, argv, "c:fhV", options, NULL)) != -1) {
+    while (code < 0 && (c = getopt_long(argc, argv, "c:fhi:r:V", options, NULL)) != -1) {
         if (c == 'c') {
             path = optarg;
-        } else if (c == 'h') {
-            usage(stdout);
-            return EXIT_SUCCESS;
-        } else if (c == 'V') {
-            puts("vdictld " PACKAGE_VERSION);
-            return EXIT_SUCCESS;
+        } else if (c == 'r') {
+            task.restore = optarg;
+        } else if (c == 'i' && str_to_u64(optarg, 1, INT64_MAX / 2, &task.ids_after) == 0) {
+            continue;
+        } else if (c == 'h' || c == 'V') {
+            c == 'h' ? usage(stdout) : print_version();
+            code = EXIT_SUCCESS;
         } else if (c != 'f') {
             usage(stderr);
-            return 2;
+            code = 2;
         }
     }
+    if (code < 0 && task.ids_after && !task.restore) {
+        usage(stderr);
+        code = 2;
+    }
+    if (code >= 0)
+        return code;
     core.config_path = strdup(path);
-    return core.config_path ? run(&core) : EXIT_FAILURE;
+    return core.config_path ? run(&core, &task) : EXIT_FAILURE;
 }

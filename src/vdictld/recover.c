@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "model/job.h"
+#include "vdictld/backup.h"
 #include "vdictld/event_impl.h"
 #include "vdictld/record.h"
 
@@ -27,6 +28,7 @@ struct load {
     bool broken;        /* behind the first gap */
     struct hash *begun; /* jobs that began behind the last gap */
     uint64_t n_objects, n_records, n_skipped;
+    bool restored; /* the log begins with a restore */
 };
 
 /* A gap: what began before it is no longer whole. */
@@ -147,6 +149,7 @@ static int load_record(void *arg, const struct vdi_store_record *r)
     if (!record_is_good(r))
         return -EBADMSG;
     noun = noun_from(r->noun);
+    load->restored |= r->seq == 1 && noun == NOUN_AUDIT && !strcmp(r->type, "restore");
     if (noun < 0) {
         log_warning("store: event %" PRIu64 " is of a '%s', which this release does not know",
                     r->seq, r->noun);
@@ -205,6 +208,11 @@ int events_load(struct events *ev, void *store, uint64_t epoch, struct vdi_error
     if (r < 0) {
         hash_free(load.begun);
         return r;
+    }
+    if ((load.restored && !summary.snapshot_seq) ||
+        (!summary.last_seq && summary.id_reserve >= RESTORE_MARGIN)) {
+        hash_free(load.begun);
+        return restore_refuse_half(err);
     }
     ev->epoch = epoch;
     ev->next_seq = summary.last_seq + 1;

@@ -6,6 +6,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/audit.c src/vdictld/audit.h \
     src/vdictld/audit_list.c \
     src/vdictld/auth.c src/vdictld/auth.h \
+    src/vdictld/backup.c src/vdictld/backup.h \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
     src/vdictld/core.c src/vdictld/core.h \
@@ -39,6 +40,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
+    src/vdictld/me.c \
     src/vdictld/nodelink.c src/vdictld/nodelink.h \
     src/vdictld/nodes.c src/vdictld/nodes.h \
     src/vdictld/nodestate.c src/vdictld/nodestate.h \
@@ -49,6 +51,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \
+    src/vdictld/restore.c \
     src/vdictld/saved_state.c \
     src/vdictld/silence.c src/vdictld/silence.h \
     src/vdictld/site.c src/vdictld/site.h \
@@ -131,9 +134,12 @@ VDICTLD_TESTS = \
     tests/t1130-images.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
+    tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \
     tests/t5001-restart.t \
+    tests/t5002-store-away.t \
+    tests/t5200-backup.t \
     tests/t6000-golden.t \
     tests/t6100-hostile-client.t \
     tests/t6101-hostile-node.t \

@@ -27,6 +27,7 @@ struct row {
 };
 
 struct snapshot {
+    struct list link; /* ev->gathered */
     struct events *ev;
     struct source *slice;
     bool gathering;
@@ -47,6 +48,7 @@ struct snapshot {
     int result;
     struct vdi_error err;
     void (*done)(void *arg, int result, const struct vdi_error *err);
+    void (*gathered)(void *arg, int result, struct snapshot *rows); /* NULL: for the store */
     void *arg;
 };
 
@@ -76,6 +78,7 @@ void snapshot_free(struct snapshot *s)
     while (drop_one(s))
         ;
     source_free(s->slice);
+    list_remove(&s->link);
     free(s->extras);
     free(s->rows);
     buf_done(&s->body);
@@ -162,7 +165,8 @@ static int gather_one(struct snapshot *s)
 
 static void finish(struct snapshot *s)
 {
-    s->ev->snapshot = NULL;
+    if (s->ev->snapshot == s)
+        s->ev->snapshot = NULL;
     if (s->result < 0 && !s->err.code)
         error_set(&s->err, -s->result, "", "a snapshot could not be made: %s",
                   strerror(-s->result));
@@ -174,6 +178,15 @@ static void finish(struct snapshot *s)
 static void write_work(void *arg);
 static void write_done(void *arg, bool dropped);
 
+/* To who asked; others may gather meanwhile. */
+static int hand_out(struct snapshot *s, int result)
+{
+    s->ev->snapshot = NULL;
+    list_append(&s->ev->gathered, &s->link);
+    s->gathered(s->arg, result, result < 0 ? NULL : s);
+    return result < 0 ? 1 : -EINPROGRESS;
+}
+
 static int step(struct snapshot *s)
 {
     int r;
@@ -184,6 +197,8 @@ static int step(struct snapshot *s)
     if (r > 0)
         return r;
     s->gathering = false;
+    if (s->gathered)
+        return hand_out(s, r);
     if (r == 0)
         r = workers_post(s->ev->snapshot_worker, write_work, write_done, s);
     if (r >= 0)
@@ -263,7 +278,7 @@ static int extra_row(struct snapshot *s, struct vdi_store_object *ret)
     return 1;
 }
 
-static int next_row(void *arg, struct vdi_store_object *ret)
+int snapshot_next(void *arg, struct vdi_store_object *ret)
 {
     struct snapshot *s = arg;
     int r = 0;
@@ -302,7 +317,8 @@ static void write_work(void *arg)
 {
     struct snapshot *s = arg;
 
-    s->result = s->ev->ops->snapshot_write(s->ev->store, s->epoch, s->seq, next_row, s, &s->err);
+    s->result =
+        s->ev->ops->snapshot_write(s->ev->store, s->epoch, s->seq, snapshot_next, s, &s->err);
 }
 
 static void write_done(void *arg, bool dropped)
@@ -321,8 +337,7 @@ static void write_done(void *arg, bool dropped)
     source_rearm(s->slice, 0);
 }
 
-int events_snapshot(struct events *ev, int64_t before_usec,
-                    void (*done)(void *arg, int result, const struct vdi_error *err), void *arg)
+static int begin(struct events *ev, const struct snapshot *how)
 {
     struct snapshot *s;
 
@@ -331,17 +346,14 @@ int events_snapshot(struct events *ev, int64_t before_usec,
     s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    *s = (struct snapshot){
-        .ev = ev,
-        .gathering = true,
-        .number = ++ev->n_snapshots,
-        .seq = events_seq(ev),
-        .epoch = ev->epoch,
-        .before_usec = before_usec,
-        .body = BUF_INIT(0),
-        .done = done,
-        .arg = arg,
-    };
+    *s = *how;
+    list_init(&s->link);
+    s->ev = ev;
+    s->gathering = true;
+    s->number = ++ev->n_snapshots;
+    s->seq = events_seq(ev);
+    s->epoch = ev->epoch;
+    s->body = BUF_INIT(0);
     memcpy(s->next_id, ev->next_id, sizeof(s->next_id));
     for (int i = 0; i < NOUN_N; i++)
         s->size += ev->tables[i] ? table_count(ev->tables[i]) : 0;
@@ -353,6 +365,34 @@ int events_snapshot(struct events *ev, int64_t before_usec,
     }
     ev->snapshot = s;
     return 0;
+}
+
+int events_snapshot(struct events *ev, int64_t before_usec,
+                    void (*done)(void *arg, int result, const struct vdi_error *err), void *arg)
+{
+    return begin(ev, &(struct snapshot){.before_usec = before_usec, .done = done, .arg = arg});
+}
+
+int events_gather(struct events *ev, void (*done)(void *arg, int result, struct snapshot *rows),
+                  void *arg)
+{
+    return begin(ev, &(struct snapshot){.gathered = done, .arg = arg});
+}
+
+uint64_t snapshot_seq(const struct snapshot *rows)
+{
+    return rows->seq;
+}
+
+void events_give_back(struct snapshot *rows)
+{
+    if (rows)
+        source_rearm(rows->slice, 0);
+}
+
+void snapshot_unlink(struct list *link)
+{
+    snapshot_free(list_entry(link, struct snapshot, link));
 }
 
 uint64_t events_since_snapshot(const struct events *ev)

@@ -116,30 +116,46 @@ void instance_emit_problem(struct instance *in)
     buf_done(&json);
 }
 
-int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg)
+/* Words that a guest does not hear take no place from other orders. */
+static int wait_for(struct instance *in, enum vdid_verb verb, uint64_t heard, vdid_fn fn, void *arg)
 {
     struct waiter *w;
     unsigned n = 0;
 
     list_for_each (it, &in->waiters)
-        n++;
+        n += !list_entry(it, struct waiter, link)->heard == !heard;
     w = n < WAITERS_MAX ? malloc(sizeof(*w)) : NULL;
     if (!w)
         return n < WAITERS_MAX ? -ENOMEM : -EBUSY;
     w->verb = verb;
+    w->heard = heard;
     w->fn = fn;
     w->arg = arg;
     list_append(&in->waiters, &w->link);
     return 0;
 }
 
-void instance_answer(struct instance *in, unsigned verbs, int result, const struct vdi_error *err)
+int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg)
+{
+    return wait_for(in, verb, 0, fn, arg);
+}
+
+int instance_wait_heard(struct instance *in, enum vdid_verb verb, uint64_t seq, vdid_fn fn,
+                        void *arg)
+{
+    return wait_for(in, verb, seq, fn, arg);
+}
+
+static void answer(struct instance *in, unsigned verbs, uint64_t heard, int result,
+                   const struct vdi_error *err)
 {
     struct list mine;
 
     list_init(&mine);
     list_for_each_safe (it, &in->waiters) {
-        if (!(verbs & 1u << list_entry(it, struct waiter, link)->verb))
+        const struct waiter *w = list_entry(it, struct waiter, link);
+
+        if (!(verbs & 1u << w->verb) && !(w->heard && w->heard <= heard))
             continue;
         list_remove(it);
         list_append(&mine, it);
@@ -150,6 +166,16 @@ void instance_answer(struct instance *in, unsigned verbs, int result, const stru
         w->fn(w->arg, result, NULL, result < 0 ? err : NULL);
         free(w);
     }
+}
+
+void instance_answer(struct instance *in, unsigned verbs, int result, const struct vdi_error *err)
+{
+    answer(in, verbs, 0, result, err);
+}
+
+void instance_answer_heard(struct instance *in, uint64_t seq)
+{
+    answer(in, 0, seq, 0, NULL);
 }
 
 /* ---- the record ---- */

@@ -55,6 +55,7 @@ struct vdid {
 struct waiter {
     struct list link;
     enum vdid_verb verb;
+    uint64_t heard; /* answered when the guest runner has heard this number; 0: by its verb */
     vdid_fn fn;
     void *arg;
 };
@@ -136,6 +137,10 @@ void instance_end(struct instance *in, bool failed, const char *reason);
 void instance_end_by(struct instance *in, int64_t until_usec, const char *reason);
 void instance_answer(struct instance *in, unsigned verbs, int result, const struct vdi_error *err);
 int instance_wait(struct instance *in, enum vdid_verb verb, vdid_fn fn, void *arg);
+/* For words to the guest: until it has heard the number `seq` (> 0), or its runner is dropped. */
+int instance_wait_heard(struct instance *in, enum vdid_verb verb, uint64_t seq, vdid_fn fn,
+                        void *arg);
+void instance_answer_heard(struct instance *in, uint64_t seq);
 int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn fn, void *arg);
 void instance_emit(struct instance *in, const char *what);
 void instance_emit_stage(struct instance *in, const char *stage);
@@ -192,6 +197,8 @@ void instance_shares_end(const struct instance *in); /* on the disk's thread */
 void instance_shares_done(struct instance *in);
 
 /* ---- save.c ---- */
+/* 0, or -ENOSPC with err: its memory would not fit on the disk. */
+int instance_save_check(const struct instance *in, struct vdi_error *err);
 void instance_save(struct instance *in);
 void instance_restore(struct instance *in);
 /* Whether the file says it is whole: QEMU ended while we were away. */

@@ -332,6 +332,7 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
 {
     enum record_state s = in->rec.state;
     bool runs = s == RECORD_READY || s == RECORD_BOOT;
+    struct vdi_error err = {0};
 
     if ((o->verb == VDID_PAUSE && s == RECORD_PAUSED) ||
         (o->verb == VDID_SAVE && s == RECORD_SAVED) || (o->verb == VDID_RESUME && runs)) {
@@ -345,6 +346,10 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
         if (instance_park(in, o, fn, arg) < 0)
             refuse_with(fn, arg, EBUSY, o->id, "has too many orders waiting");
     } else if (o->verb == VDID_SAVE && (s == RECORD_READY || s == RECORD_PAUSED)) {
+        if (instance_save_check(in, &err) < 0) {
+            refuse(fn, arg, &err);
+            return;
+        }
         wait_or_refuse(in, o->verb, fn, arg);
         instance_set(in, RECORD_SAVE);
     } else if (o->verb == VDID_RESUME && s == RECORD_SAVED) {
@@ -373,10 +378,11 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
 
 /* ---- words for the guest ---- */
 
-/* Answered when the guest runner has been told, or will be as soon as it listens again. */
+/* Answered when the guest runner has heard it: what is not heard was never accepted, whoever dies. */
 static void say(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
 {
     const char *text = o->text ? o->text : "";
+    uint64_t seq = 0;
     int r;
 
     if (!in->runner || !runner_is_ready(in->runner)) {
@@ -384,14 +390,14 @@ static void say(struct instance *in, const struct vdid_order *o, vdid_fn fn, voi
     } else if (o->verb == VDID_SIGNAL && !runner_is_running(in->runner)) {
         refuse_with(fn, arg, ESRCH, o->id, "runs no script or session");
     } else {
-        r = o->verb == VDID_SIGNAL ? runner_signal(in->runner, (int)o->signal)
-                                   : runner_message(in->runner, text);
+        r = o->verb == VDID_SIGNAL ? runner_signal(in->runner, (int)o->signal, &seq)
+                                   : runner_message(in->runner, text, &seq);
         if (r < 0)
             refuse_with(fn, arg, -r, o->id,
                         r == -EINVAL ? "knows no such signal"
                                      : "has not heard what was said before");
-        else
-            fn(arg, 0, NULL, NULL);
+        else if (instance_wait_heard(in, o->verb, seq, fn, arg) < 0)
+            refuse_with(fn, arg, EBUSY, o->id, "has not answered what was said before");
     }
 }
 

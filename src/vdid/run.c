@@ -6,11 +6,13 @@
  * spool before it is known here; it is told when the files of -o and -e are complete, or could
  * not be completed in time. Before the instance's files go, QEMU's last words are on disk.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -237,8 +239,13 @@ static void on_output(void *arg)
     poke_files(arg);
 }
 
-static const struct runner_handler on_runner = {on_ready, on_stage, on_exited, on_problem,
-                                                on_output};
+static void on_heard(void *arg, uint64_t seq)
+{
+    instance_answer_heard(arg, seq);
+}
+
+static const struct runner_handler on_runner = {on_ready,   on_stage,  on_exited,
+                                                on_problem, on_output, on_heard};
 
 /* ---- life ---- */
 
@@ -284,8 +291,19 @@ void instance_run_open(struct instance *in)
         poke_files(in);
 }
 
+/* What the guest has not heard it never will. */
+static void words_are_lost(struct instance *in)
+{
+    struct vdi_error err = {0};
+
+    error_set(&err, EAGAIN, "instance", "the guest of instance %" PRIu64 " has not heard it",
+              in->rec.id);
+    instance_answer(in, 1u << VDID_SIGNAL | 1u << VDID_MESSAGE, -EAGAIN, &err);
+}
+
 void instance_run_drop(struct instance *in)
 {
+    words_are_lost(in);
     runner_free(in->runner);
     in->runner = NULL;
     in->is_heard = in->has_picture = in->is_blank = false;
@@ -295,6 +313,7 @@ static void on_closed(void *arg)
 {
     struct instance *in = arg;
 
+    words_are_lost(in);
     runner_free(in->runner);
     in->runner = NULL;
     in->is_closing = false;

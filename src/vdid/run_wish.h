@@ -3,7 +3,8 @@
  * run_wish.h - what the guest of an instance is to run, for whom, and where its output goes.
  *
  * Read from a start order's "details", and kept as run.json of the instance, in the same shape:
- *   {"template":{"login"}, "job":{"kind","work_dir","output","error","open_mode"}, "env":["VDI_X=..."],
+ *   {"template":{"login"}, "job":{"kind","work_dir","output","error","open_mode"},
+ *    "env":["VDI_X=..."],
  *    "owner":{"name","uid","gid","home","groups":[{"name","gid"}]},
  *    "mounts":[{"name","source","target","type","mode"}],
  *    "payload":{"script","args":[],"environment":{}}}

@@ -151,30 +151,30 @@ void runner_close(struct runner *r, void (*closed)(void *arg))
 
 /* ---- orders ---- */
 
-static int push(struct runner *r, struct runner_message *m)
+static int push(struct runner *r, struct runner_message *m, uint64_t *ret_seq)
 {
-    int result = runner_outbox_push(&r->outbox, m, NULL);
+    int result = runner_outbox_push(&r->outbox, m, ret_seq);
 
     runner_kick(r);
     return result;
 }
 
-int runner_signal(struct runner *r, int signo)
+int runner_signal(struct runner *r, int signo, uint64_t *ret_seq)
 {
     struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_SIGNAL);
 
     if (signo < 1 || signo > 64)
         return -EINVAL;
     m.signal = (uint32_t)signo;
-    return push(r, &m);
+    return push(r, &m, ret_seq);
 }
 
-int runner_message(struct runner *r, const char *text)
+int runner_message(struct runner *r, const char *text, uint64_t *ret_seq)
 {
     struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_MESSAGE);
 
     m.text = strndup(text, 4096); /* no more may be said; a cut character becomes '?' */
-    int result = m.text ? push(r, &m) : -ENOMEM;
+    int result = m.text ? push(r, &m, ret_seq) : -ENOMEM;
     runner_message_done(&m);
     return result;
 }
@@ -183,7 +183,7 @@ int runner_shutdown(struct runner *r)
 {
     struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_SHUTDOWN);
 
-    return push(r, &m);
+    return push(r, &m, NULL);
 }
 
 void runner_time(struct runner *r)

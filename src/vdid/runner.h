@@ -46,6 +46,8 @@ struct runner_handler { /* all on the loop; runner_free() may be called in none 
     void (*problem)(void *arg, const char *why);
     /* There is more in a stream's file. */
     void (*output)(void *arg);
+    /* The guest has heard all that was said up to this number. May be NULL. */
+    void (*heard)(void *arg, uint64_t seq);
 };
 
 /* `workers` runs what blocks (fsync); NULL with err filled. Nothing ends when it is freed. */
@@ -57,9 +59,10 @@ void runner_free(struct runner *r); /* takes NULL */
  * from the loop, where the runner may be freed. */
 void runner_close(struct runner *r, void (*closed)(void *arg));
 /* To the script, the user, the guest: delivered once, when the guest hears us, as long as this
- * struct runner lives. -ENOBUFS: too many have not been heard. */
-int runner_signal(struct runner *r, int signo);
-int runner_message(struct runner *r, const char *text);
+ * struct runner lives; *ret_seq (may be NULL) is its number. -ENOBUFS: too many have not been
+ * heard. */
+int runner_signal(struct runner *r, int signo, uint64_t *ret_seq);
+int runner_message(struct runner *r, const char *text, uint64_t *ret_seq);
 int runner_shutdown(struct runner *r);
 /* After a restore: tells the guest what time it is (done at each hello, too). */
 void runner_time(struct runner *r);

@@ -307,6 +307,15 @@ static int take_numbered(struct runner *r, const struct runner_message *m)
     return str_equal(m->name, "failed") ? take_failure(r, m) : 0;
 }
 
+static int take_ack(struct runner *r, const struct runner_message *m)
+{
+    int result = runner_outbox_ack(&r->outbox, m->seq);
+
+    if (result == 0 && r->handler->heard)
+        r->handler->heard(r->arg, m->seq);
+    return result;
+}
+
 static int take_message(struct runner *r, const struct runner_message *m)
 {
     switch (m->type) {
@@ -318,7 +327,7 @@ static int take_message(struct runner *r, const struct runner_message *m)
     case RUNNER_EXIT:
         return take_numbered(r, m);
     case RUNNER_ACK:
-        return runner_outbox_ack(&r->outbox, m->seq);
+        return take_ack(r, m);
     case RUNNER_PONG:
         return 0;
     default:

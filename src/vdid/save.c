@@ -4,7 +4,8 @@
  *
  * Managed save is refused for transient domains; a file of ours also has a
  * digest. It is "save.part" until libvirt is done; "save" is removed only after
- * the guest runs again. Finishing can be done again after a crash at any point.
+ * the guest runs again. Finishing can be done again after a crash at any point. Kept: a guest
+ * whose memory cannot be kept runs on, and nothing of the attempt is left.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -22,6 +24,9 @@
 
 /* libvirt writes "LibvirtQemudPart" first and this once all of it is there. */
 #define SAVE_MAGIC "LibvirtQemudSave"
+
+/* What a file has beyond the guest's memory: devices, the screen. */
+#define SAVE_MORE_MIB 64
 
 struct saving {
     struct instance *in;
@@ -81,6 +86,17 @@ static struct saving *saving_new(struct instance *in, bool restore)
     return s;
 }
 
+/* All of it is in the file, which may not last: it is read back at once, without a digest. */
+static void go_back(struct instance *in, const struct vdi_error *err)
+{
+    log_error("%s; it runs on", err->detail);
+    instance_answer(in, 1u << VDID_SAVE, -err->code, err);
+    in->rec.save_sha256[0] = '\0';
+    in->rec.was_created = true;
+    in->is_dead = false;
+    instance_set(in, RECORD_RESTORE);
+}
+
 static void finished(void *arg, bool dropped)
 {
     struct saving *s = arg;
@@ -93,16 +109,16 @@ static void finished(void *arg, bool dropped)
     free(s);
     if (dropped || in->vdid->is_freed)
         return;
-    if (r < 0) {
-        error_set(&err, r, "state_dir", "the memory of instance %" PRIu64 " cannot be kept: %s",
-                  in->rec.id, strerror(-r));
-        instance_fail(in, &err);
-        return;
-    }
     in->rec.was_created = false;
     in->is_running = false;
     instance_unwatch(in);
     instance_run_drop(in);
+    if (r < 0) {
+        error_set(&err, r, "state_dir", "the memory of instance %" PRIu64 " cannot be kept: %s",
+                  in->rec.id, strerror(-r));
+        go_back(in, &err);
+        return;
+    }
     in->untold = true;
     instance_set(in, RECORD_SAVED);
 }
@@ -113,6 +129,49 @@ void instance_finish_save(struct instance *in)
 
     if (!s || !instance_post(in, finish_work, finished, s))
         free(s);
+}
+
+/* What is free where the file would lie; -1: nobody knows. */
+static int64_t free_mib(const struct instance *in)
+{
+    struct statvfs fs;
+
+    if (statvfs(in->vdid->config.state_dir, &fs) < 0)
+        return -1;
+    return (int64_t)((uint64_t)fs.f_bavail * fs.f_frsize >> 20);
+}
+
+int instance_save_check(const struct instance *in, struct vdi_error *err)
+{
+    int64_t have = free_mib(in), need = (int64_t)in->rec.wish.memory_mib + SAVE_MORE_MIB;
+    char limit[48];
+
+    if (have < 0 || have >= need)
+        return 0;
+    error_set(err, ENOSPC, "state_dir",
+              "node %s has no room for the memory of instance %" PRIu64 ": %" PRId64
+              " MiB are free of the %" PRId64 " MiB it needs",
+              in->vdid->config.node, in->rec.id, have, need);
+    snprintf(limit, sizeof(limit), "%" PRId64 " MiB free", have);
+    error_hint(err, limit, "cancel or resume what is suspended there, or go on and save your work");
+    return -ENOSPC;
+}
+
+/* libvirt has let the guest run on. What it says of a full disk is not what was wrong. */
+static void not_saved(struct instance *in, int result, const struct vdi_error *err)
+{
+    struct vdi_error full = {0};
+    char path[PATH_MAX];
+
+    log_warning("instance %" PRIu64 ": %s", in->rec.id, err->detail);
+    if (instance_save_check(in, &full) < 0) {
+        err = &full;
+        result = -full.code;
+    }
+    instance_path(in, "save.part", path);
+    unlink(path);
+    instance_answer(in, 1u << VDID_SAVE, result, err);
+    instance_set(in, RECORD_READY);
 }
 
 static void saved(void *arg, int result, const struct virt_result *res, const struct vdi_error *err)
@@ -130,9 +189,7 @@ static void saved(void *arg, int result, const struct virt_result *res, const st
         instance_finish_save(in);
         return;
     }
-    log_warning("instance %" PRIu64 ": %s", in->rec.id, err->detail);
-    instance_answer(in, 1u << VDID_SAVE, result, err);
-    instance_set(in, RECORD_READY);
+    not_saved(in, result, err);
 }
 
 void instance_save(struct instance *in)
@@ -185,7 +242,7 @@ static void verified(void *arg, bool dropped)
     int r = s->result;
 
     in->busy = false;
-    if (r == 0 && strcmp(s->sha256, in->rec.save_sha256) != 0)
+    if (r == 0 && in->rec.save_sha256[0] && strcmp(s->sha256, in->rec.save_sha256) != 0)
         r = -EUCLEAN;
     free(s);
     if (dropped || in->vdid->is_freed)

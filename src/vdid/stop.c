@@ -79,7 +79,7 @@ static bool ask_runner(struct instance *in, int64_t now, int64_t left)
         return false;
     } else if (in->asked < ASK_SCRIPT && runner_is_running(in->runner)) {
         in->asked = ASK_SCRIPT;
-        r = runner_signal(in->runner, SIGTERM);
+        r = runner_signal(in->runner, SIGTERM, NULL);
         patience = patience < SCRIPT_USEC ? patience : SCRIPT_USEC;
     } else {
         in->asked = ASK_RUNNER;

@@ -133,6 +133,17 @@ static int store_lease(void *store, const char *holder, int64_t now_usec, int64_
     return 0;
 }
 
+static int epoch_raise(void *store, uint64_t epoch, struct vdi_error *err)
+{
+    struct pg_params p = {0};
+    int r = epoch > INT64_MAX ? store_fail(err, ERANGE, "epoch", "The epoch is out of range.")
+                              : pg_ready(store, err);
+
+    pg_number(&p, (int64_t)epoch);
+    return r < 0 ? r
+                 : pg_run(store, "UPDATE vdi.head SET epoch = greatest(epoch, $1)", &p, NULL, err);
+}
+
 static const struct vdi_store_ops OPS = {
     .open = store_open,
     .schema = store_schema,
@@ -144,6 +155,7 @@ static const struct vdi_store_ops OPS = {
     .query_events = query_events,
     .query_archive = query_archive,
     .close = store_close,
+    .epoch_raise = epoch_raise,
 };
 
 __attribute__((visibility("default"))) const struct vdi_plugin vdi_plugin = {

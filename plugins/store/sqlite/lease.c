@@ -92,6 +92,17 @@ int lease_take(void *store, const char *holder, int64_t now_usec, int64_t ttl_us
     return 0;
 }
 
+int epoch_raise(void *store, uint64_t epoch, struct vdi_error *err)
+{
+    struct store *s = store;
+    STORE_LOCK(s);
+    int r = epoch > INT64_MAX ? -ERANGE : ids_raise(&s->ids, 0, epoch);
+
+    return r < 0
+               ? store_fail(err, r, "epoch", "%s.ids can't be written: %s.", s->path, strerror(-r))
+               : 0;
+}
+
 int lease_check(struct store *s, uint64_t epoch, struct vdi_error *err)
 {
     struct lease now;

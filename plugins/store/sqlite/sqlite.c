@@ -275,6 +275,7 @@ static const struct vdi_store_ops OPS = {
     .query_events = query_events,
     .query_archive = query_archive,
     .close = store_close,
+    .epoch_raise = epoch_raise,
 };
 
 __attribute__((visibility("default"))) const struct vdi_plugin vdi_plugin = {

@@ -99,6 +99,7 @@ int db_bind_object(sqlite3_stmt *st, const struct vdi_store_object *o);
 const char *name_of(const struct store *s, const char *suffix, char ret[NAME_MAX + 1]);
 
 /* lease.c */
+int epoch_raise(void *store, uint64_t epoch, struct vdi_error *err);
 int lease_take(void *store, const char *holder, int64_t now_usec, int64_t ttl_usec,
                uint64_t *ret_epoch, struct vdi_error *err);
 int lease_check(struct store *s, uint64_t epoch, struct vdi_error *err);

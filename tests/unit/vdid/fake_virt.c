@@ -162,12 +162,15 @@ int virt_destroy(struct virt *v, const char *name, virt_fn fn, void *arg)
 int virt_save(struct virt *v, const char *name, const char *path, virt_fn fn, void *arg)
 {
     FILE *f = fopen(path, "w");
+    int r = fake.save_result;
 
     fake.n_save++;
-    fputs("LibvirtQemudSave and more", f);
+    fake.save_result = 0;
+    fputs(r < 0 ? "LibvirtQemudPart" : "LibvirtQemudSave and more", f);
     fclose(f);
-    fake_remove(name);
-    return later(v, 0, false, fn, arg);
+    if (r == 0)
+        fake_remove(name);
+    return later(v, r, false, fn, arg);
 }
 
 int virt_restore(struct virt *v, const char *name, const char *path, virt_fn fn, void *arg)

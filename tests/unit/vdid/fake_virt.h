@@ -11,6 +11,7 @@
 struct fake_libvirtd {
     char domains[FAKE_DOMAINS_MAX][DOMAIN_NAME_MAX];
     unsigned n_create, n_destroy, n_save, n_restore, n_screenshots;
+    int save_result;    /* of the next save, which leaves a piece of a file; then 0 again */
     bool is_blank;      /* what screenshots show */
     int create_result;  /* of the next create; then 0 again */
     bool create_anyway; /* it does create, whatever the result says: the answer was lost */

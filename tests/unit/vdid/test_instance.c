@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_instance.c - orders are idempotent, restarts start and stop nothing, ends are told once */
 #include "fake_virt.h"
+#include "vdid/domain_spec.h"
 #include "vdid/vdid.h"
 
 #include <errno.h>
@@ -31,6 +32,8 @@ static struct {
     int result;
     struct vdi_error err;
 } t;
+
+static uint32_t memory_mib = 64; /* of what is started */
 
 static void put(const char *dir, const char *name, const char *text, mode_t mode)
 {
@@ -145,7 +148,7 @@ static void give(enum vdid_verb verb, uint64_t id, uint32_t generation, uint64_t
     struct vdid_order o = {.verb = verb,
                            .id = {id, generation},
                            .epoch = epoch,
-                           .wish = {.image = "a", .vcpus = 1, .memory_mib = 64}};
+                           .wish = {.image = "a", .vcpus = 1, .memory_mib = memory_mib}};
 
     t.is_answered = false;
     vdid_order(t.node, &o, on_answer, arg);
@@ -394,6 +397,38 @@ static void test_save(void **state)
     assert_int_equal(polled(1, 1), SITE_STATE_READY);
 }
 
+static bool is_there(const char *file)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/instances/1.1/%s", t.state, file);
+    return access(path, F_OK) == 0;
+}
+
+static void test_what_cannot_be_saved_runs_on(void **state)
+{
+    boot(1, 1, "1.1");
+    fake.save_result = -EIO;
+    assert_int_equal(order(VDID_SAVE, 1, 1), -EIO);
+    assert_int_equal(polled(1, 1), SITE_STATE_READY);
+    assert_true(fake_has("vdi-1-1") && !is_there("save.part") && !is_there("save"));
+    assert_int_equal(order(VDID_SAVE, 1, 1), 0);
+    assert_int_equal(polled(1, 1), SITE_STATE_SAVED);
+    assert_int_equal(order(VDID_STOP, 1, 1), 0);
+    assert_false(is_there("save"));
+}
+
+/* More memory than any disk has room for: it is not even tried. */
+static void test_no_room_to_save(void **state)
+{
+    memory_mib = DOMAIN_MEMORY_MAX_MIB;
+    boot(1, 1, "1.1");
+    memory_mib = 64;
+    assert_int_equal(order(VDID_SAVE, 1, 1), -ENOSPC);
+    assert_int_equal(fake.n_save, 0);
+    assert_int_equal(polled(1, 1), SITE_STATE_READY);
+}
+
 static void test_orphans_are_left_alone(void **state)
 {
     fake_add("vdi-55-1");
@@ -475,6 +510,8 @@ int main(void)
         TEST(test_ends),
         TEST(test_superseded),
         TEST(test_save),
+        TEST(test_what_cannot_be_saved_runs_on),
+        TEST(test_no_room_to_save),
         TEST(test_orphans_are_left_alone),
         TEST(test_damaged_record),
         cmocka_unit_test(test_order_decode),
