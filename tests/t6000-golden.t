@@ -7,6 +7,7 @@ is compared with tests/data/golden.tsv (VDI_GOLDEN_UPDATE=1 writes it anew) and 
 behind it: who is not known gets 401, who lacks the role 403, and what is not one's own is
 answered byte for byte as what does not exist.
 """
+import hashlib
 import os
 import sys
 import time
@@ -20,6 +21,11 @@ GOLDEN = os.path.join(vdi.SRC, "tests", "data", "golden.tsv")
 NO_SUCH = "999999999"
 USERS = {"owner": ("daemon", 1), "other": ("bin", 2), "operator": ("sys", 3), "admin": ("games", 5)}
 ROLES = ["nobody", "user", "operator", "admin"]
+
+# A version whose disk is elsewhere: nothing has to be uploaded for it.
+MANIFEST = '{"disk":"d","sha256":"' + "a" * 64 + '","disk_bytes":5}'
+DIGEST = hashlib.sha256(MANIFEST.encode()).hexdigest()
+VERSION = {"name": "cad", "manifest": MANIFEST, "source": "/images/d"}
 
 # name of the request -> (path with ids filled in, body). JOB, TOKEN: a fresh one of the owner's.
 TARGETS = {
@@ -52,6 +58,14 @@ TARGETS = {
     "partition.list": ("/v1/partitions", None),
     "qos.list": ("/v1/qos", None),
     "template.list": ("/v1/templates", None),
+    "image.list": ("/v1/images", None),
+    "image.publish": ("/v1/images", VERSION),
+    "image.show": ("/v1/images/cad", None),
+    "image.retire": ("/v1/images/FRESH", None),
+    "image.rollback": ("/v1/images/cad/rollback", {"sha256": DIGEST}),
+    "image.prefetch": ("/v1/images/cad/prefetch", {}),
+    "blob.show": ("/v1/blobs/" + "a" * 64, None),
+    "blob.write": ("/v1/blobs/" + "a" * 64 + "?from=5", b"bytes"),
     "token.issue": ("/v1/tokens", {}),
     "token.list": ("/v1/tokens", None),
     "token.revoke": ("/v1/tokens/TOKEN", None),
@@ -90,6 +104,7 @@ class World:
         self.tokens["root without root"] = c.forge_token(name="root", uid=0)
         running = c.submit(self.as_owner)
         self.instance = str(c.wait_state(running, "RUNNING")["instance"])
+        c.request("POST", "/v1/images", VERSION)
         self.tcp = c.connect_tcp()
         self.tls = c.connect_tls()
         self.peers = {}
@@ -104,6 +119,9 @@ class World:
         if "HELD" in path:
             new = str(self.c.submit(self.as_owner, begin_time="2999-01-01T00:00:00Z", hold=True))
             return path.replace("HELD", new), new
+        if "FRESH" in path:
+            self.c.request("POST", "/v1/images", dict(VERSION, name="fresh"))
+            return path.replace("FRESH", "fresh"), "fresh"
         if "TOKEN" in path:
             new = self.c.issue_token("daemon")["id"]
             return path.replace("TOKEN", new), new
@@ -267,7 +285,7 @@ def main():
     pki = os.path.join(scratch.name, "pki")
     vdi.subprocess.run([os.path.join(vdi.BUILD, "vdictl"), "pki", "init", pki, "scratch"],
                        check=True, capture_output=True)
-    lines.append(f'pki_dir = "{pki}"')
+    lines += [f'pki_dir = "{pki}"', f'image_store = "{scratch.name}/store"']
     states = dict(STATES)
     if ROOT:
         states.update(MUNGE)

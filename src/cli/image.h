@@ -2,7 +2,8 @@
 /*
  * image.h - the parts of vdi-image: what it is asked for, and one function per verb.
  *
- * All of it works on files of this machine; nothing is asked of a controller. Other programs
+ * What makes and checks images works on files of this machine; what publishes them is a client
+ * of the controller. Other programs
  * (qemu-img, virt-customize, QEMU) are children without a shell.
  */
 #ifndef CLI_IMAGE_H
@@ -15,13 +16,16 @@
 
 #include "base/cleanup.h"
 #include "codec/image_manifest.h"
+#include "model/image.h"
 
 #define IMAGE_COMMAND "vdi-image"
 
 struct image_options {
-    const char *dir, *name, *recipe, *programs, *cache, *ready, *video, *firmware;
+    const char *dir; /* NULL: VDI_IMAGEDIR */
+    const char *name, *recipe, *programs, *cache, *ready, *video, *firmware;
     uint32_t timeout_sec, memory_mib;
-    bool boot, runner, flatten;
+    const char *source, *reason, *sha256, *store;
+    bool boot, runner, flatten, json, no_wait;
 };
 
 /* Each returns 0, an exit code of client.h (> 0) when all is said, or -errno with err. */
@@ -29,6 +33,24 @@ int image_demo(const struct image_options *o, struct vdi_error *err);
 int image_prepare(const struct image_options *o, const char *file, struct vdi_error *err);
 int image_check(const struct image_options *o, const char *what, struct vdi_error *err);
 int image_list(const struct image_options *o, struct vdi_error *err);
+
+int image_publish(const struct image_options *o, const char *what, const char *name,
+                  struct vdi_error *err);
+int image_edit(const struct image_options *o, const char *name, struct vdi_error *err);
+/* image_versions.c; name "": all; sha256 and nodes may be NULL. */
+int image_list_published(const struct image_options *o, const char *name, struct vdi_error *err);
+int image_rollback(const struct image_options *o, const char *name, const char *sha256,
+                   struct vdi_error *err);
+int image_retire(const struct image_options *o, const char *name, const char *sha256,
+                 struct vdi_error *err);
+int image_prefetch(const struct image_options *o, const char *name, const char *nodes,
+                   struct vdi_error *err);
+/* An image's directory, of which nothing is checked but digests. */
+int image_publish_dir(const struct image_options *o, const char *dir, const char *name,
+                      struct vdi_error *err);
+/* The directory or file that `what` is: a name in --dir, or a path. */
+int image_find(const struct image_options *o, const char *what, char ret[PATH_MAX],
+               struct stat *ret_st, struct vdi_error *err);
 
 /* ---- image_report.c: what was found, a line each ---- */
 

@@ -196,8 +196,8 @@ static int check_file(const char *path, char *ret_dir, struct image_manifest *m,
     return 0;
 }
 
-static int find(const struct image_options *o, const char *what, char *ret, struct stat *ret_st,
-                struct vdi_error *err)
+int image_find(const struct image_options *o, const char *what, char ret[PATH_MAX],
+               struct stat *ret_st, struct vdi_error *err)
 {
     int r = 0;
 
@@ -223,7 +223,7 @@ int image_check(const struct image_options *o, const char *what, struct vdi_erro
     struct image_manifest m = {0};
     struct report report = {0};
     struct stat st;
-    int r = find(o, what, path, &st, err);
+    int r = image_find(o, what, path, &st, err);
 
     if (r < 0)
         return r;

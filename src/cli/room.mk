@@ -52,10 +52,12 @@ vdictl_LDADD = $(CLI_CONTROL_LIBS)
 bin_PROGRAMS += vdi-image
 vdi_image_SOURCES = src/cli/vdi-image.c src/cli/image.h src/cli/image_boot.c \
     src/cli/image_check.c src/cli/image_demo.c src/cli/image_file.c src/cli/image_list.c \
-    src/cli/image_look.c src/cli/image_prepare.c src/cli/image_report.c
+    src/cli/image_edit.c src/cli/image_look.c src/cli/image_prepare.c src/cli/image_publish.c \
+    src/cli/image_report.c src/cli/image_versions.c
 vdi_image_CPPFLAGS = $(AM_CPPFLAGS) -DVDI_DEMODIR='"$(demodir)"' -DVDI_GUESTDIR='"$(guestdir)"' \
     -DVDI_SBINDIR='"$(sbindir)"' -DVDI_BINDIR='"$(bindir)"' \
-    -DVDI_IMAGEDIR='"$(localstatedir)/lib/vdi/images"'
+    -DVDI_IMAGEDIR='"$(localstatedir)/lib/vdi/images"' \
+    -DVDI_IMAGESTORE='"$(localstatedir)/lib/vdi/image-store"'
 vdi_image_LDADD = $(CLI_LIBS) $(LOOP_LIBS) $(BASE_LIBS)
 
 # bash-completion finds a file by the command's name. The commands write their own.

@@ -28,6 +28,12 @@ static const struct field manifest_fields[] = {
     {"ready", FIELD_FIXED, M(ready), SKIP, 0, 0, NULL, "agent, runner or console:TEXT"},
     {"video", FIELD_ENUM, M(video), SKIP, 0, 0, image_video_names, "display device"},
     {"firmware", FIELD_ENUM, M(firmware), SKIP, 0, 0, image_firmware_names, "what it boots by"},
+    {"kernel_sha256", FIELD_FIXED, M(kernel_sha256), SKIP, 0, 0, NULL, "of the kernel"},
+    {"initrd_sha256", FIELD_FIXED, M(initrd_sha256), SKIP, 0, 0, NULL, "of the initramfs"},
+    {"disk_bytes", FIELD_U64, M(disk_bytes), SKIP, 0, INT64_MAX, NULL, "size of the disk's file"},
+    {"kernel_bytes", FIELD_U64, M(kernel_bytes), SKIP, 0, INT64_MAX, NULL, "of the kernel"},
+    {"initrd_bytes", FIELD_U64, M(initrd_bytes), SKIP, 0, INT64_MAX, NULL, "of the initramfs"},
+    {"virtual_bytes", FIELD_U64, M(virtual_bytes), SKIP, 0, INT64_MAX, NULL, "the guest's disk"},
     {.type = FIELD_END},
 };
 
@@ -53,12 +59,43 @@ bool image_ready_is_word(const char *ready)
            (str_starts_with(ready, CONSOLE_WORD) && ready[sizeof(CONSOLE_WORD) - 1]);
 }
 
+static bool is_digest(const char *hex)
+{
+    return strlen(hex) == 64 && strspn(hex, "0123456789abcdef") == 64;
+}
+
 static int check_name(const char *path, const char *member, const char *name, struct vdi_error *err)
 {
     if (!*name || str_is_name(name, IMAGE_FILE_MAX))
         return 0;
     return error_set(err, EINVAL, "image", "%s: %s is no plain file name: '%.60s'", path, member,
                      name);
+}
+
+int image_manifest_parts(const struct image_manifest *m, struct image_part *ret, size_t *ret_n,
+                         struct vdi_error *err)
+{
+    const struct image_part all[IMAGE_PARTS_MAX] = {
+        {m->disk, m->sha256, m->disk_bytes, true},
+        {m->kernel, *m->disk ? m->kernel_sha256 : m->sha256, m->kernel_bytes, false},
+        {m->initrd, m->initrd_sha256, m->initrd_bytes, false},
+    };
+    size_t n = 0;
+
+    for (size_t i = 0; i < IMAGE_PARTS_MAX; i++) {
+        if (!*all[i].name)
+            continue;
+        for (size_t k = 0; k < n; k++)
+            if (str_equal(ret[k].name, all[i].name))
+                return error_set(err, EINVAL, "manifest", "two parts are the file %.60s",
+                                 all[i].name);
+        if (!is_digest(all[i].sha256) || !all[i].bytes)
+            return error_set(err, EINVAL, "manifest", "%.60s is without size or SHA-256",
+                             all[i].name);
+        ret[n++] = all[i];
+    }
+    *ret_n = n;
+    return 0;
 }
 
 static int check(const struct image_manifest *m, const char *path, struct vdi_error *err)
@@ -73,7 +110,7 @@ static int check(const struct image_manifest *m, const char *path, struct vdi_er
         return r;
     if (!*m->disk && !*m->kernel)
         return error_set(err, EINVAL, "image", "%s names neither disk nor kernel", path);
-    if (*m->sha256 && (strlen(m->sha256) != 64 || strspn(m->sha256, "0123456789abcdef") != 64))
+    if (*m->sha256 && !is_digest(m->sha256))
         return error_set(err, EINVAL, "image", "%s: sha256 is not 64 hex digits", path);
     if (!image_ready_is_word(m->ready))
         return error_set(err, EINVAL, "image", "%s: ready is agent, runner or console:TEXT", path);

@@ -28,6 +28,19 @@ struct image_manifest {
     char ready[IMAGE_FILE_MAX]; /* "agent", "runner" or "console:TEXT" */
     uint32_t video;             /* of image_video_names */
     uint32_t firmware;          /* of image_firmware_names */
+    /* What a publication adds: sha256 is of the main file, these are of the others. */
+    char kernel_sha256[65], initrd_sha256[65];
+    uint64_t disk_bytes, kernel_bytes, initrd_bytes;
+    uint64_t virtual_bytes; /* what the guest sees as its disk */
+};
+
+#define IMAGE_PARTS_MAX 3
+
+/* One file of a published image; borrows from the manifest. */
+struct image_part {
+    const char *name, *sha256;
+    uint64_t bytes;
+    bool is_disk;
 };
 
 /* -EINVAL: it is not what it should be; `path` is for the message. */
@@ -39,6 +52,9 @@ void image_manifest_write(const struct image_manifest *m, struct buf *out);
 enum image_ready image_manifest_ready(const struct image_manifest *m, const char **ret_text);
 /* "agent", "runner", "console:TEXT", or "". */
 bool image_ready_is_word(const char *ready);
+/* Its files; -EINVAL: one is without digest or size, so it was not published. */
+int image_manifest_parts(const struct image_manifest *m, struct image_part *ret, size_t *ret_n,
+                         struct vdi_error *err);
 /* The file that the digest is of. */
 const char *image_manifest_main(const struct image_manifest *m);
 

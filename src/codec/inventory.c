@@ -23,6 +23,19 @@ static const struct field fields[] = {
     {.type = FIELD_END},
 };
 
+#define IMAGE(m) offsetof(struct inventory_image, m), sizeof(((struct inventory_image *)0)->m)
+
+const char *const inventory_image_states[] = {"cached", "fetching", "failed", NULL};
+
+static const struct field image_rows[] = {
+    {"sha256", FIELD_FIXED, IMAGE(sha256), FIELD_SUBMIT | FIELD_REQUIRED, 0, 0, NULL, "version"},
+    {"state", FIELD_ENUM, IMAGE(state), FIELD_SUBMIT, 0, 0, inventory_image_states, "how far"},
+    {"bytes", FIELD_U64, IMAGE(bytes), FIELD_SUBMIT, 0, INT64_MAX, NULL, "of its files"},
+    {"done_bytes", FIELD_U64, IMAGE(done_bytes), FIELD_SUBMIT, 0, INT64_MAX, NULL, "here"},
+    {"reason", FIELD_FIXED, IMAGE(reason), FIELD_SUBMIT | FIELD_SKIP_EMPTY, 0, 0, NULL, "why not"},
+    {.type = FIELD_END},
+};
+
 static const struct field id_fields[] = {
     {"id", FIELD_U64, ID(id), FIELD_SUBMIT | FIELD_REQUIRED, 1, INT64_MAX, NULL, "instance"},
     {"generation", FIELD_U32, ID(generation), FIELD_SUBMIT | FIELD_REQUIRED, 1, INT32_MAX, NULL,
@@ -43,7 +56,38 @@ void inventory_encode(const struct inventory *inventory, struct buf *out)
         fields_write(id_fields, &inventory->instances[i].id, FIELD_SUBMIT, out, &first);
         buf_printf(out, ",\"report\":%s}", inventory->instances[i].report);
     }
+    buf_puts(out, "],\"images\":[");
+    for (size_t i = 0; i < inventory->n_images; i++) {
+        first = true;
+        buf_puts(out, i ? ",{" : "{");
+        fields_write(image_rows, &inventory->images[i], FIELD_SUBMIT, out, &first);
+        buf_putc(out, '}');
+    }
     buf_puts(out, "]}");
+}
+
+static int decode_images(json_t *list, struct inventory *inv, struct vdi_error *err)
+{
+    json_t *item;
+    size_t i;
+
+    if (!list)
+        return 0;
+    if (!json_is_array(list) || json_array_size(list) > INVENTORY_IMAGES_MAX)
+        return error_set(err, EINVAL, "images", "'images' must be a list of at most %d",
+                         INVENTORY_IMAGES_MAX);
+    inv->images = calloc(json_array_size(list) + 1, sizeof(*inv->images));
+    if (!inv->images)
+        return error_set(err, ENOMEM, "", "out of memory");
+    json_array_foreach(list, i, item)
+    {
+        int r = fields_read_value(image_rows, &inv->images[i], item, FIELD_SUBMIT, NULL, err);
+
+        if (r < 0)
+            return r;
+        inv->n_images++;
+    }
+    return 0;
 }
 
 static int decode_instance(json_t *item, struct inventory_instance *ret, struct vdi_error *err)
@@ -89,6 +133,7 @@ int inventory_decode(const char *json, struct inventory *ret, struct vdi_error *
 {
     _cleanup_(json_decrefp) json_t *object = fields_parse_object(json, strlen(json), err);
     _cleanup_(json_decrefp) json_t *list = NULL;
+    _cleanup_(json_decrefp) json_t *images = NULL;
     struct inventory inv = {0};
     int r;
 
@@ -96,9 +141,13 @@ int inventory_decode(const char *json, struct inventory *ret, struct vdi_error *
         return -EINVAL;
     list = json_incref(json_object_get(object, "instances"));
     json_object_del(object, "instances");
+    images = json_incref(json_object_get(object, "images"));
+    json_object_del(object, "images");
     r = fields_read_value(fields, &inv, object, FIELD_SUBMIT, NULL, err);
     if (r >= 0)
         r = decode_instances(list, &inv, err);
+    if (r >= 0)
+        r = decode_images(images, &inv, err);
     if (r < 0)
         inventory_done(&inv);
     else
@@ -111,6 +160,9 @@ void inventory_done(struct inventory *inventory)
     for (size_t i = 0; i < inventory->n; i++)
         free(inventory->instances[i].report);
     free(inventory->instances);
+    free(inventory->images);
+    inventory->images = NULL;
+    inventory->n_images = 0;
     inventory->instances = NULL;
     inventory->n = 0;
 }

@@ -13,12 +13,26 @@ struct inventory_instance {
     char *report; /* a site report (site_report.h), JSON; owned */
 };
 
+enum inventory_image_state { INVENTORY_CACHED, INVENTORY_FETCHING, INVENTORY_FAILED };
+extern const char *const inventory_image_states[]; /* NULL-terminated */
+
+/* A version of an image in the node's cache, or on its way there. */
+struct inventory_image {
+    char sha256[65];
+    uint32_t state; /* enum inventory_image_state */
+    uint64_t bytes, done_bytes;
+    char reason[128]; /* failed */
+};
+#define INVENTORY_IMAGES_MAX 512
+
 struct inventory {
     uint32_t cpus, memory_mib, disk_gib;
     char version[24];
     char out_of_service[128]; /* why it takes no work; "" it does */
     struct inventory_instance *instances;
     size_t n;
+    struct inventory_image *images;
+    size_t n_images;
 };
 
 void inventory_encode(const struct inventory *inventory, struct buf *out);

@@ -21,6 +21,7 @@
     X(uri, "qemu:///system")                                                                       \
     X(state_dir, VDI_LOCALSTATEDIR "/lib/vdi/node")                                                \
     X(image_dir, VDI_LOCALSTATEDIR "/lib/vdi/images")                                              \
+    X(image_cache, "")                                                                             \
     X(run_dir, "/run/libvirt/qemu")                                                                \
     X(prefix, "vdi")                                                                               \
     X(emulator, "")                                                                                \
@@ -37,6 +38,8 @@
     X(port_min, 24000, 1024, 65535)                                                                \
     X(port_max, 24999, 1024, 65535)                                                                \
     X(tcg_cache_mib, 0, 0, 65536)                                                                  \
+    X(image_cache_mib, 102400, 0, 1073741824)                                                      \
+    X(image_rate_mib, 0, 0, 1048576)                                                               \
     X(boot_timeout_sec, 300, 1, 86400)                                                             \
     X(keep_gone_sec, 86400, 60, 31536000)                                                          \
     X(output_max_mib, 1024, 1, 1048576)                                                            \

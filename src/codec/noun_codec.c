@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* noun_codec.c - instances, nodes and tokens in JSON; every struct here is flat. */
+/* noun_codec.c - instances, nodes, tokens and images in JSON; every struct here is flat. */
 #include "codec/noun_codec.h"
 
 #include <errno.h>
@@ -15,6 +15,8 @@
 #define NOE(m) offsetof(struct node_event, m), sizeof(((struct node_event *)0)->m)
 #define TO(m) offsetof(struct token, m), sizeof(((struct token *)0)->m)
 #define TOE(m) offsetof(struct token_event, m), sizeof(((struct token_event *)0)->m)
+#define IM(m) offsetof(struct image, m), sizeof(((struct image *)0)->m)
+#define IME(m) offsetof(struct image_event, m), sizeof(((struct image_event *)0)->m)
 #define SHOWN (FIELD_SHOW | FIELD_KEEP)
 #define U32 0, UINT32_MAX, NULL
 #define U64 0, INT64_MAX, NULL
@@ -40,6 +42,7 @@ const struct field instance_fields[] = {
     {"memory_mib", FIELD_U32, IN(memory_mib), SHOWN, U32, "memory"},
     {"gpus", FIELD_U32, IN(gpus), SHOWN, U32, "GPUs"},
     {"reason", FIELD_FIXED, IN(reason), SHOWN, NONE, "why it is so"},
+    {"image", FIELD_FIXED, IN(image), SHOWN, NONE, "the version of the image it was begun with"},
     {"request_time", FIELD_TIME, IN(request_usec), SHOWN, NONE, "ordered"},
     {"ready_time", FIELD_TIME, IN(ready_usec), SHOWN, NONE, "ready"},
     {"state_time", FIELD_TIME, IN(state_usec), SHOWN, NONE, "in this state since"},
@@ -63,6 +66,7 @@ const struct field instance_event_fields[] = {
     {"memory_mib", FIELD_U32, INE(memory_mib), SHOWN, U32, "memory"},
     {"gpus", FIELD_U32, INE(gpus), SHOWN, U32, "GPUs"},
     {"reason", FIELD_FIXED, INE(reason), SHOWN, NONE, "why"},
+    {"image", FIELD_FIXED, INE(image), SHOWN | FIELD_SKIP_EMPTY, NONE, "version of the image"},
     {.type = FIELD_END},
 };
 
@@ -120,6 +124,38 @@ const struct field token_event_fields[] = {
     {"owner", FIELD_FIXED, TOE(owner), SHOWN, NONE, "for whom"},
     {"scope", FIELD_FIXED, TOE(scope), SHOWN, NONE, "scope"},
     {"by", FIELD_FIXED, TOE(by), SHOWN, NONE, "who"},
+    {.type = FIELD_END},
+};
+
+const struct field image_fields[] = {
+    {"name", FIELD_FIXED, IM(name), SHOWN, NONE, "name"},
+    {"sha256", FIELD_FIXED, IM(sha256), SHOWN, NONE, "of the manifest: NAME@sha256:THIS"},
+    {"version", FIELD_U32, IM(version), SHOWN, U32, "counts up within the name"},
+    {"state", FIELD_ENUM, IM(state), SHOWN, 0, 0, image_state_names, "published or retired"},
+    {"bytes", FIELD_U64, IM(bytes), SHOWN, U64, "of its files"},
+    {"virtual_bytes", FIELD_U64, IM(virtual_bytes), SHOWN, U64, "what the guest sees as its disk"},
+    {"min_disk_gib", FIELD_U64, IM(min_disk_gib), SHOWN, U64, "what an overlay may grow to"},
+    {"firmware", FIELD_FIXED, IM(firmware), SHOWN, NONE, "what it boots by"},
+    {"source", FIELD_FIXED, IM(source), SHOWN, NONE, "where the disk is, if not in the store"},
+    {"publisher", FIELD_FIXED, IM(publisher), SHOWN, NONE, "who published it"},
+    {"reason", FIELD_FIXED, IM(reason), SHOWN, NONE, "what the publisher said about it"},
+    {"publish_time", FIELD_TIME, IM(publish_usec), SHOWN, NONE, "published"},
+    {"select_time", FIELD_TIME, IM(select_usec), SHOWN, NONE, "made the current one"},
+    {"retire_time", FIELD_TIME, IM(retire_usec), SHOWN, NONE, "retired"},
+    {"manifest", FIELD_FIXED, IM(manifest), FIELD_KEEP, NONE, ""},
+    {.type = FIELD_END},
+};
+
+const struct field image_event_fields[] = {
+    {"version", FIELD_U32, IME(version), SHOWN, U32, "counts up within the name"},
+    {"bytes", FIELD_U64, IME(bytes), SHOWN, U64, "of its files"},
+    {"virtual_bytes", FIELD_U64, IME(virtual_bytes), SHOWN, U64, "the disk's size"},
+    {"min_disk_gib", FIELD_U64, IME(min_disk_gib), SHOWN, U64, "disk space"},
+    {"firmware", FIELD_FIXED, IME(firmware), SHOWN, NONE, "what it boots by"},
+    {"source", FIELD_FIXED, IME(source), SHOWN, NONE, "where the disk is"},
+    {"reason", FIELD_FIXED, IME(reason), SHOWN, NONE, "why"},
+    {"by", FIELD_FIXED, IME(by), SHOWN, NONE, "who"},
+    {"manifest", FIELD_FIXED, IME(manifest), FIELD_KEEP | FIELD_SKIP_EMPTY, NONE, ""},
     {.type = FIELD_END},
 };
 
@@ -202,3 +238,4 @@ static int check_event(const char *noun, const char *name, int type, uint32_t ve
 DEFINE_CODEC(instance, INSTANCE, uint64_t, instance->id = key)
 DEFINE_CODEC(node, NODE, const char *, str_copy(node->name, sizeof(node->name), key))
 DEFINE_CODEC(token, TOKEN, const char *, str_copy(token->id, sizeof(token->id), key))
+DEFINE_CODEC(image, IMAGE, const char *, str_copy(image->key, sizeof(image->key), key))

@@ -2,6 +2,8 @@
 /* request_input.c - the fields of the small request bodies. */
 #include "codec/request_input.h"
 
+#include "model/image.h"
+
 #define MEMBER(type, m) offsetof(struct type, m), sizeof(((struct type *)0)->m)
 
 const struct field request_extend_fields[] = {
@@ -41,6 +43,34 @@ const struct field request_token_fields[] = {
      "for whom (admins only)"},
     {.type = FIELD_END},
 };
+
+const struct field request_image_fields[] = {
+    {"name", FIELD_FIXED, MEMBER(request_image, name), FIELD_SUBMIT | FIELD_REQUIRED, 0, 0, NULL,
+     "letters, digits and ._-"},
+    {"manifest", FIELD_TEXT, MEMBER(request_image, manifest), FIELD_SUBMIT | FIELD_REQUIRED, 0,
+     IMAGE_TEXT_MAX - 1, NULL, "image.json, as text: its SHA-256 is the version's"},
+    {"source", FIELD_FIXED, MEMBER(request_image, source), FIELD_SUBMIT, 0, 0, NULL,
+     "where nodes find the disk, if not in the store: an https URL or a path"},
+    {"reason", FIELD_FIXED, MEMBER(request_image, reason), FIELD_SUBMIT, 0, 0, NULL,
+     "what is new in it"},
+    {.type = FIELD_END},
+};
+
+const struct field request_image_version_fields[] = {
+    {"sha256", FIELD_FIXED, MEMBER(request_image_version, sha256), FIELD_SUBMIT, 0, 0, NULL,
+     "of the version, or how it begins; the one before the current one if not given"},
+    {.type = FIELD_END},
+};
+
+const struct field request_prefetch_fields[] = {
+    {"nodes", FIELD_FIXED, MEMBER(request_prefetch, nodes), FIELD_SUBMIT, 0, 0, NULL,
+     "gpu[01-16]; all that are connected if not given"},
+    {"sha256", FIELD_FIXED, MEMBER(request_prefetch, sha256), FIELD_SUBMIT, 0, 0, NULL,
+     "of the version, or how it begins; the current one if not given"},
+    {.type = FIELD_END},
+};
+
+const struct field request_octet_fields[] = {{.type = FIELD_END}};
 
 const struct field request_reconfigure_fields[] = {
     {"dry_run", FIELD_BOOL, MEMBER(request_reconfigure, dry_run), FIELD_SUBMIT, 0, 0, NULL,

@@ -34,6 +34,28 @@ struct request_token {
 };
 extern const struct field request_token_fields[];
 
+struct request_image {
+    char name[65];
+    char source[1024];
+    char reason[128];
+    char *manifest; /* owned */
+};
+extern const struct field request_image_fields[];
+
+struct request_image_version {
+    char sha256[65]; /* or a prefix of it that is only one version's; "" see request.c */
+};
+extern const struct field request_image_version_fields[];
+
+struct request_prefetch {
+    char nodes[1024]; /* a hostlist; "": all that are up */
+    char sha256[65];  /* "": the current version */
+};
+extern const struct field request_prefetch_fields[];
+
+/* Not JSON: the body is bytes. */
+extern const struct field request_octet_fields[];
+
 struct request_reconfigure {
     bool dry_run;
 };

@@ -199,6 +199,8 @@ int site_start_write(const struct site_start *s, struct buf *out, struct vdi_err
         r = write_mounts(s, out, err);
     if (r < 0)
         return r;
+    if (s->image)
+        buf_printf(out, ",\"image\":%s", s->image);
     if (s->who)
         write_owner(s, out);
     write_environment(s, out);

@@ -12,6 +12,7 @@ struct site_start {
     const struct config_template *of;
     int64_t boot_timeout_sec;
     const struct job *job; /* it has its node and instance */
+    const char *image;     /* of a published one, what a node needs to get it; NULL: none */
     const char *payload;   /* what came with the submit: script, args, environment; NULL: none */
     const struct vdi_principal *who; /* the owner's account; NULL: the owner has none */
     const uint32_t *gids;            /* of who->groups */

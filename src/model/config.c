@@ -192,6 +192,8 @@ void config_free(struct config *c)
     free(c->tls_cert);
     free(c->tls_key);
     free(c->pki_dir);
+    free(c->image_store);
+    free(c->image_listen);
     free(c->plugin_dir);
     free(c->log_level);
     config_plugin_done(&c->site);

@@ -106,6 +106,8 @@ struct config {
     char *node_listen; /* "0.0.0.0:6819"; "" none */
     char *tls_cert, *tls_key;
     char *pki_dir;
+    char *image_store, *image_listen; /* "" none */
+    uint32_t image_rate_mib;          /* of all that goes out, a second; 0: any */
     char *plugin_dir;
     char *log_level;
     struct config_plugin site;

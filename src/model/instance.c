@@ -91,6 +91,7 @@ static void apply_request(struct instance *in, const struct instance_event *even
     str_copy(in->node, sizeof(in->node), event->node);
     str_copy(in->template_name, sizeof(in->template_name), event->template_name);
     str_copy(in->profile, sizeof(in->profile), event->profile);
+    str_copy(in->image, sizeof(in->image), event->image);
     str_copy(in->account, sizeof(in->account), event->account);
     str_copy(in->partition, sizeof(in->partition), event->partition);
     str_copy(in->qos, sizeof(in->qos), event->qos);

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "model/image.h"
 #include <vdi/types.h>
 
 enum instance_state {
@@ -50,6 +51,7 @@ struct instance {
     char profile[64];
     char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
     char reason[96];
+    char image[IMAGE_REF_MAX]; /* resolved; "": as the template says */
 };
 
 struct instance_event {
@@ -64,6 +66,7 @@ struct instance_event {
     char profile[64];
     char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
     char reason[96];
+    char image[IMAGE_REF_MAX]; /* request */
 };
 
 const char *instance_state_name(enum instance_state state);

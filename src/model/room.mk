@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
     src/model/audit.c src/model/audit.h \
     src/model/config.c src/model/config.h \
+    src/model/image.c src/model/image.h \
     src/model/instance.c src/model/instance.h \
     src/model/job.c src/model/job.h \
     src/model/job_file.c src/model/job_file.h \

@@ -33,6 +33,7 @@ static const struct {
     {ERANGE, 422, "Outside the limits"},
     {EDQUOT, 422, "Limit reached"},
     {ESRCH, 422, "Unknown name"},
+    {EBADMSG, 422, "Corrupt"},
     {EUSERS, 429, "Too many requests"},
     {ENOSYS, 501, "Not supported"},
     {EAGAIN, 503, "Try again"},
@@ -86,8 +87,9 @@ bool call_is_audited(const struct call *call)
 {
     const struct request *request = call->match.request;
 
-    return request && (call->watched ||
-                       (request->changes && (call->foreign || request->role >= ROLE_OPERATOR)));
+    return request && !call->is_more &&
+           (call->watched ||
+            (request->changes && (call->foreign || request->role >= ROLE_OPERATOR)));
 }
 
 void call_commit(struct call *call, struct txn *txn, unsigned status,

@@ -24,6 +24,7 @@ struct call {
     int64_t expire_usec; /* when the credential ends; 0: with this request */
     char token[64];      /* the id of the token it came with; "" none */
     int64_t begin_usec;
+    bool is_more;        /* of what the audit trail has already: no record of its own */
     bool foreign;        /* it acts on what is another principal's */
     bool recorded;       /* the audit trail has it */
     const char *watched; /* goes into the audit trail whoever does it: why; NULL: no */

@@ -27,6 +27,7 @@ struct budget;
 struct denials;
 struct feed;
 struct idem;
+struct images;
 struct job_index;
 struct life;
 struct nodelink;
@@ -59,6 +60,7 @@ struct core {
     struct life *life;       /* life.c: running instances */
     struct site *site;       /* site.c: the site plugin and its operations */
     struct sweep *sweep;     /* sweep.c: what happens now and then */
+    struct images *images;   /* images.c: published images */
     struct nodelink *links;  /* nodelink.c: the nodes' connections; NULL: none are taken */
     struct list grants;      /* grant.c: streams that end with their token */
     struct list outputs;     /* output.c: output on its way */

@@ -50,6 +50,15 @@ void handle_node_update(struct call *call);
 void handle_token_issue(struct call *call);
 void handle_token_list(struct call *call);
 void handle_token_revoke(struct call *call);
+/* image_calls.c, image_order.c, image_blobs.c */
+void handle_image_list(struct call *call);
+void handle_image_publish(struct call *call);
+void handle_image_show(struct call *call);
+void handle_image_retire(struct call *call);
+void handle_image_rollback(struct call *call);
+void handle_image_prefetch(struct call *call);
+void handle_blob_show(struct call *call);
+void handle_blob_write(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
 /* backup.c */

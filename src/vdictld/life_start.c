@@ -20,6 +20,7 @@
 #include "codec/site_start.h"
 #include "vdictld/archive.h"
 #include "vdictld/auth.h"
+#include "vdictld/images.h"
 #include "vdictld/life_impl.h"
 #include "vdictld/site.h"
 
@@ -44,7 +45,8 @@ static const char *profile_of(const struct core *core, const struct job *job, co
     return n && n->gpu_profiles.n ? "" : t->profiles.names[0];
 }
 
-static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node)
+static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node,
+                 const char *image)
 {
     struct job_event event = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
     struct instance_event request = core_instance_event(core, INSTANCE_EVENT_REQUEST, "");
@@ -64,6 +66,7 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
     str_copy(request.account, sizeof(request.account), job->spec->account);
     str_copy(request.partition, sizeof(request.partition), job->spec->partition);
     str_copy(request.qos, sizeof(request.qos), job->spec->qos);
+    str_copy(request.image, sizeof(request.image), image);
     r = core_add_job(txn, job->id, &event, NULL);
     return r < 0 ? r : core_add_instance(txn, event.instance, &request, NULL);
 }
@@ -71,6 +74,10 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
 void life_start(struct core *core, uint64_t id, const char *node)
 {
     const struct job *job = core_job_staged(core, id);
+    const struct config_template *t =
+        job ? config_template(core->config, job->spec->template_name) : NULL;
+    char image[IMAGE_REF_MAX] = "";
+    struct vdi_error err = {0};
     struct txn *txn;
 
     if (!job || !job_is_waiting(job) || job != core_job(core, id) ||
@@ -80,8 +87,12 @@ void life_start(struct core *core, uint64_t id, const char *node)
         life_wake(core, job);
         return;
     }
+    if (t && images_resolve(core, t->image, image, &err) < 0) {
+        life_end_job(core, id, JOB_BOOT_FAIL, err.detail);
+        return;
+    }
     txn = txn_new(core->events);
-    if (txn && alloc(core, txn, job, node) >= 0)
+    if (txn && alloc(core, txn, job, node, image) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
     else
         txn_abort(txn);
@@ -121,7 +132,7 @@ static void order(struct run *run, const struct instance *in, const struct site_
         .node = in->node,
         .owner = in->owner,
         .template_name = in->template_name,
-        .image = start->of->image,
+        .image = *in->image ? in->image : start->of->image,
         .vcpus = in->vcpus,
         .memory_mib = in->memory_mib,
         .gpus = in->gpus,
@@ -145,9 +156,16 @@ static void start_with(const struct start *s, const struct instance *in, const s
                        const char *payload)
 {
     struct core *core = s->run->core;
-    const struct site_start start = {
+    const struct image *version = images_of_ref(core, in->image);
+    _cleanup_(buf_done) struct buf image = BUF_INIT(IMAGE_ORDER_MAX);
+    struct site_start start;
+
+    if (version)
+        images_write_order(core, version, &image);
+    start = (struct site_start){
         .cluster = core->config->cluster,
         .of = config_template(core->config, in->template_name),
+        .image = image.data,
         .boot_timeout_sec = life_boot_timeout_sec(core, in),
         .job = job,
         .payload = payload,

@@ -30,6 +30,7 @@
 #include "vdictld/grant.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
+#include "vdictld/images.h"
 #include "vdictld/job_index.h"
 #include "vdictld/life.h"
 #include "vdictld/nodelink.h"
@@ -309,6 +310,9 @@ static int start(struct core *core, struct vdi_error *err)
     core->links = nodelink_new(core, err);
     if (!core->links && err->code)
         return -err->code;
+    core->images = images_new(core, err);
+    if (!core->images)
+        return -err->code;
     core->auth = auth_new(core, err);
     if (!core->auth)
         return -err->code;
@@ -375,6 +379,8 @@ static void core_done(struct core *core)
     workers_free(core->backup_worker);
     workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
     workers_free(core->store_worker);
+    images_free(core->images);
+    core->images = NULL;
     nodelink_free(core->links);
     site_free(core->site);
     events_cancel(core->events);

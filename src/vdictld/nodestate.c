@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "codec/inventory.h"
 #include "codec/site_report.h"
+#include "vdictld/images.h"
 #include "vdictld/life.h"
 #include "vdictld/nodelink.h"
 #include "wire/link.h"
@@ -246,6 +247,7 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
     if (r >= 0)
         r = add_jobs(core, txn, name, false, "");
     commit_inventory(core, txn, r, name);
+    images_node(core, name, &inv);
     inventory_done(&inv);
     return r;
 }

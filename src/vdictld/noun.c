@@ -131,6 +131,31 @@ static void token_meta(const void *object, struct noun_meta *ret)
     };
 }
 
+static int image_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                        void **ret, struct vdi_error *err)
+{
+    return image_apply(old, key, event, (struct image **)ret, err);
+}
+
+static int image_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                        size_t len, void **ret, struct vdi_error *err)
+{
+    return image_snapshot_decode(key, version, body, len, (struct image **)ret, err);
+}
+
+static void image_meta(const void *object, struct noun_meta *ret)
+{
+    const struct image *image = object;
+
+    *ret = (struct noun_meta){
+        .owner = image->publisher,
+        .state = image->state == IMAGE_RETIRED ? "RETIRED" : "PUBLISHED",
+        .begin_usec = image->publish_usec,
+        .end_usec = image->retire_usec,
+        .ended = image->state == IMAGE_RETIRED,
+    };
+}
+
 /* The parts that are alike for the flat nouns. */
 #define DEFINE_REPLAY(noun)                                                                        \
     static int noun##_replay(const void *old, uint64_t id, const char *key, const char *type,      \
@@ -182,15 +207,18 @@ static void token_meta(const void *object, struct noun_meta *ret)
 DEFINE_REPLAY(instance)
 DEFINE_REPLAY(node)
 DEFINE_REPLAY(token)
+DEFINE_REPLAY(image)
 DEFINE_ACCESS(job)
 DEFINE_ACCESS(instance)
 DEFINE_ACCESS(node)
 DEFINE_ACCESS(token)
 DEFINE_ACCESS(audit)
+DEFINE_ACCESS(image)
 DEFINE_NAME(job)
 DEFINE_NAME(instance)
 DEFINE_NAME(node)
 DEFINE_NAME(token)
+DEFINE_NAME(image)
 
 static uint64_t job_id(const void *object)
 {
@@ -276,6 +304,7 @@ const struct noun nouns[NOUN_N] = {
     [NOUN_NODE] = ROW(node, NULL, NODE_EVENT_VERSION),
     [NOUN_TOKEN] = ROW(token, NULL, TOKEN_EVENT_VERSION),
     [NOUN_AUDIT] = ROW(audit, NULL, AUDIT_EVENT_VERSION),
+    [NOUN_IMAGE] = ROW(image, NULL, IMAGE_EVENT_VERSION),
 };
 
 int noun_from(const char *name)

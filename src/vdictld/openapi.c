@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "codec/request_input.h"
 #include "vdictld/handlers.h"
 
 static const char *schema_type(const struct field *f)
@@ -96,7 +97,10 @@ static void write_operation(const struct request *r, struct buf *out)
                request_role_names[r->role]);
     json_write_string(out, r->summary);
     write_parameters(r, out);
-    if (r->input) {
+    if (r->input == request_octet_fields) {
+        buf_puts(out, ",\"requestBody\":{\"content\":{\"application/octet-stream\":{\"schema\":"
+                      "{\"type\":\"string\",\"format\":\"binary\"}}}}");
+    } else if (r->input) {
         buf_puts(out, ",\"requestBody\":{\"content\":{\"application/json\":{\"schema\":");
         write_properties(r->input,
                          strcmp(r->verb, "PATCH") || r->id == REQUEST_NODE_UPDATE

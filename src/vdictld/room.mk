@@ -18,6 +18,12 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/history.c \
     src/vdictld/idem.c src/vdictld/idem.h \
     src/vdictld/job_index.c src/vdictld/job_index.h \
+    src/vdictld/image_blobs.c \
+    src/vdictld/image_calls.c \
+    src/vdictld/image_collect.c \
+    src/vdictld/image_order.c \
+    src/vdictld/image_store.c \
+    src/vdictld/images.c src/vdictld/images.h \
     src/vdictld/info.c \
     src/vdictld/job_act.c \
     src/vdictld/job_doc.c src/vdictld/job_doc.h \
@@ -58,7 +64,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/usage.c
 src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
-    $(WIRE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
+    $(WIRE_SERVER_LIBS) $(FILE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
 
 sbin_PROGRAMS += vdictld
 vdictld_SOURCES = src/vdictld/main.c
@@ -125,6 +131,7 @@ VDICTLD_TESTS = \
     tests/t1102-life.t \
     tests/t1103-time.t \
     tests/t1110-output.t \
+    tests/t1130-images.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
     tests/t1130-slurm-options.t \

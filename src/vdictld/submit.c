@@ -19,6 +19,7 @@
 #include "vdictld/digest.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
+#include "vdictld/images.h"
 #include "vdictld/queue.h"
 #include "vdictld/submit.h"
 
@@ -92,6 +93,7 @@ static int check_template(struct call *call, struct job_spec *spec,
 {
     const struct config *c = call->core->config;
     const struct config_template *t;
+    char image[IMAGE_REF_MAX];
     int r;
 
     if (!*spec->template_name && spec->kind == JOB_BATCH) {
@@ -117,6 +119,8 @@ static int check_template(struct call *call, struct job_spec *spec,
                                  : "it has none; name another template, or no GPU");
         return -ESRCH;
     }
+    if (images_resolve(call->core, t->image, image, err) < 0)
+        return -err->code;
     if (t->n_mounts && spec->uid == UINT32_MAX) {
         error_set(err, EPERM, "template",
                   "template '%s' has directories of its user, and you have no account here",

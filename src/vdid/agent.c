@@ -111,6 +111,27 @@ static int read_wish(const struct value *body, struct record_wish *w, struct vdi
     return 0;
 }
 
+/* A version of an image, and where it comes from; `ret` borrows from the document. */
+static int read_image(const struct value *image, struct cache_wish *ret, struct vdi_error *err)
+{
+    ret->port = (uint32_t)value_get_int(image, "port", 0);
+    ret->manifest = (char *)value_get_string(image, "manifest", "");
+    if (ret->port <= UINT16_MAX &&
+        str_copy(ret->ref, sizeof(ret->ref), value_get_string(image, "ref", "")) &&
+        str_copy(ret->source, sizeof(ret->source), value_get_string(image, "source", "")))
+        return 0;
+    return error_set(err, EINVAL, "image", "what is said of the image is too long");
+}
+
+static int want_image(struct agent *agent, const struct value *image, bool for_start,
+                      struct vdi_error *err)
+{
+    struct cache_wish wish = {.port = 0};
+    int r = value_is_object(image) ? read_image(image, &wish, err) : 0;
+
+    return r < 0 || !value_is_object(image) ? r : vdid_want(agent->vdid, &wish, for_start, err);
+}
+
 /* What is to be run, as the instance keeps it: run_wish.h checks it. */
 static int read_details(const struct value *body, char **ret, struct vdi_error *err)
 {
@@ -148,7 +169,8 @@ static int read_message(const struct value *body, char **ret, struct vdi_error *
     return *ret ? 0 : error_set(err, ENOMEM, "", "out of memory");
 }
 
-static int fill(const struct link_order *o, struct vdid_order *ret, struct vdi_error *err)
+static int fill(struct agent *agent, const struct link_order *o, struct vdid_order *ret,
+                struct vdi_error *err)
 {
     _cleanup_(document_freep) struct document *doc = NULL;
     const struct value *body;
@@ -160,6 +182,8 @@ static int fill(const struct link_order *o, struct vdid_order *ret, struct vdi_e
     switch (o->verb) {
     case LINK_VERB_START:
         r = read_wish(body, &ret->wish, err);
+        if (r >= 0 && agent->in_service)
+            r = want_image(agent, value_get(body, "details.image"), true, err);
         return r < 0 ? r : read_details(body, &ret->details, err);
     case LINK_VERB_STOP:
         ret->grace_sec = (uint32_t)value_get_int(body, "grace_sec", 0);
@@ -226,6 +250,19 @@ static void connection(struct task *t, struct vdid_order *o)
     explicit_bzero(o->password, sizeof(o->password));
 }
 
+/* ---- prefetch ---- */
+
+static void prefetch(struct task *t, const struct link_order *o)
+{
+    _cleanup_(document_freep) struct document *doc = NULL;
+    struct vdi_error err = {0};
+    int r = document_parse(o->body, strlen(o->body), &doc, &err);
+
+    if (r >= 0)
+        r = want_image(t->agent, document_root(doc), false, &err);
+    answer(t, r < 0 ? -err.code : 0, NULL, &err);
+}
+
 /* ---- orders ---- */
 
 static int verb_of(uint32_t link_verb)
@@ -272,11 +309,13 @@ static void on_order(void *arg, const struct link_order *o)
         return;
     }
     *t = (struct task){.agent = agent, .op = o->op, .id = order.id};
-    if (o->verb == LINK_VERB_CONNECTION) {
+    if (o->verb == LINK_VERB_PREFETCH) {
+        prefetch(t, o);
+    } else if (o->verb == LINK_VERB_CONNECTION) {
         connection(t, &order);
     } else if (verb < 0) {
         refuse(t, ENOSYS, "this version of vdid can't give a running seat to another owner");
-    } else if (fill(o, &order, &err) < 0) {
+    } else if (fill(agent, o, &order, &err) < 0) {
         answer(t, -err.code, NULL, &err);
     } else if (verb == VDID_START && !agent->in_service) {
         refuse(t, EAGAIN, *agent->why ? agent->why : "the node is not in service yet");
@@ -341,6 +380,7 @@ static void on_inventory(void *arg, struct buf *out)
         if (inv.instances)
             inv.n = take_instances(document_root(doc), inv.instances);
     }
+    inv.n_images = vdid_images(agent->vdid, &inv.images);
     inventory_encode(&inv, out);
     inventory_done(&inv);
     buf_done(&all);
@@ -379,6 +419,14 @@ static void on_service(void *arg, bool in_service, const char *why)
         session_inventory(agent->session);
 }
 
+static void on_images(void *arg)
+{
+    struct agent *agent = arg;
+
+    if (agent->session)
+        session_inventory(agent->session);
+}
+
 /* ---- begin and end ---- */
 
 static int open_vdid(struct agent *agent, struct vdi_error *err)
@@ -387,10 +435,19 @@ static int open_vdid(struct agent *agent, struct vdi_error *err)
         .instance = on_instance,
         .orphan = on_orphan,
         .service = on_service,
+        .images = on_images,
     };
     const struct node_config *c = agent->config;
     struct vdid_config config = {
         .uri = c->uri,
+        .image_cache = c->image_cache,
+        .controller = c->controller,
+        .cluster = c->cluster,
+        .ca_file = c->ca_file,
+        .cert_file = c->cert_file,
+        .key_file = c->key_file,
+        .image_cache_mib = (uint64_t)c->image_cache_mib,
+        .image_rate_mib = (uint64_t)c->image_rate_mib,
         .state_dir = c->state_dir,
         .image_dir = c->image_dir,
         .run_dir = c->run_dir,

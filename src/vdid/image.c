@@ -25,6 +25,7 @@
 #include "vdid/file.h"
 
 #define DIGEST_MAX 16384
+#define VERSION_WORD "sha256:"
 
 /* What was recorded at first use. */
 struct digest {
@@ -247,11 +248,65 @@ int image_record(const char *state_dir, const struct image *image, struct vdi_er
 
 /* ---- all of it ---- */
 
-int image_load(const char *image_dir, const char *state_dir, const char *name, struct image *ret,
-               struct vdi_error *err)
+static int load_files(const char *dir, const char *name, struct image *ret, struct vdi_error *err)
 {
-    char plain[IMAGE_NAME_MAX + 66], dir[PATH_MAX], *at;
     struct image_manifest *m = &ret->manifest;
+    int r = read_manifest(dir, name, m, err);
+
+    if (r < 0)
+        return r;
+    ret->by_runner = image_manifest_ready(m, &ret->ready_text) == IMAGE_READY_RUNNER;
+    r = check_file(dir, m->disk, "disk", ret->disk, err);
+    if (r == 0)
+        r = check_file(dir, m->kernel, "kernel", ret->kernel, err);
+    return r == 0 ? check_file(dir, m->initrd, "initrd", ret->initrd, err) : r;
+}
+
+/* What the digest of a version is of. */
+static int check_manifest(const char *dir, const char *sha256, struct vdi_error *err)
+{
+    char path[PATH_MAX], is[65];
+    struct stat st;
+    int fd, r;
+
+    snprintf(path, sizeof(path), "%.*s/image.json", PATH_MAX - 12, dir);
+    fd = open_file(path, &st, err);
+    if (fd < 0)
+        return fd;
+    r = file_sha256(fd, is);
+    close(fd);
+    if (r < 0)
+        return error_set(err, r, "image", "%s cannot be read: %s", path, strerror(-r));
+    return strcmp(is, sha256) ? differs(path, is, sha256, "the version is", err) : 0;
+}
+
+static int load_version(const char *cache_dir, const char *sha256, struct image *ret,
+                        struct vdi_error *err)
+{
+    char dir[PATH_MAX];
+    int r;
+
+    if (snprintf(dir, sizeof(dir), "%s/%s", cache_dir, sha256) >= (int)sizeof(dir))
+        return error_set(err, ENAMETOOLONG, "image_cache", "its path is too long");
+    r = check_manifest(dir, sha256, err);
+    return r < 0 ? r : load_files(dir, sha256, ret, err);
+}
+
+int image_load_proven(const char *cache_dir, const char *sha256, struct image *ret,
+                      struct vdi_error *err)
+{
+    int r;
+
+    memset(ret, 0, sizeof(*ret));
+    r = load_version(cache_dir, sha256, ret, err);
+    memcpy(ret->sha256, ret->manifest.sha256, sizeof(ret->sha256));
+    return r;
+}
+
+int image_load(const char *image_dir, const char *state_dir, const char *cache_dir,
+               const char *name, struct image *ret, struct vdi_error *err)
+{
+    char plain[IMAGE_NAME_MAX + 80], dir[PATH_MAX], *at;
     int r;
 
     memset(ret, 0, sizeof(*ret));
@@ -262,16 +317,12 @@ int image_load(const char *image_dir, const char *state_dir, const char *name, s
         *at++ = '\0';
     if (!str_is_name(plain, IMAGE_NAME_MAX))
         return error_set(err, EINVAL, "image", "'%.80s' is not a name of an image", name);
+    if (at && str_starts_with(at, VERSION_WORD)) {
+        r = load_version(cache_dir, at + sizeof(VERSION_WORD) - 1, ret, err);
+        return r < 0 ? r : verify(state_dir, ret, "", err);
+    }
     if (snprintf(dir, sizeof(dir), "%s/%s", image_dir, plain) >= (int)sizeof(dir))
         return error_set(err, ENAMETOOLONG, "image_dir", "its path is too long");
-    r = read_manifest(dir, plain, m, err);
-    if (r < 0)
-        return r;
-    ret->by_runner = image_manifest_ready(m, &ret->ready_text) == IMAGE_READY_RUNNER;
-    r = check_file(dir, m->disk, "disk", ret->disk, err);
-    if (r == 0)
-        r = check_file(dir, m->kernel, "kernel", ret->kernel, err);
-    if (r == 0)
-        r = check_file(dir, m->initrd, "initrd", ret->initrd, err);
+    r = load_files(dir, plain, ret, err);
     return r < 0 ? r : verify(state_dir, ret, at ? at : "", err);
 }

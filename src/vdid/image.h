@@ -25,12 +25,16 @@ struct image {
 };
 
 /*
- * `name` is NAME or NAME@SHA256. -ENOENT: no such image here; -EPERM: others can write it;
+ * `name` is NAME or NAME@SHA256 (of image_dir), or NAME@sha256:DIGEST (of cache_dir).
+ * -ENOENT: no such image here; -EPERM: others can write it;
  * -EINVAL: its image.json or a file is not what it should be; -EUCLEAN: the digest differs.
  * On success the caller has checked nothing but what is_new says is left.
  */
-int image_load(const char *image_dir, const char *state_dir, const char *name, struct image *ret,
-               struct vdi_error *err);
+int image_load(const char *image_dir, const char *state_dir, const char *cache_dir,
+               const char *name, struct image *ret, struct vdi_error *err);
+/* A version that vdi-fetch has just made CACHE_DIR/SHA256 of: its digests are right. */
+int image_load_proven(const char *cache_dir, const char *sha256, struct image *ret,
+                      struct vdi_error *err);
 int image_record(const char *state_dir, const struct image *image, struct vdi_error *err);
 /* Whether a qcow2 header names no other file (backing, data) and no error mark. */
 int image_check_qcow2(int fd, const char *path, struct vdi_error *err);

@@ -388,7 +388,8 @@ void instance_act(struct instance *in)
     }
     switch ((enum record_state)in->rec.state) {
     case RECORD_PREPARE:
-        instance_prepare(in);
+        if (!in->is_fetching)
+            instance_prepare(in);
         break;
     case RECORD_CREATE:
         if (up)

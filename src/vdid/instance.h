@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "vdid/cache.h"
 #include "vdid/child.h"
 #include "vdid/console.h"
 #include "vdid/domain_spec.h"
@@ -29,11 +30,12 @@
 struct vdid {
     struct loop *loop;
     struct vdid_config config;
-    char *strings[12]; /* the config's, owned */
+    char *strings[13]; /* the config's, owned */
     struct vdid_handler handler;
     void *arg;
     struct virt *virt;
     struct workers *disk;  /* one thread: files are written in the order asked for */
+    struct cache *cache;   /* published images */
     struct workers *spool; /* what scripts wrote, pictures: nothing here waits for an image */
     struct ports *ports;
     struct hash *instances; /* by id; one generation of each */
@@ -106,6 +108,7 @@ struct instance {
     struct source *share_timer;
     char share_why[160];
     struct image *image; /* while PREPARE */
+    bool is_fetching;    /* PREPARE: its version is on its way */
     struct child *child;
     struct source *process; /* QEMU's pidfd */
     struct source *timer;   /* boot timeout, grace, patience with libvirt's word */
@@ -178,6 +181,10 @@ void vdid_collect(struct vdid *v);
 
 /* ---- prepare.c ---- */
 void instance_prepare(struct instance *in); /* busy until CREATE, or failed */
+/* The version it waits for is here, or will not come. */
+void instance_fetched(struct instance *in, int result, const struct vdi_error *err);
+/* Who waits for its start hears that it takes longer: the boot has not begun. */
+void instance_tell_fetching(struct instance *in);
 void instance_create(struct instance *in);
 void instance_clean(struct instance *in); /* files of a running instance go; then GONE */
 

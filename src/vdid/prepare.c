@@ -52,8 +52,8 @@ static void load_work(void *arg)
         error_set(&p->err, p->result, "state_dir", "%s cannot be made: %s", dir,
                   strerror(-p->result));
     else
-        p->result = image_load(v->config.image_dir, v->config.state_dir, p->in->rec.wish.image,
-                               p->in->image, &p->err);
+        p->result = image_load(v->config.image_dir, v->config.state_dir, cache_dir(v->cache),
+                               p->in->rec.wish.image, p->in->image, &p->err);
 }
 
 static void record_work(void *arg)
@@ -354,8 +354,49 @@ static void loaded(void *arg, bool dropped)
     }
 }
 
+/* True: its version is not here yet. instance_fetched() comes when it is. */
+static bool is_waiting(struct instance *in)
+{
+    char sha256[65];
+
+    cache_digest_of(in->rec.wish.image, sha256);
+    if (!*sha256 || cache_take(in->vdid->cache, sha256))
+        return false;
+    in->is_fetching = true;
+    if (!in->rec.fetch_usec) {
+        in->rec.fetch_usec = loop_now_usec(in->vdid->loop);
+        instance_emit_stage(in, "fetch");
+    }
+    return true;
+}
+
+void instance_fetched(struct instance *in, int result, const struct vdi_error *err)
+{
+    in->is_fetching = false;
+    if (in->rec.state != RECORD_PREPARE)
+        return;
+    if (result < 0)
+        instance_fail(in, err);
+    else
+        instance_act(in);
+}
+
+void instance_tell_fetching(struct instance *in)
+{
+    struct vdi_error err = {0};
+    char sha256[65], progress[64];
+
+    cache_digest_of(in->rec.wish.image, sha256);
+    cache_progress(in->vdid->cache, sha256, progress);
+    error_set(&err, EAGAIN, "image", "the node fetches the image: %s",
+              *progress ? progress : "it waits to be told where from");
+    instance_answer(in, 1u << VDID_START, -EAGAIN, &err);
+}
+
 void instance_prepare(struct instance *in)
 {
+    if (is_waiting(in))
+        return;
     if (!in->image)
         in->image = calloc(1, sizeof(*in->image));
     if (!in->image || !post_next(in, load_work, loaded))

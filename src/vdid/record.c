@@ -56,6 +56,7 @@ const struct field record_fields[] = {
     {"problem", FIELD_FIXED, R(problem), FIELD_KEEP, 0, 0, NULL, "that did not end it"},
     {"grace_usec", FIELD_I64, R(grace_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "patience in STOP"},
     {"order_usec", FIELD_I64, R(order_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ordered"},
+    {"fetch_usec", FIELD_I64, R(fetch_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "image wanted"},
     {"image_usec", FIELD_I64, R(image_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "image checked"},
     {"overlay_usec", FIELD_I64, R(overlay_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "overlay made"},
     {"create_usec", FIELD_I64, R(create_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "QEMU runs"},
@@ -78,6 +79,7 @@ static const struct {
     size_t offset;
     const char *guest; /* what the guest runner calls it */
 } stages[] = {
+    {"fetch", offsetof(struct record, fetch_usec), NULL},
     {"image", offsetof(struct record, image_usec), NULL},
     {"overlay", offsetof(struct record, overlay_usec), NULL},
     {"create", offsetof(struct record, create_usec), NULL},

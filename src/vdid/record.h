@@ -69,8 +69,9 @@ struct record {
     char problem[160];  /* the last that did not end it: a file that can't be written */
     int64_t grace_usec; /* STOP: until when the guest may take its time; 0: no longer */
     /* When each stage was reached; 0: not yet. */
-    int64_t order_usec, image_usec, overlay_usec, create_usec, first_usec, kernel_usec, runner_usec,
-        account_usec, picture_usec, script_usec, ready_usec, problem_usec, exit_usec, gone_usec;
+    int64_t order_usec, fetch_usec, image_usec, overlay_usec, create_usec, first_usec, kernel_usec,
+        runner_usec, account_usec, picture_usec, script_usec, ready_usec, problem_usec, exit_usec,
+        gone_usec;
 };
 
 extern const struct field record_fields[]; /* those of the wish have FIELD_SUBMIT */

@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "vdid/file.h"
+#include "vdid/fetch.h"
 #include "vdid/instance.h"
 
 #define RECORD_MAX 65536
@@ -244,6 +245,8 @@ static void on_tick(void *arg)
 
         if (in->rec.state == RECORD_GONE && !in->busy && now - in->rec.gone_usec >= keep)
             vdid_forget(in);
+        else if (in->is_fetching && in->rec.state == RECORD_PREPARE)
+            instance_tell_fetching(in);
         else if (in->is_running)
             trim(in);
     }
@@ -396,7 +399,8 @@ static int copy_strings(struct vdid *v)
     const char **members[] = {&v->config.uri,     &v->config.state_dir,     &v->config.image_dir,
                               &v->config.run_dir, &v->config.prefix,        &v->config.emulator,
                               &v->config.bridge,  &v->config.spice_address, &v->config.node,
-                              &v->config.writer,  &v->config.share,         &v->config.virtiofsd};
+                              &v->config.writer,  &v->config.share,         &v->config.virtiofsd,
+                              &v->config.fetcher};
 
     for (size_t i = 0; i < ELEMENTS(members); i++) {
         v->strings[i] = strdup(*members[i] ? *members[i] : "");
@@ -432,6 +436,82 @@ static int find_program(struct vdid *v, const char **member, const char *name,
     return *member ? 0 : -ENOMEM;
 }
 
+/* ---- images ---- */
+
+static void image_ended(void *arg, const char *sha256, int result, const struct vdi_error *err)
+{
+    struct vdid *v = arg;
+    _cleanup_(freep) struct instance **all = NULL;
+    char wanted[65];
+    size_t n;
+
+    all = all_instances(v, &n);
+    for (size_t i = 0; all && i < n; i++) {
+        cache_digest_of(all[i]->rec.wish.image, wanted);
+        if (all[i]->is_fetching && str_equal(wanted, sha256))
+            instance_fetched(all[i], result, err);
+    }
+}
+
+static bool image_in_use(void *arg, const char *sha256)
+{
+    struct vdid *v = arg;
+    char wanted[65];
+    void *in;
+
+    for (size_t i = 0; hash_next(v->instances, &i, &in);) {
+        const struct record *rec = &((struct instance *)in)->rec;
+
+        cache_digest_of(rec->wish.image, wanted);
+        if (rec->state != RECORD_GONE && str_equal(wanted, sha256))
+            return true;
+    }
+    return false;
+}
+
+static void images_changed(void *arg)
+{
+    struct vdid *v = arg;
+
+    if (v->handler.images && !v->is_freed)
+        v->handler.images(v->arg);
+}
+
+static int open_cache(struct vdid *v, struct vdi_error *err)
+{
+    static const struct cache_ops ops = {image_ended, image_in_use, images_changed};
+    const struct vdid_config *c = &v->config;
+    _cleanup_(freep) char *dir = str_is_empty(c->image_cache)
+                                     ? str_printf("%s/image-cache", c->state_dir)
+                                     : strdup(c->image_cache);
+    struct cache_config config = {
+        .dir = dir,
+        .state_dir = c->state_dir,
+        .controller = c->controller,
+        .cluster = c->cluster,
+        .ca_file = c->ca_file,
+        .cert_file = c->cert_file,
+        .key_file = c->key_file,
+        .program = c->fetcher,
+        .limit_bytes = c->image_cache_mib << 20,
+        .rate = c->image_rate_mib << 20,
+    };
+
+    if (!dir)
+        return error_set(err, ENOMEM, "node", "no memory");
+    return cache_new(v->loop, v->disk, &config, &ops, v, &v->cache, err);
+}
+
+int vdid_want(struct vdid *v, const struct cache_wish *wish, bool for_start, struct vdi_error *err)
+{
+    return cache_want(v->cache, wish, for_start, err);
+}
+
+size_t vdid_images(struct vdid *v, struct inventory_image **ret)
+{
+    return cache_list(v->cache, ret);
+}
+
 static int check_config(const struct vdid_config *c, struct vdi_error *err)
 {
     if (!c->port_min || c->port_max < c->port_min)
@@ -465,7 +545,9 @@ static int start(struct vdid *v, struct vdi_error *err)
     if (!v->virt)
         return -EIO;
     load_epoch(v);
-    r = load_all(v, err);
+    r = open_cache(v, err);
+    if (r == 0)
+        r = load_all(v, err);
     if (r < 0)
         return r;
     return accel_prove(v->loop, v->config.accel, v->config.emulator, v->config.state_dir, proven, v,
@@ -489,6 +571,8 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
     r = copy_strings(v);
     if (r == 0)
         r = find_program(v, &v->config.writer, WRITER, VDI_LIBEXECDIR "/" WRITER);
+    if (r == 0)
+        r = find_program(v, &v->config.fetcher, FETCH_PROGRAM, VDI_LIBEXECDIR "/" FETCH_PROGRAM);
     if (r == 0)
         r = find_program(v, &v->config.share, SHARE, VDI_LIBEXECDIR "/" SHARE);
     if (r == 0)
@@ -516,10 +600,12 @@ void vdid_free(struct vdid *v)
         instance_run_done(all[i]); /* its workers come back to nobody from here on */
     accel_free(v->proof);
     virt_free(v->virt);
+    cache_stop(v->cache);
     workers_free(v->disk);
     workers_free(v->spool);
     for (size_t i = 0; all && i < n; i++)
         instance_free(all[i]);
+    cache_free(v->cache);
     hash_free(v->instances);
     ports_free(v->ports);
     source_free(v->tick);

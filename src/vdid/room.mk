@@ -2,6 +2,7 @@
 noinst_LIBRARIES += src/vdid/libvdid.a
 src_vdid_libvdid_a_SOURCES = \
     src/vdid/accel.c src/vdid/accel.h \
+    src/vdid/cache.c src/vdid/cache.h src/vdid/cache_fetch.c src/vdid/cache_impl.h \
     src/vdid/child.c src/vdid/child.h \
     src/vdid/console.c src/vdid/console.h \
     src/vdid/domain_spec.c src/vdid/domain_spec.h \
@@ -44,6 +45,12 @@ VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT
 pkglibexec_PROGRAMS += vdi-writer
 vdi_writer_SOURCES = src/vdid/writer_main.c src/vdid/writer_file.c src/vdid/writer_file.h
 vdi_writer_LDADD = $(BASE_LIBS)
+
+# Gets versions of images for vdid.
+pkglibexec_PROGRAMS += vdi-fetch
+vdi_fetch_SOURCES = src/vdid/fetch_main.c src/vdid/fetch.h
+vdi_fetch_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(OPENSSL_CFLAGS)
+vdi_fetch_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CURL_LIBS) $(OPENSSL_LIBS)
 
 # Becomes a job's owner, and then the virtiofsd of a directory of his.
 pkglibexec_PROGRAMS += vdi-share
@@ -123,10 +130,13 @@ tests_unit_vdid_test_run_SOURCES = tests/unit/vdid/test_run.c tests/unit/vdid/fa
 tests_unit_vdid_test_run_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_run_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
+TESTS += tests/t2310-image-fetch.t
+EXTRA_DIST += tests/t2310-image-fetch.t
+
 # Real VMs take minutes and root: a target of their own.
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4020-save-full.t \
     tests/t4100-node.t tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t \
-    tests/t4140-seat.t
+    tests/t4140-seat.t tests/t4150-images.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \
     tests/lib/spice_client.py doc/design/vdid.md

@@ -193,6 +193,13 @@ void vdid_show_log(const struct instance *in, vdid_fn fn, void *arg)
     json_write_string(&s->json, in->rec.failed ? record_stage(&in->rec) : "");
     buf_puts(&s->json, ",\"reason\":");
     json_write_string(&s->json, in->rec.reason);
+    if (in->is_fetching) { /* how far it is, where a reason would stand */
+        char sha256[65], progress[64];
+
+        cache_digest_of(in->rec.wish.image, sha256);
+        buf_puts(&s->json, ",\"progress\":");
+        json_write_string(&s->json, cache_progress(in->vdid->cache, sha256, progress));
+    }
     instance_path(in, "console.log", s->path);
     instance_path(in, "screenshot", s->screenshot);
     post(s, log_work);

@@ -11,6 +11,7 @@
 
 #include "loop/loop.h"
 #include "vdid/accel.h"
+#include "vdid/cache.h"
 #include "vdid/record.h"
 
 struct vdid;
@@ -29,6 +30,11 @@ struct vdid_config {       /* strings are copied */
     const char *writer;    /* program vdi-writer; "": the one beside this program, or installed */
     const char *share;     /* program vdi-share; the same */
     const char *virtiofsd; /* ""; one of the usual places */
+    /* Published images; without a controller none are fetched. */
+    const char *image_cache; /* "": STATE_DIR/image-cache */
+    const char *controller, *cluster, *ca_file, *cert_file, *key_file;
+    const char *fetcher;                      /* program vdi-fetch; "": as writer */
+    uint64_t image_cache_mib, image_rate_mib; /* 0: no limit */
     uint16_t port_min, port_max;
     enum accel_mode accel;
     uint32_t tcg_cache_mib; /* 0: QEMU's own */
@@ -90,6 +96,8 @@ struct vdid_handler {
     void (*orphan)(void *arg, struct vdi_instance_id id);
     /* In service or not, with the reason. */
     void (*service)(void *arg, bool in_service, const char *why);
+    /* [may be NULL] Versions of images came, went, or are on their way. */
+    void (*images)(void *arg);
 };
 
 /* Reads all records; blocks for that. NULL with err filled. */
@@ -98,6 +106,11 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
 /* Ends no instance. Orders under way are answered with -ECANCELED. Takes NULL. */
 void vdid_free(struct vdid *v);
 void vdid_order(struct vdid *v, const struct vdid_order *order, vdid_fn fn, void *arg);
+/* A version of an image is wanted here: before the start that names it, or to be there in time.
+ * 0: it is there; 1: it is being fetched; negative errno with err. */
+int vdid_want(struct vdid *v, const struct cache_wish *wish, bool for_start, struct vdi_error *err);
+/* Those of the cache; the caller frees *ret. */
+size_t vdid_images(struct vdid *v, struct inventory_image **ret);
 /* SPICE's port of an instance, and whether it speaks TLS; 0: none. */
 uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id, bool *ret_has_tls);
 /* Every instance: [{"instance":5,"generation":1,"state":...,"port":...,"report":{...}},...]. */

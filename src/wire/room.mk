@@ -65,6 +65,13 @@ src_wire_liblink_a_SOURCES = \
     src/wire/pki_token.c
 src_wire_liblink_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(OPENSSL_CFLAGS)
 
+# Apart: only vdictld gives out images.
+noinst_LIBRARIES += src/wire/libfile_server.a
+src_wire_libfile_server_a_SOURCES = src/wire/file_server.c src/wire/file_server.h
+src_wire_libfile_server_a_CFLAGS = $(AM_CFLAGS) $(MICROHTTPD_CFLAGS) $(GNUTLS_CFLAGS) \
+    $(OPENSSL_CFLAGS)
+FILE_SERVER_LIBS = src/wire/libfile_server.a $(MICROHTTPD_LIBS) $(GNUTLS_LIBS) -lpthread
+
 LINK_LIBS = src/wire/liblink.a $(LOOP_LIBS) $(BASE_LIBS) $(OPENSSL_LIBS)
 
 UNIT_TESTS += tests/unit/wire/test_link

@@ -88,7 +88,7 @@ static void put_qcow2(const char *name, uint64_t backing, uint32_t crypt, uint64
 
 static int load(const char *name, struct image *image, struct vdi_error *err)
 {
-    return image_load(in_dir("images"), in_dir("state"), name, image, err);
+    return image_load(in_dir("images"), in_dir("state"), in_dir("cache"), name, image, err);
 }
 
 static void test_image(void **state)
