@@ -43,7 +43,7 @@ def limit(c):
     job = c.submit(template="saved")
     c.wait_state(job, "RUNNING")
     r = c.request("POST", f"/v1/jobs/{job}/suspend")
-    vdi.is_((r.status, r.json.get("field")), (403, "template"),
+    vdi.is_((r.status, r.json.get("field")), (409, "template"),
             "a suspend is refused by what forbids it", r.text)
     vdi.ok("without mounts" in r.json.get("remedy", ""), "... with a remedy", r.text)
     c.request("DELETE", f"/v1/jobs/{job}")

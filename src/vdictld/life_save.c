@@ -152,7 +152,7 @@ static bool refuses_by_template(struct call *call, const struct job *job)
 
     if (!t || config_template_can_save(t))
         return false;
-    error_set(&err, EPERM, "template",
+    error_set(&err, EPROTO, "template",
               "the mounts of template '%s' (virtiofs) forbid saving the guest", t->name);
     error_hint(&err, NULL, "end what runs in it, or use a template without mounts");
     call_refuse(call, &err);
