@@ -146,6 +146,34 @@ heard '^event 3.1 exited '
 order stop 3.1
 like "$(grep '^event 3.1 gone' "$W/out")" '"exit_code":4' "a stop without grace keeps the status"
 
+# ---- saved for a while: the same process goes on, and its clock is right ----
+run 7.1 batch "$(details '#!/bin/sh
+trap "exit 6" TERM
+i=0
+while :; do i=$((i + 1)); echo "n $i pid $$ at $(date +%s)"; sleep 0.5; done')"
+heard '^event 7.1 ready '
+vdi_wait_for "some output" counted 7.1 4
+order save 7.1
+like "$answer" ' ok' "a batch job is saved"
+saved_at=$(date +%s) n=$(spool 7.1 | grep -c '^n')
+later() { [ "$(date +%s)" -ge $((saved_at + 12)) ]; }
+vdi_wait_for "some time" later
+is "$(spool 7.1 | grep -c '^n')" "$n" "... and writes nothing meanwhile"
+order resume 7.1
+resumed_at=$(date +%s)
+like "$answer" ' ok' "it is resumed"
+told_time() { [ "$(spool 7.1 | sed -n '$s/.* at //p')" -ge "$resumed_at" ]; }
+vdi_wait_for "the host's time in the guest" told_time
+ok $? "its clock is set: the script sees the time after the resume"
+last=$(spool 7.1 | sed -n '$s/.* at //p') now=$(date +%s)
+[ "$last" -le $((now + 1)) ]; ok $? "... and none that is to come ($last, here $now)"
+is "$(spool 7.1 | sed 's/.* pid \([0-9]*\) .*/\1/' | sort -u | wc -l)" 1 "the same process went on"
+is "$(spool 7.1 | awk '{ if ($2 != NR) print }' | head -n 1)" "" "... and no line is lost, doubled or out of order"
+signal_7() { order signal 7.1 '"signal":15'; [[ $answer == *" ok"* ]]; }
+vdi_wait_for "the runner again" signal_7
+heard '^event 7.1 exited '; like "$(grep '^event 7.1 exited' "$W/out")" '"exit_code":6' "its end is told"
+order stop 7.1 '"grace_sec":60'
+
 # ---- a desktop: session, picture, save and restore ----
 run 4.1 desk "$(details '' '' interactive)"
 heard '^event 4.1 ready '; ok $? "a desktop is ready when its screen shows something"
