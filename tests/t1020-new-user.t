@@ -45,7 +45,11 @@ for command in vdisubmit vdiqueue vdiinfo vdictl vdicancel; do
             end_of_wait waited >/dev/null &
             ;;
         *--test-only*) want=6 ;;                      # there are no four GPUs here
-        *--screenshot* | *" message "*) line=${line/ 17/ $desktop} ;; # what runs has these
+        *--screenshot* | *" message "* | *" suspend "* | *"l resume "*) # what runs has these
+            line=${line/ 17/ $desktop}
+            [[ $line == *" resume "* ]] ||
+                vdi_wait_for "a desktop that runs" sh -c "vdiqueue -h -o %t -j $desktop | grep -q R"
+            ;;
         *--signal*) line="${line% *} $running" ;;     # one that runs
         esac
         line=${line//\/etc\/vdi.conf/$VDI_DIR/vdi.conf}
