@@ -115,10 +115,11 @@ static void sessions(void **state)
 
 static void mounts(void **state)
 {
+    static const char up[] = "{\"name\":\"h\",\"source\":\"/a/../b\",\"target\":\"/a\","
+                             "\"type\":\"virtiofs\",\"mode\":\"rw\"}";
     static const char *const bad[] = {
         "{\"name\":\"h\",\"source\":\"a\",\"target\":\"/a\",\"type\":\"virtiofs\",\"mode\":\"rw\"}",
-        "{\"name\":\"h\",\"source\":\"/a/../b\",\"target\":\"/a\",\"type\":\"virtiofs\","
-        "\"mode\":\"rw\"}",
+        up,
         "{\"name\":\"h\",\"source\":\"/a\",\"target\":\"/a\",\"type\":\"9p\",\"mode\":\"rw\"}",
         "{\"name\":\"h\",\"source\":\"/a\",\"target\":\"/a\",\"type\":\"virtiofs\",\"mode\":\"x\"}",
         "{}",
