@@ -143,7 +143,7 @@ well" ] || ! kill -0 $libvirtd_pid $munged_pid; do sleep 0.2; done
 mounts_before=$(mounts) links_before=$(links) files_before=$(files)
 
 # ---- again, as a user with sudo, interrupted ----
-chown -R 61234:61234 .
+chown -R 61234:61234 "$C"
 by_sudo=(setpriv --reuid=61234 --regid=61234 --init-groups env HOME="$W" ./quickstart)
 setsid "${by_sudo[@]}" -y >"$W/out" 2>&1 </dev/null &
 second=$!

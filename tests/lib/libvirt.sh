@@ -56,10 +56,11 @@ END
 }
 
 # libvirt_cover DIR LEFT-OUT...: a tmpfs over DIR, and what was in DIR under it again. Relative
-# names that mount(8) does not make absolute still lead to what the new mount hides.
-libvirt_cover() {
+# names that mount(8) does not make absolute still lead to what the new mount hides. In a shell
+# of its own: who calls it stays where it is.
+libvirt_cover() (
     local dir=$1 left=" $2 " name
-    cd "$dir" && mount -t tmpfs -o mode=755 none "$dir" || return 1
+    cd "$dir" && mount -t tmpfs -o mode=755 none "$dir" || exit 1
     for name in * .[!.]*; do
         case $left in *" $name "*) continue ;; esac
         if [ -L "$name" ]; then
@@ -70,8 +71,7 @@ libvirt_cover() {
             : >"$dir/$name" && mount -c --bind "$name" "$dir/$name"
         fi || echo "libvirt_cover: $dir/$name is left out" >&2
     done
-    cd /
-}
+)
 
 # libvirt_mounts DIR CACHE: in a mount namespace, what libvirt_conf made; /run/libvirt is there.
 # A folder that the host lacks is made in a cover: nothing is left on the host.
