@@ -3,6 +3,7 @@
 #include "vdictld/call.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,6 +246,22 @@ const struct job *call_job(struct call *call)
         return job;
     call_refuse_with(call, ENOENT, "id", "there is no job %s", call->match.params[0]);
     return NULL;
+}
+
+const struct job *call_staged_job(struct call *call)
+{
+    const struct job *job = call_job(call);
+
+    if (!job)
+        return NULL;
+    call->job = job->id;
+    return core_job_staged(call->core, job->id);
+}
+
+void call_refuse_state(struct call *call, const struct job *job, const char *what)
+{
+    call_refuse_with(call, EPROTO, "state", "job %" PRIu64 " is %s: it cannot be %s", job->id,
+                     job_state_name(job->state), what);
 }
 
 bool call_number(struct call *call, const char *name, uint64_t initial, uint64_t max, uint64_t *ret)

@@ -58,6 +58,10 @@ bool call_in_groups(const struct call *call, const struct config_names *groups);
 /* The job named in the path, if the caller may see it; else refuses and returns NULL
  * ("no such job" and "not yours" are the same answer). */
 const struct job *call_job(struct call *call);
+/* The same as staged, and noted as the call's job. */
+const struct job *call_staged_job(struct call *call);
+/* `what`: what the job in its state cannot be, as "resumed". */
+void call_refuse_state(struct call *call, const struct job *job, const char *what);
 bool call_sees(const struct call *call, const char *owner);
 /* A query parameter that is a number; false: refused already. */
 bool call_number(struct call *call, const char *name, uint64_t initial, uint64_t max,

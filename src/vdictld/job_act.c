@@ -39,17 +39,6 @@ static void acted(void *arg, int result, const struct vdi_error *err)
     buf_done(&body);
 }
 
-/* The job as staged, if the caller may act on it; else refused already. */
-static const struct job *staged_job(struct call *call)
-{
-    const struct job *job = call_job(call);
-
-    if (!job)
-        return NULL;
-    call->job = job->id;
-    return core_job_staged(call->core, job->id);
-}
-
 /* One event on one job. */
 static void act(struct call *call, const struct job_event *event)
 {
@@ -66,15 +55,9 @@ static void act(struct call *call, const struct job_event *event)
     call_commit(call, txn, 200, acted, call);
 }
 
-static void refuse_state(struct call *call, const struct job *job, const char *what)
-{
-    call_refuse_with(call, EPROTO, "state", "job %" PRIu64 " is %s: it cannot be %s", job->id,
-                     job_state_name(job->state), what);
-}
-
 void handle_job_hold(struct call *call)
 {
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
     struct job_event event;
 
     if (!job)
@@ -86,7 +69,7 @@ void handle_job_hold(struct call *call)
 
 void handle_job_release(struct call *call)
 {
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
     struct job_event event;
 
     if (!job)
@@ -146,7 +129,7 @@ static int check_update(struct call *call, const struct job *job, struct job_spe
 void handle_job_update(struct call *call)
 {
     _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
     struct job_event event, priority;
     struct vdi_error err = {0};
     struct txn *txn = NULL;
@@ -210,7 +193,7 @@ static bool cancel_signal(struct call *call, const struct job *job)
     if (!call_number(call, "signal", 0, 64, &signo))
         return true;
     if (job->state != JOB_RUNNING)
-        refuse_state(call, job, "signalled");
+        call_refuse_state(call, job, "signalled");
     else
         life_signal(call, job, (int)signo);
     return true;
@@ -218,7 +201,7 @@ static bool cancel_signal(struct call *call, const struct job *job)
 
 void handle_job_cancel(struct call *call)
 {
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
     char reason[96];
 
     if (!job || cancel_signal(call, job))
@@ -226,7 +209,7 @@ void handle_job_cancel(struct call *call)
     /* Of a job on its way to an end the first word stands: it would not end as cancelled. */
     if (job_state_is_end(job->state) ||
         (job->state == JOB_COMPLETING && job->final != JOB_PENDING)) {
-        refuse_state(call, job, "cancelled");
+        call_refuse_state(call, job, "cancelled");
         return;
     }
     snprintf(reason, sizeof(reason), "cancelled by %.80s", call->who_text);
@@ -235,12 +218,12 @@ void handle_job_cancel(struct call *call)
 
 void handle_job_requeue(struct call *call)
 {
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
 
     if (!job)
         return;
     if (job->state == JOB_PENDING || !job_state_is_active(job->state)) {
-        refuse_state(call, job, "requeued");
+        call_refuse_state(call, job, "requeued");
     } else if (!job->spec->requeue) {
         call_refuse_with(call, EPROTO, "requeue", "job %" PRIu64 " was submitted with --no-requeue",
                          job->id);

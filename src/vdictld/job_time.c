@@ -69,23 +69,6 @@ static void answer(void *arg, int result, const struct vdi_error *err)
         call_reply_job(call);
 }
 
-/* The job as staged, if the caller may act on it; else refused already. */
-static const struct job *staged_job(struct call *call)
-{
-    const struct job *job = call_job(call);
-
-    if (!job)
-        return NULL;
-    call->job = job->id;
-    return core_job_staged(call->core, job->id);
-}
-
-static void refuse_state(struct call *call, const struct job *job, const char *what)
-{
-    call_refuse_with(call, EPROTO, "state", "job %" PRIu64 " is %s: it cannot be %s", job->id,
-                     job_state_name(job->state), what);
-}
-
 /* One event of the job; `done` is told, or the call refused. */
 static void act(struct call *call, const struct job_event *event,
                 void (*done)(void *arg, int result, const struct vdi_error *err))
@@ -107,12 +90,12 @@ static void act(struct call *call, const struct job_event *event,
 
 void handle_job_suspend(struct call *call)
 {
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
 
     if (!job)
         return;
     if (job->state != JOB_RUNNING)
-        refuse_state(call, job, "suspended");
+        call_refuse_state(call, job, "suspended");
     else
         life_suspend(call, job);
 }
@@ -177,7 +160,7 @@ static void wake(struct call *call, const struct job *job, int64_t more_sec)
 
 void handle_job_resume(struct call *call)
 {
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
     struct request_resume ask = {0};
     struct vdi_error err = {0};
     const char *body;
@@ -189,7 +172,7 @@ void handle_job_resume(struct call *call)
     if (len && fields_read(request_resume_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0)
         call_refuse(call, &err);
     else if (job->state != JOB_SUSPENDED)
-        refuse_state(call, job, "resumed");
+        call_refuse_state(call, job, "resumed");
     else if (job->wake_usec)
         call_refuse_with(call, EPROTO, "state", "job %" PRIu64 " is to be resumed already",
                          job->id);
@@ -270,7 +253,7 @@ static void extend(void *arg, bool current)
         call_refuse_with(call, EAGAIN, "seconds",
                          "the plan is being made anew: who would be delayed is not known yet");
     } else if (r < 0) { /* it was saved meanwhile, or is ending */
-        refuse_state(call, job, "extended");
+        call_refuse_state(call, job, "extended");
     } else if (room.room_usec < ask.seconds * USEC_PER_SEC) {
         refuse_room(call, job, ask.seconds, &room);
     } else {
@@ -298,7 +281,7 @@ static void extended(void *arg, int result, const struct vdi_error *err)
 
 void handle_job_extend(struct call *call)
 {
-    const struct job *job = staged_job(call);
+    const struct job *job = call_staged_job(call);
     struct request_extend ask = {0};
     struct vdi_error err = {0};
     size_t len;
