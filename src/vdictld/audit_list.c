@@ -19,6 +19,8 @@
 #include "vdictld/audit.h"
 #include "vdictld/handlers.h"
 
+#define PAGE_MAX 1000 /* records decoded at once: more would stall the loop */
+
 struct listing {
     struct call *call;
     bool denied; /* those with a status of 4xx alone */
@@ -124,7 +126,7 @@ void handle_audit_list(struct call *call)
         return;
     }
     if (!call_number(call, "after", 0, INT64_MAX, &after) ||
-        !call_number(call, "limit", 1000, 10000, &limit)) {
+        !call_number(call, "limit", PAGE_MAX, PAGE_MAX, &limit)) {
         free(l);
         return;
     }
