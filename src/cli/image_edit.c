@@ -219,6 +219,18 @@ static int connect_qmp(const struct editing *e)
     return -ECONNREFUSED;
 }
 
+static bool is_guest_shutdown(const char *line)
+{
+    _cleanup_(document_freep) struct document *doc = NULL;
+    const struct value *root;
+
+    if (document_parse(line, strlen(line), &doc, NULL) < 0)
+        return false;
+    root = document_root(doc);
+    return str_equal(value_get_string(root, "event", ""), "SHUTDOWN") &&
+           str_equal(value_get_string(value_get(root, "data"), "reason", ""), "guest-shutdown");
+}
+
 /* To the end of QEMU. Whether it was the guest that ended it, is in an event. */
 static void follow(struct editing *e, int fd)
 {
@@ -230,8 +242,7 @@ static void follow(struct editing *e, int fd)
         close(fd);
     if (f && line && file_write_all(fd, hello, sizeof(hello) - 1) == 0)
         while (fgets(line, QMP_LINE_MAX, f))
-            if (strstr(line, "\"event\": \"SHUTDOWN\"") && strstr(line, "\"guest-shutdown\""))
-                e->has_shut_down = true;
+            e->has_shut_down |= is_guest_shutdown(line);
     free(line);
 }
 

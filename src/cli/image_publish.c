@@ -81,6 +81,14 @@ static int describe(struct publishing *p, const char *dir, struct vdi_error *err
     return r < 0 ? r : image_manifest_parts(m, p->parts, &p->n, err);
 }
 
+/* A directory: its image.json says what it is. */
+static int describe_dir(struct publishing *p, const char *dir, struct vdi_error *err)
+{
+    int r = image_manifest_load(dir, &p->manifest, err);
+
+    return r < 0 ? r : describe(p, dir, err);
+}
+
 static uint32_t index_of(const char *const *names, const char *name)
 {
     for (uint32_t i = 0; names[i]; i++)
@@ -227,48 +235,33 @@ static int send_version(struct publishing *p, const char *name, struct vdi_error
     return r;
 }
 
-int image_publish_dir(const struct image_options *o, const char *dir, const char *name,
-                      struct vdi_error *err)
+/* `describe_it` fills in the manifest and the parts from `path`. */
+static int publish(const struct image_options *o, const char *path, const char *name,
+                   int (*describe_it)(struct publishing *p, const char *path,
+                                      struct vdi_error *err),
+                   struct vdi_error *err)
 {
     _cleanup_(freep) struct publishing *p = calloc(1, sizeof(*p));
-    int r = p ? 0 : error_set(err, ENOMEM, "", "no memory");
+    int r;
 
-    if (r == 0) {
-        p->options = o;
-        r = image_manifest_load(dir, &p->manifest, err);
-    }
-    if (r == 0)
-        r = describe(p, dir, err);
+    if (!p)
+        return error_set(err, ENOMEM, "", "no memory");
+    p->options = o;
+    r = describe_it(p, path, err);
     if (r == 0)
         r = client_new(&p->client, err);
     if (r == 0)
         r = upload(p, err);
     if (r == 0)
         r = send_version(p, name, err);
-    if (p)
-        client_free(p->client);
+    client_free(p->client);
     return r;
 }
 
-static int publish_file(const struct image_options *o, const char *path, const char *name,
-                        struct vdi_error *err)
+int image_publish_dir(const struct image_options *o, const char *dir, const char *name,
+                      struct vdi_error *err)
 {
-    _cleanup_(freep) struct publishing *p = calloc(1, sizeof(*p));
-    int r = p ? 0 : error_set(err, ENOMEM, "", "no memory");
-
-    if (r == 0) {
-        p->options = o;
-        r = describe_file(p, path, err);
-    }
-    if (r == 0)
-        r = client_new(&p->client, err);
-    if (r == 0)
-        r = upload(p, err);
-    if (r == 0)
-        r = send_version(p, name, err);
-    if (p)
-        client_free(p->client);
-    return r;
+    return publish(o, dir, name, describe_dir, err);
 }
 
 int image_publish(const struct image_options *o, const char *what, const char *name,
@@ -292,5 +285,5 @@ int image_publish(const struct image_options *o, const char *what, const char *n
     if (r != 0)
         return r;
     return S_ISDIR(st.st_mode) ? image_publish_dir(o, path, name, err)
-                               : publish_file(o, path, name, err);
+                               : publish(o, path, name, describe_file, err);
 }
