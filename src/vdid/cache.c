@@ -245,26 +245,6 @@ int cache_want(struct cache *cache, const struct cache_wish *wish, bool for_star
 
 /* ---- begin and end ---- */
 
-static uint64_t size_of_dir(const char *dir)
-{
-    DIR *d = opendir(dir);
-    struct dirent *entry;
-    struct stat st;
-    uint64_t sum = 0;
-
-    while (d && (entry = readdir(d)))
-        if (fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-            sum += (uint64_t)st.st_size;
-    if (d)
-        closedir(d);
-    return sum;
-}
-
-static int by_use(const struct dirent **a, const struct dirent **b)
-{
-    return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 static int scan(struct cache *cache, struct vdi_error *err)
 {
     struct dirent **names = NULL;
@@ -273,7 +253,7 @@ static int scan(struct cache *cache, struct vdi_error *err)
     if (r < 0)
         return error_set(err, r, "image_cache", "%s cannot be made: %s", cache->config.dir,
                          strerror(-r));
-    n = scandir(cache->config.dir, &names, NULL, by_use);
+    n = scandir(cache->config.dir, &names, NULL, alphasort);
     for (int i = 0; i < n; i++) {
         const char *name = names[i]->d_name;
         bool is_part = strlen(name) > 64 && str_equal(name + 64, PART);
@@ -288,7 +268,7 @@ static int scan(struct cache *cache, struct vdi_error *err)
             e = lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? add(cache, sha256) : NULL;
             if (e) {
                 e->state = is_part ? ENTRY_PART : ENTRY_CACHED;
-                e->bytes = e->done_bytes = size_of_dir(path);
+                e->bytes = e->done_bytes = cache_bytes_in(path);
                 e->used_usec = st.st_mtim.tv_sec * USEC_PER_SEC + st.st_mtim.tv_nsec / 1000;
             }
         }

@@ -56,7 +56,7 @@ static void ended(struct cache *cache, struct entry *e, int result, const struct
 
 /* ---- how far it is ---- */
 
-static uint64_t size_in(const char *dir)
+uint64_t cache_bytes_in(const char *dir)
 {
     static const char *const ours[] = {FETCH_MANIFEST_FILE, FETCH_SOURCE_FILE};
     DIR *d = opendir(dir);
@@ -80,7 +80,7 @@ void cache_look(struct cache *cache)
     if (!cache->running || !cache->child)
         return;
     cache_path(cache, cache->running->sha256, PART, path);
-    cache->running->done_bytes = size_in(path);
+    cache->running->done_bytes = cache_bytes_in(path);
 }
 
 static void look(void *arg)

@@ -53,6 +53,8 @@ void cache_drop(struct entry *entry);
 void cache_path(const struct cache *cache, const char *sha256, const char *suffix, char *ret);
 /* Begins the fetch that comes first, if none runs. cache_fetch.c */
 void cache_pump(struct cache *cache);
+/* Of an image's files in the directory, whole or not; not of what vdid adds to them. */
+uint64_t cache_bytes_in(const char *dir);
 /* What the fetch under way has by now. */
 void cache_look(struct cache *cache);
 
