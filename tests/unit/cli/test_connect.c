@@ -232,6 +232,7 @@ static pid_t start(const char *arg)
     snprintf(program, sizeof(program), "%s/vdiconnect", scripted_builddir);
     pid_t pid = fork();
     if (pid == 0) {
+        signal(SIGINT, SIG_DFL); /* a check in the background has it ignored */
         if (!freopen(in_dir("said"), "w", stderr) || !freopen("/dev/null", "w", stdout))
             _exit(99);
         execl(program, program, arg, "-oticket.vv", NULL);
