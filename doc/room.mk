@@ -11,6 +11,7 @@ dist_man_MANS += \
     doc/man/vdisubmit.1 \
     doc/man/vdictld.8
 EXTRA_DIST += doc/design/events.md doc/design/guest-runner.md
+EXTRA_DIST += doc/design/disks.md
 EXTRA_DIST += doc/design/events.md
 EXTRA_DIST += doc/design/usage.md
 EXTRA_DIST += doc/design/node-link.md

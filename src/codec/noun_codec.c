@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* noun_codec.c - instances, nodes, tokens and images in JSON; every struct here is flat. */
+/* noun_codec.c - instances, nodes, tokens, images and disks in JSON; every struct is flat. */
 #include "codec/noun_codec.h"
 
 #include <errno.h>
@@ -17,6 +17,8 @@
 #define TOE(m) offsetof(struct token_event, m), sizeof(((struct token_event *)0)->m)
 #define IM(m) offsetof(struct image, m), sizeof(((struct image *)0)->m)
 #define IME(m) offsetof(struct image_event, m), sizeof(((struct image_event *)0)->m)
+#define DI(m) offsetof(struct disk, m), sizeof(((struct disk *)0)->m)
+#define DIE(m) offsetof(struct disk_event, m), sizeof(((struct disk_event *)0)->m)
 #define SHOWN (FIELD_SHOW | FIELD_KEEP)
 #define U32 0, UINT32_MAX, NULL
 #define U64 0, INT64_MAX, NULL
@@ -159,6 +161,52 @@ const struct field image_event_fields[] = {
     {.type = FIELD_END},
 };
 
+const struct field disk_fields[] = {
+    {"id", FIELD_U64, DI(id), FIELD_SHOW, U64, "disk id"},
+    {"name", FIELD_FIXED, DI(name), SHOWN, NONE, "title of its block in the template"},
+    {"state", FIELD_ENUM, DI(state), SHOWN, 0, 0, disk_state_names, "state"},
+    {"persistence", FIELD_ENUM, DI(persistence), SHOWN, 0, 0, disk_persistence_names,
+     "how long it is kept"},
+    {"where", FIELD_ENUM, DI(where), SHOWN, 0, 0, disk_where_names, "on one node, or shared"},
+    {"owner", FIELD_FIXED, DI(owner), SHOWN, NONE, "whose it is"},
+    {"template", FIELD_FIXED, DI(template_name), SHOWN, NONE, "template"},
+    {"size_gib", FIELD_U32, DI(size_gib), SHOWN, U32, "what it may grow to"},
+    {"node", FIELD_FIXED, DI(node), SHOWN, NONE, "where it lies, or was used last"},
+    {"job", FIELD_U64, DI(job), SHOWN, U64, "the job that has it, or had it last"},
+    {"instance", FIELD_U64, DI(instance), SHOWN, U64, "leased to; 0: to none"},
+    {"generation", FIELD_U32, DI(generation), SHOWN, U32, "of that instance"},
+    {"epoch", FIELD_U64, DI(epoch), FIELD_KEEP, U64, ""},
+    {"made", FIELD_BOOL, DI(is_made), SHOWN, NONE, "its volume is there"},
+    {"token", FIELD_FIXED, DI(token), FIELD_KEEP, NONE, ""},
+    {"create_time", FIELD_TIME, DI(create_usec), SHOWN, NONE, "created"},
+    {"lease_time", FIELD_TIME, DI(lease_usec), SHOWN, NONE, "used last, or since"},
+    {"release_time", FIELD_TIME, DI(release_usec), SHOWN, NONE, "free since"},
+    {"delete_time", FIELD_TIME, DI(delete_usec), SHOWN, NONE, "deletion began"},
+    {"gone_time", FIELD_TIME, DI(gone_usec), SHOWN, NONE, "gone"},
+    {"reason", FIELD_FIXED, DI(reason), SHOWN, NONE, "why it is so"},
+    {"by", FIELD_FIXED, DI(by), SHOWN, NONE, "who said so"},
+    {.type = FIELD_END},
+};
+
+const struct field disk_event_fields[] = {
+    {"name", FIELD_FIXED, DIE(name), SHOWN | FIELD_SKIP_EMPTY, NONE, "name"},
+    {"persistence", FIELD_ENUM, DIE(persistence), SHOWN, 0, 0, disk_persistence_names,
+     "how long it is kept"},
+    {"where", FIELD_ENUM, DIE(where), SHOWN, 0, 0, disk_where_names, "on one node, or shared"},
+    {"owner", FIELD_FIXED, DIE(owner), SHOWN | FIELD_SKIP_EMPTY, NONE, "owner"},
+    {"template", FIELD_FIXED, DIE(template_name), SHOWN | FIELD_SKIP_EMPTY, NONE, "template"},
+    {"size_gib", FIELD_U32, DIE(size_gib), SHOWN, U32, "size"},
+    {"token", FIELD_FIXED, DIE(token), FIELD_KEEP | FIELD_SKIP_EMPTY, NONE, ""},
+    {"node", FIELD_FIXED, DIE(node), SHOWN | FIELD_SKIP_EMPTY, NONE, "node"},
+    {"job", FIELD_U64, DIE(job), SHOWN, U64, "job"},
+    {"instance", FIELD_U64, DIE(instance), SHOWN, U64, "instance"},
+    {"generation", FIELD_U32, DIE(generation), SHOWN, U32, "generation"},
+    {"epoch", FIELD_U64, DIE(epoch), FIELD_KEEP, U64, ""},
+    {"reason", FIELD_FIXED, DIE(reason), SHOWN | FIELD_SKIP_EMPTY, NONE, "why"},
+    {"by", FIELD_FIXED, DIE(by), SHOWN | FIELD_SKIP_EMPTY, NONE, "who"},
+    {.type = FIELD_END},
+};
+
 static void encode(const struct field *fields, const void *base, struct buf *out)
 {
     bool first = true;
@@ -239,3 +287,4 @@ DEFINE_CODEC(instance, INSTANCE, uint64_t, instance->id = key)
 DEFINE_CODEC(node, NODE, const char *, str_copy(node->name, sizeof(node->name), key))
 DEFINE_CODEC(token, TOKEN, const char *, str_copy(token->id, sizeof(token->id), key))
 DEFINE_CODEC(image, IMAGE, const char *, str_copy(image->key, sizeof(image->key), key))
+DEFINE_CODEC(disk, DISK, uint64_t, disk->id = key)

@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
     src/model/audit.c src/model/audit.h \
     src/model/config.c src/model/config.h \
+    src/model/disk.c src/model/disk.h \
     src/model/image.c src/model/image.h \
     src/model/instance.c src/model/instance.h \
     src/model/job.c src/model/job.h \
@@ -54,3 +55,8 @@ UNIT_TESTS += tests/unit/model/test_usage
 tests_unit_model_test_usage_SOURCES = tests/unit/model/test_usage.c
 tests_unit_model_test_usage_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_usage_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_disk
+tests_unit_model_test_disk_SOURCES = tests/unit/model/test_disk.c
+tests_unit_model_test_disk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_disk_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

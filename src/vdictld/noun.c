@@ -156,6 +156,31 @@ static void image_meta(const void *object, struct noun_meta *ret)
     };
 }
 
+static int disk_apply_(const void *old, uint64_t id, const char *key, const void *event, void **ret,
+                       struct vdi_error *err)
+{
+    return disk_apply(old, id, event, (struct disk **)ret, err);
+}
+
+static int disk_decode(uint64_t id, const char *key, uint32_t version, const char *body, size_t len,
+                       void **ret, struct vdi_error *err)
+{
+    return disk_snapshot_decode(id, version, body, len, (struct disk **)ret, err);
+}
+
+static void disk_meta(const void *object, struct noun_meta *ret)
+{
+    const struct disk *disk = object;
+
+    *ret = (struct noun_meta){
+        .owner = disk->owner,
+        .state = disk_state_names[disk->state],
+        .begin_usec = disk->create_usec,
+        .end_usec = disk->gone_usec,
+        .ended = disk->state == DISK_GONE,
+    };
+}
+
 /* The parts that are alike for the flat nouns. */
 #define DEFINE_REPLAY(noun)                                                                        \
     static int noun##_replay(const void *old, uint64_t id, const char *key, const char *type,      \
@@ -208,17 +233,20 @@ DEFINE_REPLAY(instance)
 DEFINE_REPLAY(node)
 DEFINE_REPLAY(token)
 DEFINE_REPLAY(image)
+DEFINE_REPLAY(disk)
 DEFINE_ACCESS(job)
 DEFINE_ACCESS(instance)
 DEFINE_ACCESS(node)
 DEFINE_ACCESS(token)
 DEFINE_ACCESS(audit)
 DEFINE_ACCESS(image)
+DEFINE_ACCESS(disk)
 DEFINE_NAME(job)
 DEFINE_NAME(instance)
 DEFINE_NAME(node)
 DEFINE_NAME(token)
 DEFINE_NAME(image)
+DEFINE_NAME(disk)
 
 static uint64_t job_id(const void *object)
 {
@@ -228,6 +256,11 @@ static uint64_t job_id(const void *object)
 static uint64_t instance_id(const void *object)
 {
     return ((const struct instance *)object)->id;
+}
+
+static uint64_t disk_id(const void *object)
+{
+    return ((const struct disk *)object)->id;
 }
 
 /* ---- the audit trail: one object, its head; every record of it goes into the archive ---- */
@@ -305,6 +338,7 @@ const struct noun nouns[NOUN_N] = {
     [NOUN_TOKEN] = ROW(token, NULL, TOKEN_EVENT_VERSION),
     [NOUN_AUDIT] = ROW(audit, NULL, AUDIT_EVENT_VERSION),
     [NOUN_IMAGE] = ROW(image, NULL, IMAGE_EVENT_VERSION),
+    [NOUN_DISK] = ROW(disk, disk_id, DISK_EVENT_VERSION),
 };
 
 int noun_from(const char *name)

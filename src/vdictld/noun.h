@@ -14,7 +14,16 @@
 #include "base/buf.h"
 #include <vdi/types.h>
 
-enum noun_id { NOUN_JOB, NOUN_INSTANCE, NOUN_NODE, NOUN_TOKEN, NOUN_AUDIT, NOUN_IMAGE, NOUN_N };
+enum noun_id {
+    NOUN_JOB,
+    NOUN_INSTANCE,
+    NOUN_NODE,
+    NOUN_TOKEN,
+    NOUN_AUDIT,
+    NOUN_IMAGE,
+    NOUN_DISK,
+    NOUN_N
+};
 
 struct noun_meta {
     const char *owner;
