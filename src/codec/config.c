@@ -285,12 +285,26 @@ READ_OBJECT(read_template_keys, templates, n_templates, config_template_keys)
 READ_OBJECT(read_mount, mounts, n_mounts, config_mount_keys)
 READ_OBJECT(read_role, roles, n_roles, config_role_keys)
 
+static void read_disks(struct reader *r, cfg_t *block, struct config_template *t)
+{
+    for (unsigned i = 0; i < cfg_size(block, "disk"); i++) {
+        cfg_t *sub = cfg_getnsec(block, "disk", i);
+        struct config_disk *d = array_add(r, &t->disks, &t->n_disks, sizeof(*d));
+        if (!d)
+            return;
+        d->name = read_name(r, sub);
+        read_place(r, sub, &d->place);
+        read_keys(r, sub, config_disk_keys, d);
+    }
+}
+
 static void read_template(struct reader *r, cfg_t *block)
 {
     read_template_keys(r, block);
     if (r->no_memory)
         return;
     struct config_template *t = &r->config->templates[r->config->n_templates - 1];
+    read_disks(r, block, t);
     for (unsigned i = 0; i < cfg_size(block, "mount"); i++) {
         cfg_t *sub = cfg_getnsec(block, "mount", i);
         struct config_mount *m = array_add(r, &t->mounts, &t->n_mounts, sizeof(*m));

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "codec/request.h"
+#include "model/disk.h"
 #include "model/mount.h"
 
 static void check_listen(const struct config *c, struct config_findings *f)
@@ -137,9 +138,18 @@ static bool is_below(const char *path, const char *dir)
     return strncmp(path, dir, len) == 0 && (path[len] == '\0' || path[len] == '/');
 }
 
-static void check_mount(const struct config_mount *m, struct config_findings *f)
+/* What is mounted there would hide what the guest lives by. */
+static void check_target(const char *field, const char *target, int line, struct config_findings *f)
 {
     static const char *const systems[] = {"/proc", "/sys", "/dev"};
+    for (size_t i = 0; target && i < ELEMENTS(systems); i++)
+        if (is_below(target, systems[i]))
+            config_finding_text(f, line, field, "choose another place, as in \"/data\"",
+                                "\"%s\" would hide %s of the guest", target, systems[i]);
+}
+
+static void check_mount(const struct config_mount *m, struct config_findings *f)
+{
     char field[48];
     field_name(field, sizeof(field), "mount", m->name, "type");
     for (size_t i = 0; m->type && i < ELEMENTS(refused_mounts); i++)
@@ -147,10 +157,7 @@ static void check_mount(const struct config_mount *m, struct config_findings *f)
             config_finding_text(f, m->place.line, field, refused_mounts[i].remedy, "%s: %s",
                                 m->type, refused_mounts[i].why);
     field_name(field, sizeof(field), "mount", m->name, "target");
-    for (size_t i = 0; m->target && i < ELEMENTS(systems); i++)
-        if (is_below(m->target, systems[i]))
-            config_finding_text(f, m->place.line, field, "choose another place, as in \"/data\"",
-                                "\"%s\" would hide %s of the guest", m->target, systems[i]);
+    check_target(field, m->target, m->place.line, f);
 }
 
 static size_t count_mounts(const struct config_template *t, const char *name)
@@ -159,6 +166,68 @@ static size_t count_mounts(const struct config_template *t, const char *name)
     for (size_t i = 0; i < t->n_mounts; i++)
         n += str_equal(t->mounts[i].name, name);
     return n;
+}
+
+/* Two at one place: the guest would see the one that is mounted last. */
+static bool is_taken(const struct config_template *t, size_t disk)
+{
+    const char *target = t->disks[disk].target;
+    for (size_t i = 0; target && i < disk; i++)
+        if (t->disks[i].target && str_equal(t->disks[i].target, target))
+            return true;
+    for (size_t i = 0; target && i < t->n_mounts; i++)
+        if (t->mounts[i].target && str_equal(t->mounts[i].target, target))
+            return true;
+    return false;
+}
+
+static bool has_disk_before(const struct config_template *t, size_t disk)
+{
+    for (size_t i = 0; i < disk; i++)
+        if (str_equal(t->disks[i].name, t->disks[disk].name))
+            return true;
+    return false;
+}
+
+static void check_disks(const struct config_template *t, struct config_findings *f)
+{
+    char field[48];
+    for (size_t i = 0; i < t->n_disks; i++) {
+        const struct config_disk *d = &t->disks[i];
+        field_name(field, sizeof(field), "disk", d->name, "target");
+        check_target(field, d->target, d->place.line, f);
+        if (is_taken(t, i))
+            config_finding_text(f, d->place.line, field, "mount it elsewhere",
+                                "\"%s\" is the target of another disk or mount", d->target);
+        field_name(field, sizeof(field), "template", t->name, "disk");
+        if (has_disk_before(t, i))
+            config_finding_text(f, d->place.line, field, "give it another title",
+                                "it has two of the name \"%s\"", d->name);
+    }
+    field_name(field, sizeof(field), "template", t->name, "disk");
+    if (t->n_disks > DISKS_MAX)
+        config_finding_text(f, t->place.line, field, "let it have fewer",
+                            "%zu disks are more than %d", t->n_disks, DISKS_MAX);
+    if (t->n_disks && str_equal(t->os, "windows"))
+        config_finding_text(f, t->place.line, field, "take them out",
+                            "the guest runner, which mounts, is not there for windows");
+}
+
+/* It could never be had. */
+static void check_disk_limits(const struct config *c, struct config_findings *f)
+{
+    for (size_t i = 0; c->disk_space_max_gib && i < c->n_templates; i++) {
+        const struct config_template *t = &c->templates[i];
+        uint64_t sum_gib = 0;
+        for (size_t k = 0; k < t->n_disks; k++)
+            sum_gib += t->disks[k].size_gib;
+        if (sum_gib > c->disk_space_max_gib)
+            config_finding_text(f, t->place.line, "disk_space_max",
+                                "make the disks smaller, or disk_space_max larger",
+                                "the disks of template \"%s\" have %llu GiB: more than "
+                                "disk_space_max (%u GiB)",
+                                t->name, (unsigned long long)sum_gib, c->disk_space_max_gib);
+    }
 }
 
 static void check_template(const struct config *c, const struct config_template *t,
@@ -185,6 +254,7 @@ static void check_template(const struct config *c, const struct config_template 
     if (t->n_mounts && str_equal(t->os, "windows"))
         config_finding_text(f, t->place.line, field, "take them out; share by the site's network",
                             "the guest runner, which mounts, is not there for windows");
+    check_disks(t, f);
 }
 
 static bool is_request(const char *name)
@@ -230,6 +300,7 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
         check_mount(&c->mounts[i], f);
     for (size_t i = 0; i < c->n_templates; i++)
         check_template(c, &c->templates[i], f, complete);
+    check_disk_limits(c, f);
     for (size_t i = 0; i < c->n_roles; i++)
         check_role(&c->roles[i], f);
     if (complete && !c->site.name)

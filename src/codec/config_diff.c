@@ -118,6 +118,11 @@ static void mount_changed(struct diff *d, const void *a, const void *b)
     diff_keys(d, "mount", name_of(a), config_mount_keys, a, b);
 }
 
+static void disk_changed(struct diff *d, const void *a, const void *b)
+{
+    diff_keys(d, "disk", name_of(a), config_disk_keys, a, b);
+}
+
 static void template_changed(struct diff *d, const void *a, const void *b)
 {
     const struct config_template *ta = a, *tb = b;
@@ -126,6 +131,9 @@ static void template_changed(struct diff *d, const void *a, const void *b)
     snprintf(what, sizeof(what), "template %s: mount", ta->name);
     diff_objects(d, what, (struct side){ta->mounts, ta->n_mounts, sizeof(*ta->mounts)},
                  (struct side){tb->mounts, tb->n_mounts, sizeof(*tb->mounts)}, mount_changed);
+    snprintf(what, sizeof(what), "template %s: disk", ta->name);
+    diff_objects(d, what, (struct side){ta->disks, ta->n_disks, sizeof(*ta->disks)},
+                 (struct side){tb->disks, tb->n_disks, sizeof(*tb->disks)}, disk_changed);
 }
 
 static void role_changed(struct diff *d, const void *a, const void *b)

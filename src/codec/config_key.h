@@ -69,6 +69,7 @@ extern const struct config_key config_partition_keys[];
 extern const struct config_key config_qos_keys[];
 extern const struct config_key config_template_keys[];
 extern const struct config_key config_mount_keys[];
+extern const struct config_key config_disk_keys[];
 extern const struct config_key config_role_keys[];
 
 /* Takes values as written into the member; what was there is freed. -EINVAL, -ERANGE, -ENOMEM. */

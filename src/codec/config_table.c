@@ -7,6 +7,7 @@
  */
 #include "codec/config_key.h"
 
+#include "model/disk.h"
 #include "model/mount.h"
 #include "model/node.h"
 
@@ -102,6 +103,10 @@ const struct config_key config_keys[] = {
          "memory of the suspended jobs of one principal; 0 for no limit")},
     {ROW(config, "saved_keep", CONFIG_DURATION, saved_keep_sec, 0, YEAR, "7d",
          "a suspended job that nobody resumes ends after so long; 0 for never")},
+    {ROW(config, "disks_max", CONFIG_U32, disks_max, 0, 1000000, "0",
+         "disks of one principal; 0 for no limit")},
+    {ROW(config, "disk_space_max", CONFIG_GIB, disk_space_max_gib, 0, 1 << 30, "0",
+         "size of all disks of one principal; 0 for no limit")},
     {ROW(config, "visible_all", CONFIG_BOOL, visible_all, 0, 0, "no",
          "jobs of others are listed, without details")},
     END,
@@ -202,9 +207,6 @@ const struct config_key config_template_keys[] = {
     {ROW(config_template, "mounts", CONFIG_LIST, mount_names, 0, NAME_BYTES, "",
          "directories that the guest gets: titles of mount blocks of the file")},
     LATER("displays"),
-    LATER("disk"),
-    LATER("persistence"),
-    LATER("where"),
     LATER("network"),
     LATER("clipboard"),
     LATER("files"),
@@ -264,6 +266,21 @@ const struct config_key config_mount_keys[] = {
     END,
 };
 
+const struct config_key config_disk_keys[] = {
+    {ROW(config_disk, "size", CONFIG_GIB, size_gib, 1, 1 << 20, NULL, "what may be written to it"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_disk, "persistence", CONFIG_CHOICE, persistence, 0, 0, "discard",
+         "until when it is kept: the instance's end, the job's end, or its owner's word"),
+     .choices = disk_persistence_names},
+    {ROW(config_disk, "where", CONFIG_CHOICE, where, 0, 0, "node",
+         "a file of one node, or of a directory that all nodes see"),
+     .choices = disk_where_names},
+    {ROW(config_disk, "target", CONFIG_TEXT, target, 1, MOUNT_PATH_MAX - 1, NULL,
+         "where it is in the guest; with the same words as a mount's"),
+     .check = mount_path_check, .flags = CONFIG_REQUIRED},
+    END,
+};
+
 static const struct config_key no_keys[] = {END};
 
 static const struct config_block node_blocks[] = {
@@ -273,6 +290,8 @@ static const struct config_block node_blocks[] = {
 
 static const struct config_block template_blocks[] = {
     {"mount", 0, config_mount_keys, NULL, "a directory of the node for this template's guests"},
+    {"disk", 0, config_disk_keys, NULL,
+     "a disk that this template's guests get besides their image"},
     END,
 };
 

@@ -152,6 +152,15 @@ void config_mount_done(struct config_mount *m)
     free(m->place.file);
 }
 
+void config_disk_done(struct config_disk *d)
+{
+    free(d->name);
+    free(d->persistence);
+    free(d->where);
+    free(d->target);
+    free(d->place.file);
+}
+
 void config_template_done(struct config_template *t)
 {
     free(t->name);
@@ -169,6 +178,9 @@ void config_template_done(struct config_template *t)
     for (size_t i = 0; i < t->n_mounts; i++)
         config_mount_done(&t->mounts[i]);
     free(t->mounts);
+    for (size_t i = 0; i < t->n_disks; i++)
+        config_disk_done(&t->disks[i]);
+    free(t->disks);
     free(t->place.file);
 }
 

@@ -72,6 +72,14 @@ struct config_mount { /* model/mount.h */
     struct config_place place;
 };
 
+struct config_disk { /* model/disk.h */
+    char *name;
+    uint32_t size_gib;
+    char *persistence, *where; /* words of disk_persistence_names, disk_where_names */
+    char *target;              /* with %u, %U, %g, %G */
+    struct config_place place;
+};
+
 struct config_template {
     char *name;
     char *image;
@@ -87,6 +95,8 @@ struct config_template {
     struct config_names mount_names; /* of mounts of the file */
     struct config_mount *mounts;     /* its own, and copies of those */
     size_t n_mounts;
+    struct config_disk *disks;
+    size_t n_disks;
     struct config_place place;
 };
 
@@ -144,10 +154,12 @@ struct config {
     int64_t boot_timeout_sec;
     int64_t kill_wait_sec;
     uint32_t max_requeue;
-    uint32_t saved_max_mib; /* memory of saved jobs, one principal; 0: no limit */
-    int64_t saved_keep_sec; /* 0: for ever */
-    bool visible_all;       /* jobs of others are listed (names of others: no details) */
-    char *digest;           /* SHA-256 of the file as read */
+    uint32_t saved_max_mib;      /* memory of saved jobs, one principal; 0: no limit */
+    int64_t saved_keep_sec;      /* 0: for ever */
+    uint32_t disks_max;          /* of one principal; 0: no limit */
+    uint32_t disk_space_max_gib; /* of all of them; 0: no limit */
+    bool visible_all;            /* jobs of others are listed (names of others: no details) */
+    char *digest;                /* SHA-256 of the file as read */
 };
 
 void config_free(struct config *config); /* takes NULL */
@@ -159,6 +171,7 @@ void config_node_done(struct config_node *n);
 void config_partition_done(struct config_partition *p);
 void config_qos_done(struct config_qos *q);
 void config_mount_done(struct config_mount *m);
+void config_disk_done(struct config_disk *d);
 void config_template_done(struct config_template *t);
 void config_role_done(struct config_role *r);
 const struct config_partition *config_partition(const struct config *c, const char *name);

@@ -26,6 +26,14 @@ const struct disk_transition disk_transitions[] = {
 };
 const size_t disk_n_transitions = sizeof(disk_transitions) / sizeof(disk_transitions[0]);
 
+uint32_t disk_word(const char *const *names, const char *word)
+{
+    for (uint32_t i = 0; names[i]; i++)
+        if (!strcmp(names[i], word))
+            return i;
+    return 0;
+}
+
 const char *disk_event_name(enum disk_event_type type)
 {
     return (unsigned)type < DISK_N_EVENTS ? events[type] : "none";

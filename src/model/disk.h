@@ -89,6 +89,8 @@ struct disk_transition {
 extern const struct disk_transition disk_transitions[];
 extern const size_t disk_n_transitions;
 
+/* The number of a word in one of the lists of names above; the first for one that is not there. */
+uint32_t disk_word(const char *const *names, const char *word);
 const char *disk_event_name(enum disk_event_type type);
 int disk_event_from(const char *name); /* -1: unknown */
 /* DISK_NONE: not possible then. */

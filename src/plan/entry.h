@@ -36,6 +36,7 @@ struct entry {
     uint8_t place;  /* enum entry_place */
     bool late;      /* begin is ahead: stands behind all that may start */
     bool held_user, held_admin, unknown;
+    uint8_t disk_block; /* enum plan_disk_block */
 };
 
 #endif

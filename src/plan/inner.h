@@ -12,6 +12,8 @@
 
 /* "Unlimited": beyond what anyone asks for. Estimates that rest on it are not shown. */
 #define PLAN_UNLIMITED_USEC (INT64_C(100) * 365 * 86400 * 1000000)
+/* What a node has whose disk space nobody told. */
+#define PLAN_DISK_UNCOUNTED_GIB (INT32_MAX / 2)
 /* A job past its expected end is expected to end at the next whole multiple of this. */
 #define PLAN_OVERDUE_USEC INT64_C(60000000)
 /* Estimates are made anew no sooner than this, times the jobs in line, after a change that
@@ -34,6 +36,7 @@ struct plan_node {
     bool defined;
     uint32_t index; /* in planner.nodes, by name */
     struct amount used;
+    int32_t stored_gib; /* of disks that end with no job here */
     uint32_t n_jobs;
     struct entry *jobs; /* tentative and active */
     uint64_t pass;      /* whose timeline this is */
@@ -87,13 +90,16 @@ static inline struct amount plan_node_capacity(const struct plan_node *n)
         return (struct amount){0};
     return (struct amount){.memory_mib = n->facts.memory_mib,
                            .cpus = (int32_t)n->facts.cpus,
-                           .gpus = (int32_t)n->facts.gpus};
+                           .gpus = (int32_t)n->facts.gpus,
+                           .disk_gib = n->facts.disk_gib ? (int32_t)n->facts.disk_gib
+                                                         : PLAN_DISK_UNCOUNTED_GIB};
 }
 
 static inline struct amount plan_node_free(const struct plan_node *n)
 {
     struct amount free = plan_node_capacity(n);
     amount_add(&free, &n->used, -1);
+    free.disk_gib -= n->stored_gib;
     return free;
 }
 

@@ -154,7 +154,7 @@ void planner_settle_pending(struct planner *p, struct entry *e)
     e->place = ENTRY_ASIDE;
     e->tier = e->shape->pool->tier;
     e->late = e->begin_usec > p->now_usec;
-    if (!e->held_user && !e->held_admin && !e->unknown && e->shape->pool->up)
+    if (!e->held_user && !e->held_admin && !e->unknown && !e->disk_block && e->shape->pool->up)
         planner_enqueue(p, e);
     wake_set(&p->wake, e, earlier(e->late ? e->begin_usec : 0, e->deadline_usec));
 }
@@ -267,7 +267,7 @@ static void drop_tentative(struct planner *p, struct plan_node *node)
 static bool is_reshaped(const struct node *a, const struct node *b)
 {
     return a->cpus != b->cpus || a->memory_mib != b->memory_mib || a->gpus != b->gpus ||
-           strcmp(a->features, b->features) != 0;
+           a->disk_gib != b->disk_gib || strcmp(a->features, b->features) != 0;
 }
 
 int planner_put_node(struct planner *p, const struct node *facts)
@@ -290,6 +290,23 @@ int planner_put_node(struct planner *p, const struct node *facts)
         p->harmed = true;
         planner_mark_moved(p);
     }
+    return 0;
+}
+
+int planner_put_stored(struct planner *p, const char *name, uint32_t gib)
+{
+    struct plan_node *node = node_get(p, name);
+    int32_t now = gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB : (int32_t)gib, was;
+
+    if (!node)
+        return -ENOMEM;
+    was = node->stored_gib;
+    node->stored_gib = now;
+    if (now < was)
+        mark_gain(p, node);
+    p->harmed |= now > was;
+    if (now != was)
+        planner_mark_moved(p);
     return 0;
 }
 
@@ -344,7 +361,8 @@ static int64_t deadline_of(const struct job *job)
 
 /* Says nothing new about a job that is pending, or holds the same as before? */
 static bool is_unchanged(const struct planner *p, const struct entry *e, const struct job *job,
-                         const struct shape *shape, const struct plan_node *node)
+                         enum plan_disk_block block, const struct shape *shape,
+                         const struct plan_node *node)
 {
     if (e->shape != shape)
         return false;
@@ -353,7 +371,8 @@ static bool is_unchanged(const struct planner *p, const struct entry *e, const s
     return (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) && e->priority == job->priority &&
            e->submit_usec == job->submit_usec && e->begin_usec == begin_of(job) &&
            e->deadline_usec == deadline_of(job) && e->held_user == job->held_by_user &&
-           e->held_admin == job->held_by_admin && e->unknown == job->unknown;
+           e->held_admin == job->held_by_admin && e->unknown == job->unknown &&
+           e->disk_block == block;
 }
 
 static void detach(struct planner *p, struct entry *e)
@@ -422,6 +441,12 @@ static struct entry *entry_new(struct planner *p, uint64_t id)
 
 int planner_put_job(struct planner *p, const struct job *job)
 {
+    return planner_put_job_with(p, job, NULL);
+}
+
+int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_disks *disks)
+{
+    enum plan_disk_block block = disks ? disks->block : PLAN_DISK_FREE;
     bool is_saved = job->state == JOB_SUSPENDED && !job->wake_usec;
     if (is_saved || (job->state != JOB_PENDING && !job_state_is_active(job->state))) {
         planner_remove_job(p, job->id);
@@ -430,11 +455,11 @@ int planner_put_job(struct planner *p, const struct job *job)
     struct plan_node *node = NULL;
     if (!job_is_waiting(job) && *job->node && !(node = node_get(p, job->node)))
         return -ENOMEM;
-    struct shape *shape = shape_get(p, job);
+    struct shape *shape = shape_get(p, job, disks);
     if (!shape)
         return -ENOMEM;
     struct entry *e = hash_get_u64(p->jobs, job->id);
-    if (e && is_unchanged(p, e, job, shape, node)) {
+    if (e && is_unchanged(p, e, job, block, shape, node)) {
         shape_unref(p, shape);
         return 0;
     }
@@ -442,6 +467,7 @@ int planner_put_job(struct planner *p, const struct job *job)
         shape_unref(p, shape);
         return -ENOMEM;
     }
+    e->disk_block = (uint8_t)block; /* looked at when it is settled, in here */
     change(p, e, job, shape, node);
     return 0;
 }

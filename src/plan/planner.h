@@ -34,15 +34,19 @@ struct plan_action {
 enum plan_blocker_type {
     PLAN_BLOCK_HELD_USER,
     PLAN_BLOCK_HELD_ADMIN,
-    PLAN_BLOCK_UNKNOWN,   /* its record was damaged: waits for the nodes */
-    PLAN_BLOCK_BEGIN,     /* begin time not reached: until */
-    PLAN_BLOCK_PARTITION, /* partition down or gone */
-    PLAN_BLOCK_NO_NODE,   /* no node of the partition could ever hold it */
-    PLAN_BLOCK_NODES_OUT, /* the nodes that could are down or drained */
-    PLAN_BLOCK_PRIORITY,  /* `count` jobs before it in line */
-    PLAN_BLOCK_CPUS,      /* need, free (most free on one node), until */
+    PLAN_BLOCK_UNKNOWN,    /* its record was damaged: waits for the nodes */
+    PLAN_BLOCK_BEGIN,      /* begin time not reached: until */
+    PLAN_BLOCK_PARTITION,  /* partition down or gone */
+    PLAN_BLOCK_NO_NODE,    /* no node of the partition could ever hold it */
+    PLAN_BLOCK_NODES_OUT,  /* the nodes that could are down or drained */
+    PLAN_BLOCK_DISK_NODE,  /* so is the node on which a disk of it lies */
+    PLAN_BLOCK_DISK_BUSY,  /* another job has a disk that it needs */
+    PLAN_BLOCK_DISK_QUOTA, /* its disks would be more than its owner may have */
+    PLAN_BLOCK_PRIORITY,   /* `count` jobs before it in line */
+    PLAN_BLOCK_CPUS,       /* need, free (most free on one node), until */
     PLAN_BLOCK_MEMORY,
     PLAN_BLOCK_GPUS,
+    PLAN_BLOCK_DISK, /* GiB */
     PLAN_N_BLOCKERS
 };
 /* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime" ... */
@@ -76,6 +80,17 @@ void planner_free(struct planner *p);
 int planner_configure(struct planner *p, const struct config *config);
 /* Takes the job or node as it now is (new or changed). Ended jobs are removed. */
 int planner_put_job(struct planner *p, const struct job *job);
+/* What the disks of a job mean for its start; planner_put_job() is of one that has none. */
+enum plan_disk_block { PLAN_DISK_FREE, PLAN_DISK_BUSY, PLAN_DISK_QUOTA };
+struct plan_disks {
+    char node[64]; /* a disk of it lies there, so it starts there or not at all; "" none does */
+    /* Waits: what its start would make on its node. Else: what goes from there with it. */
+    uint32_t gib;
+    enum plan_disk_block block; /* it is not in line while this holds */
+};
+int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_disks *disks);
+/* Disks that are on the node and go with no job that holds it. */
+int planner_put_stored(struct planner *p, const char *node, uint32_t gib);
 void planner_remove_job(struct planner *p, uint64_t id);
 int planner_put_node(struct planner *p, const struct node *node);
 void planner_remove_node(struct planner *p, const char *name);

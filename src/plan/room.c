@@ -29,6 +29,8 @@ static bool lacks(const struct amount *free, const struct amount *need, enum pla
         *ret = PLAN_BLOCK_CPUS;
     else if (need->memory_mib > free->memory_mib && need->memory_mib)
         *ret = PLAN_BLOCK_MEMORY;
+    else if (need->disk_gib > free->disk_gib && need->disk_gib)
+        *ret = PLAN_BLOCK_DISK;
     else
         return false;
     return true;
@@ -38,6 +40,7 @@ static uint64_t part(const struct amount *need, enum plan_blocker_type type)
 {
     return type == PLAN_BLOCK_GPUS   ? (uint64_t)need->gpus
            : type == PLAN_BLOCK_CPUS ? (uint64_t)need->cpus
+           : type == PLAN_BLOCK_DISK ? (uint64_t)need->disk_gib
                                      : (uint64_t)need->memory_mib;
 }
 

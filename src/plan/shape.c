@@ -60,24 +60,27 @@ void pool_configure(const struct planner *p, struct pool *pool)
 
 /* What decides where a job may run. */
 struct wish {
-    const char *partition, *constraint, *nodelist, *exclude;
+    const char *partition, *constraint, *nodelist, *exclude, *pin;
 };
 
 /* The memory of a saved job lies on one node, whatever it once asked for. */
-static struct wish wish_of(const struct job *job)
+static struct wish wish_of(const struct job *job, const struct plan_disks *disks)
 {
     const struct job_spec *spec = job->spec;
 
     if (job->state == JOB_SUSPENDED)
-        return (struct wish){spec->partition, "", job->node, ""};
-    return (struct wish){spec->partition, spec->constraint, spec->nodelist, spec->exclude};
+        return (struct wish){spec->partition, "", job->node, "", ""};
+    return (struct wish){spec->partition, spec->constraint, spec->nodelist, spec->exclude,
+                         disks ? disks->node : ""};
 }
 
-/* The four texts after another, each with its end; `key` joins them by a byte no text has. */
+/* The texts after another, each with its end; `key` joins them by a byte no text has. */
 static int pool_set_texts(struct pool *pool, const struct wish *wish)
 {
-    const char *texts[] = {wish->partition, wish->constraint, wish->nodelist, wish->exclude};
-    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist, &pool->exclude};
+    const char *texts[] = {wish->partition, wish->constraint, wish->nodelist, wish->exclude,
+                           wish->pin};
+    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist, &pool->exclude,
+                              &pool->pin};
     size_t size = 0;
     char *end;
 
@@ -96,8 +99,8 @@ static int pool_set_texts(struct pool *pool, const struct wish *wish)
 
 static char *pool_key(const struct wish *wish)
 {
-    return str_printf("%s\n%s\n%s\n%s", wish->partition, wish->constraint, wish->nodelist,
-                      wish->exclude);
+    return str_printf("%s\n%s\n%s\n%s\n%s", wish->partition, wish->constraint, wish->nodelist,
+                      wish->exclude, wish->pin);
 }
 
 static struct pool *pool_get(struct planner *p, const struct wish *wish)
@@ -145,7 +148,7 @@ int64_t plan_span(const struct planner *p, const struct job *job)
 }
 
 static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job *job,
-                               const char *key)
+                               uint32_t disk_gib, const char *key)
 {
     const struct job_spec *spec = job->spec;
     struct shape *shape = calloc(1, sizeof(*shape));
@@ -158,8 +161,10 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     }
     shape->pool = pool;
     pool->refs++;
-    shape->need = (struct amount){
-        .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .gpus = (int32_t)spec->gpus};
+    shape->need = (struct amount){.cpus = (int32_t)spec->cpus,
+                                  .memory_mib = spec->memory_mib,
+                                  .gpus = (int32_t)spec->gpus,
+                                  .disk_gib = (int32_t)disk_gib};
     shape->span_usec = plan_span(p, job);
     shape->next = p->shapes.first;
     if (shape->next)
@@ -168,21 +173,24 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     return shape;
 }
 
-struct shape *shape_get(struct planner *p, const struct job *job)
+struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks)
 {
     const struct job_spec *spec = job->spec;
-    const struct wish wish = wish_of(job);
+    const struct wish wish = wish_of(job, disks);
+    uint32_t gib = !disks                                 ? 0
+                   : disks->gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB
+                                                          : disks->gib;
     struct pool *pool = pool_get(p, &wish);
     struct shape *shape;
     char key[128];
 
     if (!pool)
         return NULL;
-    snprintf(key, sizeof(key), "%llu %u %u %u %lld", (unsigned long long)pool->number, spec->cpus,
-             spec->memory_mib, spec->gpus, (long long)plan_span(p, job));
+    snprintf(key, sizeof(key), "%llu %u %u %u %u %lld", (unsigned long long)pool->number,
+             spec->cpus, spec->memory_mib, spec->gpus, gib, (long long)plan_span(p, job));
     shape = hash_get(p->shapes.shapes, key);
     if (!shape)
-        shape = shape_new(p, pool, job, key);
+        shape = shape_new(p, pool, job, gib, key);
     if (shape)
         shape->refs++;
     else
@@ -254,7 +262,8 @@ static void pool_fill(struct planner *p, struct pool *pool, const uint64_t *want
     for (size_t i = 0; part && i < part->n_nodes; i++) {
         const struct plan_node *n = hash_get(p->node_names, part->nodes[i]);
         if (n && n->defined && (!*pool->nodelist || bit_get(wanted, n->index)) &&
-            !bit_get(unwanted, n->index) && has_features(&n->facts, pool->constraint))
+            (!*pool->pin || str_equal(pool->pin, n->facts.name)) && !bit_get(unwanted, n->index) &&
+            has_features(&n->facts, pool->constraint))
             bit_set(pool->bits, n->index, true);
     }
 }

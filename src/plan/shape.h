@@ -11,13 +11,15 @@
 #include "plan/timeline.h"
 
 struct job;
+struct plan_disks;
 struct planner;
 struct plan_node;
 
-/* (partition, constraint, nodelist, exclude), and the nodes that satisfy them. */
+/* (partition, constraint, nodelist, exclude, pin), and the nodes that satisfy them. */
 struct pool {
     char *key;
     const char *partition, *constraint, *nodelist, *exclude; /* in `text` */
+    const char *pin; /* the one node that has its disks; "" none */
     char *text;
     unsigned refs; /* shapes */
     uint64_t number;
@@ -64,7 +66,7 @@ struct shapes {
 int shapes_init(struct shapes *s);
 void shapes_done(struct shapes *s);
 /* The shape of a job, with one reference more. NULL: no memory. */
-struct shape *shape_get(struct planner *p, const struct job *job);
+struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks);
 void shape_unref(struct planner *p, struct shape *shape); /* takes NULL */
 /* Brings `exists`, `up`, `tier` in step with the configuration. */
 void pool_configure(const struct planner *p, struct pool *pool);

@@ -69,7 +69,8 @@ static size_t split(struct timeline *t, int64_t usec)
 static void join(struct timeline *t, size_t i)
 {
     const struct amount *a = &t->steps[i - 1].free, *b = &t->steps[i].free;
-    if (a->cpus != b->cpus || a->gpus != b->gpus || a->memory_mib != b->memory_mib)
+    if (a->cpus != b->cpus || a->gpus != b->gpus || a->memory_mib != b->memory_mib ||
+        a->disk_gib != b->disk_gib)
         return;
     memmove(&t->steps[i], &t->steps[i + 1], (t->n - i - 1) * sizeof(*t->steps));
     t->n--;

@@ -16,13 +16,15 @@ struct amount {
     int64_t memory_mib;
     int32_t cpus;
     int32_t gpus;
+    int32_t disk_gib;
 };
 
 /* Nothing of a resource is needed: it is there, even on a node that owes some. */
 static inline bool amount_covers(const struct amount *free, const struct amount *need)
 {
     return (!need->cpus || free->cpus >= need->cpus) && (!need->gpus || free->gpus >= need->gpus) &&
-           (!need->memory_mib || free->memory_mib >= need->memory_mib);
+           (!need->memory_mib || free->memory_mib >= need->memory_mib) &&
+           (!need->disk_gib || free->disk_gib >= need->disk_gib);
 }
 
 static inline void amount_add(struct amount *a, const struct amount *b, int sign)
@@ -30,6 +32,7 @@ static inline void amount_add(struct amount *a, const struct amount *b, int sign
     a->memory_mib += sign * b->memory_mib;
     a->cpus += sign * b->cpus;
     a->gpus += sign * b->gpus;
+    a->disk_gib += sign * b->disk_gib;
 }
 
 struct step {

@@ -25,23 +25,27 @@ const char *plan_blocker_name(enum plan_blocker_type type)
         [PLAN_BLOCK_PARTITION] = "PartitionDown",
         [PLAN_BLOCK_NO_NODE] = "BadConstraints",
         [PLAN_BLOCK_NODES_OUT] = "ReqNodeNotAvail",
+        [PLAN_BLOCK_DISK_NODE] = "DiskNode",
+        [PLAN_BLOCK_DISK_BUSY] = "DiskBusy",
+        [PLAN_BLOCK_DISK_QUOTA] = "DiskQuota",
         [PLAN_BLOCK_PRIORITY] = "Priority",
         [PLAN_BLOCK_CPUS] = "Resources",
         [PLAN_BLOCK_MEMORY] = "Resources",
         [PLAN_BLOCK_GPUS] = "Resources",
+        [PLAN_BLOCK_DISK] = "Resources",
     };
     return type < PLAN_N_BLOCKERS ? names[type] : "None";
 }
 
-enum resource { CPUS, MEMORY, GPUS, N_RESOURCES };
+enum resource { CPUS, MEMORY, GPUS, DISK, N_RESOURCES };
 
 static const enum plan_blocker_type resource_blocker[N_RESOURCES] = {
-    PLAN_BLOCK_CPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_GPUS};
-static const char *const resource_name[N_RESOURCES] = {"cpus", "memory", "gpus"};
+    PLAN_BLOCK_CPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_GPUS, PLAN_BLOCK_DISK};
+static const char *const resource_name[N_RESOURCES] = {"cpus", "memory", "gpus", "disk"};
 
 static int64_t part_of(const struct amount *a, enum resource r)
 {
-    return r == CPUS ? a->cpus : r == MEMORY ? a->memory_mib : a->gpus;
+    return r == CPUS ? a->cpus : r == MEMORY ? a->memory_mib : r == GPUS ? a->gpus : a->disk_gib;
 }
 
 /* The same need in one resource alone. */
@@ -49,7 +53,8 @@ static struct amount only(const struct amount *a, enum resource r)
 {
     return (struct amount){.cpus = r == CPUS ? a->cpus : 0,
                            .memory_mib = r == MEMORY ? a->memory_mib : 0,
-                           .gpus = r == GPUS ? a->gpus : 0};
+                           .gpus = r == GPUS ? a->gpus : 0,
+                           .disk_gib = r == DISK ? a->disk_gib : 0};
 }
 
 /* What the nodes of the pool say about one job. */
@@ -155,6 +160,8 @@ static void add_no_node(struct plan_why *why, const struct shape *shape, const s
     struct plan_blocker *b = add(why, PLAN_BLOCK_NO_NODE);
     if (s->n_allowed)
         str_copy(b->subject, sizeof(b->subject), "cpus, memory and gpus on one node");
+    else if (*pool->pin)
+        snprintf(b->subject, sizeof(b->subject), "%s, where its disk is", pool->pin);
     else if (*pool->constraint || *pool->nodelist || *pool->exclude)
         snprintf(b->subject, sizeof(b->subject), "%s",
                  *pool->constraint ? pool->constraint
@@ -167,7 +174,8 @@ static void add_no_node(struct plan_why *why, const struct shape *shape, const s
 static void add_nodes_out(struct planner *p, struct plan_why *why, struct shape *shape,
                           const struct survey *s)
 {
-    struct plan_blocker *b = add(why, PLAN_BLOCK_NODES_OUT);
+    struct plan_blocker *b =
+        add(why, *shape->pool->pin ? PLAN_BLOCK_DISK_NODE : PLAN_BLOCK_NODES_OUT);
     _cleanup_(freep) const char **names = calloc(s->n_possible, sizeof(*names));
     size_t n = 0;
 
@@ -245,6 +253,8 @@ static void add_of_job(const struct entry *e, int64_t now_usec, struct plan_why 
         add(why, PLAN_BLOCK_HELD_ADMIN);
     if (e->unknown)
         add(why, PLAN_BLOCK_UNKNOWN);
+    if (e->disk_block)
+        add(why, e->disk_block == PLAN_DISK_BUSY ? PLAN_BLOCK_DISK_BUSY : PLAN_BLOCK_DISK_QUOTA);
     if (!pool->up)
         str_copy(add(why, PLAN_BLOCK_PARTITION)->subject, sizeof(why->blockers[0].subject),
                  pool->partition);

@@ -97,6 +97,7 @@ static const char *const resources[] = {
     [PLAN_BLOCK_CPUS] = "cpus",
     [PLAN_BLOCK_MEMORY] = "memory_mib",
     [PLAN_BLOCK_GPUS] = "gpus",
+    [PLAN_BLOCK_DISK] = "disk_gib",
 };
 
 static void text_resource(const struct plan_blocker *b, bool name_job, struct buf *out)
@@ -140,12 +141,29 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
         buf_printf(out, "the nodes that could hold it are down or drained%s%s",
                    *b->subject ? ": " : "", b->subject);
         break;
+    case PLAN_BLOCK_DISK_NODE:
+        buf_printf(out,
+                   "a disk of it is on %s, which is down or drained: it starts when that node is "
+                   "back; who can do without what is on the disk deletes it (vdictl disk delete)",
+                   b->subject);
+        break;
+    case PLAN_BLOCK_DISK_BUSY:
+        buf_puts(out, "a disk that it needs is in use");
+        if (b->job && name_job)
+            buf_printf(out, " by job %" PRIu64, b->job);
+        buf_printf(out, "%s%s", *b->subject ? ": " : "", b->subject);
+        break;
+    case PLAN_BLOCK_DISK_QUOTA:
+        buf_puts(out, "its owner would have more disks than disks_max or disk_space_max: it waits "
+                      "for another job's end; vdictl disk list shows them");
+        break;
     case PLAN_BLOCK_PRIORITY:
         buf_printf(out, "%" PRIu64 " job%s before it", b->count, b->count == 1 ? " is" : "s are");
         break;
     case PLAN_BLOCK_CPUS:
     case PLAN_BLOCK_MEMORY:
     case PLAN_BLOCK_GPUS:
+    case PLAN_BLOCK_DISK:
         text_resource(b, name_job, out);
         break;
     case PLAN_N_BLOCKERS:

@@ -520,6 +520,127 @@ static void unknown_ids_are_refused(void **state)
     end(&s);
 }
 
+static void pend_with(struct scene *s, uint64_t id, struct job_spec *spec, const char *node,
+                      uint32_t gib, enum plan_disk_block block)
+{
+    struct job job = world_job(id, spec);
+    struct plan_disks disks = {.gib = gib, .block = block};
+
+    snprintf(disks.node, sizeof(disks.node), "%s", node);
+    assert_int_equal(planner_put_job_with(s->p, &job, &disks), 0);
+}
+
+static void put_disk_node(struct scene *s, const char *name, uint32_t gib, bool up)
+{
+    struct node n = world_node(name, 4, 64000, 0);
+
+    n.disk_gib = gib;
+    n.up = up;
+    assert_int_equal(planner_put_node(s->p, &n), 0);
+}
+
+/* The other node is free, and of no use. */
+static void a_job_starts_where_its_disk_is(void **state)
+{
+    struct job_spec spec = world_spec(4, 0, 0, 10), elsewhere = spec;
+    struct plan_why why;
+    struct scene s;
+
+    elsewhere.nodelist = (char *)"n00";
+    begin(&s, 2, 4, 0);
+    run(&s, 1, &spec, "n01");
+    pend_with(&s, 2, &spec, "n01", 0, PLAN_DISK_FREE);
+    pend_with(&s, 3, &elsewhere, "n01", 0, PLAN_DISK_FREE);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    why = why_of(&s, 2);
+    assert_string_equal(why.node, "n01");
+    assert_true(why.start_usec >= T0 + 10 * MIN);
+    why = why_of(&s, 3);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_NO_NODE);
+    assert_string_equal(why.blockers[0].subject, "n01, where its disk is");
+    put_disk_node(&s, "n01", 0, false);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    why = why_of(&s, 2);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_DISK_NODE);
+    assert_string_equal(why.blockers[0].subject, "n01");
+    pend(&s, 2, &spec, 0); /* the disk was deleted */
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 2, "n00");
+    end(&s);
+}
+
+/* What is stored stays; what goes with a job is free at its end. */
+static void disk_space_is_a_resource(void **state)
+{
+    struct job_spec spec = world_spec(1, 0, 0, 10);
+    struct job job = world_job(1, &spec);
+    struct plan_disks has = {.gib = 60};
+    struct plan_why why;
+    struct scene s;
+
+    begin(&s, 1, 4, 0);
+    put_disk_node(&s, "n00", 100, true);
+    world_run(&job, "n00", s.now);
+    assert_int_equal(planner_put_job_with(s.p, &job, &has), 0);
+    pend_with(&s, 2, &spec, "", 50, PLAN_DISK_FREE);
+    pend_with(&s, 3, &spec, "", 40, PLAN_DISK_FREE);
+    pend_with(&s, 4, &spec, "", 101, PLAN_DISK_FREE);
+    pend(&s, 5, &spec, 0);
+    step(&s);
+    why = why_of(&s, 2);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_DISK);
+    assert_int_equal(why.blockers[0].need, 50);
+    assert_int_equal(why.blockers[0].free, 0); /* 60 of job 1, 40 of job 3 that starts */
+    assert_int_equal(why.blockers[0].job, 1);
+    why = why_of(&s, 4);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_NO_NODE);
+    assert_string_equal(why.blockers[0].subject, "disk");
+    assert_int_equal(s.n, 2);
+    assert_start(&s, 0, 3, "n00");
+    assert_start(&s, 1, 5, "n00");
+    assert_int_equal(planner_put_stored(s.p, "n00", 51), 0);
+    planner_remove_job(s.p, 1);
+    planner_remove_job(s.p, 3);
+    planner_remove_job(s.p, 5);
+    step(&s);
+    s.now += MIN;
+    step(&s);
+    assert_int_equal(s.n, 0);
+    assert_int_equal(why_of(&s, 2).start_usec, 0); /* nobody knows when */
+    assert_int_equal(planner_put_stored(s.p, "n00", 50), 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 2, "n00");
+    end(&s);
+}
+
+/* Who waits for a disk is in nobody's way. */
+static void a_busy_disk_keeps_its_job_out_of_line(void **state)
+{
+    struct job_spec spec = world_spec(4, 0, 0, 10);
+    struct scene s;
+
+    begin(&s, 1, 4, 0);
+    pend_with(&s, 1, &spec, "", 0, PLAN_DISK_BUSY);
+    pend_with(&s, 2, &spec, "", 0, PLAN_DISK_QUOTA);
+    pend(&s, 3, &spec, 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 3, "n00");
+    assert_int_equal(why_of(&s, 1).blockers[0].type, PLAN_BLOCK_DISK_BUSY);
+    assert_int_equal(why_of(&s, 1).place, 0);
+    assert_int_equal(why_of(&s, 2).blockers[0].type, PLAN_BLOCK_DISK_QUOTA);
+    planner_remove_job(s.p, 3);
+    pend_with(&s, 1, &spec, "", 0, PLAN_DISK_FREE);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 1, "n00");
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -541,6 +662,9 @@ int main(void)
         cmocka_unit_test(pass_overtaken_by_a_change_starts_nothing),
         cmocka_unit_test(every_blocker_has_a_name),
         cmocka_unit_test(unknown_ids_are_refused),
+        cmocka_unit_test(a_job_starts_where_its_disk_is),
+        cmocka_unit_test(disk_space_is_a_resource),
+        cmocka_unit_test(a_busy_disk_keeps_its_job_out_of_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

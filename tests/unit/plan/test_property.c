@@ -19,6 +19,8 @@ struct world {
     struct job_spec specs[N_JOBS];
     struct job jobs[N_JOBS];
     bool has_job[N_JOBS];
+    struct plan_disks disks[N_JOBS];
+    uint32_t stored_gib[N_NODES];
     int given[N_JOBS]; /* node of a start that was given out; -1: none */
     int64_t given_usec[N_JOBS];
     bool told[N_JOBS];
@@ -38,6 +40,7 @@ struct hold {
     int node;
     int64_t from, to;
     const struct job_spec *spec;
+    int64_t gib;
 };
 
 struct plan {
@@ -84,22 +87,31 @@ static bool holds_nothing(const struct job *job)
     return job->state == JOB_SUSPENDED && !job->wake_usec;
 }
 
-static bool allowed(const struct world *w, int node, const struct job_spec *spec)
+static int64_t disk_of(const struct node *n)
 {
+    return n->disk_gib ? n->disk_gib : PLAN_DISK_UNCOUNTED_GIB;
+}
+
+static bool allowed(const struct world *w, int node, int j, const struct job_spec *spec)
+{
+    const struct plan_disks *d = &w->disks[j];
     const struct node *n = &w->nodes[node];
     if (*spec->nodelist && !strstr(spec->nodelist, n->name))
+        return false;
+    if (*d->node && w->jobs[j].state != JOB_SUSPENDED && strcmp(d->node, n->name) != 0)
         return false;
     if (*spec->exclude && strstr(spec->exclude, n->name))
         return false;
     if (*spec->constraint && !strstr(n->features, spec->constraint))
         return false;
     return w->has_node[node] && n->up && !n->drain && spec->cpus <= n->cpus &&
-           spec->memory_mib <= n->memory_mib && spec->gpus <= n->gpus;
+           spec->memory_mib <= n->memory_mib && spec->gpus <= n->gpus && d->gib <= disk_of(n);
 }
 
-static bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t,
+static bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
                     const struct job_spec *spec)
 {
+    int64_t disk = disk_of(&w->nodes[node]) - w->stored_gib[node];
     int64_t cpus = w->nodes[node].cpus, memory = w->nodes[node].memory_mib;
     int64_t gpus = w->nodes[node].gpus;
     for (size_t i = 0; i < plan->n; i++) {
@@ -109,19 +121,21 @@ static bool room_at(const struct world *w, const struct plan *plan, int node, in
         cpus -= h->spec->cpus;
         memory -= h->spec->memory_mib;
         gpus -= h->spec->gpus;
+        disk -= h->gib;
     }
     return (!spec->cpus || cpus >= spec->cpus) &&
-           (!spec->memory_mib || memory >= spec->memory_mib) && (!spec->gpus || gpus >= spec->gpus);
+           (!spec->memory_mib || memory >= spec->memory_mib) &&
+           (!spec->gpus || gpus >= spec->gpus) && (!w->disks[j].gib || disk >= w->disks[j].gib);
 }
 
-static bool room(const struct world *w, const struct plan *plan, int node, int64_t t,
+static bool room(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
                  const struct job_spec *spec)
 {
-    if (!allowed(w, node, spec) || !room_at(w, plan, node, t, spec))
+    if (!allowed(w, node, j, spec) || !room_at(w, plan, node, t, j, spec))
         return false;
     for (size_t i = 0; i < plan->n; i++) {
         int64_t u = plan->holds[i].from;
-        if (u > t && u < t + span(spec) && !room_at(w, plan, node, u, spec))
+        if (u > t && u < t + span(spec) && !room_at(w, plan, node, u, j, spec))
             return false;
     }
     return true;
@@ -136,7 +150,7 @@ static void place_job(const struct world *w, struct plan *plan, int j)
     for (size_t i = 0; i <= plan->n; i++) {
         int64_t t = i < plan->n ? plan->holds[i].to : from;
         for (int n = 0; t >= from && t < best && n < N_NODES; n++) {
-            if (!room(w, plan, n, t, spec))
+            if (!room(w, plan, n, t, j, spec))
                 continue;
             best = t;
             plan->node[j] = n;
@@ -145,7 +159,8 @@ static void place_job(const struct world *w, struct plan *plan, int j)
     if (plan->node[j] < 0)
         return;
     plan->at[j] = best;
-    plan->holds[plan->n++] = (struct hold){plan->node[j], best, best + span(spec), spec};
+    plan->holds[plan->n++] =
+        (struct hold){plan->node[j], best, best + span(spec), spec, w->disks[j].gib};
 }
 
 static int node_of(const char *name)
@@ -180,7 +195,7 @@ static bool in_line(const struct world *w, int j)
         return false;
     const struct config_partition *part = &w->config.partitions[*w->specs[j].partition == 'l'];
     return waits(job) && w->given[j] < 0 && !w->told[j] && !job->held_by_user &&
-           !job->held_by_admin && !job->unknown && part->up;
+           !job->held_by_admin && !job->unknown && !w->disks[j].block && part->up;
 }
 
 static bool comes_before(const struct world *w, int a, int b)
@@ -211,12 +226,13 @@ static void reference(const struct world *w, struct plan *plan)
             continue;
         plan->specs[j] = now_wanted(job);
         if (!waits(job))
-            plan->holds[plan->n++] = (struct hold){node_of(job->node), INT64_MIN,
-                                                   seen_end(w, end_of_job(job)), &w->specs[j]};
-        else if (w->given[j] >= 0)
             plan->holds[plan->n++] =
-                (struct hold){w->given[j], INT64_MIN,
-                              seen_end(w, w->given_usec[j] + span(&plan->specs[j])), &w->specs[j]};
+                (struct hold){node_of(job->node), INT64_MIN, seen_end(w, end_of_job(job)),
+                              &w->specs[j], w->disks[j].gib};
+        else if (w->given[j] >= 0)
+            plan->holds[plan->n++] = (struct hold){
+                w->given[j], INT64_MIN, seen_end(w, w->given_usec[j] + span(&plan->specs[j])),
+                &w->specs[j], w->disks[j].gib};
         if (!in_line(w, j))
             continue;
         int i = n++;
@@ -236,7 +252,21 @@ static void put_job(struct world *w, int j)
 {
     w->given[j] = -1;
     w->told[j] = false;
-    assert_int_equal(planner_put_job(w->planner, &w->jobs[j]), 0);
+    assert_int_equal(planner_put_job_with(w->planner, &w->jobs[j], &w->disks[j]), 0);
+}
+
+/* Most have none: what there was before is tried as much as ever. */
+static void new_disks(struct world *w, int j)
+{
+    static const char *const pins[] = {"", "", "n00", "n03"};
+    struct plan_disks *d = &w->disks[j];
+
+    *d = (struct plan_disks){.gib = 0};
+    if (pick(2))
+        return;
+    d->gib = pick(4) * 10;
+    d->block = pick(8) ? PLAN_DISK_FREE : pick(2) ? PLAN_DISK_BUSY : PLAN_DISK_QUOTA;
+    strcpy(d->node, pins[pick(4)]);
 }
 
 static void new_job(struct world *w, int j)
@@ -262,6 +292,7 @@ static void new_job(struct world *w, int j)
     w->jobs[j].held_by_admin = pick(12) == 0;
     w->jobs[j].unknown = pick(20) == 0;
     w->has_job[j] = true;
+    new_disks(w, j);
     put_job(w, j);
 }
 
@@ -331,6 +362,9 @@ static void job_event(struct world *w)
     } else if (pick(8) == 0) {
         w->jobs[j].priority = (int32_t)pick(3);
         put_job(w, j);
+    } else if (pick(8) == 0) {
+        new_disks(w, j);
+        put_job(w, j);
     } else {
         advance_job(w, j);
     }
@@ -351,11 +385,17 @@ static void node_event(struct world *w)
     struct node *n = &w->nodes[i];
     char name[24];
 
+    if (w->has_node[i] && pick(4) == 0) {
+        w->stored_gib[i] = pick(8) * 10;
+        assert_int_equal(planner_put_stored(w->planner, n->name, w->stored_gib[i]), 0);
+        return;
+    }
     snprintf(name, sizeof(name), "n%02d", i);
     bool was_in_service = w->has_node[i] && n->up && !n->drain;
     if (!w->has_node[i] || pick(6) == 0) {
         *n = world_node(name, 4 + pick(8), 3000 + pick(3) * 1000, pick(4));
         strcpy(n->features, features[pick(4)]);
+        n->disk_gib = pick(3) ? 60 + pick(3) * 20 : 0;
         w->has_node[i] = true;
     } else if (pick(8) == 0) {
         planner_remove_node(w->planner, name);
@@ -471,6 +511,8 @@ static void assert_blockers(struct world *w, int j)
     assert_int_equal(world_blocker(&why, PLAN_BLOCK_HELD_USER) != NULL, w->jobs[j].held_by_user);
     assert_int_equal(world_blocker(&why, PLAN_BLOCK_HELD_ADMIN) != NULL, w->jobs[j].held_by_admin);
     assert_int_equal(world_blocker(&why, PLAN_BLOCK_UNKNOWN) != NULL, w->jobs[j].unknown);
+    assert_int_equal(world_blocker(&why, PLAN_BLOCK_DISK_BUSY) != NULL,
+                     w->disks[j].block == PLAN_DISK_BUSY);
     if (w->given[j] < 0)
         assert_int_equal(world_blocker(&why, PLAN_BLOCK_BEGIN) != NULL,
                          now_wanted(&w->jobs[j]).begin_usec > w->now);
@@ -630,6 +672,12 @@ static void shuffle(int *a, int n)
     }
 }
 
+static void tell_node(const struct world *w, struct planner *p, int i)
+{
+    assert_int_equal(planner_put_node(p, &w->nodes[i]), 0);
+    assert_int_equal(planner_put_stored(p, w->nodes[i].name, w->stored_gib[i]), 0);
+}
+
 /* A planner told of the world's jobs and nodes in a random order. */
 static struct planner *told_shuffled(const struct world *w)
 {
@@ -645,9 +693,9 @@ static struct planner *told_shuffled(const struct world *w)
         if (k == N_JOBS + N_NODES)
             assert_int_equal(planner_configure(p, &w->config.config), 0);
         else if (k >= N_JOBS && w->has_node[k - N_JOBS])
-            assert_int_equal(planner_put_node(p, &w->nodes[k - N_JOBS]), 0);
+            tell_node(w, p, k - N_JOBS);
         else if (k < N_JOBS && w->has_job[k])
-            assert_int_equal(planner_put_job(p, &w->jobs[k]), 0);
+            assert_int_equal(planner_put_job_with(p, &w->jobs[k], &w->disks[k]), 0);
     }
     return p;
 }
