@@ -12,6 +12,9 @@ plugins_store_sqlite_sqlite_la_SOURCES = \
     plugins/store/sqlite/ids.c plugins/store/sqlite/ids.h \
     plugins/store/sqlite/lease.c \
     plugins/store/sqlite/load.c \
+    plugins/store/sqlite/past.c \
+    plugins/store/sqlite/past_check.c \
+    plugins/store/sqlite/past_mend.c \
     plugins/store/sqlite/query.c \
     plugins/store/sqlite/rebuild.c \
     plugins/store/sqlite/schema.c plugins/store/sqlite/schema.h \
@@ -55,6 +58,12 @@ tests_unit_plugins_test_store_damage_SOURCES = \
 tests_unit_plugins_test_store_damage_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
 tests_unit_plugins_test_store_damage_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_plugins_test_store_damage_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS) -ldl
+UNIT_TESTS += tests/unit/plugins/test_store_archive
+tests_unit_plugins_test_store_archive_SOURCES = \
+    tests/unit/plugins/test_store_archive.c $(STORE_SUITE)
+tests_unit_plugins_test_store_archive_CPPFLAGS = $(STORE_SUITE_CPPFLAGS)
+tests_unit_plugins_test_store_archive_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_plugins_test_store_archive_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS) -ldl
 
 UNIT_TESTS += tests/unit/plugins/test_store_pgsql
 tests_unit_plugins_test_store_pgsql_SOURCES = \

@@ -11,13 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* Pages in the WAL after which they are copied back to the database, by the append that
- * finds it so. bench/store: the longest append takes 4 ms with 250 pages, 11 with 1000, 25
- * with 4000; records a second are the same. */
-#define CHECKPOINT_PAGES 250
 #define TRIM_SLICE 5000 /* events deleted in one transaction */
 
-static int begin(struct store *s, uint64_t epoch, struct vdi_error *err)
+int txn_begin(struct store *s, uint64_t epoch, struct vdi_error *err)
 {
     int rc = db_run(s, STMT_BEGIN);
 
@@ -29,8 +25,7 @@ static int begin(struct store *s, uint64_t epoch, struct vdi_error *err)
     return r;
 }
 
-/* Ends a transaction: commits if rc is good so far. */
-static int end(struct store *s, int rc, struct vdi_error *err)
+int txn_end(struct store *s, int rc, struct vdi_error *err)
 {
     if (rc == SQLITE_OK)
         rc = db_run(s, STMT_COMMIT);
@@ -63,14 +58,14 @@ static int append_rows(struct store *s, const struct vdi_store_batch *batch)
 static int append_once(struct store *s, const struct vdi_store_batch *batch, bool grows,
                        struct vdi_error *err)
 {
-    int r = begin(s, batch->epoch, err);
+    int r = txn_begin(s, batch->epoch, err);
 
     if (r < 0)
         return r;
     int rc = append_rows(s, batch);
     if (rc == SQLITE_OK && grows)
         rc = meta_put_number(s->db, "id_reserve", s->ids.id_reserve);
-    return end(s, rc, err);
+    return txn_end(s, rc, err);
 }
 
 static int append_repair(struct store *s, const struct vdi_store_batch *batch, bool grows,
@@ -110,7 +105,8 @@ int append(void *store, const struct vdi_store_batch *batch, struct vdi_error *e
     s->last_seq += batch->n_records;
     if (batch->n_records)
         ids_acked(&s->ids, s->last_seq);
-    db_checkpoint(s, CHECKPOINT_PAGES);
+    past_append(s, batch->n_archive);
+    db_checkpoint(s);
     return 0;
 }
 
@@ -222,25 +218,31 @@ static int trim_delete(struct store *s, uint64_t upto)
 int trim(void *store, uint64_t epoch, uint64_t seq, int64_t before_usec, struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     uint64_t upto = 1;
     int r = db_need_ready(s, err);
 
+    if (r == 0)
+        r = lease_check(s, epoch, err);
+    if (r < 0)
+        return r;
+    past_trim(s);
     /* Without two good snapshots the whole log is what a damaged one falls back to. */
-    if (r < 0 || !s->snapshot[0].good || !s->snapshot[1].good)
-        return r < 0 ? r : lease_check(s, epoch, err);
+    if (!s->snapshot[0].good || !s->snapshot[1].good)
+        return 0;
     uint64_t limit = s->snapshot[1].head.seq + 1;
     if (seq < limit)
         limit = seq;
     while (r == 0 && upto) {
-        r = begin(s, epoch, err);
+        r = txn_begin(s, epoch, err);
         if (r < 0)
             break;
         int rc = trim_slice(s, limit, before_usec, &upto);
         if (rc == SQLITE_OK && upto)
             rc = trim_delete(s, upto);
-        r = end(s, rc, err);
+        r = txn_end(s, rc, err);
         if (r == 0)
-            db_checkpoint(s, CHECKPOINT_PAGES);
+            db_checkpoint(s);
     }
     return r;
 }

@@ -16,11 +16,7 @@ const char *const db_sql[STMT_COUNT] = {
     [STMT_COMMIT] = "COMMIT",
     [STMT_ROLLBACK] = "ROLLBACK",
     [STMT_EVENT] = "INSERT INTO event(" DB_EVENT_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-    [STMT_ARCHIVE] =
-        "INSERT INTO archive(seq, noun, key, owner, state, begin_usec, end_usec, version, crc, body,"
-        " num) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT(noun, num, key) DO UPDATE SET"
-        " seq = ?1, owner = ?4, state = ?5, begin_usec = ?6, end_usec = ?7, version = ?8,"
-        " crc = ?9, body = ?10",
+    [STMT_ARCHIVE] = DB_ARCHIVE_INSERT("archive"),
 };
 
 const char *name_of(const struct store *s, const char *suffix, char ret[NAME_MAX + 1])
@@ -105,7 +101,9 @@ int db_need_ready(struct store *s, struct vdi_error *err)
 
 static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {
-    ((struct store *)arg)->wal_pages = pages;
+    struct store *s = arg;
+
+    *(strcmp(name, "main") == 0 ? &s->wal_pages : &s->past.wal_pages) = pages;
     return SQLITE_OK;
 }
 
@@ -143,6 +141,8 @@ int db_prepare(struct store *s)
     if (rc == SQLITE_OK && sqlite3_db_readonly(s->db, "main"))
         rc = SQLITE_READONLY;
     s->ready = rc == SQLITE_OK;
+    if (s->ready)
+        past_attach(s);
     return rc;
 }
 
@@ -153,6 +153,7 @@ void db_disconnect(struct store *s, bool checkpoint)
         s->stmts[i] = NULL;
     }
     if (s->db) {
+        past_forget(s);
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, checkpoint ? 0 : 1, NULL);
         sqlite3_close_v2(s->db);
     }
@@ -170,14 +171,21 @@ int db_run(struct store *s, enum stmt which)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-void db_checkpoint(struct store *s, int pages)
+static void checkpoint(struct store *s, const char *schema, int *io_pages)
 {
-    if (s->wal_pages < pages)
+    if (*io_pages < DB_CHECKPOINT_PAGES)
         return;
-    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int rc = sqlite3_wal_checkpoint_v2(s->db, schema, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     if (rc != SQLITE_OK && rc != SQLITE_BUSY)
         store_log(s, VDI_LOG_WARNING, "%s: no checkpoint: %s", s->path, sqlite3_errmsg(s->db));
-    s->wal_pages = 0;
+    *io_pages = 0;
+}
+
+void db_checkpoint(struct store *s)
+{
+    checkpoint(s, "main", &s->wal_pages);
+    if (s->past.attached)
+        checkpoint(s, "past", &s->past.wal_pages);
 }
 
 static const char *column_text(sqlite3_stmt *st, int i)

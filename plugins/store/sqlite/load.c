@@ -113,7 +113,7 @@ static void check_database(struct loading *l)
     if (s->suspect[0]) {
         store_damage(l->loader, s->suspect, "%s", s->base);
     } else {
-        snprintf(sql, sizeof(sql), "PRAGMA quick_check(%d)", CHECK_MESSAGES);
+        snprintf(sql, sizeof(sql), "PRAGMA main.quick_check(%d)", CHECK_MESSAGES);
         if (sqlite3_exec(s->db, sql, on_check, l, NULL) != SQLITE_OK && !s->suspect[0]) {
             snprintf(s->suspect, sizeof(s->suspect), "%s", sqlite3_errmsg(s->db));
             store_damage(l->loader, s->suspect, "%s", s->base);
@@ -133,6 +133,8 @@ static void load_meta(struct loading *l)
     }
     if (!s->db)
         return;
+    if (meta_get_number(s->db, "moved", &n) == 0)
+        s->past.moved = n;
     int r = meta_get_number(s->db, "id_reserve", &n);
     if (r == 0)
         lift(&l->id_reserve, n);
@@ -213,6 +215,7 @@ int load(void *store, const struct vdi_store_loader *loader, struct vdi_store_su
          struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     struct loading l = {.s = s, .loader = loader};
     uint64_t last = 0;
     int r = s->suspect[0] ? 0 : db_need_ready(s, err);
@@ -240,6 +243,7 @@ int load(void *store, const struct vdi_store_loader *loader, struct vdi_store_su
     store_sequence_done(&l.sequence);
     if (r < 0)
         return r;
+    past_load(s, loader, &l.damaged);
     s->last_seq = last;
     s->loaded = true;
     *ret = (struct vdi_store_summary){.snapshot_seq = l.snapshot_seq,

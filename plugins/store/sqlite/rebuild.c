@@ -78,8 +78,22 @@ static int copy_table(struct copy *c, sqlite3 *from, struct walk w, enum stmt in
 
 static const struct walk EVENTS = {
     .up = DB_EVENT_WALK, .down = DB_EVENT_WALK " DESC", .id_column = 0, .row = copy_event};
-static const struct walk ARCHIVE = {
-    .up = DB_ARCHIVE_WALK, .down = DB_ARCHIVE_WALK " DESC", .id_column = 11, .row = copy_object};
+/* By whether it is of the archive's own file. */
+static const struct walk ARCHIVE[] = {{.up = DB_ARCHIVE_WALK("main.archive"),
+                                       .down = DB_ARCHIVE_WALK("main.archive") " DESC",
+                                       .id_column = 11,
+                                       .row = copy_object},
+                                      {.up = DB_ARCHIVE_WALK("past.archive"),
+                                       .down = DB_ARCHIVE_WALK("past.archive") " DESC",
+                                       .id_column = 11,
+                                       .row = copy_object}};
+
+int rebuild_copy_archive(struct store *s, sqlite3 *to, bool past, int64_t from, int64_t upto)
+{
+    struct copy c = {.to = to};
+
+    return copy_table(&c, s->db, ARCHIVE[past], STMT_ARCHIVE, from, upto);
+}
 
 static int fill(struct store *s, sqlite3 *to, const struct rebuild_filter *filter)
 {
@@ -94,7 +108,9 @@ static int fill(struct store *s, sqlite3 *to, const struct rebuild_filter *filte
     if (rc == SQLITE_OK)
         rc = copy_table(&c, s->db, EVENTS, STMT_EVENT, snapshot + 1, INT64_MAX);
     if (rc == SQLITE_OK)
-        rc = copy_table(&c, s->db, ARCHIVE, STMT_ARCHIVE, INT64_MIN + 1, INT64_MAX);
+        rc = rebuild_copy_archive(s, to, false, INT64_MIN + 1, INT64_MAX);
+    if (rc == SQLITE_OK)
+        rc = meta_put_number(to, "moved", s->past.moved);
     if (rc == SQLITE_OK)
         rc = meta_put_number(to, "floor", filter->floor);
     if (rc == SQLITE_OK)
@@ -132,7 +148,7 @@ static int build(struct store *s, const char *name, const struct rebuild_filter 
     return r;
 }
 
-static int exists(const struct store *s, const char *suffix)
+bool rebuild_exists(const struct store *s, const char *suffix)
 {
     char name[NAME_MAX + 1];
 
@@ -141,9 +157,9 @@ static int exists(const struct store *s, const char *suffix)
 
 static int keep_aside(const struct store *s, const char *suffix, long long when)
 {
-    char from[NAME_MAX + 1], to[NAME_MAX + 1], add[64];
+    char from[NAME_MAX + 1], to[NAME_MAX + 1], add[128];
 
-    if (!exists(s, suffix))
+    if (!rebuild_exists(s, suffix))
         return 0;
     snprintf(add, sizeof(add), ".damaged-%lld%s", when, suffix);
     if (renameat(s->dirfd, name_of(s, suffix, from), s->dirfd, name_of(s, add, to)) < 0 ||
@@ -152,29 +168,42 @@ static int keep_aside(const struct store *s, const char *suffix, long long when)
     return 0;
 }
 
-int rebuild_resume(struct store *s)
+static const char *joined(const char *file, const char *add, char ret[64])
 {
-    char from[NAME_MAX + 1], add[64];
-    long long when = (long long)time(NULL);
+    snprintf(ret, 64, "%s%s", file, add);
+    return ret;
+}
 
-    if (!exists(s, ".new"))
-        return 0;
+int rebuild_keep_aside(const struct store *s, const char *file)
+{
+    static const char *const parts[] = {"-wal", "-journal", ""};
+    char suffix[64], add[64];
+    long long when = (long long)time(NULL);
+    int r = 0;
+
     do
-        snprintf(add, sizeof(add), ".damaged-%lld", when++);
-    while (exists(s, add));
-    when--;
-    int r = keep_aside(s, "-wal", when);
-    if (r == 0)
-        r = keep_aside(s, "-journal", when);
-    if (r == 0)
-        r = keep_aside(s, "", when);
-    if (r == 0 && (renameat(s->dirfd, name_of(s, ".new", from), s->dirfd, s->base) < 0 ||
-                   fsync(s->dirfd) < 0))
+        snprintf(add, sizeof(add), ".damaged-%lld%s", when++, file);
+    while (rebuild_exists(s, add));
+    for (int i = 0; i < 3 && r == 0; i++)
+        r = keep_aside(s, joined(file, parts[i], suffix), when - 1);
+    return r;
+}
+
+int rebuild_resume(struct store *s, const char *file)
+{
+    char from[NAME_MAX + 1], to[NAME_MAX + 1], suffix[64];
+
+    if (!rebuild_exists(s, joined(file, ".new", suffix)))
+        return 0;
+    int r = rebuild_keep_aside(s, file);
+    if (r == 0 &&
+        (renameat(s->dirfd, name_of(s, suffix, from), s->dirfd, name_of(s, file, to)) < 0 ||
+         fsync(s->dirfd) < 0))
         r = -errno;
     return r;
 }
 
-static int create_empty(struct store *s, const char *name)
+int rebuild_create(struct store *s, const char *name)
 {
     (void)unlinkat(s->dirfd, name, 0);
     int fd = openat(s->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -184,7 +213,7 @@ static int create_empty(struct store *s, const char *name)
 int rebuild(struct store *s, const struct rebuild_filter *filter, struct vdi_error *err)
 {
     char name[NAME_MAX + 1], final[NAME_MAX + 1];
-    _cleanup_(store_closep) int fd = create_empty(s, name_of(s, ".rebuild", name));
+    _cleanup_(store_closep) int fd = rebuild_create(s, name_of(s, ".rebuild", name));
 
     if (fd < 0)
         return store_fail(err, fd, "store", "%s.rebuild can't be made: %s.", s->path,
@@ -199,7 +228,7 @@ int rebuild(struct store *s, const struct rebuild_filter *filter, struct vdi_err
         return store_fail(err, errno, "store", "%s.new can't be made: %s.", s->path,
                           strerror(errno));
     db_disconnect(s, false);
-    r = rebuild_resume(s);
+    r = rebuild_resume(s, "");
     if (r < 0)
         return store_fail(err, r, "store", "%s can't be replaced: %s.", s->path, strerror(-r));
     int rc = db_connect(s);

@@ -9,6 +9,22 @@
 
 #define SCHEMA_META_MAX 512
 
+/* The archive's table and indexes, here and in a file of its own (past.c). `num` is the key as a
+ * number (-1: it is none), so that job 1000 comes after job 999. */
+#define SCHEMA_ARCHIVE                                                                             \
+    "CREATE TABLE archive(id INTEGER PRIMARY KEY, noun TEXT NOT NULL,"                             \
+    " num INTEGER NOT NULL, key TEXT NOT NULL, owner TEXT NOT NULL, state TEXT NOT NULL,"          \
+    " begin_usec INTEGER NOT NULL, end_usec INTEGER NOT NULL, seq INTEGER NOT NULL,"               \
+    " version INTEGER NOT NULL, crc INTEGER NOT NULL, body BLOB NOT NULL) STRICT;"                 \
+    "CREATE UNIQUE INDEX archive_key ON archive(noun, num, key);"                                  \
+    "CREATE INDEX archive_owner ON archive(noun, owner, num, key);"                                \
+    "CREATE INDEX archive_state ON archive(noun, state, num, key);"
+/* History and usage: by end, of one owner or of all, without a sort and without looking at rows
+ * of another time. */
+#define SCHEMA_ARCHIVE_END                                                                         \
+    "CREATE INDEX archive_end ON archive(noun, end_usec, num, key, begin_usec);"                   \
+    "CREATE INDEX archive_owner_end ON archive(noun, owner, end_usec, num, key, begin_usec);"
+
 /* A version of the schema: what brings it, and what takes it back to the one before. */
 struct schema_step {
     uint32_t version;

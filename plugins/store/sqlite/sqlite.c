@@ -20,6 +20,7 @@ static void store_close(void *store)
 
     if (!s)
         return;
+    past_check_stop(s);
     lease_release(s);
     db_disconnect(s, s->ready && s->loaded && !s->suspect[0]);
     ids_close(&s->ids);
@@ -85,13 +86,6 @@ static int take_lock(struct store *s, struct vdi_error *err)
     return 0;
 }
 
-static bool has(const struct store *s, const char *suffix)
-{
-    char name[NAME_MAX + 1];
-
-    return faccessat(s->dirfd, name_of(s, suffix, name), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 /* The database file with safe modes; *ret_empty when there was none or nothing in it. */
 static int open_file(struct store *s, bool *ret_empty, struct vdi_error *err)
 {
@@ -152,7 +146,7 @@ static int refuse(struct store *s, const char *release, bool had_wal, struct vdi
 static int open_database(struct store *s, bool existed, struct vdi_error *err)
 {
     char release[SCHEMA_META_MAX] = "";
-    bool had_wal = has(s, "-wal"), empty = false;
+    bool had_wal = rebuild_exists(s, "-wal"), empty = false;
     int r = open_file(s, &empty, err);
 
     if (r < 0)
@@ -227,10 +221,15 @@ static int store_open(void **ret, struct vdi_host *host, const struct vdi_host_a
         r = take_lock(s, err);
     if (r < 0)
         return r;
-    r = rebuild_resume(s);
+    r = rebuild_resume(s, "");
+    if (r == 0)
+        r = rebuild_resume(s, PAST_SUFFIX);
     if (r < 0)
         return store_fail(err, r, "store", "%s.new can't replace it: %s.", s->path, strerror(-r));
-    r = open_database(s, has(s, ".ids") || has(s, ".snapshot") || has(s, ".snapshot.1"), err);
+    r = open_database(s,
+                      rebuild_exists(s, ".ids") || rebuild_exists(s, ".snapshot") ||
+                          rebuild_exists(s, ".snapshot.1"),
+                      err);
     if (r == 0)
         r = open_ids(s, err);
     if (r == 0)
@@ -245,6 +244,7 @@ static int store_open(void **ret, struct vdi_host *host, const struct vdi_host_a
 static int store_schema(void *store, uint32_t version, struct vdi_error *err)
 {
     struct store *s = store;
+    STORE_LOCK(s);
     uint32_t to = version ? version : (uint32_t)schema_n_steps;
 
     if (to > schema_n_steps)
@@ -252,11 +252,14 @@ static int store_schema(void *store, uint32_t version, struct vdi_error *err)
                           schema_n_steps, to);
     if (s->suspect[0] || s->version == to) /* of a damaged one load() makes a new one */
         return 0;
+    int r = to < PAST_SCHEMA ? past_recall(s, err) : 0;
+    if (r < 0)
+        return r;
     db_disconnect(s, false);
     int rc = db_connect(s);
     if (rc != SQLITE_OK)
         return db_fail(s, rc, "A connection failed to", err);
-    int r = schema_migrate(s->db, schema_steps, schema_n_steps, s->version, to, err);
+    r = schema_migrate(s->db, schema_steps, schema_n_steps, s->version, to, err);
     if (r < 0)
         return r;
     s->version = to;
