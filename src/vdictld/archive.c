@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "vdictld/record.h"
@@ -33,13 +34,23 @@ static int row_fill(struct archive_query *q, struct archive_row *row, const char
     return 0;
 }
 
+static void row_bad(struct archive_query *q, const char *key)
+{
+    if (!q->n_bad++)
+        str_copy(q->bad_key, sizeof(q->bad_key), key);
+}
+
 static int take_record(void *arg, const struct vdi_store_record *r)
 {
     struct archive_query *q = arg;
     struct archive_row *row = row_add(q);
 
-    if (!row || !record_is_good(r))
+    if (!row)
         return 0;
+    if (!record_is_good(r)) {
+        row_bad(q, r->key);
+        return 0;
+    }
     row->seq = r->seq;
     row->time_usec = r->time_usec;
     row->version = r->version;
@@ -54,8 +65,12 @@ static int take_object(void *arg, const struct vdi_store_object *o)
     q->n_seen++;
     q->last_usec = o->end_usec;
     str_copy(q->last_key, sizeof(q->last_key), o->key);
-    if (!row || !object_is_good(o))
+    if (!row)
         return 0;
+    if (!object_is_good(o)) {
+        row_bad(q, o->key);
+        return 0;
+    }
     row->seq = o->seq;
     row->time_usec = o->begin_usec;
     row->version = o->version;
@@ -90,13 +105,23 @@ static void ask_work(void *arg)
         q->result = ops->query_archive(q->core->store, &query, take_object, q, &q->err);
 }
 
-static void ask_done(void *arg, bool dropped)
+/* Once a minute at most: a list that is asked for again and again meets the same rows. */
+static void tell_damage(const struct archive_query *q)
 {
-    struct archive_query *q = arg;
+    int64_t now = loop_monotonic_usec(q->core->loop);
 
-    if (dropped)
-        q->result = error_set(&q->err, ESHUTDOWN, "", "the controller is stopping");
-    q->done(q->arg, q);
+    q->core->archive_damaged += q->n_bad;
+    if (q->core->archive_told_usec && now < q->core->archive_told_usec + 60 * USEC_PER_SEC)
+        return;
+    q->core->archive_told_usec = now;
+    log_error("store: %s of %s %s can't be believed: its checksum differs; it is left out (%zu so)",
+              q->events ? "an event" : "the archived state", q->noun, q->bad_key, q->n_bad);
+}
+
+void archive_query_free(struct archive_query *q)
+{
+    if (!q)
+        return;
     for (size_t i = 0; i < q->n_rows; i++) {
         free(q->rows[i].key);
         free(q->rows[i].type);
@@ -104,6 +129,29 @@ static void ask_done(void *arg, bool dropped)
     }
     free(q->rows);
     free(q);
+}
+
+struct archive_query *archive_keep(const struct archive_query *q)
+{
+    struct archive_query *mine = (struct archive_query *)q;
+
+    *mine->kept = true;
+    return mine;
+}
+
+static void ask_done(void *arg, bool dropped)
+{
+    struct archive_query *q = arg;
+    bool kept = false;
+
+    if (dropped)
+        q->result = error_set(&q->err, ESHUTDOWN, "", "the controller is stopping");
+    if (q->n_bad)
+        tell_damage(q);
+    q->kept = &kept;
+    q->done(q->arg, q);
+    if (!kept)
+        archive_query_free(q);
 }
 
 int archive_ask(struct core *core, const struct archive_query *q)
@@ -116,7 +164,7 @@ int archive_ask(struct core *core, const struct archive_query *q)
     *copy = *q;
     copy->core = core;
     copy->rows = NULL;
-    copy->n_rows = copy->n_seen = 0;
+    copy->n_rows = copy->n_seen = copy->n_bad = 0;
     copy->result = 0;
     r = workers_post(core->store_worker, ask_work, ask_done, copy);
     if (r < 0)

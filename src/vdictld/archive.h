@@ -3,14 +3,14 @@
  * archive.h - asking the store, off the loop: ended jobs and events of old.
  *
  * One query is one struct; its strings are copied, its rows owned by it. It is
- * freed after `done`, which runs on the loop.
+ * freed after `done`, which runs on the loop, unless `done` keeps it: a page of rows takes
+ * longer to decode than the loop may be held.
  */
 #ifndef VDICTLD_ARCHIVE_H
 #define VDICTLD_ARCHIVE_H
 
 #include "vdictld/core.h"
-
-#define ARCHIVE_STATES_MAX 16
+#include "vdictld/job_filter.h"
 
 struct archive_row {
     uint64_t seq;
@@ -27,13 +27,16 @@ struct archive_query {
     uint64_t after_seq;
     uint32_t limit;
     int64_t from_usec, to_usec;
-    const char *states[ARCHIVE_STATES_MAX + 1]; /* the asker's until `done`; none: all */
+    const char *states[JOB_FILTER_STATES_MAX + 1]; /* the asker's until `done`; none: all */
     bool by_end;
     int64_t after_usec, ended_by_usec;
 
     struct archive_row *rows;
     size_t n_rows;
-    size_t n_seen; /* with those whose checksum is wrong */
+    size_t n_seen; /* with those whose checksum is wrong, which are told and left out */
+    size_t n_bad;
+    char bad_key[64]; /* the first of them */
+    bool *kept;
     char last_key[64];
     int64_t last_usec; /* end of the last one seen */
     int result;
@@ -67,6 +70,10 @@ bool archive_walk_next(struct archive_walk *w, const struct archive_query *q);
 
 /* Whether the walk has met what ended then, or would have: the rest is in memory alone. */
 bool archive_walk_met(const struct archive_walk *w, int64_t end_usec, uint64_t id);
+
+/* For `done`: the query is the caller's from now on. */
+struct archive_query *archive_keep(const struct archive_query *q);
+void archive_query_free(struct archive_query *q); /* takes NULL */
 
 /* Takes a heap copy of q's asking part. -EBUSY: the store's queue is full. */
 int archive_ask(struct core *core, const struct archive_query *q);

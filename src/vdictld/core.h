@@ -66,8 +66,10 @@ struct core {
     struct list outputs;     /* output.c: output on its way */
     int64_t start_usec;
     int64_t start_monotonic_usec;
-    uint64_t replies[6]; /* by first digit of the status */
-    uint64_t anchored;   /* the audit trail's head that went into the log */
+    uint64_t replies[6];       /* by first digit of the status */
+    uint64_t archive_damaged;  /* archive.c: rows that were left out, each time */
+    int64_t archive_told_usec; /* monotonic */
+    uint64_t anchored;         /* the audit trail's head that went into the log */
     bool stopping;
     bool deposed; /* stopping because another leads: the process ends with an error */
 };

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
@@ -27,6 +28,7 @@
 #define SLICE_BYTES (128u << 10)
 #define SLICE_USEC 2000
 #define SLICE_LOOKS 64 /* jobs between two looks at the clock */
+#define PAGE_LOOKS 8   /* rows, which are decoded first */
 #define LIMIT_MAX 1000000
 
 enum stage { STAGE_ARCHIVE, STAGE_LIVE, STAGE_IDS };
@@ -41,7 +43,9 @@ struct history {
     char owner[CALL_WHO_MAX];
     enum stage stage;
     struct archive_walk walk;
-    uint64_t after, limit, n; /* after: the last id of the stages behind the archive */
+    struct archive_query *page; /* of the archive, being written; NULL: none */
+    size_t page_at;             /* its next row */
+    uint64_t after, limit, n;   /* after: the last id of the stages behind the archive */
     bool first, asking, gone;
 };
 
@@ -50,6 +54,7 @@ static void history_ready(void *arg);
 static void history_free(struct history *h)
 {
     source_free(h->again);
+    archive_query_free(h->page);
     job_filter_done(&h->filter);
     free(h);
 }
@@ -136,23 +141,15 @@ static void cut(struct history *h, const struct job *last)
     snprintf(h->walk.after_key, sizeof(h->walk.after_key), "%" PRIu64, last->id);
 }
 
-static void archive_rows(void *arg, const struct archive_query *q)
+/* A slice of the page that came last; with its end, the walk goes on. */
+static void page_slice(struct history *h)
 {
-    struct history *h = arg;
+    int64_t until = loop_monotonic_usec(h->core->loop) + SLICE_USEC;
     struct buf out = BUF_INIT(0);
     bool is_cut = false;
 
-    h->asking = false;
-    if (h->gone) {
-        history_free(h);
-        return;
-    }
-    if (q->result < 0) {
-        give_up(h);
-        return;
-    }
-    for (size_t i = 0; i < q->n_rows && !is_cut; i++) {
-        struct job *job = decode(&q->rows[i]);
+    while (h->page_at < h->page->n_rows && !is_cut) {
+        struct job *job = decode(&h->page->rows[h->page_at++]);
 
         if (job && takes(h, job)) {
             write_one(h, job, &out);
@@ -162,27 +159,39 @@ static void archive_rows(void *arg, const struct archive_query *q)
         }
         if (job)
             job_unref(job);
+        if (h->page_at % PAGE_LOOKS == 0 && loop_monotonic_usec(h->core->loop) > until)
+            break;
     }
-    if (!is_cut && !archive_walk_next(&h->walk, q))
-        h->stage = STAGE_LIVE;
+    if (is_cut || h->page_at >= h->page->n_rows) {
+        if (!is_cut && !archive_walk_next(&h->walk, h->page))
+            h->stage = STAGE_LIVE;
+        archive_query_free(TAKE_PTR(h->page));
+    }
     go_on(h, &out);
     buf_done(&out);
 }
 
-static void name_states(const struct job_filter *f, struct archive_query *q)
+static void archive_rows(void *arg, const struct archive_query *q)
 {
-    size_t n = 0;
+    struct history *h = arg;
 
-    for (int s = 0; !f->all && s < JOB_N_STATES && n < ARCHIVE_STATES_MAX; s++)
-        if ((f->states & (1u << s)) && job_state_is_end((enum job_state)s))
-            q->states[n++] = job_state_name((enum job_state)s);
+    h->asking = false;
+    if (h->gone) {
+        history_free(h);
+    } else if (q->result < 0) {
+        give_up(h);
+    } else {
+        h->page = archive_keep(q);
+        h->page_at = 0;
+        page_slice(h);
+    }
 }
 
 static void ask_archive(struct history *h)
 {
     struct archive_query q = {.done = archive_rows, .arg = h};
 
-    name_states(&h->filter, &q);
+    job_filter_end_states(&h->filter, q.states);
     h->asking = true;
     if (archive_walk_ask(h->core, &h->walk, &q) < 0) {
         h->asking = false;
@@ -300,7 +309,9 @@ static void history_ready(void *arg)
 
     if (h->asking)
         return;
-    if (h->stage == STAGE_ARCHIVE)
+    if (h->page)
+        page_slice(h);
+    else if (h->stage == STAGE_ARCHIVE)
         ask_archive(h);
     else if (h->stage == STAGE_LIVE)
         live_slice(h);

@@ -209,6 +209,9 @@ static size_t figures(struct core *core, struct figure *f)
                              ev.last_error};
     f[n++] = (struct figure){"store_damaged", "gauge", "1 when damage was met at start",
                              events_damaged(core->events)};
+    f[n++] = (struct figure){"store_rows_damaged", "counter",
+                             "rows left out of answers: their checksum differs",
+                             (double)core->archive_damaged};
     f[n++] = (struct figure){"http_connections", "counter", "connections taken",
                              (double)http.connections};
     f[n++] = (struct figure){"http_connections_open", "gauge", "connections now", http.open};

@@ -185,3 +185,14 @@ int job_filter_parse(struct call *call, struct job_filter *f, struct vdi_error *
         r = job_filter_time(call, "until", &f->until_usec, err);
     return r;
 }
+
+void job_filter_end_states(const struct job_filter *f,
+                           const char *ret_states[JOB_FILTER_STATES_MAX + 1])
+{
+    size_t n = 0;
+
+    for (int s = 0; !f->all && s < JOB_N_STATES && n < JOB_FILTER_STATES_MAX; s++)
+        if ((f->states & (1u << s)) && job_state_is_end((enum job_state)s))
+            ret_states[n++] = job_state_name((enum job_state)s);
+    ret_states[n] = NULL;
+}

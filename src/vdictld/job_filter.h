@@ -20,6 +20,10 @@ struct job_filter {
 int job_filter_parse(struct call *call, struct job_filter *ret, struct vdi_error *err);
 void job_filter_done(struct job_filter *f);
 bool job_filter_takes(const struct job_filter *f, const struct job *job);
+/* Those of its states that are ends, for a query of the archive; none: all. */
+#define JOB_FILTER_STATES_MAX 16
+void job_filter_end_states(const struct job_filter *f,
+                           const char *ret_states[JOB_FILTER_STATES_MAX + 1]);
 /* The first of the given ids above `after`; 0: there is none. */
 uint64_t job_filter_next_id(const struct job_filter *f, uint64_t after);
 /* A parameter that is a time, RFC 3339; *ret stays when it is not there. */

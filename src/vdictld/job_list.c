@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
@@ -29,6 +30,7 @@
 #define SLICE_BYTES (128u << 10)
 #define SLICE_USEC 2000
 #define SLICE_LOOKS 64 /* jobs between two looks at the clock */
+#define PAGE_LOOKS 8   /* rows, which are decoded first */
 #define LIMIT_MAX 1000000
 #define ARCHIVE_PAGE 500
 
@@ -47,11 +49,14 @@ struct job_list {
     bool first;
     bool in_archive, asking, gone;
     char archive_after[64];
+    struct archive_query *page; /* of the archive, being written; NULL: none */
+    size_t page_at;             /* its next row */
 };
 
 static void list_free(struct job_list *l)
 {
     source_free(l->again);
+    archive_query_free(l->page);
     job_filter_done(&l->filter);
     free(l);
 }
@@ -98,41 +103,64 @@ static void archive_cursor(const struct job_list *l, char *ret, size_t size)
     snprintf(ret, size, "a%" PRId64 ".%s", l->split_usec, l->archive_after);
 }
 
+static void write_row(struct job_list *l, const struct archive_row *row, struct buf *out)
+{
+    struct job *job = NULL;
+    uint64_t id = 0;
+
+    str_copy(l->archive_after, sizeof(l->archive_after), row->key);
+    if (str_to_u64(row->key, 1, INT64_MAX, &id) < 0 ||
+        job_snapshot_decode(id, row->version, row->body, row->body_len, &job, NULL) < 0)
+        return;
+    if (job->end_usec < l->split_usec && filter_job(l, job))
+        write_one(l, job, out);
+    job_unref(job);
+}
+
+/* A slice of the page that came last; then the next page, or the end. */
+static void page_slice(struct job_list *l)
+{
+    int64_t until = loop_monotonic_usec(l->core->loop) + SLICE_USEC;
+    struct buf out = BUF_INIT(0);
+    char cursor[100];
+
+    while (l->page_at < l->page->n_rows && l->n < l->limit) {
+        write_row(l, &l->page->rows[l->page_at++], &out);
+        if (l->page_at % PAGE_LOOKS == 0 && loop_monotonic_usec(l->core->loop) > until)
+            break;
+    }
+    bool page_ends = l->page_at >= l->page->n_rows;
+    bool last = page_ends && l->page->n_seen < ARCHIVE_PAGE;
+    if (page_ends && l->n < l->limit) {
+        /* Also past those that were left out. */
+        str_copy(l->archive_after, sizeof(l->archive_after), l->page->last_key);
+        archive_query_free(TAKE_PTR(l->page));
+    }
+    if (last || l->n >= l->limit) {
+        archive_cursor(l, cursor, sizeof(cursor));
+        finish(l, &out, l->n >= l->limit ? cursor : NULL);
+    } else if (out.len) {
+        http_stream_send(l->stream, out.data, out.len); /* `ready` goes on */
+    } else {
+        source_rearm(l->again, 0);
+    }
+    buf_done(&out);
+}
+
 static void archive_rows(void *arg, const struct archive_query *q)
 {
     struct job_list *l = arg;
-    struct buf out = BUF_INIT(0);
 
     l->asking = false;
     if (l->gone) {
         list_free(l);
-        return;
-    }
-    for (size_t i = 0; q->result >= 0 && i < q->n_rows && l->n < l->limit; i++) {
-        struct job *job = NULL;
-        uint64_t id = 0;
-
-        str_copy(l->archive_after, sizeof(l->archive_after), q->rows[i].key);
-        if (str_to_u64(q->rows[i].key, 1, INT64_MAX, &id) < 0)
-            continue;
-        if (job_snapshot_decode(id, q->rows[i].version, q->rows[i].body, q->rows[i].body_len, &job,
-                                NULL) < 0)
-            continue;
-        if (job->end_usec < l->split_usec && filter_job(l, job))
-            write_one(l, job, &out);
-        job_unref(job);
-    }
-    if (q->result < 0 || q->n_rows < ARCHIVE_PAGE || l->n >= l->limit) {
-        char cursor[100];
-
-        archive_cursor(l, cursor, sizeof(cursor));
-        finish(l, &out, l->n >= l->limit ? cursor : NULL);
-    } else if (out.len) {
-        http_stream_send(l->stream, out.data, out.len); /* `ready` asks for the next page */
+    } else if (q->result < 0) {
+        http_stream_abort(l->stream); /* the client sees that its list was cut short */
     } else {
-        job_list_ready(l);
+        l->page = archive_keep(q);
+        l->page_at = 0;
+        page_slice(l);
     }
-    buf_done(&out);
 }
 
 static void ask_archive(struct job_list *l)
@@ -143,16 +171,15 @@ static void ask_archive(struct job_list *l)
         .done = archive_rows,
         .arg = l,
     };
-    struct buf out = BUF_INIT(0);
 
     if (!l->operator_sees)
         str_copy(q.owner, sizeof(q.owner), l->who);
     str_copy(q.after_key, sizeof(q.after_key), l->archive_after);
+    job_filter_end_states(&l->filter, q.states);
     l->asking = true;
     if (archive_ask(l->core, &q) < 0) {
         l->asking = false;
-        finish(l, &out, NULL);
-        buf_done(&out);
+        http_stream_abort(l->stream);
     }
 }
 
@@ -216,6 +243,10 @@ static void job_list_ready(void *arg)
 
     if (l->asking)
         return;
+    if (l->page) {
+        page_slice(l);
+        return;
+    }
     if (l->in_archive) {
         ask_archive(l);
         return;

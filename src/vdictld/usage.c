@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -23,6 +24,8 @@
 
 #define PAGE 500
 #define SLICE_ROWS 1000 /* of the table, and of the answer */
+#define SLICE_USEC 2000
+#define PAGE_LOOKS 8 /* rows between two looks at the clock */
 #define BY_DEFAULT ((1u << USAGE_OWNER) | (1u << USAGE_ACCOUNT) | (1u << USAGE_PROFILE))
 
 struct usage_call {
@@ -32,6 +35,8 @@ struct usage_call {
     struct source *again;
     struct usage *usage;
     struct archive_walk walk;
+    struct archive_query *page; /* of the archive, being summed up; NULL: none */
+    size_t page_at;             /* its next row */
     unsigned by;
     int64_t cuts[USAGE_CUTS_MAX];
     size_t n_cuts;
@@ -45,6 +50,7 @@ struct usage_call {
 static void usage_call_free(struct usage_call *u)
 {
     source_free(u->again);
+    archive_query_free(u->page);
     usage_free(u->usage);
     free(u);
 }
@@ -149,9 +155,8 @@ static void answer(struct usage_call *u)
 /* ---- summing up ---- */
 
 /* A slice of what is in memory: it is not gone, or has been since the archive was read. */
-static void live_slice(void *arg)
+static void live_slice(struct usage_call *u)
 {
-    struct usage_call *u = arg;
     struct table *t = events_table(u->core->events, NOUN_INSTANCE);
     size_t at = table_after(t, u->after);
 
@@ -178,6 +183,42 @@ static void live_slice(void *arg)
 
 static void ask(struct usage_call *u);
 
+static int add_row(struct usage_call *u, const struct archive_row *row)
+{
+    struct instance *in = NULL;
+    uint64_t id;
+    int r = 0;
+
+    if (str_to_u64(row->key, 1, INT64_MAX, &id) == 0 &&
+        instance_snapshot_decode(id, row->version, row->body, row->body_len, &in, NULL) >= 0)
+        r = add(u, in);
+    instance_unref(in);
+    return r;
+}
+
+/* A slice of the page that came last; with its end, the walk goes on. */
+static void page_slice(struct usage_call *u)
+{
+    int64_t until = loop_monotonic_usec(u->core->loop) + SLICE_USEC;
+
+    while (u->page_at < u->page->n_rows) {
+        if (add_row(u, &u->page->rows[u->page_at++]) < 0) {
+            refuse(u);
+            return;
+        }
+        if (u->page_at % PAGE_LOOKS == 0 && loop_monotonic_usec(u->core->loop) > until) {
+            source_rearm(u->again, 0);
+            return;
+        }
+    }
+    bool more = archive_walk_next(&u->walk, u->page);
+    archive_query_free(TAKE_PTR(u->page));
+    if (more)
+        ask(u);
+    else
+        live_slice(u);
+}
+
 static void rows(void *arg, const struct archive_query *q)
 {
     struct usage_call *u = arg;
@@ -187,23 +228,17 @@ static void rows(void *arg, const struct archive_query *q)
         refuse(u);
         return;
     }
-    for (size_t i = 0; i < q->n_rows; i++) {
-        struct instance *in = NULL;
-        uint64_t id;
-        int r = 0;
+    u->page = archive_keep(q);
+    u->page_at = 0;
+    page_slice(u);
+}
 
-        if (str_to_u64(q->rows[i].key, 1, INT64_MAX, &id) == 0 &&
-            instance_snapshot_decode(id, q->rows[i].version, q->rows[i].body, q->rows[i].body_len,
-                                     &in, NULL) >= 0)
-            r = add(u, in);
-        instance_unref(in);
-        if (r < 0) {
-            refuse(u);
-            return;
-        }
-    }
-    if (archive_walk_next(&u->walk, q))
-        ask(u);
+static void next_slice(void *arg)
+{
+    struct usage_call *u = arg;
+
+    if (u->page)
+        page_slice(u);
     else
         live_slice(u);
 }
@@ -349,7 +384,7 @@ void handle_usage(struct call *call)
     u->core = call->core;
     u->call = call;
     u->by = BY_DEFAULT;
-    u->again = loop_timer(call->core->loop, -1, live_slice, u);
+    u->again = loop_timer(call->core->loop, -1, next_slice, u);
     if (parse(call, u, &u->err) < 0)
         refuse(u);
     else
