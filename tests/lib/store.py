@@ -59,6 +59,7 @@ class Sqlite:
         if running:
             self.c.end()
         db = sqlite3.connect(self.c.path("vdi.db"))
+        db.execute("ATTACH ? AS past", (self.c.path("vdi.db.archive"),))
         try:
             with db:
                 return db.execute(sql, values).fetchall()
@@ -71,7 +72,9 @@ class Sqlite:
         return self._do("SELECT seq, noun, key, type FROM event ORDER BY seq")
 
     def archive(self, noun):
-        rows = self._do(f"SELECT {COLUMNS} FROM archive WHERE noun = ? ORDER BY num", noun)
+        """What waits in vdi.db to be moved, and what lies in the archive's own file."""
+        rows = self._do(f"SELECT {COLUMNS} FROM main.archive WHERE noun = ?1 UNION "
+                        f"SELECT {COLUMNS} FROM past.archive WHERE noun = ?1 ORDER BY num", noun)
         return [dict(zip(COLUMNS.split(", "), row)) for row in rows]
 
     def change(self, noun, key, body=None, new_key=None):
@@ -81,11 +84,14 @@ class Sqlite:
         self._write(row, noun, str(key))
 
     def _write(self, row, noun, key):
-        self._do("UPDATE archive SET body = ?, key = ?, num = ?, crc = ? WHERE noun = ? AND key = ?",
-                 row["body"], row["key"], int(row["key"]), row_crc(row), noun, key)
+        for place in ("main", "past"):
+            self._do(f"UPDATE {place}.archive SET body = ?, key = ?, num = ?, crc = ? "
+                     "WHERE noun = ? AND key = ?",
+                     row["body"], row["key"], int(row["key"]), row_crc(row), noun, key)
 
     def delete(self, noun, key):
-        self._do("DELETE FROM archive WHERE noun = ? AND key = ?", noun, str(key))
+        for place in ("main", "past"):
+            self._do(f"DELETE FROM {place}.archive WHERE noun = ? AND key = ?", noun, str(key))
 
 
 class Psql(Sqlite):
