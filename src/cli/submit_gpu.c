@@ -4,20 +4,23 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/str.h"
 
 #define GPUS_MAX 64
+#define FRAMEBUFFER_MIB_MAX (UINT64_C(16) << 20)
 
 static int refuse(const struct option_row *row, const char *value, const char *why,
                   struct vdi_error *err)
 {
     error_set(err, EINVAL, row->name, "--%s=%.80s: %s", row->name, value, why);
     error_hint(err, NULL,
-               "give a count (--gpu 2) or a profile (--gpu nvidia-a40-4q[:2]); "
-               "vdiinfo --templates lists them");
+               "give a count (--gpu 2), a framebuffer (--gpu 8g) or a profile "
+               "(--gpu nvidia-a40-4q[:2]); vdiinfo --templates lists them");
     return -EINVAL;
 }
 
@@ -32,11 +35,31 @@ static int set_count(struct submit *submit, const struct option_row *row, const 
     return 0;
 }
 
-/* "8g", "4096m": a framebuffer size. */
+/* "8g", "4096m:2": so much framebuffer, whatever the profile. */
 static bool is_size(const char *s)
 {
     size_t n = strspn(s, "0123456789");
-    return n && s[n] && strchr("kmgtKMGT", s[n]) && (!s[n + 1] || strspn(s + n + 1, "iIbB"));
+    size_t unit = strcspn(s + n, ":");
+    return n && unit && strchr("kmgtKMGT", s[n]) &&
+           (unit == 1 || strspn(s + n + 1, "iIbB") == unit - 1);
+}
+
+/* SIZE[:N] */
+static int set_size(struct submit *submit, const struct option_row *row, const char *value,
+                    struct vdi_error *err)
+{
+    char size[24];
+    uint64_t mib;
+    size_t n = strcspn(value, ":");
+
+    if (n < sizeof(size))
+        str_copy(size, n + 1, value);
+    if (n >= sizeof(size) || str_to_mib(size, FRAMEBUFFER_MIB_MAX, &mib) < 0 || !mib)
+        return refuse(row, value, "write a framebuffer of 1m to 16t, as 8g", err);
+    int r = set_count(submit, row, value, value[n] ? value + n + 1 : "1", err);
+    if (r == 0)
+        snprintf(submit->profile, sizeof(submit->profile), "fb>=%" PRIu64, mib);
+    return r;
 }
 
 /* PROFILE[:N] */
@@ -62,8 +85,7 @@ int submit_set_gpu(void *to, const struct option_row *row, const char *value, st
 {
     struct submit *submit = to;
     if (is_size(value))
-        return refuse(row, value,
-                      "a GPU by the size of its framebuffer is not supported by this version", err);
+        return set_size(submit, row, value, err);
     if (!isdigit((unsigned char)*value) || value[strspn(value, "0123456789")])
         return set_profile(submit, row, value, value, err);
     submit->profile[0] = '\0';

@@ -279,6 +279,7 @@ static void read_node(struct reader *r, cfg_t *block)
         read_keys(r, block, keys, item);                                                           \
     }
 
+READ_OBJECT(read_profile, profiles, n_profiles, config_profile_keys)
 READ_OBJECT(read_partition, partitions, n_partitions, config_partition_keys)
 READ_OBJECT(read_qos, qos, n_qos, config_qos_keys)
 READ_OBJECT(read_template_keys, templates, n_templates, config_template_keys)
@@ -386,9 +387,10 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         const char *name;
         void (*read)(struct reader *r, cfg_t *block);
     } blocks[] = {
-        {"site", read_site},           {"auth", read_auth}, {"node", read_node},
-        {"partition", read_partition}, {"qos", read_qos},   {"template", read_template},
-        {"mount", read_mount},         {"role", read_role}, {"class", read_later},
+        {"site", read_site},         {"auth", read_auth},           {"node", read_node},
+        {"profile", read_profile},   {"partition", read_partition}, {"qos", read_qos},
+        {"template", read_template}, {"mount", read_mount},         {"role", read_role},
+        {"class", read_later},
     };
     for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {
         struct hash *titles = hash_new_str();
@@ -439,6 +441,8 @@ int config_read_text(const char *path, const char *text, size_t len, struct conf
     read_keys(&r, cfg, config_keys, c);
     read_blocks(&r, cfg);
     if (r.no_memory || config_index(c) < 0)
+        return -ENOMEM;
+    if (config_gpu_kinds(c, &f) < 0)
         return -ENOMEM;
     config_check(c, &f, complete);
     if (f.errors > 0)

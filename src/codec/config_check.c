@@ -230,6 +230,31 @@ static void check_disk_limits(const struct config *c, struct config_findings *f)
     }
 }
 
+/* Does WIDTHxHEIGHT a fit into b? */
+static bool fits_into(const char *a, const char *b)
+{
+    unsigned aw, ah, bw, bh;
+
+    return sscanf(a, "%ux%u", &aw, &ah) == 2 && sscanf(b, "%ux%u", &bw, &bh) == 2 && aw <= bw &&
+           ah <= bh;
+}
+
+static void check_profiles(const struct config *c, const struct config_template *t,
+                           struct config_findings *f)
+{
+    char field[48];
+
+    field_name(field, sizeof(field), "template", t->name, "resolution");
+    for (size_t i = 0; i < t->profiles.n; i++) {
+        const struct config_profile *p = config_profile(c, t->profiles.names[i]);
+
+        if (p && *p->max_resolution && !fits_into(t->resolution, p->max_resolution))
+            config_finding_text(f, t->place.line, field, "make it smaller, or take the profile out",
+                                "%s is larger than profile \"%s\" allows (%s)", t->resolution,
+                                p->name, p->max_resolution);
+    }
+}
+
 static void check_template(const struct config *c, const struct config_template *t,
                            struct config_findings *f, bool complete)
 {
@@ -255,6 +280,7 @@ static void check_template(const struct config *c, const struct config_template 
         config_finding_text(f, t->place.line, field, "take them out; share by the site's network",
                             "the guest runner, which mounts, is not there for windows");
     check_disks(t, f);
+    check_profiles(c, t, f);
 }
 
 static bool is_request(const char *name)

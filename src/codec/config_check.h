@@ -10,4 +10,7 @@
  * nothing defines may be defined there, and are not told. */
 void config_check(const struct config *c, struct config_findings *f, bool complete);
 
+/* What the GPUs of each node are: fills config.kinds and config_node.kind. -ENOMEM. */
+int config_gpu_kinds(struct config *config, struct config_findings *findings);
+
 #endif

@@ -108,6 +108,11 @@ static void partition_changed(struct diff *d, const void *a, const void *b)
     diff_keys(d, "partition", name_of(a), config_partition_keys, a, b);
 }
 
+static void profile_changed(struct diff *d, const void *a, const void *b)
+{
+    diff_keys(d, "profile", name_of(a), config_profile_keys, a, b);
+}
+
 static void qos_changed(struct diff *d, const void *a, const void *b)
 {
     diff_keys(d, "qos", name_of(a), config_qos_keys, a, b);
@@ -178,6 +183,8 @@ void config_diff(const struct config *old, const struct config *new, struct buf 
                  (struct side){&new->site, 1, sizeof(new->site)}, plugin_changed);
     diff_objects(&d, "auth", SIDE(old, auth, n_auth), SIDE(new, auth, n_auth), plugin_changed);
     diff_objects(&d, "node", SIDE(old, nodes, n_nodes), SIDE(new, nodes, n_nodes), node_changed);
+    diff_objects(&d, "profile", SIDE(old, profiles, n_profiles), SIDE(new, profiles, n_profiles),
+                 profile_changed);
     diff_objects(&d, "partition", SIDE(old, partitions, n_partitions),
                  SIDE(new, partitions, n_partitions), partition_changed);
     diff_objects(&d, "qos", SIDE(old, qos, n_qos), SIDE(new, qos, n_qos), qos_changed);

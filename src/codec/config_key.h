@@ -65,6 +65,7 @@ extern const struct config_key config_keys[];     /* of the file itself: struct 
 extern const struct config_block config_blocks[]; /* site auth node partition qos ... */
 extern const struct config_key config_node_keys[];
 extern const struct config_key config_gpu_keys[]; /* struct config_node, too */
+extern const struct config_key config_profile_keys[];
 extern const struct config_key config_partition_keys[];
 extern const struct config_key config_qos_keys[];
 extern const struct config_key config_template_keys[];

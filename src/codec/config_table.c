@@ -24,8 +24,6 @@
     }
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
-static const char *const gpu_laws[] = {"whole",  "homogeneous", "mixed", "pool",
-                                       "slices", "shared",      NULL};
 static const char *const os_choices[] = {"linux", "windows", NULL};
 static const char *const firmwares[] = {"bios", "uefi", "uefi-secure", NULL};
 static const char *const logins[] = {"auto", "prompt", NULL};
@@ -128,9 +126,32 @@ const struct config_key config_gpu_keys[] = {
     {ROW(config_node, "count", CONFIG_U32, gpus, 1, 64, "1", "devices of this type in the node")},
     {ROW(config_node, "law", CONFIG_CHOICE, gpu_law, 0, 0, "whole",
          "which profiles may live on one device together"),
-     .choices = gpu_laws},
+     .choices = gpu_law_names},
     {ROW(config_node, "profiles", CONFIG_LIST, gpu_profiles, 0, NAME_BYTES, "",
-         "profiles that the device offers")},
+         "profiles that the device offers; empty for any, as the whole device")},
+    {ROW(config_node, "framebuffer", CONFIG_MIB, gpu_framebuffer_mib, 0, 1 << 30, "0",
+         "memory of one device; 0 for that of the largest profile")},
+    {ROW(config_node, "capacity", CONFIG_U32, gpu_capacity, 0, 65536, "0",
+         "law shared: instances at once; law slices: slices of the card")},
+    END,
+};
+
+const struct config_key config_profile_keys[] = {
+    {ROW(config_profile, "framebuffer", CONFIG_MIB, framebuffer_mib, 0, 1 << 30, "0",
+         "memory of one instance; 0 for what the name says (nvidia-a40-4q, 1g.10gb)")},
+    {ROW(config_profile, "instances", CONFIG_U32, instances, 0, 65536, "0",
+         "at most so many on one GPU; 0 for as many as its framebuffer holds")},
+    {ROW(config_profile, "slices", CONFIG_U32, slices, 0, GPU_SLOTS_MAX, "0",
+         "law slices: slices that it takes")},
+    {ROW(config_profile, "placements", CONFIG_LIST, placements, 0, 2, "",
+         "law slices: numbers of the slices at which it may begin, from 0")},
+    {ROW(config_profile, "max_resolution", CONFIG_TEXT, max_resolution, 0, 15, "",
+         "largest display, as in 7680x4320; empty for any"),
+     .check = config_form_resolution},
+    {ROW(config_profile, "display", CONFIG_BOOL, display, 0, 0, "yes",
+         "no: it has no picture, and no desktop gets it")},
+    LATER("heads"),
+    LATER("encoder"),
     END,
 };
 
@@ -299,6 +320,7 @@ const struct config_block config_blocks[] = {
     {"site", CONFIG_BLOCK_FREE, no_keys, NULL, "the site plugin and its settings; one block"},
     {"auth", CONFIG_BLOCK_FREE, no_keys, NULL, "an auth plugin and its settings"},
     {"node", 0, config_node_keys, node_blocks, "compute hosts; the title is a hostlist"},
+    {"profile", 0, config_profile_keys, NULL, "a share of a GPU, beyond what its name says"},
     {"partition", 0, config_partition_keys, NULL, "nodes that jobs choose together"},
     {"qos", 0, config_qos_keys, NULL, "a quality of service"},
     {"template", 0, config_template_keys, template_blocks, "what a user chooses to start"},

@@ -137,6 +137,7 @@ int job_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t 
                             .id = id,
                             .spec = job_spec_new(),
                             .node = word_get(""),
+                            .gpus_held = word_get(""),
                             .reason = word_get("")};
     if (!job || !job->spec) {
         job_unref(job);

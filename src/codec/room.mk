@@ -8,6 +8,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/config_check.c src/codec/config_check.h \
     src/codec/config_diff.c \
     src/codec/config_form.c \
+    src/codec/config_gpu.c \
     src/codec/config_key.c src/codec/config_key.h \
     src/codec/config_scan.c src/codec/config_scan.h \
     src/codec/config_table.c \

@@ -42,6 +42,11 @@ const struct config_template *config_template(const struct config *c, const char
     return find(c->templates, c->n_templates, sizeof(*c->templates), name);
 }
 
+const struct config_profile *config_profile(const struct config *c, const char *name)
+{
+    return find(c->profiles, c->n_profiles, sizeof(*c->profiles), name);
+}
+
 const struct config_mount *config_mount(const struct config *c, const char *name)
 {
     return find(c->mounts, c->n_mounts, sizeof(*c->mounts), name);
@@ -135,6 +140,14 @@ void config_partition_done(struct config_partition *p)
     free(p->place.file);
 }
 
+void config_profile_done(struct config_profile *p)
+{
+    free(p->name);
+    names_done(&p->placements);
+    free(p->max_resolution);
+    free(p->place.file);
+}
+
 void config_qos_done(struct config_qos *q)
 {
     free(q->name);
@@ -218,12 +231,14 @@ void config_free(struct config *c)
     FREE_ARRAY(c->auth, c->n_auth, config_plugin_done);
     FREE_ARRAY(c->nodes, c->n_nodes, config_node_done);
     FREE_ARRAY(c->partitions, c->n_partitions, config_partition_done);
+    FREE_ARRAY(c->profiles, c->n_profiles, config_profile_done);
     FREE_ARRAY(c->qos, c->n_qos, config_qos_done);
     FREE_ARRAY(c->templates, c->n_templates, config_template_done);
     FREE_ARRAY(c->mounts, c->n_mounts, config_mount_done);
     FREE_ARRAY(c->roles, c->n_roles, config_role_done);
 #undef FREE_ARRAY
     free(c->nodes_by_name);
+    free(c->kinds);
     free(c->digest);
     free(c);
 }

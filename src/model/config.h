@@ -13,6 +13,8 @@
 
 #include <vdi/plugin.h>
 
+#include "model/gpu.h"
+
 struct config_place { /* where an object was written, for messages */
     char *file;
     int line;
@@ -40,6 +42,20 @@ struct config_node { /* one per name: hostlists are spread out */
     char *gpu_type;
     char *gpu_law;
     struct config_names gpu_profiles;
+    uint32_t gpu_framebuffer_mib; /* 0: as the largest profile */
+    uint32_t gpu_capacity;        /* shared: instances at once; slices: their number */
+    const struct gpu_kind *kind;  /* one of config.kinds; NULL: no GPU */
+    struct config_place place;
+};
+
+struct config_profile { /* what a share of a GPU is, beyond what its name says */
+    char *name;
+    uint32_t framebuffer_mib; /* 0: as the name says */
+    uint32_t instances;       /* on one GPU; 0: as many as the framebuffer holds */
+    uint32_t slices;
+    struct config_names placements; /* numbers of slices at which it may begin */
+    char *max_resolution;           /* "": any */
+    bool display;
     struct config_place place;
 };
 
@@ -126,6 +142,10 @@ struct config {
     struct config_node *nodes;
     size_t n_nodes;
     const struct config_node **nodes_by_name; /* made by config_index() */
+    struct config_profile *profiles;
+    size_t n_profiles;
+    struct gpu_kind *kinds; /* made by config_gpu_kinds(): each is different */
+    size_t n_kinds;
     struct config_partition *partitions;
     size_t n_partitions;
     struct config_qos *qos;
@@ -169,6 +189,7 @@ int config_index(struct config *config);
 void config_plugin_done(struct config_plugin *p);
 void config_node_done(struct config_node *n);
 void config_partition_done(struct config_partition *p);
+void config_profile_done(struct config_profile *p);
 void config_qos_done(struct config_qos *q);
 void config_mount_done(struct config_mount *m);
 void config_disk_done(struct config_disk *d);
@@ -177,6 +198,7 @@ void config_role_done(struct config_role *r);
 const struct config_partition *config_partition(const struct config *c, const char *name);
 const struct config_partition *config_default_partition(const struct config *c);
 const struct config_template *config_template(const struct config *c, const char *name);
+const struct config_profile *config_profile(const struct config *c, const char *name);
 const struct config_mount *config_mount(const struct config *c, const char *name);
 /* Guest memory can go to a file and come back: no mount forbids it. */
 bool config_template_can_save(const struct config_template *t);

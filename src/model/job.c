@@ -112,6 +112,7 @@ void job_unref(struct job *job)
         return;
     job_spec_unref(job->spec);
     word_unref(job->node);
+    word_unref(job->gpus_held);
     word_unref(job->reason);
     free(job);
 }
@@ -135,9 +136,13 @@ static struct job *job_copy(const struct job *old)
         if (job->spec)
             job_spec_ref(job->spec);
         word_ref(job->node);
+        word_ref(job->gpus_held);
         word_ref(job->reason);
     } else {
-        *job = (struct job){.state = JOB_NONE, .node = word_get(""), .reason = word_get("")};
+        *job = (struct job){.state = JOB_NONE,
+                            .node = word_get(""),
+                            .gpus_held = word_get(""),
+                            .reason = word_get("")};
     }
     job->refs = 1;
     return job;
@@ -156,6 +161,7 @@ static void forget_run(struct job *job)
     job->instance = 0;
     job->generation = 0;
     word_set(&job->node, "");
+    word_set(&job->gpus_held, "");
     job->alloc_usec = job->start_usec = 0;
     job->suspended_usec = job->suspended_total_usec = 0;
     job->wake_usec = job->restore_usec = job->notice_usec = job->spent_sec = 0;
@@ -209,6 +215,8 @@ static int apply_alloc(struct job *job, const struct job_event *event)
     job->generation = event->generation;
     job->alloc_usec = event->time_usec;
     word_set(&job->reason, "");
+    if (word_set(&job->gpus_held, event->gpus_held) < 0)
+        return -ENOMEM;
     return word_set(&job->node, event->node);
 }
 
@@ -236,7 +244,7 @@ static int apply_saved(const struct job *old, struct job *job, const struct job_
         return apply_wake(old, job, event);
     case JOB_EVENT_RESTORE:
         job->restore_usec = event->time_usec;
-        return 0;
+        return *event->gpus_held ? word_set(&job->gpus_held, event->gpus_held) : 0;
     case JOB_EVENT_STAY:
         job->wake_usec = job->restore_usec = 0;
         return word_set(&job->reason, event->reason);

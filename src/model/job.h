@@ -15,6 +15,7 @@
 
 #include <vdi/types.h>
 
+#include "model/gpu.h"
 #include "model/job_state.h"
 
 enum job_kind { JOB_INTERACTIVE, JOB_BATCH, JOB_N_KINDS };
@@ -87,6 +88,7 @@ struct job {
     int64_t notice_usec;          /* SUSPENDED: when its owner was told that it expires */
     int64_t spent_sec;            /* of its time limit: gone when it was last resumed at its end */
     const char *node;             /* word */
+    const char *gpus_held;        /* word: gpu_held_format(); "" none, or not known */
     const char *reason;           /* word: why it ended, is held or unreachable; for people */
 };
 
@@ -101,7 +103,8 @@ struct job_event {
     uint64_t instance;
     uint32_t generation;
     char node[64];
-    enum job_state final; /* FINISH, END; SUBMIT: JOB_PENDING says held by its user */
+    char gpus_held[GPU_HELD_TEXT]; /* ALLOC, RESTORE */
+    enum job_state final;          /* FINISH, END; SUBMIT: JOB_PENDING says held by its user */
     int32_t exit_code, exit_signal;
     char reason[96];
 };

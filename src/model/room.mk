@@ -4,6 +4,7 @@ src_model_libmodel_a_SOURCES = \
     src/model/audit.c src/model/audit.h \
     src/model/config.c src/model/config.h \
     src/model/disk.c src/model/disk.h \
+    src/model/gpu.c src/model/gpu.h \
     src/model/image.c src/model/image.h \
     src/model/instance.c src/model/instance.h \
     src/model/job.c src/model/job.h \
@@ -60,3 +61,8 @@ UNIT_TESTS += tests/unit/model/test_disk
 tests_unit_model_test_disk_SOURCES = tests/unit/model/test_disk.c
 tests_unit_model_test_disk_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_disk_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_gpu
+tests_unit_model_test_gpu_SOURCES = tests/unit/model/test_gpu.c
+tests_unit_model_test_gpu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_gpu_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "model/gpu.h"
 
 #define MSEC 1000
 
@@ -241,34 +242,4 @@ const struct usage_sum *usage_at(struct usage *u, size_t i)
         qsort(u->groups, u->n, sizeof(*u->groups), compare);
     u->sorted = true;
     return &u->groups[i]->sum;
-}
-
-/* ---- profiles ---- */
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* NVIDIA's vGPU types end in gigabytes and the series: a40-4q; a 0 stands for half of one.
- * Types of MIG name them with their unit: 1g.10gb, a100-2-10c. */
-uint32_t profile_framebuffer_mib(const char *profile)
-{
-    size_t len = strlen(profile), i;
-    uint32_t n = 0;
-
-    if (len > 2 && !strcmp(profile + len - 2, "gb"))
-        i = len - 2;
-    else if (len > 1 && strchr("abcq", profile[len - 1] | 0x20))
-        i = len - 1;
-    else
-        return 0;
-    size_t end = i;
-    while (i > 0 && is_digit(profile[i - 1]))
-        i--;
-    if (i == end || end - i > 4 || i == 0 || (profile[i - 1] != '-' && profile[i - 1] != '.'))
-        return 0;
-    for (size_t k = i; k < end; k++)
-        n = n * 10 + (uint32_t)(profile[k] - '0');
-    return n ? n * 1024 : 512;
 }

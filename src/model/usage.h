@@ -52,8 +52,4 @@ size_t usage_count(const struct usage *u);
 /* By period, then by the members in their order. Sorts once; no usage_add() afterwards. */
 const struct usage_sum *usage_at(struct usage *u, size_t i);
 
-/* Framebuffer of one GPU of the profile, as its name says (nvidia-a40-4q, 1g.10gb); 0: it
- * does not. */
-uint32_t profile_framebuffer_mib(const char *profile);
-
 #endif

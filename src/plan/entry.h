@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct gpu_hold;
 struct plan_node;
 struct shape;
 
@@ -20,8 +21,13 @@ enum entry_place {
 /* At most 128 bytes with the allocator's own: 100,000 of these are kept. */
 struct entry {
     uint64_t id;
-    struct entry *left, *right, *parent; /* queue.c */
-    struct entry *next;                  /* in the list of its node: tentative, active */
+    union {
+        struct { /* QUEUED: queue.c */
+            struct entry *left, *right, *parent;
+        };
+        struct gpu_hold *gpus; /* tentative, active; NULL: none */
+    };
+    struct entry *next; /* in the list of its node: tentative, active */
     struct shape *shape;
     struct plan_node *node; /* that holds it; QUEUED: where the estimate sees it, or NULL */
     int64_t submit_usec;

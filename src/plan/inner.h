@@ -4,11 +4,13 @@
 #define PLAN_INNER_H
 
 #include "base/hash.h"
+#include "plan/place.h"
 #include "plan/planner.h"
 #include "plan/queue.h"
 #include "plan/shape.h"
 #include "plan/timeline.h"
 #include "plan/wake.h"
+#include "plan/wish.h"
 
 /* "Unlimited": beyond what anyone asks for. Estimates that rest on it are not shown. */
 #define PLAN_UNLIMITED_USEC (INT64_C(100) * 365 * 86400 * 1000000)
@@ -35,12 +37,14 @@ struct plan_node {
     struct node facts;
     bool defined;
     uint32_t index; /* in planner.nodes, by name */
+    uint32_t kind;  /* of its GPUs, in planner.kinds */
     struct amount used;
     int32_t stored_gib; /* of disks that end with no job here */
     uint32_t n_jobs;
     struct entry *jobs; /* tentative and active */
-    uint64_t pass;      /* whose timeline this is */
-    struct timeline line;
+    uint64_t pass;      /* whose lines these are */
+    struct plan_lines lines;
+    struct plan_gpus gpus;
 };
 
 /* What a change asks for. */
@@ -60,6 +64,9 @@ struct planner {
     uint64_t layout; /* counts changes of nodes and partitions: pools follow */
     struct plan_partition *partitions;
     size_t n_partitions;
+    struct gpu_kind *kinds; /* the first: whole devices of any profile */
+    size_t n_kinds;
+    struct hash *kind_names; /* kinds.c: node -> its kind, as the configuration says */
     struct shapes shapes;
     struct queue queue;
     struct wake wake;
@@ -90,7 +97,6 @@ static inline struct amount plan_node_capacity(const struct plan_node *n)
         return (struct amount){0};
     return (struct amount){.memory_mib = n->facts.memory_mib,
                            .cpus = (int32_t)n->facts.cpus,
-                           .gpus = (int32_t)n->facts.gpus,
                            .disk_gib = n->facts.disk_gib ? (int32_t)n->facts.disk_gib
                                                          : PLAN_DISK_UNCOUNTED_GIB};
 }
@@ -106,7 +112,8 @@ static inline struct amount plan_node_free(const struct plan_node *n)
 /* planner.c */
 void planner_mark(struct planner *p, enum plan_dirt dirt);
 void planner_mark_moved(struct planner *p); /* a reservation or a holder is gone or elsewhere */
-void planner_hold(struct planner *p, struct entry *e, struct plan_node *node,
+/* Takes over `gpus`. */
+void planner_hold(struct planner *p, struct entry *e, struct plan_node *node, struct gpu_hold *gpus,
                   enum entry_place place, int64_t end_usec);
 void planner_enqueue(struct planner *p, struct entry *e);
 void planner_dequeue(struct planner *p, struct entry *e);
@@ -116,13 +123,19 @@ void planner_release(struct planner *p, struct entry *e);
 void planner_sort_nodes(struct planner *p);
 struct plan_partition *planner_partition(const struct planner *p, const char *name);
 
+/* kinds.c: takes nodes' kinds of GPU from the configuration. */
+int kinds_init(struct planner *p);
+void kinds_done(struct planner *p);
+int kinds_configure(struct planner *p, const struct config *config);
+uint32_t kinds_of(const struct planner *p, const char *node);
+
 /* shape.c: for how long a node is reserved; PLAN_UNLIMITED_USEC without a limit. */
 int64_t plan_span(const struct planner *p, const struct job *job);
 
 /* pass.c */
 /* When a job that holds something is expected to end, seen from now. */
 int64_t plan_expected_end(const struct planner *p, const struct entry *e);
-/* The timeline of the jobs that hold the node, without reservations. */
-int plan_base_timeline(const struct planner *p, const struct plan_node *n, struct timeline *line);
+/* Makes lines of those that hold the node, without reservations. */
+int plan_base_lines(const struct planner *p, const struct plan_node *n, struct plan_lines *lines);
 
 #endif

@@ -47,13 +47,34 @@ int64_t plan_expected_end(const struct planner *p, const struct entry *e)
     return (p->now_usec / PLAN_OVERDUE_USEC + 1) * PLAN_OVERDUE_USEC;
 }
 
-int plan_base_timeline(const struct planner *p, const struct plan_node *n, struct timeline *line)
+/* Each place that is held is given back when its job is expected to end. */
+static int free_gpus(const struct gpu_kind *kind, const struct gpu_hold *hold, int64_t end_usec,
+                     struct plan_lines *lines)
+{
+    int r = 0;
+
+    for (uint8_t i = 0; hold && hold->offer != HOLD_FOREIGN && i < hold->n && r == 0; i++)
+        r = gpuline_change(&lines->gpus[hold->places[i].gpu], kind, end_usec, TIMELINE_NEVER,
+                           hold->offer, hold->places[i].slot, 1);
+    return r;
+}
+
+int plan_base_lines(const struct planner *p, const struct plan_node *n, struct plan_lines *lines)
 {
     struct amount free = plan_node_free(n);
-    int r = timeline_begin(line, &free);
+    int r = plan_lines_reserve(lines, n->gpus.n_all);
 
-    for (const struct entry *e = n->jobs; e && r == 0; e = e->next)
-        r = timeline_change(line, plan_expected_end(p, e), TIMELINE_NEVER, &e->shape->need, 1);
+    if (r == 0)
+        r = timeline_begin(&lines->amount, &free);
+    for (uint32_t i = 0; i < n->gpus.n_all && r == 0; i++)
+        r = gpuline_begin(&lines->gpus[i], &n->gpus.gpus[i].now);
+    for (const struct entry *e = n->jobs; e && r == 0; e = e->next) {
+        int64_t end = plan_expected_end(p, e);
+
+        r = timeline_change(&lines->amount, end, TIMELINE_NEVER, &e->shape->need, 1);
+        if (r == 0)
+            r = free_gpus(&p->kinds[n->kind], e->gpus, end, lines);
+    }
     return r;
 }
 
@@ -146,21 +167,49 @@ static void pass_begin(struct planner *p)
     planner_sort_nodes(p);
 }
 
-/* The reservation is in the timeline already. */
-static void start(struct planner *p, struct entry *e, struct plan_node *node, struct sink *s)
+/* The reservation is in the lines already. Takes over `gpus`. */
+static void start(struct planner *p, struct entry *e, struct plan_node *node, struct gpu_hold *gpus,
+                  struct sink *s)
 {
     struct plan_action *action = &s->actions[s->n++];
 
     *action = (struct plan_action){.type = PLAN_START, .job = e->id};
     memcpy(action->node, node->facts.name, sizeof(action->node));
+    if (gpus)
+        gpu_held_format(gpus->profile, gpus->places, gpus->n, gpu_has_slots(&p->kinds[node->kind]),
+                        action->gpus_held, sizeof(action->gpus_held));
     planner_dequeue(p, e);
-    planner_hold(p, e, node, ENTRY_TENTATIVE, p->now_usec + e->shape->span_usec);
+    planner_hold(p, e, node, gpus, ENTRY_TENTATIVE, p->now_usec + e->shape->span_usec);
 }
 
 static bool may_start(struct planner *p, const struct entry *e, const struct plan_node *node,
-                      int64_t at_usec)
+                      const struct gpu_hold *gpus, int64_t at_usec)
 {
-    return at_usec <= p->now_usec && !e->late && !p->oracle && shape_fits(p, e->shape, node);
+    return at_usec <= p->now_usec && !e->late && !p->oracle && shape_fits(p, e->shape, node) &&
+           place_is_free(p, node, gpus);
+}
+
+/* Reserves what was found. True: it starts. */
+static bool take(struct planner *p, struct entry *e, const struct candidate *best, struct sink *s)
+{
+    struct plan_node *node = p->nodes[best->node];
+    int64_t at = best->earliest_usec;
+    int r;
+    struct gpu_hold *gpus = place_reserve(p, e->shape, node, at, best->offer, &r);
+
+    if (r < 0)
+        node->lines.amount.closed = true;
+    if (r == 0 && may_start(p, e, node, gpus, at)) {
+        if (!p->harmed) {
+            start(p, e, node, gpus, s);
+            return true;
+        }
+        planner_mark(p, PLAN_HOPEFUL);
+    }
+    place_hold_free(gpus);
+    e->node = node;
+    e->time_usec = at;
+    return false;
 }
 
 static void pass_job(struct planner *p, struct entry *e, struct sink *s)
@@ -173,19 +222,8 @@ static void pass_job(struct planner *p, struct entry *e, struct sink *s)
     p->begun = true;
     e->node = NULL;
     e->time_usec = 0;
-    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, &best)) {
-        struct plan_node *node = p->nodes[best.node];
-        int64_t at = best.earliest_usec;
-        timeline_change(&node->line, at, at + e->shape->span_usec, &e->shape->need, -1);
-        if (may_start(p, e, node, at) && !p->harmed) {
-            start(p, e, node, s);
-            return;
-        }
-        if (may_start(p, e, node, at))
-            planner_mark(p, PLAN_HOPEFUL);
-        e->node = node;
-        e->time_usec = at;
-    }
+    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, &best) && take(p, e, &best, s))
+        return;
     /* By an old plan there is no room: by a new one there may be. */
     if (p->dirt == PLAN_STALE && !e->late && !shape_is_full(p, e->shape))
         planner_mark(p, PLAN_HOPEFUL);
@@ -246,6 +284,8 @@ static void forget(struct planner *p)
         p->nodes[i]->jobs = NULL;
         p->nodes[i]->n_jobs = 0;
         p->nodes[i]->used = (struct amount){0};
+        for (uint32_t g = 0; g < p->nodes[i]->gpus.n_all; g++)
+            p->nodes[i]->gpus.gpus[g] = (struct plan_gpu){0};
     }
     p->queue.root = NULL;
     p->next = NULL;
@@ -268,7 +308,7 @@ void planner_full(struct planner *p, int64_t now_usec)
         if (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) {
             planner_settle_pending(p, e);
         } else if (e->place != ENTRY_TOLD) {
-            planner_hold(p, e, e->node, e->place, e->time_usec);
+            planner_hold(p, e, e->node, e->gpus, e->place, e->time_usec);
             wake_set(&p->wake, e, wake_usec); /* the retry runs from the action, not from here */
         }
     }

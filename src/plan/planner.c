@@ -27,7 +27,7 @@ struct planner *planner_new(uint64_t seed)
     p->boot_usec = PLAN_BOOT_USEC;
     p->dirt = PLAN_RESHAPED;
     p->layout = 1;
-    if (shapes_init(&p->shapes) < 0 || !p->jobs || !p->node_names) {
+    if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || !p->jobs || !p->node_names) {
         planner_free(p);
         return NULL;
     }
@@ -50,6 +50,18 @@ void planner_set_boot(struct planner *p, int64_t boot_usec)
     p->boot_usec = boot_usec;
 }
 
+static bool holds_node(const struct entry *e)
+{
+    return e->place == ENTRY_TENTATIVE || e->place == ENTRY_ACTIVE;
+}
+
+static void entry_free(struct entry *e)
+{
+    if (holds_node(e))
+        place_hold_free(e->gpus);
+    free(e);
+}
+
 void planner_free(struct planner *p)
 {
     void *value;
@@ -57,16 +69,18 @@ void planner_free(struct planner *p)
     if (!p)
         return;
     for (size_t i = 0; p->jobs && hash_next(p->jobs, &i, &value);)
-        free(value);
+        entry_free(value);
     hash_free(p->jobs);
     for (size_t i = 0; i < p->n_nodes; i++) {
-        timeline_done(&p->nodes[i]->line);
+        plan_lines_done(&p->nodes[i]->lines);
+        place_done(&p->nodes[i]->gpus);
         free(p->nodes[i]);
     }
     free(p->nodes);
     hash_free(p->node_names);
+    kinds_done(p);
     partitions_free(p->partitions, p->n_partitions);
-    shapes_done(&p->shapes);
+    shapes_done(p);
     wake_done(&p->wake);
     free(p);
 }
@@ -161,14 +175,16 @@ void planner_settle_pending(struct planner *p, struct entry *e)
 
 /* ---- what holds a node -------------------------------------------------- */
 
-void planner_hold(struct planner *p, struct entry *e, struct plan_node *node,
+void planner_hold(struct planner *p, struct entry *e, struct plan_node *node, struct gpu_hold *gpus,
                   enum entry_place place, int64_t end_usec)
 {
     e->place = (uint8_t)place;
     e->node = node;
     e->time_usec = end_usec < TIMELINE_NEVER ? end_usec : TIMELINE_NEVER - 1;
     e->late = false;
+    e->gpus = gpus;
     if (node) {
+        place_hold(p, node, gpus, 1);
         e->next = node->jobs;
         node->jobs = e;
         node->n_jobs++;
@@ -178,20 +194,30 @@ void planner_hold(struct planner *p, struct entry *e, struct plan_node *node,
              place == ENTRY_TENTATIVE ? p->now_usec + PLAN_RETRY_USEC : plan_expected_end(p, e));
 }
 
-void planner_release(struct planner *p, struct entry *e)
+/* Returns what it held of GPUs, to be freed. */
+static struct gpu_hold *take_off(struct planner *p, struct entry *e)
 {
     struct plan_node *node = e->node;
+    struct gpu_hold *gpus = e->gpus;
     struct entry **link;
 
     e->place = ENTRY_ASIDE;
     e->node = NULL;
+    e->gpus = NULL;
     if (!node)
-        return;
+        return gpus;
+    place_hold(p, node, gpus, -1);
     for (link = &node->jobs; *link != e; link = &(*link)->next)
         ;
     *link = e->next;
     node->n_jobs--;
     amount_add(&node->used, &e->shape->need, -1);
+    return gpus;
+}
+
+void planner_release(struct planner *p, struct entry *e)
+{
+    place_hold_free(take_off(p, e));
 }
 
 /* ---- nodes -------------------------------------------------------------- */
@@ -241,6 +267,7 @@ static struct plan_node *node_get(struct planner *p, const char *name)
         return NULL;
     }
     str_copy(node->facts.name, sizeof(node->facts.name), name);
+    node->kind = kinds_of(p, name);
     if (hash_put(p->node_names, node->facts.name, node) < 0) {
         free(node);
         return NULL;
@@ -276,10 +303,13 @@ int planner_put_node(struct planner *p, const struct node *facts)
     if (!node)
         return -ENOMEM;
 
+    if (place_set_gpus(&node->gpus, facts->gpus) < 0)
+        return -ENOMEM;
     bool was_in_service = plan_node_in_service(node);
     bool reshaped = !node->defined || is_reshaped(&node->facts, facts);
     /* The table's key is the name inside `facts`: equal bytes are written over it. */
     node->facts = *facts;
+    node->gpus.n = facts->gpus;
     node->defined = true;
     if (reshaped)
         planner_mark(p, PLAN_RESHAPED);
@@ -327,8 +357,11 @@ bool planner_node_usage(const struct planner *p, const char *name, struct plan_u
         return false;
     *ret = (struct plan_usage){.cpus = (uint32_t)node->used.cpus,
                                .memory_mib = (uint32_t)node->used.memory_mib,
-                               .gpus = (uint32_t)node->used.gpus,
                                .jobs = node->n_jobs};
+    for (uint32_t i = 0; i < node->gpus.n_all; i++) {
+        const struct plan_gpu *gpu = &node->gpus.gpus[i];
+        ret->gpus += gpu->n_foreign || gpu->now.used || gpu->now.slots;
+    }
     return true;
 }
 
@@ -375,17 +408,22 @@ static bool is_unchanged(const struct planner *p, const struct entry *e, const s
            e->disk_block == block;
 }
 
-static void detach(struct planner *p, struct entry *e)
+/* Returns what it held of GPUs. */
+static struct gpu_hold *detach(struct planner *p, struct entry *e)
 {
+    struct gpu_hold *gpus = NULL;
+
     if (e->place == ENTRY_QUEUED)
         leave_line(p, e);
-    else if (e->place == ENTRY_TENTATIVE || e->place == ENTRY_ACTIVE)
-        planner_release(p, e);
+    else if (holds_node(e))
+        gpus = take_off(p, e);
     e->place = ENTRY_ASIDE;
+    return gpus;
 }
 
+/* Takes over `gpus`. */
 static void attach(struct planner *p, struct entry *e, const struct job *job,
-                   struct plan_node *node)
+                   struct plan_node *node, struct gpu_hold *gpus)
 {
     e->priority = job->priority;
     e->submit_usec = job->submit_usec;
@@ -397,29 +435,64 @@ static void attach(struct planner *p, struct entry *e, const struct job *job,
     if (job_is_waiting(job))
         planner_settle_pending(p, e);
     else
-        planner_hold(p, e, node, ENTRY_ACTIVE, end_of(p, job));
+        planner_hold(p, e, node, gpus, ENTRY_ACTIVE, end_of(p, job));
 }
 
 static struct plan_node *holder_of(const struct entry *e)
 {
-    return e->place == ENTRY_TENTATIVE || e->place == ENTRY_ACTIVE ? e->node : NULL;
+    return holds_node(e) ? e->node : NULL;
 }
 
-/* Takes over the reference to `shape`. */
+/* What the record says it holds; where it says nothing, what was held there already. */
+static int find_gpus(struct planner *p, struct entry *e, const struct job *job, struct shape *shape,
+                     struct plan_node *node, struct gpu_hold **io)
+{
+    struct gpu_hold *was = *io;
+    const char *held = job->gpus_held ? job->gpus_held : "";
+    int r;
+
+    if (was && node == holder_of(e) && !*held && was->n == shape->gpus)
+        return 0;
+    if (was)
+        place_hold(p, holder_of(e), was, -1); /* its own places are free for it */
+    r = place_of_record(p, shape, node, held, io);
+    if (was)
+        place_hold(p, holder_of(e), was, 1);
+    return r;
+}
+
+static bool is_same_hold(const struct gpu_hold *a, const struct gpu_hold *b)
+{
+    if (!a || !b)
+        return a == b;
+    return a->offer == b->offer && a->n == b->n &&
+           !memcmp(a->places, b->places, a->n * sizeof(*a->places));
+}
+
+/* Does what a shape leaves suffice for the other? */
+static bool covers(const struct shape *a, const struct shape *b)
+{
+    return a == b || (amount_covers(&a->need, &b->need) && a->gpus >= b->gpus && !b->gpus);
+}
+
+/* Takes over the reference to `shape`, and `gpus` unless the entry has it already. */
 static void change(struct planner *p, struct entry *e, const struct job *job, struct shape *shape,
-                   struct plan_node *node)
+                   struct plan_node *node, struct gpu_hold *gpus)
 {
     struct plan_node *was_on = holder_of(e);
     struct shape *was = e->shape;
     int64_t was_until_usec = e->time_usec;
+    struct gpu_hold *had = detach(p, e);
+    bool moved = !is_same_hold(had, gpus);
 
-    detach(p, e);
+    if (had != gpus)
+        place_hold_free(had);
     e->shape = shape;
-    attach(p, e, job, node);
-    if (was_on && (holder_of(e) != was_on || !amount_covers(&shape->need, &was->need)))
+    attach(p, e, job, node, gpus);
+    if (was_on && (holder_of(e) != was_on || moved || !covers(shape, was)))
         mark_gain(p, was_on);
-    if (holder_of(e) && (holder_of(e) != was_on || !amount_covers(&was->need, &shape->need) ||
-                         e->time_usec > was_until_usec))
+    if (holder_of(e) &&
+        (holder_of(e) != was_on || moved || !covers(was, shape) || e->time_usec > was_until_usec))
         p->harmed = true;
     if (was_on || holder_of(e))
         planner_mark_moved(p);
@@ -439,6 +512,29 @@ static struct entry *entry_new(struct planner *p, uint64_t id)
     return e;
 }
 
+/* Takes over the reference to `shape`. */
+static int put(struct planner *p, const struct job *job, enum plan_disk_block block,
+               struct shape *shape, struct plan_node *node)
+{
+    struct entry *e = hash_get_u64(p->jobs, job->id);
+    struct gpu_hold *gpus = e && holds_node(e) ? e->gpus : NULL;
+    int r = 0;
+
+    if (!e && !(e = entry_new(p, job->id)))
+        r = -ENOMEM;
+    if (r == 0 && node)
+        r = find_gpus(p, e, job, shape, node, &gpus);
+    else if (!node)
+        gpus = NULL;
+    if (r < 0 || (is_unchanged(p, e, job, block, shape, node) && (!node || gpus == e->gpus))) {
+        shape_unref(p, shape);
+        return r;
+    }
+    e->disk_block = (uint8_t)block; /* looked at when it is settled, in here */
+    change(p, e, job, shape, node, gpus);
+    return 0;
+}
+
 int planner_put_job(struct planner *p, const struct job *job)
 {
     return planner_put_job_with(p, job, NULL);
@@ -456,20 +552,7 @@ int planner_put_job_with(struct planner *p, const struct job *job, const struct 
     if (!job_is_waiting(job) && *job->node && !(node = node_get(p, job->node)))
         return -ENOMEM;
     struct shape *shape = shape_get(p, job, disks);
-    if (!shape)
-        return -ENOMEM;
-    struct entry *e = hash_get_u64(p->jobs, job->id);
-    if (e && is_unchanged(p, e, job, block, shape, node)) {
-        shape_unref(p, shape);
-        return 0;
-    }
-    if (!e && !(e = entry_new(p, job->id))) {
-        shape_unref(p, shape);
-        return -ENOMEM;
-    }
-    e->disk_block = (uint8_t)block; /* looked at when it is settled, in here */
-    change(p, e, job, shape, node);
-    return 0;
+    return shape ? put(p, job, block, shape, node) : -ENOMEM;
 }
 
 void planner_remove_job(struct planner *p, uint64_t id)
@@ -478,7 +561,7 @@ void planner_remove_job(struct planner *p, uint64_t id)
     if (!e)
         return;
     struct plan_node *was_on = holder_of(e);
-    detach(p, e);
+    place_hold_free(detach(p, e));
     if (was_on)
         mark_gain(p, was_on);
     if (was_on)
@@ -526,7 +609,7 @@ static void resettle(struct planner *p)
 
         if ((!queued && e->place != ENTRY_ASIDE) || (queued == pool->up && e->tier == pool->tier))
             continue;
-        detach(p, e);
+        place_hold_free(detach(p, e));
         planner_settle_pending(p, e);
     }
 }
@@ -543,6 +626,10 @@ int planner_configure(struct planner *p, const struct config *config)
             partitions_free(partitions, i + 1);
             return -ENOMEM;
         }
+    }
+    if (kinds_configure(p, config) < 0) {
+        partitions_free(partitions, config->n_partitions);
+        return -ENOMEM;
     }
     partitions_free(p->partitions, p->n_partitions);
     p->partitions = partitions;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "model/config.h"
+#include "model/gpu.h"
 #include "model/job.h"
 #include "model/node.h"
 
@@ -27,7 +28,9 @@ enum plan_action_type { PLAN_START, PLAN_PREEMPT, PLAN_DEADLINE };
 struct plan_action {
     enum plan_action_type type;
     uint64_t job;
-    char node[64]; /* PLAN_START */
+    /* PLAN_START: where, and which GPUs ("" without) */
+    char node[64];
+    char gpus_held[GPU_HELD_TEXT]; /* gpu_held_format() */
 };
 
 /* What keeps a job from starting. Several may hold at once; the binding one first. */
@@ -127,5 +130,8 @@ struct plan_usage {
     uint32_t cpus, memory_mib, gpus, jobs;
 };
 bool planner_node_usage(const struct planner *p, const char *node, struct plan_usage *ret);
+
+/* How many more of this could start now in the nodes of its partition that are up and take any. */
+uint32_t planner_count(struct planner *p, const struct job_spec *spec);
 
 #endif

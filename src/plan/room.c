@@ -23,9 +23,7 @@ bool planner_is_current(const struct planner *p)
 
 static bool lacks(const struct amount *free, const struct amount *need, enum plan_blocker_type *ret)
 {
-    if (need->gpus > free->gpus && need->gpus)
-        *ret = PLAN_BLOCK_GPUS;
-    else if (need->cpus > free->cpus && need->cpus)
+    if (need->cpus > free->cpus && need->cpus)
         *ret = PLAN_BLOCK_CPUS;
     else if (need->memory_mib > free->memory_mib && need->memory_mib)
         *ret = PLAN_BLOCK_MEMORY;
@@ -36,12 +34,12 @@ static bool lacks(const struct amount *free, const struct amount *need, enum pla
     return true;
 }
 
-static uint64_t part(const struct amount *need, enum plan_blocker_type type)
+static uint64_t part(const struct shape *shape, enum plan_blocker_type type)
 {
-    return type == PLAN_BLOCK_GPUS   ? (uint64_t)need->gpus
-           : type == PLAN_BLOCK_CPUS ? (uint64_t)need->cpus
-           : type == PLAN_BLOCK_DISK ? (uint64_t)need->disk_gib
-                                     : (uint64_t)need->memory_mib;
+    return type == PLAN_BLOCK_GPUS   ? shape->gpus
+           : type == PLAN_BLOCK_CPUS ? (uint64_t)shape->need.cpus
+           : type == PLAN_BLOCK_DISK ? (uint64_t)shape->need.disk_gib
+                                     : (uint64_t)shape->need.memory_mib;
 }
 
 /* Of those planned on the node at that time, the one that needs most of it. */
@@ -52,9 +50,9 @@ static void find_blocker(struct planner *p, const struct plan_node *n, int64_t a
 
     for (struct entry *e = queue_first(&p->queue); e; e = queue_next(e)) {
         if (e->node != n || !e->time_usec || e->time_usec > at_usec ||
-            e->time_usec + e->shape->span_usec <= at_usec || !part(&e->shape->need, type))
+            e->time_usec + e->shape->span_usec <= at_usec || !part(e->shape, type))
             continue;
-        if (!found || part(&e->shape->need, type) > part(&found->shape->need, type))
+        if (!found || part(e->shape, type) > part(found->shape, type))
             found = e;
     }
     ret->blocker.type = type;
@@ -62,18 +60,52 @@ static void find_blocker(struct planner *p, const struct plan_node *n, int64_t a
     if (!found)
         return;
     ret->blocker.job = found->id;
-    ret->blocker.need = part(&found->shape->need, type);
+    ret->blocker.need = part(found->shape, type);
     ret->blocker_start_usec = found->time_usec;
     if (found->shape->span_usec < PLAN_UNLIMITED_USEC)
         ret->blocker.until_usec = found->time_usec + found->shape->span_usec;
+}
+
+/* The first step from `end` on that has no room for what the job holds; NEVER. */
+static int64_t line_conflict(const struct plan_node *n, const struct entry *e, int64_t end_usec,
+                             enum plan_blocker_type *ret)
+{
+    const struct steps *steps = &n->lines.amount.steps;
+
+    for (size_t i = steps_at(steps, sizeof(struct step), end_usec); i < steps->n; i++)
+        if (lacks(&timeline_step(&n->lines.amount, i)->free, &e->shape->need, ret))
+            return timeline_step(&n->lines.amount, i)->from_usec;
+    return TIMELINE_NEVER;
+}
+
+static int64_t gpu_conflict(const struct planner *p, const struct plan_node *n,
+                            const struct entry *e, int64_t end_usec)
+{
+    int64_t first = TIMELINE_NEVER;
+
+    for (uint8_t g = 0; e->gpus && e->gpus->offer != HOLD_FOREIGN && g < e->gpus->n; g++) {
+        const struct gpu_place *place = &e->gpus->places[g];
+        const struct gpuline *line = &n->lines.gpus[place->gpu];
+        size_t i = steps_at(&line->steps, sizeof(struct gpustep), end_usec);
+
+        for (; i < line->steps.n; i++) {
+            const struct gpustep *s = gpuline_step(line, i);
+
+            if (gpu_fit(&p->kinds[n->kind], &s->state, e->gpus->offer) >> place->slot & 1)
+                continue;
+            first = s->from_usec < first ? s->from_usec : first;
+            break;
+        }
+    }
+    return first;
 }
 
 int planner_room(struct planner *p, uint64_t job, struct plan_room *ret)
 {
     struct entry *e = hash_get_u64(p->jobs, job);
     const struct plan_node *n = e && e->place == ENTRY_ACTIVE ? e->node : NULL;
-    enum plan_blocker_type type;
-    int64_t end;
+    enum plan_blocker_type type = PLAN_BLOCK_GPUS;
+    int64_t end, at, gpu_at;
 
     if (!n)
         return -ENOENT;
@@ -82,20 +114,20 @@ int planner_room(struct planner *p, uint64_t job, struct plan_room *ret)
     *ret = (struct plan_room){.room_usec = INT64_MAX};
     if (n->pass != p->pass || !queue_first(&p->queue)) /* this pass has nothing there */
         return 0;
-    if (n->line.closed) {
+    if (n->lines.amount.closed) {
         ret->room_usec = 0;
         return 0;
     }
     end = plan_expected_end(p, e);
-    for (size_t i = 0; i < n->line.n; i++) {
-        const struct step *s = &n->line.steps[i];
-
-        if ((i + 1 < n->line.n && n->line.steps[i + 1].from_usec <= end) ||
-            !lacks(&s->free, &e->shape->need, &type))
-            continue;
-        ret->room_usec = s->from_usec > end ? s->from_usec - end : 0;
-        find_blocker(p, n, s->from_usec > end ? s->from_usec : end, type, ret);
-        return 0;
+    at = line_conflict(n, e, end, &type);
+    gpu_at = gpu_conflict(p, n, e, end);
+    if (gpu_at < at) {
+        at = gpu_at;
+        type = PLAN_BLOCK_GPUS;
     }
+    if (at >= TIMELINE_NEVER)
+        return 0;
+    ret->room_usec = at > end ? at - end : 0;
+    find_blocker(p, n, at > end ? at : end, type, ret);
     return 0;
 }

@@ -2,15 +2,20 @@
 noinst_LIBRARIES += src/plan/libplan.a
 src_plan_libplan_a_SOURCES = \
     src/plan/entry.h \
+    src/plan/gpuline.c src/plan/gpuline.h \
     src/plan/inner.h \
+    src/plan/kinds.c \
     src/plan/pass.c \
+    src/plan/place.c src/plan/place.h \
     src/plan/planner.c src/plan/planner.h \
     src/plan/queue.c src/plan/queue.h \
     src/plan/room.c \
     src/plan/shape.c src/plan/shape.h \
+    src/plan/steps.h \
     src/plan/timeline.c src/plan/timeline.h \
     src/plan/wake.c src/plan/wake.h \
-    src/plan/why.c
+    src/plan/why.c \
+    src/plan/wish.c src/plan/wish.h
 
 PLAN_LIBS = src/plan/libplan.a
 
@@ -26,7 +31,8 @@ tests_unit_plan_test_parts_LDADD = $(plan_test_libs)
 tests_unit_plan_test_planner_SOURCES = tests/unit/plan/test_planner.c tests/unit/plan/world.h
 tests_unit_plan_test_planner_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_planner_LDADD = $(plan_test_libs)
-tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c tests/unit/plan/world.h
+tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c \
+    tests/unit/plan/reference.c tests/unit/plan/reference.h tests/unit/plan/world.h
 tests_unit_plan_test_property_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_property_LDADD = $(plan_test_libs)
 

@@ -21,7 +21,8 @@ int shapes_init(struct shapes *s)
 {
     s->pools = hash_new_str();
     s->shapes = hash_new_str();
-    return s->pools && s->shapes ? 0 : -1;
+    s->wishes = hash_new_str();
+    return s->pools && s->shapes && s->wishes ? 0 : -1;
 }
 
 static void pool_free(struct pool *pool)
@@ -32,22 +33,25 @@ static void pool_free(struct pool *pool)
     free(pool);
 }
 
-static void shape_free(struct shape *shape)
+static void shape_free(struct planner *p, struct shape *shape)
 {
+    wish_unref(p, shape->wish);
     free(shape->key);
     free(shape->heap);
     free(shape);
 }
 
-void shapes_done(struct shapes *s)
+void shapes_done(struct planner *p)
 {
+    struct shapes *s = &p->shapes;
     void *value;
     for (size_t i = 0; s->shapes && hash_next(s->shapes, &i, &value);)
-        shape_free(value);
+        shape_free(p, value);
     for (size_t i = 0; s->pools && hash_next(s->pools, &i, &value);)
         pool_free(value);
     hash_free(s->shapes);
     hash_free(s->pools);
+    hash_free(s->wishes);
 }
 
 void pool_configure(const struct planner *p, struct pool *pool)
@@ -59,26 +63,26 @@ void pool_configure(const struct planner *p, struct pool *pool)
 }
 
 /* What decides where a job may run. */
-struct wish {
+struct where {
     const char *partition, *constraint, *nodelist, *exclude, *pin;
 };
 
 /* The memory of a saved job lies on one node, whatever it once asked for. */
-static struct wish wish_of(const struct job *job, const struct plan_disks *disks)
+static struct where where_of(const struct job *job, const struct plan_disks *disks)
 {
     const struct job_spec *spec = job->spec;
 
     if (job->state == JOB_SUSPENDED)
-        return (struct wish){spec->partition, "", job->node, "", ""};
-    return (struct wish){spec->partition, spec->constraint, spec->nodelist, spec->exclude,
-                         disks ? disks->node : ""};
+        return (struct where){spec->partition, "", job->node, "", ""};
+    return (struct where){spec->partition, spec->constraint, spec->nodelist, spec->exclude,
+                          disks ? disks->node : ""};
 }
 
 /* The texts after another, each with its end; `key` joins them by a byte no text has. */
-static int pool_set_texts(struct pool *pool, const struct wish *wish)
+static int pool_set_texts(struct pool *pool, const struct where *where)
 {
-    const char *texts[] = {wish->partition, wish->constraint, wish->nodelist, wish->exclude,
-                           wish->pin};
+    const char *texts[] = {where->partition, where->constraint, where->nodelist, where->exclude,
+                           where->pin};
     const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist, &pool->exclude,
                               &pool->pin};
     size_t size = 0;
@@ -97,15 +101,15 @@ static int pool_set_texts(struct pool *pool, const struct wish *wish)
     return 0;
 }
 
-static char *pool_key(const struct wish *wish)
+static char *pool_key(const struct where *where)
 {
-    return str_printf("%s\n%s\n%s\n%s\n%s", wish->partition, wish->constraint, wish->nodelist,
-                      wish->exclude, wish->pin);
+    return str_printf("%s\n%s\n%s\n%s\n%s", where->partition, where->constraint, where->nodelist,
+                      where->exclude, where->pin);
 }
 
-static struct pool *pool_get(struct planner *p, const struct wish *wish)
+static struct pool *pool_get(struct planner *p, const struct where *where)
 {
-    _cleanup_(freep) char *key = pool_key(wish);
+    _cleanup_(freep) char *key = pool_key(where);
     struct pool *pool = key ? hash_get(p->shapes.pools, key) : NULL;
 
     if (pool || !key)
@@ -115,7 +119,7 @@ static struct pool *pool_get(struct planner *p, const struct wish *wish)
         return NULL;
     pool->key = TAKE_PTR(key);
     pool->number = ++p->shapes.next_pool;
-    if (pool_set_texts(pool, wish) < 0 || hash_put(p->shapes.pools, pool->key, pool) < 0) {
+    if (pool_set_texts(pool, where) < 0 || hash_put(p->shapes.pools, pool->key, pool) < 0) {
         pool_free(pool);
         return NULL;
     }
@@ -147,24 +151,40 @@ int64_t plan_span(const struct planner *p, const struct job *job)
     return limit * 1000000 + p->boot_usec;
 }
 
+/* The memory of a saved job knows the profile that it ran with. */
+static void gpu_wish(const struct job *job, char *ret, size_t size)
+{
+    size_t len = job->gpus_held ? strcspn(job->gpus_held, ":") : 0;
+
+    ret[0] = '\0';
+    if (!job->spec->gpus)
+        return;
+    if (job->state == JOB_SUSPENDED && len && len < size)
+        str_copy(ret, len + 1, job->gpus_held);
+    else if (job->spec->profile)
+        str_copy(ret, size, job->spec->profile);
+}
+
 static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job *job,
                                uint32_t disk_gib, const char *key)
 {
     const struct job_spec *spec = job->spec;
+    char wish[WISH_TEXT];
     struct shape *shape = calloc(1, sizeof(*shape));
     if (!shape)
         return NULL;
+    gpu_wish(job, wish, sizeof(wish));
     shape->key = strdup(key);
-    if (!shape->key || hash_put(p->shapes.shapes, shape->key, shape) < 0) {
-        shape_free(shape);
+    shape->wish = wish_get(p, wish, spec->gpus && spec->kind == JOB_INTERACTIVE);
+    if (!shape->key || !shape->wish || hash_put(p->shapes.shapes, shape->key, shape) < 0) {
+        shape_free(p, shape);
         return NULL;
     }
     shape->pool = pool;
     pool->refs++;
-    shape->need = (struct amount){.cpus = (int32_t)spec->cpus,
-                                  .memory_mib = spec->memory_mib,
-                                  .gpus = (int32_t)spec->gpus,
-                                  .disk_gib = (int32_t)disk_gib};
+    shape->need = (struct amount){
+        .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .disk_gib = (int32_t)disk_gib};
+    shape->gpus = spec->gpus;
     shape->span_usec = plan_span(p, job);
     shape->next = p->shapes.first;
     if (shape->next)
@@ -173,23 +193,31 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     return shape;
 }
 
-struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks)
+static char *shape_key(const struct planner *p, const struct pool *pool, const struct job *job,
+                       uint32_t disk_gib)
 {
     const struct job_spec *spec = job->spec;
-    const struct wish wish = wish_of(job, disks);
+    char wish[WISH_TEXT];
+
+    gpu_wish(job, wish, sizeof(wish));
+    return str_printf("%llu %u %u %u %u %lld %d %s", (unsigned long long)pool->number, spec->cpus,
+                      spec->memory_mib, spec->gpus, disk_gib, (long long)plan_span(p, job),
+                      spec->gpus && spec->kind == JOB_INTERACTIVE, wish);
+}
+
+struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks)
+{
+    const struct where where = where_of(job, disks);
     uint32_t gib = !disks                                 ? 0
                    : disks->gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB
                                                           : disks->gib;
-    struct pool *pool = pool_get(p, &wish);
-    struct shape *shape;
-    char key[128];
+    struct pool *pool = pool_get(p, &where);
+    _cleanup_(freep) char *key = pool ? shape_key(p, pool, job, gib) : NULL;
+    struct shape *shape = key ? hash_get(p->shapes.shapes, key) : NULL;
 
     if (!pool)
         return NULL;
-    snprintf(key, sizeof(key), "%llu %u %u %u %u %lld", (unsigned long long)pool->number,
-             spec->cpus, spec->memory_mib, spec->gpus, gib, (long long)plan_span(p, job));
-    shape = hash_get(p->shapes.shapes, key);
-    if (!shape)
+    if (!shape && key)
         shape = shape_new(p, pool, job, gib, key);
     if (shape)
         shape->refs++;
@@ -212,7 +240,7 @@ void shape_unref(struct planner *p, struct shape *shape)
     hash_remove(p->shapes.shapes, shape->key);
     shape->pool->refs--;
     pool_drop_unused(p, shape->pool);
-    shape_free(shape);
+    shape_free(p, shape);
 }
 
 /* Every feature of "a&b" is one of the node's. */
@@ -298,15 +326,13 @@ bool pool_has(struct planner *p, struct pool *pool, const struct plan_node *node
 
 bool shape_is_possible(struct planner *p, struct shape *shape, const struct plan_node *node)
 {
-    struct amount all = plan_node_capacity(node);
-    return pool_has(p, shape->pool, node) && amount_covers(&all, &shape->need);
+    return pool_has(p, shape->pool, node) && place_is_possible(p, shape, node);
 }
 
 bool shape_fits(struct planner *p, struct shape *shape, const struct plan_node *node)
 {
-    struct amount free = plan_node_free(node);
-    return plan_node_in_service(node) && amount_covers(&free, &shape->need) &&
-           shape_is_possible(p, shape, node);
+    return plan_node_in_service(node) && shape_is_possible(p, shape, node) &&
+           place_fits(p, shape, node);
 }
 
 bool shape_is_full(struct planner *p, struct shape *shape)
@@ -370,22 +396,22 @@ static void heap_begin(struct planner *p, struct shape *shape)
         return; /* no estimate and no start; the next job of the shape tries again */
     for (uint32_t i = 0; i < p->n_nodes; i++)
         if (plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]))
-            shape->heap[shape->n_heap++] = (struct candidate){p->now_usec, i};
+            shape->heap[shape->n_heap++] = (struct candidate){p->now_usec, i, 0};
     p->shapes.n_candidates += n;
     shape->pass = p->pass;
 }
 
-static int64_t earliest_on(struct planner *p, const struct shape *shape, struct plan_node *n,
-                           int64_t not_before_usec)
+static int64_t earliest_on(struct planner *p, struct shape *shape, struct plan_node *n,
+                           int64_t not_before_usec, uint8_t *ret_offer)
 {
     if (n->pass != p->pass) {
-        if (plan_base_timeline(p, n, &n->line) < 0)
+        if (plan_base_lines(p, n, &n->lines) < 0)
             return TIMELINE_NEVER;
         n->pass = p->pass;
     }
-    if (n->line.closed || n->line.n > TIMELINE_STEPS_MAX)
+    if (n->lines.amount.closed || n->lines.amount.steps.n > TIMELINE_STEPS_MAX)
         return TIMELINE_NEVER;
-    return timeline_earliest(&n->line, not_before_usec, shape->span_usec, &shape->need);
+    return place_earliest(p, shape, n, &n->lines, not_before_usec, ret_offer);
 }
 
 bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
@@ -396,7 +422,7 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
     while (shape->n_heap) {
         struct candidate c = shape->heap[0];
         int64_t floor = c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
-        int64_t t = earliest_on(p, shape, p->nodes[c.node], floor);
+        int64_t t = earliest_on(p, shape, p->nodes[c.node], floor, &c.offer);
 
         if (t >= TIMELINE_NEVER) {
             shape->n_heap--;

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "plan/entry.h"
 #include "plan/timeline.h"
+#include "plan/wish.h"
 
 struct job;
 struct plan_disks;
@@ -34,12 +35,15 @@ struct pool {
 struct candidate {
     int64_t earliest_usec;
     uint32_t node;
+    uint8_t offer; /* of the node's kind of GPU, by which it is so early */
 };
 
 struct shape {
     char *key;
     struct pool *pool;
     struct amount need;
+    uint32_t gpus; /* devices, each with a share that meets the wish */
+    struct wish *wish;
     int64_t span_usec; /* plan_span() */
     unsigned refs;     /* entries */
     uint32_t queued;   /* of them in line */
@@ -58,13 +62,14 @@ struct shape {
 struct shapes {
     struct hash *pools;  /* key -> struct pool */
     struct hash *shapes; /* key -> struct shape */
+    struct hash *wishes; /* key -> struct wish */
     struct shape *first;
     size_t n_candidates; /* in all heaps */
     uint64_t next_pool;
 };
 
 int shapes_init(struct shapes *s);
-void shapes_done(struct shapes *s);
+void shapes_done(struct planner *p);
 /* The shape of a job, with one reference more. NULL: no memory. */
 struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks);
 void shape_unref(struct planner *p, struct shape *shape); /* takes NULL */

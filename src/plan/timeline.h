@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timeline.h - what is free on one node from now on, as steps in time. */
+/* timeline.h - what is free on one node from now on, as steps in time; GPUs aside. */
 #ifndef PLAN_TIMELINE_H
 #define PLAN_TIMELINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "plan/steps.h"
 
 /* A time that no plan reaches: "never". */
 #define TIMELINE_NEVER INT64_C(1000000000000000000)
@@ -15,14 +17,13 @@
 struct amount {
     int64_t memory_mib;
     int32_t cpus;
-    int32_t gpus;
     int32_t disk_gib;
 };
 
 /* Nothing of a resource is needed: it is there, even on a node that owes some. */
 static inline bool amount_covers(const struct amount *free, const struct amount *need)
 {
-    return (!need->cpus || free->cpus >= need->cpus) && (!need->gpus || free->gpus >= need->gpus) &&
+    return (!need->cpus || free->cpus >= need->cpus) &&
            (!need->memory_mib || free->memory_mib >= need->memory_mib) &&
            (!need->disk_gib || free->disk_gib >= need->disk_gib);
 }
@@ -31,7 +32,6 @@ static inline void amount_add(struct amount *a, const struct amount *b, int sign
 {
     a->memory_mib += sign * b->memory_mib;
     a->cpus += sign * b->cpus;
-    a->gpus += sign * b->gpus;
     a->disk_gib += sign * b->disk_gib;
 }
 
@@ -40,12 +40,15 @@ struct step {
     struct amount free;
 };
 
-/* Steps by time; the first holds from the beginning of time, the last for ever. */
 struct timeline {
-    struct step *steps;
-    size_t n, size;
-    bool closed; /* a change was lost for want of memory: nothing may be planned on it */
+    struct steps steps; /* struct step */
+    bool closed;        /* a change was lost for want of memory: nothing may be planned on it */
 };
+
+static inline struct step *timeline_step(const struct timeline *t, size_t i)
+{
+    return (struct step *)t->steps.data + i;
+}
 
 int timeline_begin(struct timeline *t, const struct amount *free);
 /* Adds `amount` (sign 1) or takes it (sign -1) in [from, to). */

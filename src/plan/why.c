@@ -45,16 +45,46 @@ static const char *const resource_name[N_RESOURCES] = {"cpus", "memory", "gpus",
 
 static int64_t part_of(const struct amount *a, enum resource r)
 {
-    return r == CPUS ? a->cpus : r == MEMORY ? a->memory_mib : r == GPUS ? a->gpus : a->disk_gib;
+    return r == CPUS ? a->cpus : r == MEMORY ? a->memory_mib : r == DISK ? a->disk_gib : 0;
 }
 
-/* The same need in one resource alone. */
-static struct amount only(const struct amount *a, enum resource r)
+static int64_t need_of(const struct shape *shape, enum resource r)
 {
-    return (struct amount){.cpus = r == CPUS ? a->cpus : 0,
-                           .memory_mib = r == MEMORY ? a->memory_mib : 0,
-                           .gpus = r == GPUS ? a->gpus : 0,
-                           .disk_gib = r == DISK ? a->disk_gib : 0};
+    return r == GPUS ? shape->gpus : part_of(&shape->need, r);
+}
+
+static int64_t free_of(struct planner *p, struct shape *shape, const struct plan_node *n,
+                       enum resource r)
+{
+    struct amount free = plan_node_free(n);
+    int64_t have = r == GPUS ? place_free_gpus(p, shape, n) : part_of(&free, r);
+
+    return have > 0 ? have : 0;
+}
+
+/* What the node has of it when it is empty. */
+static int64_t most_of(struct planner *p, struct shape *shape, const struct plan_node *n,
+                       enum resource r)
+{
+    struct amount all = plan_node_capacity(n);
+
+    if (r == GPUS)
+        return wish_offers(p, shape->wish, n->kind).n ? n->gpus.n : 0;
+    return part_of(&all, r);
+}
+
+/* When the node will have enough of one resource, were there no line. */
+static int64_t earliest_of(struct planner *p, struct shape *shape, const struct plan_node *n,
+                           const struct plan_lines *lines, enum resource r)
+{
+    struct amount only = {.cpus = r == CPUS ? shape->need.cpus : 0,
+                          .memory_mib = r == MEMORY ? shape->need.memory_mib : 0,
+                          .disk_gib = r == DISK ? shape->need.disk_gib : 0};
+    uint8_t offer;
+
+    if (r == GPUS)
+        return place_gpus_earliest(p, shape, n, lines, p->now_usec, &offer);
+    return timeline_earliest(&lines->amount, p->now_usec, shape->span_usec, &only);
 }
 
 /* What the nodes of the pool say about one job. */
@@ -76,26 +106,25 @@ static int64_t shown(int64_t usec, int64_t now_usec)
     return usec - now_usec < PLAN_UNLIMITED_USEC / 2 ? usec : 0;
 }
 
-static void survey_serving(const struct planner *p, const struct shape *shape,
-                           const struct plan_node *n, struct timeline *line, struct survey *s)
+static void survey_serving(struct planner *p, struct shape *shape, const struct plan_node *n,
+                           struct plan_lines *lines, struct survey *s)
 {
-    struct amount free = plan_node_free(n);
+    uint8_t offer;
     int64_t t;
 
-    if (plan_base_timeline(p, n, line) < 0)
+    if (plan_base_lines(p, n, lines) < 0)
         return;
-    t = timeline_earliest(line, p->now_usec, shape->span_usec, &shape->need);
+    t = place_earliest(p, shape, n, lines, p->now_usec, &offer);
     if (t < s->alone_usec) {
         s->alone_usec = t;
         s->alone = n;
     }
     for (enum resource r = CPUS; r < N_RESOURCES; r++) {
-        struct amount need = only(&shape->need, r);
-        int64_t have = part_of(&free, r) > 0 ? part_of(&free, r) : 0;
+        int64_t have = free_of(p, shape, n, r);
 
         if (have > s->of[r].free)
             s->of[r].free = have;
-        t = timeline_earliest(line, p->now_usec, shape->span_usec, &need);
+        t = earliest_of(p, shape, n, lines, r);
         if (t < s->of[r].until_usec) {
             s->of[r].until_usec = t;
             s->of[r].node = n;
@@ -105,7 +134,7 @@ static void survey_serving(const struct planner *p, const struct shape *shape,
 
 static void survey_nodes(struct planner *p, struct shape *shape, struct survey *s)
 {
-    struct timeline line = {0};
+    struct plan_lines lines = {0};
 
     *s = (struct survey){.alone_usec = TIMELINE_NEVER};
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
@@ -113,14 +142,14 @@ static void survey_nodes(struct planner *p, struct shape *shape, struct survey *
     planner_sort_nodes(p);
     for (size_t i = 0; i < p->n_nodes; i++) {
         const struct plan_node *n = p->nodes[i];
-        struct amount all = plan_node_capacity(n);
 
         if (!pool_has(p, shape->pool, n))
             continue;
         s->n_allowed++;
-        for (enum resource r = CPUS; r < N_RESOURCES; r++)
-            if (part_of(&all, r) > s->of[r].most)
-                s->of[r].most = part_of(&all, r);
+        for (enum resource r = CPUS; r < N_RESOURCES; r++) {
+            int64_t most = most_of(p, shape, n, r);
+            s->of[r].most = most > s->of[r].most ? most : s->of[r].most;
+        }
         if (!shape_is_possible(p, shape, n))
             continue;
         s->n_possible++;
@@ -128,9 +157,9 @@ static void survey_nodes(struct planner *p, struct shape *shape, struct survey *
             continue;
         s->n_serving++;
         s->fits |= shape_fits(p, shape, n);
-        survey_serving(p, shape, n, &line, s);
+        survey_serving(p, shape, n, &lines, s);
     }
-    timeline_done(&line);
+    plan_lines_done(&lines);
 }
 
 static struct plan_blocker *add(struct plan_why *why, enum plan_blocker_type type)
@@ -147,10 +176,10 @@ static void add_no_node(struct plan_why *why, const struct shape *shape, const s
     bool named = false;
 
     for (enum resource r = CPUS; s->n_allowed && r < N_RESOURCES; r++) {
-        if (part_of(&shape->need, r) <= s->of[r].most)
+        if (need_of(shape, r) <= s->of[r].most)
             continue;
         struct plan_blocker *b = add(why, PLAN_BLOCK_NO_NODE);
-        b->need = (uint64_t)part_of(&shape->need, r);
+        b->need = (uint64_t)need_of(shape, r);
         b->free = (uint64_t)s->of[r].most;
         str_copy(b->subject, sizeof(b->subject), resource_name[r]);
         named = true;
@@ -199,7 +228,7 @@ static uint64_t holder(const struct planner *p, const struct plan_node *n, enum 
 
     for (const struct entry *e = n->jobs; e; e = e->next) {
         int64_t end = plan_expected_end(p, e);
-        if (end > until_usec || !part_of(&e->shape->need, r))
+        if (end > until_usec || !need_of(e->shape, r))
             continue;
         if (!found || end > found_end || (end == found_end && e->id < found->id)) {
             found = e;
@@ -214,7 +243,7 @@ static void add_resource(const struct planner *p, struct plan_why *why, const st
                          int64_t until_usec)
 {
     struct plan_blocker *b = add(why, resource_blocker[r]);
-    b->need = (uint64_t)part_of(&shape->need, r);
+    b->need = (uint64_t)need_of(shape, r);
     b->free = free > 0 ? (uint64_t)free : 0;
     if (!n)
         return;
@@ -225,7 +254,7 @@ static void add_resource(const struct planner *p, struct plan_why *why, const st
 
 /* Every resource that no node has enough of; if each is somewhere but never all together,
  * what the node that will have them first lacks. */
-static void add_resources(const struct planner *p, struct plan_why *why, const struct shape *shape,
+static void add_resources(struct planner *p, struct plan_why *why, struct shape *shape,
                           const struct survey *s)
 {
     size_t before = why->n_blockers;
@@ -233,14 +262,16 @@ static void add_resources(const struct planner *p, struct plan_why *why, const s
     if (s->fits)
         return;
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
-        if (part_of(&shape->need, r) > s->of[r].free)
+        if (need_of(shape, r) > s->of[r].free)
             add_resource(p, why, shape, r, s->of[r].node, s->of[r].free, s->of[r].until_usec);
     if (why->n_blockers > before || !s->alone)
         return;
-    struct amount free = plan_node_free(s->alone);
-    for (enum resource r = CPUS; r < N_RESOURCES; r++)
-        if (part_of(&shape->need, r) > part_of(&free, r) && part_of(&shape->need, r))
-            add_resource(p, why, shape, r, s->alone, part_of(&free, r), s->alone_usec);
+    for (enum resource r = CPUS; r < N_RESOURCES; r++) {
+        int64_t free = free_of(p, shape, s->alone, r);
+
+        if (need_of(shape, r) > free)
+            add_resource(p, why, shape, r, s->alone, free, s->alone_usec);
+    }
 }
 
 static void add_of_job(const struct entry *e, int64_t now_usec, struct plan_why *why)

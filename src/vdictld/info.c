@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "vdictld/feed.h"
+#include "vdictld/gpu_wish.h"
 #include "vdictld/handlers.h"
 #include "vdictld/queue.h"
 #include "vdictld/site.h"
@@ -105,11 +106,21 @@ void handle_qos(struct call *call)
 /* In the partition where it has the most room. */
 static uint32_t template_free(struct core *core, const struct config_template *t)
 {
+    char wish[GPU_WISH_TEXT];
+    struct job_spec spec = {.kind = JOB_INTERACTIVE,
+                            .constraint = "",
+                            .nodelist = "",
+                            .exclude = "",
+                            .profile = wish,
+                            .cpus = t->vcpus,
+                            .memory_mib = t->memory_mib,
+                            .gpus = t->gpus};
     uint32_t most = 0;
 
+    gpu_wish_of_template(t, 0, wish, sizeof(wish));
     for (size_t i = 0; i < core->config->n_partitions; i++) {
-        uint32_t n = queue_free_now(core->queue, &core->config->partitions[i], t->vcpus,
-                                    t->memory_mib, t->gpus);
+        spec.partition = core->config->partitions[i].name;
+        uint32_t n = queue_free_now(core->queue, &spec);
 
         most = n > most ? n : most;
     }

@@ -9,6 +9,7 @@
 #ifndef VDICTLD_LIFE_H
 #define VDICTLD_LIFE_H
 
+#include "plan/planner.h"
 #include "vdictld/call.h"
 
 struct life;
@@ -18,7 +19,7 @@ void life_free(struct life *life);
 /* After a load: asks the site for every live instance, and goes on from its answer. */
 void life_recover(struct core *core);
 /* The planner's word: this pending job starts on that node. */
-void life_start(struct core *core, uint64_t job, const char *node);
+void life_start(struct core *core, const struct plan_action *action);
 /* Stages what ends a job: at once when it is pending, else by stopping its instance.
  * final = JOB_PENDING queues it again. */
 int life_finish(struct core *core, struct txn *txn, uint64_t job, enum job_state final,

@@ -47,7 +47,7 @@ const struct instance *life_call_instance(struct call *call, const struct job *j
 
 /* life_save.c */
 /* The planner's word: the node of a saved job that is wanted back has room for it. */
-void life_wake(struct core *core, const struct job *job);
+void life_wake(struct core *core, const struct job *job, const struct plan_action *action);
 /* The one thing to do for a saved instance. */
 void life_saved(struct run *run, const struct instance *in);
 /* A poll says what is not written down; false: it is. */

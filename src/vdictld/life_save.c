@@ -227,11 +227,12 @@ uint32_t life_grace_sec(struct core *core, const struct job *job)
 
 /* ---- and back ---- */
 
-void life_wake(struct core *core, const struct job *job)
+void life_wake(struct core *core, const struct job *job, const struct plan_action *action)
 {
     struct job_event event = core_job_event(core, JOB_EVENT_RESTORE, CORE_SELF, "");
     struct txn *txn = txn_new(core->events);
 
+    str_copy(event.gpus_held, sizeof(event.gpus_held), action->gpus_held);
     if (txn && core_add_job(txn, job->id, &event, NULL) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
     else

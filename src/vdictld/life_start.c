@@ -31,22 +31,23 @@ struct start {
     struct identity_answer account;
 };
 
-/* The job's wish; else the first of the template's that the node has, or says nothing about. */
-static const char *profile_of(const struct core *core, const struct job *job, const char *node)
+/* What the planner chose; where its GPUs are of any profile, the first that was wished. */
+static void profile_of(const struct job *job, const struct plan_action *action, char ret[64])
 {
-    const struct config_template *t = config_template(core->config, job->spec->template_name);
-    const struct config_node *n = config_node(core->config, node);
+    const char *chosen = action->gpus_held;
+    size_t len = strcspn(chosen, ":");
 
-    if (*job->spec->profile || !job->spec->gpus || !t || !t->profiles.n)
-        return job->spec->profile;
-    for (size_t i = 0; n && i < t->profiles.n; i++)
-        if (config_names_has(&n->gpu_profiles, t->profiles.names[i]))
-            return t->profiles.names[i];
-    return n && n->gpu_profiles.n ? "" : t->profiles.names[0];
+    if (!len) {
+        chosen = job->spec->profile;
+        len = strcspn(chosen, ",");
+        if (chosen[strspn(chosen, "fb>=0123456789")] == '\0' || str_equal(chosen, "whole"))
+            len = 0; /* no name: a size, or a whole device */
+    }
+    str_copy(ret, len < 64 ? len + 1 : 64, chosen);
 }
 
-static int alloc(struct core *core, struct txn *txn, const struct job *job, const char *node,
-                 const char *image)
+static int alloc(struct core *core, struct txn *txn, const struct job *job,
+                 const struct plan_action *action, const char *image)
 {
     struct job_event event = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
     struct instance_event request = core_instance_event(core, INSTANCE_EVENT_REQUEST, "");
@@ -54,15 +55,16 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
 
     event.instance = events_next_id(core->events, NOUN_INSTANCE);
     event.generation = request.generation = 1;
-    str_copy(event.node, sizeof(event.node), node);
+    str_copy(event.node, sizeof(event.node), action->node);
+    str_copy(event.gpus_held, sizeof(event.gpus_held), action->gpus_held);
     request.job = job->id;
     request.vcpus = job->spec->cpus;
     request.memory_mib = job->spec->memory_mib;
     request.gpus = job->spec->gpus;
     str_copy(request.owner, sizeof(request.owner), job->spec->owner);
-    str_copy(request.node, sizeof(request.node), node);
+    str_copy(request.node, sizeof(request.node), action->node);
     str_copy(request.template_name, sizeof(request.template_name), job->spec->template_name);
-    str_copy(request.profile, sizeof(request.profile), profile_of(core, job, node));
+    profile_of(job, action, request.profile);
     str_copy(request.account, sizeof(request.account), job->spec->account);
     str_copy(request.partition, sizeof(request.partition), job->spec->partition);
     str_copy(request.qos, sizeof(request.qos), job->spec->qos);
@@ -71,8 +73,9 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job, cons
     return r < 0 ? r : core_add_instance(txn, event.instance, &request, NULL);
 }
 
-void life_start(struct core *core, uint64_t id, const char *node)
+void life_start(struct core *core, const struct plan_action *action)
 {
+    const uint64_t id = action->job;
     const struct job *job = core_job_staged(core, id);
     const struct config_template *t =
         job ? config_template(core->config, job->spec->template_name) : NULL;
@@ -81,10 +84,10 @@ void life_start(struct core *core, uint64_t id, const char *node)
     struct txn *txn;
 
     if (!job || !job_is_waiting(job) || job != core_job(core, id) ||
-        core_node_staged(core, node) != core_node(core, node))
+        core_node_staged(core, action->node) != core_node(core, action->node))
         return; /* a change is on its way: the planner hears of it and decides again */
     if (job->state == JOB_SUSPENDED) {
-        life_wake(core, job);
+        life_wake(core, job, action);
         return;
     }
     if (t && images_resolve(core, t->image, image, &err) < 0) {
@@ -92,7 +95,7 @@ void life_start(struct core *core, uint64_t id, const char *node)
         return;
     }
     txn = txn_new(core->events);
-    if (txn && alloc(core, txn, job, node, image) >= 0)
+    if (txn && alloc(core, txn, job, action, image) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
     else
         txn_abort(txn);

@@ -155,7 +155,7 @@ static void do_action(struct queue *q, const struct plan_action *a)
 {
     if (a->type == PLAN_START) {
         q->stats.starts++;
-        life_start(q->core, a->job, a->node);
+        life_start(q->core, a);
     } else if (a->type == PLAN_DEADLINE) {
         life_end_job(q->core, a->job, JOB_DEADLINE, "its deadline passed before it could start");
     }
@@ -291,6 +291,7 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
         .spec = (struct job_spec *)spec,
         .state = JOB_PENDING,
         .node = "",
+        .gpus_held = "",
         .reason = "",
         .priority = priority,
         .submit_usec = loop_now_usec(q->core->loop),
@@ -346,38 +347,9 @@ bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret)
     return planner_node_usage(q->planner, node, ret);
 }
 
-static uint32_t times(uint32_t have, uint32_t used, uint32_t each, uint32_t most)
+uint32_t queue_free_now(struct queue *q, const struct job_spec *spec)
 {
-    uint32_t n;
-
-    if (!each)
-        return most;
-    n = have > used ? (have - used) / each : 0;
-    return n < most ? n : most;
-}
-
-static uint32_t free_on(struct queue *q, const struct node *node, uint32_t cpus,
-                        uint32_t memory_mib, uint32_t gpus)
-{
-    struct plan_usage used = {0};
-    uint32_t n;
-
-    if (!node || !node->up || node->drain || node->removed)
-        return 0;
-    queue_usage(q, node->name, &used);
-    n = times(node->cpus, used.cpus, cpus, UINT32_MAX);
-    n = times(node->memory_mib, used.memory_mib, memory_mib, n);
-    return times(node->gpus, used.gpus, gpus, n);
-}
-
-uint32_t queue_free_now(struct queue *q, const struct config_partition *p, uint32_t cpus,
-                        uint32_t memory_mib, uint32_t gpus)
-{
-    uint32_t n = 0;
-
-    for (size_t i = 0; p->up && i < p->nodes.n; i++)
-        n += free_on(q, core_node(q->core, p->nodes.names[i]), cpus, memory_mib, gpus);
-    return n;
+    return planner_count(q->planner, spec);
 }
 
 void queue_stats(struct queue *q, struct queue_stats *ret)

@@ -39,9 +39,8 @@ void queue_release(struct queue *q);
 /* As planner_room(). */
 int queue_room(struct queue *q, uint64_t job, struct plan_room *ret);
 bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret);
-/* How many more instances of this size would start now, in all up nodes of the partition. */
-uint32_t queue_free_now(struct queue *q, const struct config_partition *p, uint32_t cpus,
-                        uint32_t memory_mib, uint32_t gpus);
+/* As planner_count(). */
+uint32_t queue_free_now(struct queue *q, const struct job_spec *spec);
 /* What the planner has spent, for /metrics. */
 struct queue_stats {
     uint64_t steps, starts;

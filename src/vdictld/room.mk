@@ -14,6 +14,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/dispatch.c src/vdictld/handlers.h \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
     src/vdictld/feed.c src/vdictld/feed.h \
+    src/vdictld/gpu_wish.c src/vdictld/gpu_wish.h \
     src/vdictld/grant.c src/vdictld/grant.h \
     src/vdictld/history.c \
     src/vdictld/idem.c src/vdictld/idem.h \

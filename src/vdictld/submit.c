@@ -17,6 +17,7 @@
 #include "codec/job_codec.h"
 #include "model/job_file.h"
 #include "vdictld/digest.h"
+#include "vdictld/gpu_wish.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
 #include "vdictld/images.h"
@@ -111,14 +112,9 @@ static int check_template(struct call *call, struct job_spec *spec,
         return unknown_name("template", spec->template_name, c->n_templates, template_name, c, err);
     if (!call_in_groups(call, &t->groups) && !call_is_operator(call))
         return refuse_groups("template", t->name, err);
-    if (*spec->profile && !config_names_has(&t->profiles, spec->profile)) {
-        error_set(err, ESRCH, "profile", "template '%s' has no GPU profile '%s'", t->name,
-                  spec->profile);
-        error_hint(err, NULL,
-                   t->profiles.n ? "vdiinfo --templates lists what it has"
-                                 : "it has none; name another template, or no GPU");
-        return -ESRCH;
-    }
+    r = gpu_wish_settle(c, t, spec, err);
+    if (r < 0)
+        return r;
     if (images_resolve(call->core, t->image, image, err) < 0)
         return -err->code;
     if (t->n_mounts && spec->uid == UINT32_MAX) {
@@ -133,8 +129,6 @@ static int check_template(struct call *call, struct job_spec *spec,
         spec->cpus = t->vcpus;
     if (!spec->memory_mib)
         spec->memory_mib = t->memory_mib;
-    if (!spec->gpus)
-        spec->gpus = t->gpus;
     return 0;
 }
 

@@ -265,6 +265,9 @@ static void gpus_are_asked_for_in_all_forms(void **state)
         {"--gres=gpu:nvidia-a40-4q:1", 1, "nvidia-a40-4q"},
         {"--gres=none", 0, ""},
         {"--gpu a40 --gpu 2", 2, ""},
+        {"--gpu 8g", 1, "fb>=8192"},
+        {"--gpu 4096M:2", 2, "fb>=4096"},
+        {"--gres=gpu:8G:3", 3, "fb>=8192"},
     };
     for (size_t i = 0; i < ELEMENTS(good); i++) {
         struct submit s = {.gpus = 77};
@@ -275,8 +278,9 @@ static void gpus_are_asked_for_in_all_forms(void **state)
         assert_true(s.gpus_said);
         assert_string_equal(s.profile, good[i].profile);
     }
-    static const char *const bad[] = {"--gpu 8g",    "--gpu 4096M", "--gpu 8GiB", "--gpu a40:",
-                                      "--gpu a40:x", "--gpu 65",    "--gpu -1",   "--gpu a b/c:1"};
+    static const char *const bad[] = {"--gpu 0g",   "--gpu 8g:",  "--gpu 99t",
+                                      "--gpu 8GiB", "--gpu a40:", "--gpu a40:x",
+                                      "--gpu 65",   "--gpu -1",   "--gpu a b/c:1"};
     for (size_t i = 0; i + 1 < ELEMENTS(bad); i++) {
         struct submit s = {.gpus = 77};
         struct vdi_error err;

@@ -78,6 +78,10 @@ static void example_file(void **state)
     assert_string_equal(c->nodes[15].gpu_law, "homogeneous");
     assert_int_equal(c->nodes[15].gpus, 4);
     assert_int_equal(c->nodes[15].gpu_profiles.n, 3);
+    assert_ptr_equal(c->nodes[15].kind, c->nodes[0].kind); /* one for all that say the same */
+    assert_int_equal(c->n_kinds, 1);
+    assert_int_equal(c->kinds[0].law, GPU_HOMOGENEOUS);
+    assert_int_equal(c->kinds[0].offers[0].instances, 24); /* 48 GiB by the largest, 2 each */
     assert_string_equal(c->nodes[15].features, "a40");
     assert_ptr_equal(config_node(c, "gpu16"), &c->nodes[15]);
     assert_null(config_node(c, "gpu17"));
@@ -98,6 +102,55 @@ static void example_file(void **state)
     assert_int_equal(c->listen.n, 2);
     assert_int_equal(c->keep_done_sec, 3600);
     assert_int_equal(strlen(c->digest), 64);
+}
+
+#define NODE(gpu) "node \"g1\" { cpus = 8  memory = \"8G\"  gpu \"X\" { " gpu " } }\n"
+
+/* Cards by slices and pools say what their names can't. */
+static void gpus_of_all_laws(void **state)
+{
+    _cleanup_(config_freep) struct config *c = take(BASE NODE(
+        "law = slices  capacity = 8  profiles = {\"1g.10gb\", \"3g.40gb\"}") "profile \"1g.10gb\" { slices = 1  placements = {0, 1, 2, 3, 4, 5, 6}  display = no }\n"
+                                                                             "profile \"3g.40gb\" { slices = 4  placements = {0, 4}  instances = 2 }\n");
+    const struct gpu_kind *k = c->nodes[0].kind;
+
+    assert_int_equal(k->offers[0].starts, 0x7f);
+    assert_int_equal(k->offers[1].starts, 0x11);
+    assert_int_equal(k->offers[1].size, 4);
+    assert_int_equal(k->offers[0].framebuffer_mib, 10240);
+    assert_false(k->offers[0].display);
+    assert_true(k->offers[1].display);
+}
+
+static void refuse_gpu(const char *text, const char *words)
+{
+    refuse_with(text, strlen(text), words);
+}
+
+static void gpus_that_cannot_be_are_refused(void **state)
+{
+    refuse_gpu(BASE NODE("law = slices  capacity = 8  profiles = {\"1g.10gb\"}"),
+               "node \"g1\" gpu 1g.10gb: a profile of a card by slices needs slices and "
+               "placements");
+    refuse_gpu(BASE NODE("law = slices  profiles = {\"1g.10gb\"}"),
+               "a card by slices needs their number");
+    refuse_gpu(BASE NODE("law = homogeneous"), "a card of this law has none; name the profiles");
+    refuse_gpu(BASE NODE("law = pool  profiles = {\"small\"}"), "its framebuffer is not known");
+    refuse_gpu(BASE NODE("law = homogeneous  framebuffer = \"8G\"  profiles = {\"x-16q\"}"),
+               "its framebuffer is larger than the card's");
+    refuse_gpu(BASE NODE("law = mixed  profiles = {\"x-2q\", \"x-6q\", \"x-16q\"}"),
+               "its framebuffer is no power of two of the smallest size");
+    refuse_gpu(
+        BASE NODE(
+            "law = slices  capacity = 8  profiles = {\"p\"}") "profile \"p\" { slices = 4  placements = {6} }\n",
+        "a placement ends beyond the card's slices");
+    refuse_gpu(BASE NODE("profiles = {\"p\"}") "profile \"p\" { placements = {x} }\n",
+               "profile \"p\" placements: \"x\" is not a number from 0 to 63");
+    refuse_gpu(
+        BASE NODE("profiles = {\"p\"}") "profile \"p\" { max_resolution = \"1280x1024\" }\n"
+                                        "template \"cad\" { image = \"i\"  profile = {\"p\"} }\n",
+        "template \"cad\" resolution: 1920x1080 is larger than profile \"p\" allows "
+        "(1280x1024)");
 }
 
 /* The design's own example: all of it parses, and what has no effect yet is named. */
@@ -487,6 +540,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(example_file),
+        cmocka_unit_test(gpus_of_all_laws),
+        cmocka_unit_test(gpus_that_cannot_be_are_refused),
         cmocka_unit_test(design_example),
         cmocka_unit_test(defaults_are_in_range),
         cmocka_unit_test(many_findings),

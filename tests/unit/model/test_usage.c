@@ -131,35 +131,6 @@ static void test_sums_are_bounded(void **state)
     usage_free(u);
 }
 
-static void test_framebuffer_of_profiles(void **state)
-{
-    static const struct {
-        const char *profile;
-        uint32_t mib;
-    } rows[] = {
-        {"nvidia-a40-4q", 4096},
-        {"nvidia-a40-48q", 49152},
-        {"GRID V100-1B", 1024},
-        {"GRID M10-0Q", 512},
-        {"NVIDIA H200X-1-18C", 18432},
-        {"1g.10gb", 10240},
-        {"", 0},
-        {"virgl", 0},
-        {"nvidia-105", 0},
-        {"q", 0},
-        {"4q", 0},
-        {"-q", 0},
-        {"x-99999q", 0},
-        {"gb", 0},
-        {"mbochs", 0},
-        {"desk4c", 0},
-    };
-
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (profile_framebuffer_mib(rows[i].profile) != rows[i].mib)
-            fail_msg("%s: %u MiB", rows[i].profile, profile_framebuffer_mib(rows[i].profile));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,7 +139,6 @@ int main(void)
         cmocka_unit_test(test_saved_time_is_free),
         cmocka_unit_test(test_groups_and_their_order),
         cmocka_unit_test(test_sums_are_bounded),
-        cmocka_unit_test(test_framebuffer_of_profiles),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

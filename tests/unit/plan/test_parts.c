@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "plan/gpuline.h"
 #include "plan/queue.h"
 #include "plan/timeline.h"
 #include "plan/wake.h"
@@ -126,7 +127,7 @@ static void timeline_is_as_a_plain_array(void **state)
 {
     for (unsigned seed = 0; seed < 300; seed++) {
         struct timeline t = {0};
-        struct amount all = {.cpus = 16, .memory_mib = 100, .gpus = 4};
+        struct amount all = {.cpus = 16, .memory_mib = 100};
         int free[SPAN];
 
         srand(seed);
@@ -147,8 +148,8 @@ static void timeline_is_as_a_plain_array(void **state)
             assert_int_equal(timeline_earliest(&t, at, span, &need),
                              plain_earliest(free, at, span, need.cpus));
         }
-        for (size_t i = 1; i < t.n; i++)
-            assert_true(t.steps[i - 1].from_usec < t.steps[i].from_usec);
+        for (size_t i = 1; i < t.steps.n; i++)
+            assert_true(timeline_step(&t, i - 1)->from_usec < timeline_step(&t, i)->from_usec);
         timeline_done(&t);
     }
 }
@@ -162,19 +163,172 @@ static void timeline_joins_equal_neighbours(void **state)
     assert_int_equal(timeline_begin(&t, &all), 0);
     for (int64_t i = 0; i < 1000; i++)
         assert_int_equal(timeline_change(&t, i * 10, i * 10 + 10, &one, -1), 0);
-    assert_int_equal(t.n, 3);
+    assert_int_equal(t.steps.n, 3);
     timeline_done(&t);
 }
 
 /* What is not needed does not matter, even where a node owes some. */
 static void nothing_needed_is_always_covered(void **state)
 {
-    struct amount owes = {.cpus = 2, .memory_mib = -5, .gpus = -1};
+    struct amount owes = {.cpus = 2, .memory_mib = -5};
     struct amount need = {.cpus = 2};
 
     assert_true(amount_covers(&owes, &need));
-    need.gpus = 1;
+    need.memory_mib = 1;
     assert_false(amount_covers(&owes, &need));
+}
+
+/* ---- one GPU ------------------------------------------------------------- */
+
+#define GPU_SPAN 120
+
+/* What lies on the GPU at each moment, plainly. */
+struct plain_gpu {
+    struct {
+        int offer, slot;
+    } on[GPU_SPAN][64];
+    int n[GPU_SPAN];
+};
+
+/* The law said once more, as a check of every pair. */
+static bool plain_fits(const struct gpu_kind *k, const struct plain_gpu *g, int at, int offer,
+                       int slot)
+{
+    int used = 0;
+
+    for (int i = 0; i < g->n[at]; i++) {
+        int o = g->on[at][i].offer, s = g->on[at][i].slot;
+
+        used += (int)k->offers[o].size;
+        if (k->law == GPU_HOMOGENEOUS && o != offer)
+            return false;
+        if (gpu_has_slots(k) && s < slot + (int)k->offers[offer].size &&
+            slot < s + (int)k->offers[o].size)
+            return false;
+    }
+    if (k->law == GPU_HOMOGENEOUS)
+        return g->n[at] < (int)k->offers[offer].instances;
+    return gpu_has_slots(k) || used + (int)k->offers[offer].size <= (int)k->capacity;
+}
+
+static bool plain_starts(const struct gpu_kind *k, int offer, int slot)
+{
+    return gpu_has_slots(k) ? k->offers[offer].starts >> slot & 1 : slot == 0;
+}
+
+static int64_t plain_gpu_earliest(const struct gpu_kind *k, const struct plain_gpu *g, int from,
+                                  int span, int offer)
+{
+    for (int t = from; t < GPU_SPAN; t++) {
+        for (int slot = 0; slot < 64; slot++) {
+            int u = t;
+
+            while (plain_starts(k, offer, slot) && u < GPU_SPAN && u < t + span &&
+                   plain_fits(k, g, u, offer, slot))
+                u++;
+            if (u == t + span || u == GPU_SPAN)
+                return t;
+        }
+    }
+    return TIMELINE_NEVER;
+}
+
+static struct gpu_kind some_kind(enum gpu_law law)
+{
+    struct gpu_kind k = {.law = law, .framebuffer_mib = 8192, .n_offers = 4};
+    size_t offer;
+
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(k.offers[i].profile, sizeof(k.offers[i].profile), "x-%dq", 1 << i);
+        k.offers[i].size = i < 3 ? 1u << i : 7;
+        k.offers[i].starts = i == 0 ? 0x7f : i == 1 ? 0x15 : i == 2 ? 0x9 : 0x1;
+    }
+    k.capacity = 7;
+    assert_null(gpu_kind_settle(&k, &offer));
+    return k;
+}
+
+/* In every law: what fits at a time is found, at the first time, and nothing else. */
+static void gpu_line_is_as_the_law_says(void **state)
+{
+    static const enum gpu_law laws[] = {GPU_WHOLE, GPU_HOMOGENEOUS, GPU_MIXED,
+                                        GPU_POOL,  GPU_SLICES,      GPU_SHARED};
+    unsigned placed = 0, refused = 0;
+
+    for (unsigned seed = 0; seed < 1200; seed++) {
+        struct gpu_kind k = some_kind(laws[seed % 6]);
+        struct plain_gpu g = {.n = {0}};
+        struct gpuline line = {0};
+        struct gpu_state empty = {0};
+
+        srand(seed);
+        assert_int_equal(gpuline_begin(&line, &empty), 0);
+        for (int i = 0; i < 25; i++) {
+            int from = rand() % 100, span = 1 + rand() % 30, offer = rand() % 4;
+            int64_t t = gpuline_earliest(&line, &k, from, span, (size_t)offer);
+
+            assert_int_equal(t, plain_gpu_earliest(&k, &g, from, span, offer));
+            if (t + span >= GPU_SPAN) {
+                refused++;
+                continue;
+            }
+            struct gpu_state all = gpuline_join(&line, t, t + span);
+            uint64_t starts = gpu_fit(&k, &all, (size_t)offer);
+            assert_true(starts);
+            uint8_t slot = gpu_best_slot(&k, &all, (size_t)offer, starts);
+            assert_true(starts >> slot & 1);
+            assert_int_equal(gpuline_change(&line, &k, t, t + span, (size_t)offer, slot, -1), 0);
+            for (int u = (int)t; u < (int)t + span; u++) {
+                assert_true(plain_fits(&k, &g, u, offer, slot));
+                g.on[u][g.n[u]].offer = offer;
+                g.on[u][g.n[u]++].slot = slot;
+            }
+            placed++;
+        }
+        gpuline_done(&line);
+    }
+    assert_true(placed > 5000 && refused > 100);
+}
+
+static void gpu_line_gives_back_what_it_took(void **state)
+{
+    for (unsigned seed = 0; seed < 600; seed++) {
+        struct gpu_kind k = some_kind((enum gpu_law)(seed % 6));
+        struct gpuline line = {0};
+        struct gpu_state empty = {0};
+        struct {
+            int64_t from, to;
+            size_t offer;
+            uint8_t slot;
+        } held[20];
+        int n = 0;
+
+        srand(seed);
+        assert_int_equal(gpuline_begin(&line, &empty), 0);
+        for (int i = 0; i < 20; i++) {
+            size_t offer = (size_t)rand() % 4;
+            int64_t span = 1 + rand() % 30;
+            int64_t t = gpuline_earliest(&line, &k, rand() % 100, span, offer);
+            struct gpu_state all = gpuline_join(&line, t, t + span);
+
+            held[n].from = t;
+            held[n].to = rand() % 8 ? t + span : TIMELINE_NEVER;
+            held[n].offer = offer;
+            if (held[n].to == TIMELINE_NEVER)
+                all = gpuline_join(&line, t, TIMELINE_NEVER);
+            uint64_t starts = gpu_fit(&k, &all, offer);
+            if (t == TIMELINE_NEVER || !starts)
+                continue;
+            held[n].slot = gpu_best_slot(&k, &all, offer, starts);
+            gpuline_change(&line, &k, t, held[n].to, offer, held[n].slot, -1);
+            n++;
+        }
+        for (int i = 0; i < n; i++)
+            gpuline_change(&line, &k, held[i].from, held[i].to, held[i].offer, held[i].slot, 1);
+        assert_int_equal(line.steps.n, 1);
+        assert_true(gpu_state_is_equal(&gpuline_step(&line, 0)->state, &empty));
+        gpuline_done(&line);
+    }
 }
 
 int main(void)
@@ -186,6 +340,8 @@ int main(void)
         cmocka_unit_test(timeline_is_as_a_plain_array),
         cmocka_unit_test(timeline_joins_equal_neighbours),
         cmocka_unit_test(nothing_needed_is_always_covered),
+        cmocka_unit_test(gpu_line_is_as_the_law_says),
+        cmocka_unit_test(gpu_line_gives_back_what_it_took),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

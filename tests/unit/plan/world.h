@@ -26,6 +26,7 @@ static inline struct job_spec world_spec(uint32_t cpus, uint32_t memory_mib, uin
                              .constraint = (char *)"",
                              .nodelist = (char *)"",
                              .exclude = (char *)"",
+                             .profile = (char *)"",
                              .cpus = cpus,
                              .memory_mib = memory_mib,
                              .gpus = gpus,

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reference.c - a second planner, written to be obvious. */
+#include "reference.h"
+
+int64_t span(const struct job_spec *spec)
+{
+    return spec->time_limit_sec ? spec->time_limit_sec * 1000000 + PLAN_BOOT_USEC
+                                : PLAN_UNLIMITED_USEC;
+}
+
+/* A saved job wants its own node, for what is left of its limit. */
+struct job_spec now_wanted(const struct job *job, char wish[64])
+{
+    struct job_spec spec = *job->spec;
+    int64_t ran_usec = job->suspended_usec - job->start_usec - job->suspended_total_usec;
+
+    if (job->state != JOB_SUSPENDED)
+        return spec;
+    snprintf(wish, 64, "%.*s", (int)strcspn(job->gpus_held, ":"), job->gpus_held);
+    if (*wish && spec.gpus)
+        spec.profile = wish; /* its memory knows the profile */
+    spec.nodelist = (char *)job->node;
+    spec.exclude = spec.constraint = (char *)"";
+    spec.begin_usec = spec.deadline_usec = 0;
+    if (spec.time_limit_sec && ran_usec < spec.time_limit_sec * 1000000)
+        spec.time_limit_sec = ((spec.time_limit_sec * 1000000 - ran_usec) / MIN + 1) * 60;
+    else if (spec.time_limit_sec)
+        spec.time_limit_sec = 60;
+    return spec;
+}
+
+bool waits(const struct job *job)
+{
+    return job->state == JOB_PENDING ||
+           (job->state == JOB_SUSPENDED && job->wake_usec && !job->restore_usec);
+}
+
+bool holds_nothing(const struct job *job)
+{
+    return job->state == JOB_SUSPENDED && !job->wake_usec;
+}
+
+/* ---- GPUs, by looking at every pair of instances ---- */
+
+const struct gpu_kind *kind_of(const struct world *w, int node)
+{
+    static const struct gpu_kind any = {.law = GPU_WHOLE, .capacity = 1};
+    return w->config_nodes[node].kind ? w->config_nodes[node].kind : &any;
+}
+
+/* Offers of the kind that meet the wish, the best first. */
+static int wished(const struct gpu_kind *k, const struct job_spec *spec, int *ret)
+{
+    bool is_desktop = spec->kind == JOB_INTERACTIVE;
+    const char *wish = spec->profile;
+    int n = 0;
+
+    if (!k->n_offers) {
+        ret[0] = 0;
+        return strncmp(wish, "fb>=", 4) != 0;
+    }
+    for (unsigned rank = 0; rank < 8; rank++) {
+        for (int i = 0; i < (int)k->n_offers; i++) {
+            const struct gpu_offer *o = &k->offers[i];
+            const char *at = strstr(wish, o->profile);
+            bool fits;
+
+            if (!strncmp(wish, "fb>=", 4)) /* sizes are 1, 2 and 4 GiB */
+                fits = o->framebuffer_mib >= (unsigned)atoi(wish + 4) &&
+                       o->framebuffer_mib == 1024u << rank;
+            else if (!*wish || !strcmp(wish, "whole"))
+                fits = rank == 0 && (o->instances == 1 || k->law == GPU_WHOLE);
+            else
+                fits = at && (rank == 0) == (at == wish) && rank < 2;
+            if (fits && (o->display || !is_desktop))
+                ret[n++] = i;
+        }
+    }
+    if (n || *wish)
+        return n;
+    for (int i = 0; i < (int)k->n_offers; i++) { /* none is alone on a device: the largest */
+        if ((!k->offers[i].display && is_desktop) ||
+            (n && k->offers[i].framebuffer_mib <= k->offers[ret[0]].framebuffer_mib))
+            continue;
+        ret[0] = i;
+        n = 1;
+    }
+    return n;
+}
+
+/* What lies on the GPU at that time leaves place for the offer at the slot. */
+static bool gpu_room_at(const struct world *w, const struct plan *plan, int node, int gpu,
+                        int64_t t, int offer, int slot)
+{
+    const struct gpu_kind *k = kind_of(w, node);
+    uint32_t n = 0, sum = 0;
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct hold *h = &plan->holds[i];
+
+        for (int g = 0; g < h->n_gpus; g++) {
+            if (h->node != node || t < h->from || t >= h->to || h->places[g].gpu != gpu)
+                continue;
+            n++;
+            sum += k->n_offers ? k->offers[h->offer].size : 1;
+            if (k->n_offers && k->law == GPU_HOMOGENEOUS && h->offer != offer)
+                return false;
+            if (k->n_offers && gpu_has_slots(k) &&
+                h->places[g].slot < slot + (int)k->offers[offer].size &&
+                slot < h->places[g].slot + (int)k->offers[h->offer].size)
+                return false;
+        }
+    }
+    if (!k->n_offers || k->law == GPU_WHOLE)
+        return n == 0;
+    if (k->law == GPU_HOMOGENEOUS)
+        return n < k->offers[offer].instances;
+    return gpu_has_slots(k) || sum + k->offers[offer].size <= k->capacity;
+}
+
+bool gpu_room(const struct world *w, const struct plan *plan, int node, int gpu, int64_t t,
+              int64_t end, int offer, int slot)
+{
+    if (!gpu_room_at(w, plan, node, gpu, t, offer, slot))
+        return false;
+    for (size_t i = 0; i < plan->n; i++) {
+        int64_t u = plan->holds[i].from;
+        if (u > t && u < end && !gpu_room_at(w, plan, node, gpu, u, offer, slot))
+            return false;
+    }
+    return true;
+}
+
+/* The slots at which it would fit for the whole time, as bits. */
+static uint64_t gpu_slots(const struct world *w, const struct plan *plan, int node, int gpu,
+                          int64_t t, int64_t end, int offer)
+{
+    const struct gpu_kind *k = kind_of(w, node);
+    uint64_t found = 0;
+
+    for (int slot = 0; slot < (gpu_has_slots(k) && k->n_offers ? 64 : 1); slot++)
+        if ((!gpu_has_slots(k) || !k->n_offers || k->offers[offer].starts >> slot & 1) &&
+            gpu_room(w, plan, node, gpu, t, end, offer, slot))
+            found |= UINT64_C(1) << slot;
+    return found;
+}
+
+/* Instances, or what they take of the device, on the GPU by those that hold it at this moment. */
+static struct gpu_state gpu_now(const struct world *w, const struct plan *plan, int node, int gpu)
+{
+    const struct gpu_kind *k = kind_of(w, node);
+    struct gpu_state s = {0};
+
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct hold *h = &plan->holds[i];
+
+        for (int g = 0; g < h->n_gpus; g++) {
+            if (h->node != node || h->from != INT64_MIN || h->places[g].gpu != gpu)
+                continue;
+            s.used += k->n_offers ? k->offers[h->offer].size : 1;
+            if (gpu_has_slots(k) && k->n_offers)
+                s.slots |= ((UINT64_C(1) << k->offers[h->offer].size) - 1) << h->places[g].slot;
+        }
+    }
+    return s;
+}
+
+/* The GPUs by the rule: who starts now takes the fullest, who starts later the first. */
+static bool choose_gpus(const struct world *w, const struct plan *plan, int64_t t,
+                        const struct job_spec *spec, struct hold *h)
+{
+    const struct gpu_kind *k = kind_of(w, h->node);
+    int64_t end = t + span(spec);
+    bool taken[GPU_PLACES_MAX] = {0}, is_now = t <= w->now;
+
+    for (h->n_gpus = 0; h->n_gpus < (int)spec->gpus; h->n_gpus++) {
+        int best = -1, best_full = -1;
+        for (int g = 0; g < (int)w->nodes[h->node].gpus; g++) {
+            struct gpu_state s = gpu_now(w, plan, h->node, g);
+            int full = !is_now                           ? 0
+                       : gpu_has_slots(k) && k->n_offers ? __builtin_popcountll(s.slots)
+                                                         : (int)s.used;
+            if (taken[g] || full <= best_full || !gpu_slots(w, plan, h->node, g, t, end, h->offer))
+                continue;
+            best = g;
+            best_full = full;
+        }
+        if (best < 0)
+            return false;
+        taken[best] = true;
+        uint64_t slots = gpu_slots(w, plan, h->node, best, t, end, h->offer);
+        struct gpu_state s = gpu_now(w, plan, h->node, best);
+        h->places[h->n_gpus] =
+            (struct gpu_place){(uint8_t)best, is_now ? gpu_best_slot(k, &s, (size_t)h->offer, slots)
+                                                     : (uint8_t)__builtin_ctzll(slots)};
+    }
+    return true;
+}
+
+static int64_t disk_of(const struct node *n)
+{
+    return n->disk_gib ? n->disk_gib : PLAN_DISK_UNCOUNTED_GIB;
+}
+
+static bool allowed(const struct world *w, int node, int j, const struct job_spec *spec)
+{
+    const struct plan_disks *d = &w->disks[j];
+    const struct node *n = &w->nodes[node];
+    int offers[8];
+    if (*spec->nodelist && !strstr(spec->nodelist, n->name))
+        return false;
+    if (*d->node && w->jobs[j].state != JOB_SUSPENDED && strcmp(d->node, n->name) != 0)
+        return false;
+    if (*spec->exclude && strstr(spec->exclude, n->name))
+        return false;
+    if (*spec->constraint && !strstr(n->features, spec->constraint))
+        return false;
+    if (spec->gpus && !wished(kind_of(w, node), spec, offers))
+        return false;
+    return w->has_node[node] && n->up && !n->drain && spec->cpus <= n->cpus &&
+           spec->memory_mib <= n->memory_mib && spec->gpus <= n->gpus && d->gib <= disk_of(n);
+}
+
+static bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
+                    const struct job_spec *spec)
+{
+    int64_t disk = disk_of(&w->nodes[node]) - w->stored_gib[node];
+    int64_t cpus = w->nodes[node].cpus, memory = w->nodes[node].memory_mib;
+    for (size_t i = 0; i < plan->n; i++) {
+        const struct hold *h = &plan->holds[i];
+        if (h->node != node || t < h->from || t >= h->to)
+            continue;
+        cpus -= h->spec->cpus;
+        memory -= h->spec->memory_mib;
+        disk -= h->gib;
+    }
+    return (!spec->cpus || cpus >= spec->cpus) &&
+           (!spec->memory_mib || memory >= spec->memory_mib) &&
+           (!w->disks[j].gib || disk >= w->disks[j].gib);
+}
+
+/* Is there room from t on? With where, if it needs GPUs. */
+bool room(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
+          const struct job_spec *spec, struct hold *ret)
+{
+    int offers[8], n;
+    if (!allowed(w, node, j, spec) || !room_at(w, plan, node, t, j, spec))
+        return false;
+    for (size_t i = 0; i < plan->n; i++) {
+        int64_t u = plan->holds[i].from;
+        if (u > t && u < t + span(spec) && !room_at(w, plan, node, u, j, spec))
+            return false;
+    }
+    *ret = (struct hold){
+        .node = node, .from = t, .to = t + span(spec), .spec = spec, .gib = w->disks[j].gib};
+    n = spec->gpus ? wished(kind_of(w, node), spec, offers) : 0;
+    for (int i = 0; i < n; i++) {
+        ret->offer = offers[i];
+        if (choose_gpus(w, plan, t, spec, ret))
+            return true;
+    }
+    return !spec->gpus;
+}
+
+static void say_held(const struct world *w, const struct hold *h, char *ret)
+{
+    const struct gpu_kind *k = kind_of(w, h->node);
+
+    *ret = '\0';
+    if (h->n_gpus)
+        gpu_held_format(k->n_offers ? k->offers[h->offer].profile : "", h->places,
+                        (size_t)h->n_gpus, gpu_has_slots(k), ret, GPU_HELD_TEXT);
+}
+
+static void place_job(const struct world *w, struct plan *plan, int j)
+{
+    const struct job_spec *spec = &plan->specs[j];
+    int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;
+    struct hold h, found;
+
+    plan->node[j] = -1;
+    for (size_t i = 0; i <= plan->n; i++) {
+        int64_t t = i < plan->n ? plan->holds[i].to : from;
+        for (int n = 0; t >= from && t < best && n < N_NODES; n++) {
+            if (!room(w, plan, n, t, j, spec, &h))
+                continue;
+            best = t;
+            found = h;
+        }
+    }
+    if (best == INT64_MAX)
+        return;
+    plan->node[j] = found.node;
+    plan->at[j] = best;
+    say_held(w, &found, plan->held[j]);
+    plan->holds[plan->n++] = found;
+}
+
+/* What a job holds from now on, at the places that its record says. */
+struct hold held_by(const struct world *w, int j, int node, int64_t to)
+{
+    struct hold h = {
+        .node = node, .from = INT64_MIN, .to = to, .spec = &w->specs[j], .gib = w->disks[j].gib};
+    char profile[64];
+    size_t n = 0;
+
+    if (w->specs[j].gpus) {
+        assert_int_equal(gpu_held_parse(w->held[j], profile, h.places, GPU_PLACES_MAX, &n), 0);
+        h.n_gpus = (int)n;
+        h.offer = gpu_find_offer(kind_of(w, node), profile);
+        assert_true(h.offer >= 0 && n == w->specs[j].gpus);
+    }
+    return h;
+}
+
+int node_of(const char *name)
+{
+    return name && *name ? atoi(name + 1) : -1;
+}
+
+static int64_t seen_end(const struct world *w, int64_t end)
+{
+    return end > w->now ? end : (w->now / MIN + 1) * MIN;
+}
+
+static int64_t end_of_job(const struct job *job)
+{
+    if (job->state == JOB_COMPLETING)
+        return 0;
+    if (job->state == JOB_RUNNING && job_limit_usec(job))
+        return job_limit_usec(job);
+    if (job->state == JOB_CONFIGURING)
+        return job->alloc_usec + span(job->spec) - PLAN_LAG_USEC;
+    if (job->state == JOB_SUSPENDED) {
+        char wish[64];
+        struct job_spec left = now_wanted(job, wish);
+        return job->restore_usec + span(&left) - PLAN_LAG_USEC;
+    }
+    return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
+}
+
+bool in_line(const struct world *w, int j)
+{
+    const struct job *job = &w->jobs[j];
+    if (!w->has_job[j])
+        return false;
+    const struct config_partition *part = &w->config.partitions[*w->specs[j].partition == 'l'];
+    return waits(job) && w->given[j] < 0 && !w->told[j] && !job->held_by_user &&
+           !job->held_by_admin && !job->unknown && !w->disks[j].block && part->up;
+}
+
+static bool comes_before(const struct world *w, int a, int b)
+{
+    const struct job *x = &w->jobs[a], *y = &w->jobs[b];
+    char wish[64];
+    int64_t begin_x = now_wanted(x, wish).begin_usec, begin_y = now_wanted(y, wish).begin_usec;
+    bool late_x = begin_x > w->now, late_y = begin_y > w->now;
+    if (late_x != late_y)
+        return late_y;
+    if (late_x && begin_x != begin_y)
+        return begin_x < begin_y;
+    if (*x->spec->partition != *y->spec->partition)
+        return (*x->spec->partition == 'm') ==
+               (w->config.partitions[0].priority_tier > w->config.partitions[1].priority_tier);
+    if (x->priority != y->priority)
+        return x->priority > y->priority;
+    return x->submit_usec != y->submit_usec ? x->submit_usec < y->submit_usec : x->id < y->id;
+}
+
+/* Who starts when and where; `until`: no further than the line before that job, -1: all. */
+void reference_until(const struct world *w, struct plan *plan, int until)
+{
+    int line[N_JOBS], n = 0;
+
+    memset(plan, 0, sizeof(*plan));
+    for (int j = 0; j < N_JOBS; j++) {
+        const struct job *job = &w->jobs[j];
+        if (!w->has_job[j] || holds_nothing(job))
+            continue;
+        plan->specs[j] = now_wanted(job, plan->wish[j]);
+        if (!waits(job))
+            plan->holds[plan->n++] =
+                held_by(w, j, node_of(job->node), seen_end(w, end_of_job(job)));
+        else if (w->given[j] >= 0)
+            plan->holds[plan->n++] =
+                held_by(w, j, w->given[j], seen_end(w, w->given_usec[j] + span(&plan->specs[j])));
+        if (!in_line(w, j))
+            continue;
+        int i = n++;
+        for (; i > 0 && comes_before(w, j, line[i - 1]); i--)
+            line[i] = line[i - 1];
+        line[i] = j;
+    }
+    for (int i = 0; i < n && line[i] != until; i++) {
+        plan->place[line[i]] = (unsigned)i + 1;
+        place_job(w, plan, line[i]);
+    }
+}
+
+void reference(const struct world *w, struct plan *plan)
+{
+    reference_until(w, plan, -1);
+}

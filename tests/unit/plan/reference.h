@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reference.h - a second planner, written to be obvious, and the world both plan for.
+ *
+ * It tries every (time, node) for every job in order and keeps a plain list of who holds
+ * what when. It shares no code with the planner but the texts, and the choice of a slot.
+ */
+#ifndef TEST_PLAN_REFERENCE_H
+#define TEST_PLAN_REFERENCE_H
+
+#include "world.h"
+
+#define N_NODES 5
+#define N_JOBS 24
+
+struct world {
+    struct world_config config;
+    struct config_node config_nodes[N_NODES];
+    struct gpu_kind kinds[4];
+    char held[N_JOBS][GPU_HELD_TEXT]; /* gpus_held of its record, or of the start given out */
+    struct node nodes[N_NODES];
+    bool has_node[N_NODES];
+    struct job_spec specs[N_JOBS];
+    struct job jobs[N_JOBS];
+    bool has_job[N_JOBS];
+    struct plan_disks disks[N_JOBS];
+    uint32_t stored_gib[N_NODES];
+    int given[N_JOBS]; /* node of a start that was given out; -1: none */
+    int64_t given_usec[N_JOBS];
+    bool told[N_JOBS];
+    struct planner *planner;
+    int64_t now;
+    unsigned long starts, checks, elsewhere;
+};
+
+struct hold {
+    int node;
+    int64_t from, to;
+    const struct job_spec *spec;
+    int64_t gib;
+    int offer, n_gpus;
+    struct gpu_place places[GPU_PLACES_MAX];
+};
+
+struct plan {
+    struct hold holds[2 * N_JOBS];
+    size_t n;
+    struct job_spec specs[N_JOBS]; /* what each now wants */
+    char wish[N_JOBS][64];
+    char held[N_JOBS][GPU_HELD_TEXT]; /* by estimate */
+    int node[N_JOBS];                 /* by estimate; -1: none */
+    int64_t at[N_JOBS];
+    unsigned place[N_JOBS];
+};
+
+int64_t span(const struct job_spec *spec);
+/* A saved job wants its own node, for what is left of its limit. */
+struct job_spec now_wanted(const struct job *job, char wish[64]);
+bool waits(const struct job *job);
+bool holds_nothing(const struct job *job);
+const struct gpu_kind *kind_of(const struct world *w, int node);
+bool gpu_room(const struct world *w, const struct plan *plan, int node, int gpu, int64_t t,
+              int64_t end, int offer, int slot);
+/* Is there room from t on? With where, if it needs GPUs. */
+bool room(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
+          const struct job_spec *spec, struct hold *ret);
+/* What a job holds from now on, at the places that its record says. */
+struct hold held_by(const struct world *w, int j, int node, int64_t to);
+int node_of(const char *name);
+bool in_line(const struct world *w, int j);
+/* Who starts when and where; `until`: no further than the line before that job, -1: all. */
+void reference_until(const struct world *w, struct plan *plan, int until);
+void reference(const struct world *w, struct plan *plan);
+
+#endif
