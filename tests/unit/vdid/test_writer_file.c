@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -210,13 +211,73 @@ static void a_long_way(void **state)
     assert_int_equal(st.st_mode & 0777, 0600);
 }
 
+#define SWAPS 100000
+
+/* Swaps the file with a link to one that is not the job's, again and again. */
+static void *swap(void *arg)
+{
+    int dir = *(const int *)arg;
+
+    for (int i = 0; i < SWAPS; i++)
+        if (renameat2(dir, "out", dir, "trap", RENAME_EXCHANGE) < 0)
+            return (void *)1;
+    return NULL;
+}
+
+/* Whatever is swapped in under the writer's hands: what the link leads to stays as it is, and the
+ * job's own file has each byte once. */
+static void swapped_for_a_link(void **state)
+{
+    char line[32];
+    struct stat before, after;
+    int dir = open(t.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    unsigned written = 0, refused = 0;
+    pthread_t thread;
+    void *failed;
+
+    put("victim", "not the job's\n", 0);
+    put("out", "", 0);
+    assert_int_equal(symlink("victim", in_dir("trap")), 0);
+    assert_int_equal(stat(in_dir("victim"), &before), 0);
+    assert_int_equal(pthread_create(&thread, NULL, swap, &dir), 0);
+    while (pthread_tryjoin_np(thread, &failed) != 0) {
+        snprintf(line, sizeof(line), "%u\n", written);
+        spool(line);
+        int r = begin("out", false);
+        assert_true(r == 0 || r == -ELOOP);
+        refused += r < 0;
+        while (r < 0 && (r = begin("out", false)) < 0)
+            assert_int_equal(r, -ELOOP);
+        assert_int_equal(writer_file_copy(&t.f), 0);
+        writer_file_close(&t.f);
+        written++;
+    }
+    close(dir);
+    assert_null(failed);
+    assert_true(written > 10 && refused > 0);
+    holds("victim", "not the job's\n");
+    assert_int_equal(stat(in_dir("victim"), &after), 0);
+    assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+
+    FILE *out = fopen(in_dir("out"), "re"); /* after an even number of swaps the job's own */
+    assert_non_null(out);
+    for (unsigned i = 0; i < written; i++) {
+        unsigned n = 0;
+        assert_int_equal(fscanf(out, "%u\n", &n), 1);
+        assert_int_equal(n, i);
+    }
+    assert_int_equal(fgetc(out), EOF);
+    fclose(out);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(appends),   TEST(truncates_once), TEST(killed_in_a_write), TEST(others_append),
-        TEST(power_cut), TEST(replaced),       TEST(refused),           TEST(a_long_way),
+        TEST(appends),       TEST(truncates_once), TEST(killed_in_a_write),
+        TEST(others_append), TEST(power_cut),      TEST(replaced),
+        TEST(refused),       TEST(a_long_way),     TEST(swapped_for_a_link),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
