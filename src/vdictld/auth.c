@@ -136,7 +136,13 @@ static bool role_has(const struct config_role *role, const struct vdi_principal 
     return false;
 }
 
-/* A role with the very request in `may` lifts its members for that request alone. */
+static enum request_role at_least(enum request_role role, enum request_role least)
+{
+    return role < least ? least : role;
+}
+
+/* A role with the very request in `may` lifts its members for that request alone: to what the
+ * request needs, and to all jobs where it is one that everybody may make of the own. */
 static enum request_role role_of(const struct core *core, const struct call *call)
 {
     enum request_role role = ROLE_USER;
@@ -151,11 +157,10 @@ static enum request_role role_of(const struct core *core, const struct call *cal
             continue;
         if (config_names_has(&r->may, "admin"))
             return ROLE_ADMIN;
-        if (config_names_has(&r->may, "operator") && role < ROLE_OPERATOR)
-            role = ROLE_OPERATOR;
-        if (config_names_has(&r->may, call->match.request->name) &&
-            role < call->match.request->role)
-            role = call->match.request->role;
+        if (config_names_has(&r->may, "operator"))
+            role = at_least(role, ROLE_OPERATOR);
+        if (config_names_has(&r->may, call->match.request->name))
+            role = at_least(role, at_least(call->match.request->role, ROLE_OPERATOR));
     }
     return role;
 }
