@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_planner.c - what planning costs: JOBS pending on NODES full nodes, KINDS of request.
+ * bench_planner.c - what planning costs: JOBS pending on NODES full nodes, KINDS of request,
+ * SEATS of classes of 30 that are booked on their GPUs over four weeks.
  *
- *     make bench/bench_planner && bench/bench_planner 100000 1000 20
+ *     make bench/bench_planner && bench/bench_planner 100000 10000 20 36000
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -55,17 +56,32 @@ static void make_nodes(struct planner *p, uint32_t n)
     char **names = calloc(n, sizeof(*names));
     struct config_partition part = {
         .name = (char *)"main", .nodes = {names, n}, .up = true, .priority_tier = 1};
-    struct config config = {.partitions = &part, .n_partitions = 1};
+    static struct gpu_kind kind = {
+        .law = GPU_HOMOGENEOUS,
+        .n_offers = 2,
+        .offers = {{.profile = "x-4q", .display = true}, {.profile = "x-16q", .display = true}}};
+    struct config_node *nodes = calloc(n, sizeof(*nodes));
+    struct config config = {.partitions = &part,
+                            .n_partitions = 1,
+                            .nodes = nodes,
+                            .n_nodes = n,
+                            .kinds = &kind,
+                            .n_kinds = 1};
+    size_t offer;
+
+    gpu_kind_settle(&kind, &offer);
 
     for (uint32_t i = 0; i < n; i++) {
         struct node node = {.known = true, .up = true, .cpus = 16, .memory_mib = 65536, .gpus = 4};
         snprintf(node.name, sizeof(node.name), "n%05u", i);
         names[i] = strdup(node.name);
+        nodes[i] = (struct config_node){.name = names[i], .kind = &kind};
         planner_put_node(p, &node);
     }
     planner_configure(p, &config);
     for (uint32_t i = 0; i < n; i++)
         free(names[i]);
+    free(nodes);
     free(names);
 }
 
@@ -89,11 +105,41 @@ static void run(struct planner *p, int64_t now, const char *what)
            longest * 1e3, n);
 }
 
+/* Classes of 30 seats of a quarter of a GPU, on weekdays of four weeks from tomorrow. */
+static void book(struct planner *p, uint32_t seats)
+{
+    struct job_spec spec = {.partition = (char *)"main",
+                            .constraint = (char *)"",
+                            .nodelist = (char *)"",
+                            .exclude = (char *)"",
+                            .profile = (char *)"x-4q",
+                            .cpus = 2,
+                            .gpus = 1};
+    double began = cpu_sec();
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; n < seats; i++, n += 30) {
+        int64_t day = 1 + i % 20 / 5 * 7 + i % 5, hour = 8 + i / 20 % 10;
+        struct plan_window w = {.from_usec = T0 + (day * 24 + hour) * 3600 * INT64_C(1000000)};
+        struct plan_class c = {
+            .id = i + 1, .seat = &spec, .seats = 30, .windows = &w, .n_windows = 1};
+        struct plan_shortage shortage;
+
+        w.to_usec = w.from_usec + 5400 * INT64_C(1000000);
+        if (planner_put_class(p, &c, T0, &shortage) < 0)
+            abort();
+    }
+    if (n)
+        printf("%-28s %8.2f ms for %u seats in %u classes\n", "booking", (cpu_sec() - began) * 1e3,
+               n, n / 30);
+}
+
 int main(int argc, char **argv)
 {
     uint32_t jobs = argc > 1 ? (uint32_t)atoi(argv[1]) : 100000;
     uint32_t nodes = argc > 2 ? (uint32_t)atoi(argv[2]) : 1000;
     uint32_t kinds = argc > 3 ? (uint32_t)atoi(argv[3]) : 20;
+    uint32_t seats = argc > 4 ? (uint32_t)atoi(argv[4]) : 0;
     struct planner *p = planner_new(1);
     struct job_spec full, spec;
     int64_t now = T0 + 1000 * INT64_C(1000000);
@@ -108,6 +154,7 @@ int main(int argc, char **argv)
         snprintf(node, sizeof(node), "n%05u", i);
         put(p, i + 1, &full, 0, node);
     }
+    book(p, seats);
     size_t before = mallinfo2().uordblks;
     double began = cpu_sec();
     for (uint32_t i = 0; i < jobs; i++) {

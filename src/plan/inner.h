@@ -7,6 +7,7 @@
 #include "plan/place.h"
 #include "plan/planner.h"
 #include "plan/queue.h"
+#include "plan/seat.h"
 #include "plan/shape.h"
 #include "plan/timeline.h"
 #include "plan/wake.h"
@@ -42,7 +43,11 @@ struct plan_node {
     int32_t stored_gib; /* of disks that end with no job here */
     uint32_t n_jobs;
     struct entry *jobs; /* tentative and active */
-    uint64_t pass;      /* whose lines these are */
+    struct seat *seats;
+    struct plan_lines base; /* of what holds it and of seats, without reservations */
+    bool base_is_valid;
+    int64_t base_until_usec; /* then a job that holds it is overdue, and its end another */
+    uint64_t pass;           /* whose `lines` these are */
     struct plan_lines lines;
     struct plan_gpus gpus;
 };
@@ -70,12 +75,14 @@ struct planner {
     struct shapes shapes;
     struct queue queue;
     struct wake wake;
+    struct seats seats;
     int64_t now_usec; /* as the last step said */
     int64_t boot_usec;
 
     /* the pass over the line */
     uint64_t pass;      /* its number */
     struct entry *next; /* the first not planned yet; NULL: all are */
+    size_t n_warm;      /* nodes whose base lines were looked at: each may take long */
     struct entry last;  /* copy of the last one planned: how far the pass is */
     bool begun;         /* `last` is set */
     bool was_cut;       /* the pass before did not get to its end */
@@ -135,7 +142,9 @@ int64_t plan_span(const struct planner *p, const struct job *job);
 /* pass.c */
 /* When a job that holds something is expected to end, seen from now. */
 int64_t plan_expected_end(const struct planner *p, const struct entry *e);
-/* Makes lines of those that hold the node, without reservations. */
-int plan_base_lines(const struct planner *p, const struct plan_node *n, struct plan_lines *lines);
+/* node.base, made anew if something changed it. NULL: no memory. */
+const struct plan_lines *plan_base_lines(const struct planner *p, struct plan_node *n);
+/* Starts the lines of this pass of the node. -ENOMEM. */
+int plan_begin_lines(const struct planner *p, struct plan_node *n);
 
 #endif

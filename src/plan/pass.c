@@ -59,11 +59,12 @@ static int free_gpus(const struct gpu_kind *kind, const struct gpu_hold *hold, i
     return r;
 }
 
-int plan_base_lines(const struct planner *p, const struct plan_node *n, struct plan_lines *lines)
+static int make_base(const struct planner *p, struct plan_node *n, struct plan_lines *lines)
 {
     struct amount free = plan_node_free(n);
     int r = plan_lines_reserve(lines, n->gpus.n_all);
 
+    n->base_until_usec = TIMELINE_NEVER;
     if (r == 0)
         r = timeline_begin(&lines->amount, &free);
     for (uint32_t i = 0; i < n->gpus.n_all && r == 0; i++)
@@ -71,10 +72,28 @@ int plan_base_lines(const struct planner *p, const struct plan_node *n, struct p
     for (const struct entry *e = n->jobs; e && r == 0; e = e->next) {
         int64_t end = plan_expected_end(p, e);
 
+        n->base_until_usec = end < n->base_until_usec ? end : n->base_until_usec;
         r = timeline_change(&lines->amount, end, TIMELINE_NEVER, &e->shape->need, 1);
         if (r == 0)
             r = free_gpus(&p->kinds[n->kind], e->gpus, end, lines);
     }
+    return r < 0 ? r : seats_take(p, n, lines);
+}
+
+const struct plan_lines *plan_base_lines(const struct planner *p, struct plan_node *n)
+{
+    if (!n->base_is_valid || n->base_until_usec <= p->now_usec)
+        n->base_is_valid = make_base(p, n, &n->base) == 0;
+    return n->base_is_valid ? &n->base : NULL;
+}
+
+int plan_begin_lines(const struct planner *p, struct plan_node *n)
+{
+    const struct plan_lines *base = plan_base_lines(p, n);
+    int r = base ? plan_lines_copy(&n->lines, base, n->gpus.n_all) : -ENOMEM;
+
+    if (r == 0)
+        n->pass = p->pass;
     return r;
 }
 
@@ -132,6 +151,9 @@ static bool wake_up(struct planner *p, struct entry *e, struct sink *s)
 static bool run_clock(struct planner *p, struct sink *s)
 {
     struct entry *e;
+
+    if (seats_expire(p))
+        planner_mark(p, PLAN_HOPEFUL);
     while ((e = wake_first(&p->wake)) && e->wake_usec <= p->now_usec)
         if (is_over(s, false) || !wake_up(p, e, s))
             return false;
@@ -164,7 +186,23 @@ static void pass_begin(struct planner *p)
     p->harmed = false;
     p->dirt = PLAN_CLEAN;
     p->next = queue_first(&p->queue);
+    p->n_warm = 0;
     planner_sort_nodes(p);
+}
+
+/* Base lines of all nodes, so that no job has to wait for those of thousands. False: time is up. */
+static bool warm_up(struct planner *p, struct sink *s)
+{
+    for (; p->next && p->n_warm < p->n_nodes; p->n_warm++) {
+        struct plan_node *n = p->nodes[p->n_warm];
+
+        if ((n->base_is_valid && n->base_until_usec > p->now_usec) || !plan_node_in_service(n))
+            continue;
+        if (is_over(s, false))
+            return false;
+        plan_base_lines(p, n);
+    }
+    return true;
 }
 
 /* The reservation is in the lines already. Takes over `gpus`. */
@@ -238,6 +276,8 @@ static bool run_pass(struct planner *p, struct sink *s)
     do {
         if (pass_is_due(p))
             pass_begin(p);
+        if (!warm_up(p, s))
+            return false;
         while (p->next) {
             if (s->n == s->max || is_over(s, p->next->shape->pass != p->pass))
                 return false;
@@ -263,8 +303,10 @@ size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
 int64_t planner_next_usec(const struct planner *p)
 {
     const struct entry *first = wake_first(&p->wake);
-    int64_t next = first ? first->wake_usec : 0;
+    int64_t next = first ? first->wake_usec : 0, seats = seats_next_usec(p);
 
+    if (seats && (!next || seats < next))
+        next = seats;
     if (p->next || p->dirt >= PLAN_HOPEFUL)
         return p->now_usec;
     if (p->dirt == PLAN_STALE && (!next || p->refresh_usec < next))
@@ -284,6 +326,7 @@ static void forget(struct planner *p)
         p->nodes[i]->jobs = NULL;
         p->nodes[i]->n_jobs = 0;
         p->nodes[i]->used = (struct amount){0};
+        p->nodes[i]->base_is_valid = false;
         for (uint32_t g = 0; g < p->nodes[i]->gpus.n_all; g++)
             p->nodes[i]->gpus.gpus[g] = (struct plan_gpu){0};
     }

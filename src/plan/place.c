@@ -53,6 +53,20 @@ int plan_lines_reserve(struct plan_lines *lines, uint32_t n_gpus)
     return 0;
 }
 
+int plan_lines_copy(struct plan_lines *to, const struct plan_lines *from, uint32_t n_gpus)
+{
+    int r = plan_lines_reserve(to, n_gpus);
+
+    if (r == 0)
+        r = steps_copy(&to->amount.steps, &from->amount.steps, sizeof(struct step));
+    to->amount.closed = from->amount.closed;
+    for (uint32_t i = 0; i < n_gpus && r == 0; i++) {
+        r = steps_copy(&to->gpus[i].steps, &from->gpus[i].steps, sizeof(struct gpustep));
+        to->gpus[i].closed = from->gpus[i].closed;
+    }
+    return r;
+}
+
 void plan_lines_done(struct plan_lines *lines)
 {
     timeline_done(&lines->amount);
@@ -348,6 +362,41 @@ struct gpu_hold *place_reserve(struct planner *p, struct shape *shape, struct pl
                            places[k].slot, -1) < 0)
             *ret_r = -ENOMEM;
     return hold;
+}
+
+struct gpu_hold *place_find(struct planner *p, struct shape *shape, const struct plan_node *node,
+                            const struct plan_lines *lines, int64_t from_usec, int64_t span_usec,
+                            uint32_t gpu, int *ret_r)
+{
+    const struct gpu_kind *kind = kind_of(p, node);
+    struct wish_offers offers = wish_offers(p, shape->wish, node->kind);
+    uint32_t first = gpu < node->gpus.n ? gpu : 0;
+    uint32_t end = gpu < node->gpus.n ? gpu + 1 : node->gpus.n;
+
+    for (uint8_t o = 0; o < offers.n; o++) {
+        struct gpu_place places[GPU_PLACES_MAX];
+        uint32_t n = 0;
+
+        for (uint32_t i = first; i < end && n < shape->gpus; i++) {
+            struct gpu_state all = gpuline_join(&lines->gpus[i], from_usec, from_usec + span_usec);
+            uint64_t starts =
+                node->gpus.gpus[i].n_foreign ? 0 : gpu_fit(kind, &all, offers.offer[o]);
+
+            if (starts)
+                places[n++] = (struct gpu_place){
+                    (uint8_t)i, gpu_best_slot(kind, &all, offers.offer[o], starts)};
+        }
+        if (n < shape->gpus)
+            continue;
+        struct gpu_hold *hold =
+            hold_new(profile_of(kind, offers.offer[o]), offers.offer[o], shape->gpus);
+        if (hold)
+            memcpy(hold->places, places, n * sizeof(*places));
+        else
+            *ret_r = -ENOMEM;
+        return hold;
+    }
+    return NULL;
 }
 
 /* ---- what is held ------------------------------------------------------- */

@@ -40,6 +40,7 @@ struct plan_lines {
 };
 
 int plan_lines_reserve(struct plan_lines *lines, uint32_t n_gpus); /* -ENOMEM */
+int plan_lines_copy(struct plan_lines *to, const struct plan_lines *from, uint32_t n_gpus);
 void plan_lines_done(struct plan_lines *lines);
 
 /* Makes room for `n` devices. -ENOMEM. */
@@ -69,6 +70,12 @@ int64_t place_gpus_earliest(struct planner *p, struct shape *shape, const struct
  */
 struct gpu_hold *place_reserve(struct planner *p, struct shape *shape, struct plan_node *node,
                                int64_t at_usec, uint8_t offer, int *ret_r);
+
+/* A place of the shape from `from_usec` for `span_usec` by these lines: on the device `gpu` if it
+ * takes one alone, else on the first that will do. NULL: there is none, or (*ret_r) no memory. */
+struct gpu_hold *place_find(struct planner *p, struct shape *shape, const struct plan_node *node,
+                            const struct plan_lines *lines, int64_t from_usec, int64_t span_usec,
+                            uint32_t gpu, int *ret_r);
 
 /* What a job holds now: takes it (sign 1) or gives it back (-1). */
 void place_hold(const struct planner *p, struct plan_node *node, const struct gpu_hold *hold,

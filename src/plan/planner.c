@@ -27,7 +27,8 @@ struct planner *planner_new(uint64_t seed)
     p->boot_usec = PLAN_BOOT_USEC;
     p->dirt = PLAN_RESHAPED;
     p->layout = 1;
-    if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || !p->jobs || !p->node_names) {
+    if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || seats_init(&p->seats) < 0 || !p->jobs ||
+        !p->node_names) {
         planner_free(p);
         return NULL;
     }
@@ -71,7 +72,9 @@ void planner_free(struct planner *p)
     for (size_t i = 0; p->jobs && hash_next(p->jobs, &i, &value);)
         entry_free(value);
     hash_free(p->jobs);
+    seats_done(p);
     for (size_t i = 0; i < p->n_nodes; i++) {
+        plan_lines_done(&p->nodes[i]->base);
         plan_lines_done(&p->nodes[i]->lines);
         place_done(&p->nodes[i]->gpus);
         free(p->nodes[i]);
@@ -184,6 +187,7 @@ void planner_hold(struct planner *p, struct entry *e, struct plan_node *node, st
     e->late = false;
     e->gpus = gpus;
     if (node) {
+        node->base_is_valid = false;
         place_hold(p, node, gpus, 1);
         e->next = node->jobs;
         node->jobs = e;
@@ -206,6 +210,7 @@ static struct gpu_hold *take_off(struct planner *p, struct entry *e)
     e->gpus = NULL;
     if (!node)
         return gpus;
+    node->base_is_valid = false;
     place_hold(p, node, gpus, -1);
     for (link = &node->jobs; *link != e; link = &(*link)->next)
         ;
@@ -308,6 +313,7 @@ int planner_put_node(struct planner *p, const struct node *facts)
     bool was_in_service = plan_node_in_service(node);
     bool reshaped = !node->defined || is_reshaped(&node->facts, facts);
     /* The table's key is the name inside `facts`: equal bytes are written over it. */
+    node->base_is_valid = false;
     node->facts = *facts;
     node->gpus.n = facts->gpus;
     node->defined = true;
@@ -332,6 +338,7 @@ int planner_put_stored(struct planner *p, const char *name, uint32_t gib)
         return -ENOMEM;
     was = node->stored_gib;
     node->stored_gib = now;
+    node->base_is_valid = false;
     if (now < was)
         mark_gain(p, node);
     p->harmed |= now > was;
@@ -346,6 +353,7 @@ void planner_remove_node(struct planner *p, const char *name)
     if (!node || !node->defined)
         return;
     node->defined = false;
+    node->base_is_valid = false;
     drop_tentative(p, node);
     planner_mark(p, PLAN_RESHAPED);
 }

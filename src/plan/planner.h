@@ -45,6 +45,7 @@ enum plan_blocker_type {
     PLAN_BLOCK_DISK_NODE,  /* so is the node on which a disk of it lies */
     PLAN_BLOCK_DISK_BUSY,  /* another job has a disk that it needs */
     PLAN_BLOCK_DISK_QUOTA, /* its disks would be more than its owner may have */
+    PLAN_BLOCK_CLASS,      /* what is free is kept for a class: until */
     PLAN_BLOCK_PRIORITY,   /* `count` jobs before it in line */
     PLAN_BLOCK_CPUS,       /* need, free (most free on one node), until */
     PLAN_BLOCK_MEMORY,
@@ -131,6 +132,36 @@ struct plan_usage {
 };
 bool planner_node_usage(const struct planner *p, const char *node, struct plan_usage *ret);
 
+/*
+ * Classes: seats that are kept free for windows of time. All windows get all seats, or none does:
+ * -ENOSPC, with what the first short one could have; -EEXIST: remove it first; -ENOMEM.
+ * Seats are put where other seats and jobs that run by then leave room; nodes that are down
+ * count, for they come back. A window goes by itself at its end.
+ */
+struct plan_window {
+    int64_t from_usec, to_usec;
+};
+struct plan_class {
+    uint64_t id;
+    const struct job_spec *seat; /* what one asks for; its time limit does not matter */
+    uint32_t seats;
+    const struct plan_window *windows;
+    size_t n_windows;
+};
+struct plan_shortage {
+    size_t window;
+    uint32_t seats; /* that there would be */
+};
+struct plan_seat {
+    int64_t from_usec, to_usec;
+    char node[64];
+    char gpus_held[GPU_HELD_TEXT];
+};
+typedef void plan_seat_fn(void *arg, const struct plan_seat *seat);
+int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
+                      struct plan_shortage *ret);
+void planner_remove_class(struct planner *p, uint64_t id);
+void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, void *arg);
 /* How many more of this could start now in the nodes of its partition that are up and take any. */
 uint32_t planner_count(struct planner *p, const struct job_spec *spec);
 

@@ -10,6 +10,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/planner.c src/plan/planner.h \
     src/plan/queue.c src/plan/queue.h \
     src/plan/room.c \
+    src/plan/seat.c src/plan/seat.h \
     src/plan/shape.c src/plan/shape.h \
     src/plan/steps.h \
     src/plan/timeline.c src/plan/timeline.h \

@@ -404,11 +404,8 @@ static void heap_begin(struct planner *p, struct shape *shape)
 static int64_t earliest_on(struct planner *p, struct shape *shape, struct plan_node *n,
                            int64_t not_before_usec, uint8_t *ret_offer)
 {
-    if (n->pass != p->pass) {
-        if (plan_base_lines(p, n, &n->lines) < 0)
-            return TIMELINE_NEVER;
-        n->pass = p->pass;
-    }
+    if (n->pass != p->pass && plan_begin_lines(p, n) < 0)
+        return TIMELINE_NEVER;
     if (n->lines.amount.closed || n->lines.amount.steps.n > TIMELINE_STEPS_MAX)
         return TIMELINE_NEVER;
     return place_earliest(p, shape, n, &n->lines, not_before_usec, ret_offer);
@@ -444,7 +441,7 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
 
 void shape_trim(struct planner *p, struct shape *shape)
 {
-    size_t limit = 65536 + 6 * (size_t)queue_count(&p->queue);
+    size_t limit = 65536 + 6 * (size_t)queue_count(&p->queue) + 64 * p->n_nodes;
     if (p->shapes.n_candidates > limit)
         heap_drop(p, shape);
 }

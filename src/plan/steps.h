@@ -41,6 +41,17 @@ static inline int steps_reserve(struct steps *s, size_t size, size_t n)
     return 0;
 }
 
+static inline int steps_copy(struct steps *to, const struct steps *from, size_t size)
+{
+    int r = steps_reserve(to, size, from->n);
+
+    if (r == 0) {
+        memcpy(to->data, from->data, from->n * size);
+        to->n = from->n;
+    }
+    return r;
+}
+
 /* The step that holds at `usec`. */
 static inline size_t steps_at(const struct steps *s, size_t size, int64_t usec)
 {

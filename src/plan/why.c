@@ -28,6 +28,7 @@ const char *plan_blocker_name(enum plan_blocker_type type)
         [PLAN_BLOCK_DISK_NODE] = "DiskNode",
         [PLAN_BLOCK_DISK_BUSY] = "DiskBusy",
         [PLAN_BLOCK_DISK_QUOTA] = "DiskQuota",
+        [PLAN_BLOCK_CLASS] = "Reservation",
         [PLAN_BLOCK_PRIORITY] = "Priority",
         [PLAN_BLOCK_CPUS] = "Resources",
         [PLAN_BLOCK_MEMORY] = "Resources",
@@ -106,13 +107,14 @@ static int64_t shown(int64_t usec, int64_t now_usec)
     return usec - now_usec < PLAN_UNLIMITED_USEC / 2 ? usec : 0;
 }
 
-static void survey_serving(struct planner *p, struct shape *shape, const struct plan_node *n,
-                           struct plan_lines *lines, struct survey *s)
+static void survey_serving(struct planner *p, struct shape *shape, struct plan_node *n,
+                           struct survey *s)
 {
+    const struct plan_lines *lines = plan_base_lines(p, n);
     uint8_t offer;
     int64_t t;
 
-    if (plan_base_lines(p, n, lines) < 0)
+    if (!lines)
         return;
     t = place_earliest(p, shape, n, lines, p->now_usec, &offer);
     if (t < s->alone_usec) {
@@ -134,14 +136,12 @@ static void survey_serving(struct planner *p, struct shape *shape, const struct 
 
 static void survey_nodes(struct planner *p, struct shape *shape, struct survey *s)
 {
-    struct plan_lines lines = {0};
-
     *s = (struct survey){.alone_usec = TIMELINE_NEVER};
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
         s->of[r].until_usec = TIMELINE_NEVER;
     planner_sort_nodes(p);
     for (size_t i = 0; i < p->n_nodes; i++) {
-        const struct plan_node *n = p->nodes[i];
+        struct plan_node *n = p->nodes[i];
 
         if (!pool_has(p, shape->pool, n))
             continue;
@@ -157,9 +157,8 @@ static void survey_nodes(struct planner *p, struct shape *shape, struct survey *
             continue;
         s->n_serving++;
         s->fits |= shape_fits(p, shape, n);
-        survey_serving(p, shape, n, &lines, s);
+        survey_serving(p, shape, n, s);
     }
-    plan_lines_done(&lines);
 }
 
 static struct plan_blocker *add(struct plan_why *why, enum plan_blocker_type type)
@@ -252,6 +251,15 @@ static void add_resource(const struct planner *p, struct plan_why *why, const st
     str_copy(b->subject, sizeof(b->subject), n->facts.name);
 }
 
+/* A node has room, and what is free of it is a class's before the job could end. */
+static void add_class(const struct planner *p, struct plan_why *why, const struct survey *s)
+{
+    struct plan_blocker *b = add(why, PLAN_BLOCK_CLASS);
+
+    b->until_usec = shown(s->alone_usec, p->now_usec);
+    str_copy(b->subject, sizeof(b->subject), s->alone->facts.name);
+}
+
 /* Every resource that no node has enough of; if each is somewhere but never all together,
  * what the node that will have them first lacks. */
 static void add_resources(struct planner *p, struct plan_why *why, struct shape *shape,
@@ -259,6 +267,8 @@ static void add_resources(struct planner *p, struct plan_why *why, struct shape 
 {
     size_t before = why->n_blockers;
 
+    if (s->fits && s->alone_usec > p->now_usec && s->alone)
+        add_class(p, why, s);
     if (s->fits)
         return;
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
@@ -304,7 +314,7 @@ static bool waits_in_line(const struct entry *e, const struct plan_why *why, con
 /* Held, damaged, closed and impossible end by nobody's waiting: they keep their place. */
 static bool ends_by_itself(const struct plan_blocker *b)
 {
-    return b->type == PLAN_BLOCK_BEGIN || b->type >= PLAN_BLOCK_PRIORITY;
+    return b->type == PLAN_BLOCK_BEGIN || b->type >= PLAN_BLOCK_CLASS;
 }
 
 static bool binds_before(const struct plan_blocker *a, const struct plan_blocker *b)

@@ -157,6 +157,11 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
         buf_puts(out, "its owner would have more disks than disks_max or disk_space_max: it waits "
                       "for another job's end; vdictl disk list shows them");
         break;
+    case PLAN_BLOCK_CLASS:
+        buf_puts(out, "what is free is kept for a class before it could end");
+        if (b->until_usec)
+            buf_printf(out, "; room for it %s", time_to_rfc3339(b->until_usec, until));
+        break;
     case PLAN_BLOCK_PRIORITY:
         buf_printf(out, "%" PRIu64 " job%s before it", b->count, b->count == 1 ? " is" : "s are");
         break;

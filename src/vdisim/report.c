@@ -53,6 +53,8 @@ int report_make(const struct world *w, struct report *ret)
                        .left_out = w->left_out,
                        .starts = w->starts,
                        .failed_starts = w->failed_starts,
+                       .classes = w->classes,
+                       .class_seats = w->n_seats,
                        .makespan_sec = sec(w->end_usec - w->begin_usec),
                        .plan_cpu_sec = sec(w->plan_cpu_usec),
                        .plan_steps = w->plan_steps};
@@ -88,6 +90,9 @@ void report_write_text(const struct report *r, struct buf *out)
                r->makespan_sec / 86400);
     buf_printf(out, "starts             %" PRIu64 ", %" PRIu64 " failed\n", r->starts,
                r->failed_starts);
+    if (r->classes)
+        buf_printf(out, "classes            %" PRIu64 ", %" PRIu64 " seats kept free\n", r->classes,
+                   r->class_seats);
     buf_printf(out, "planner            %.2f s of processor time in %" PRIu64 " steps\n",
                r->plan_cpu_sec, r->plan_steps);
 }
@@ -102,6 +107,8 @@ void report_write_json(const struct report *r, struct buf *out)
                r->mean_slowdown);
     buf_printf(out, ",\"utilisation\":%.5f,\"makespan_s\":%.3f,\"starts\":%" PRIu64, r->utilisation,
                r->makespan_sec, r->starts);
+    buf_printf(out, ",\"classes\":%" PRIu64 ",\"class_seats\":%" PRIu64, r->classes,
+               r->class_seats);
     buf_printf(out,
                ",\"failed_starts\":%" PRIu64 ",\"plan_cpu_s\":%.3f,\"plan_steps\":%" PRIu64 "}\n",
                r->failed_starts, r->plan_cpu_sec, r->plan_steps);
@@ -125,9 +132,26 @@ static void write_sec(int64_t usec, struct buf *out)
     buf_printf(out, usec % 1000000 ? "%.6f," : "%.0f,", sec(usec));
 }
 
+void report_write_seats(const struct world *w, struct buf *out)
+{
+    buf_puts(out, "class_id,profile,from_s,begin_s,end_s,node,gpus\n");
+    for (size_t i = 0; i < w->n_seats; i++) {
+        const struct world_seat *s = &w->seats[i];
+        const struct timetable_row *row = &w->timetable->rows[s->row];
+
+        write_text(row->id, out);
+        buf_putc(out, ',');
+        write_text(row->profile, out);
+        buf_printf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s,",
+                   row->begin_sec - w->options.lead_sec, row->begin_sec, row->end_sec, s->at.node);
+        write_text(s->at.gpus_held, out);
+        buf_putc(out, '\n');
+    }
+}
+
 void report_write_starts(const struct world *w, struct buf *out)
 {
-    buf_puts(out, "origin_id,submit_s,start_s,end_s,node,units\n");
+    buf_puts(out, "origin_id,submit_s,start_s,end_s,node,units,gpus\n");
     for (size_t i = 0; i < w->n_jobs; i++) {
         const struct world_job *j = &w->jobs[i];
         int64_t zero_usec = j->submit_usec - j->trace->submit_sec * 1000000;
@@ -136,6 +160,8 @@ void report_write_starts(const struct world *w, struct buf *out)
         buf_printf(out, ",%" PRId64 ",", j->trace->submit_sec);
         write_sec(j->start_usec - zero_usec, out);
         write_sec(j->end_usec - zero_usec, out);
-        buf_printf(out, "%s,%u\n", w->config->nodes[j->node].name, j->units);
+        buf_printf(out, "%s,%u,", w->config->nodes[j->node].name, j->units);
+        write_text(j->job->gpus_held, out);
+        buf_putc(out, '\n');
     }
 }

@@ -18,6 +18,7 @@ struct report {
     double utilisation; /* of the units, from first submit to last end */
     double makespan_sec;
     uint64_t starts, failed_starts;
+    uint64_t classes, class_seats;
     double plan_cpu_sec;
     uint64_t plan_steps;
 };
@@ -25,8 +26,10 @@ struct report {
 int report_make(const struct world *w, struct report *ret); /* -ENOMEM */
 void report_write_text(const struct report *r, struct buf *out);
 void report_write_json(const struct report *r, struct buf *out);
-/* CSV, a line per job in the trace's order: origin_id,submit_s,start_s,end_s,node,units. Seconds
- * of the trace's own clock. */
+/* CSV, a line per seat of a class: class_id,profile,from_s,begin_s,end_s,node,gpus. */
+void report_write_seats(const struct world *w, struct buf *out);
+/* CSV, a line per job in the trace's order: origin_id,submit_s,start_s,end_s,node,units,gpus.
+ * Seconds of the trace's own clock; gpus as in the job's gpus_held. */
 void report_write_starts(const struct world *w, struct buf *out);
 
 #endif

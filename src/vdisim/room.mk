@@ -5,6 +5,7 @@ src_vdisim_libvdisim_a_SOURCES = \
     src/vdisim/plot.c src/vdisim/plot.h \
     src/vdisim/report.c src/vdisim/report.h \
     src/vdisim/timer.c src/vdisim/timer.h \
+    src/vdisim/timetable.c src/vdisim/timetable.h \
     src/vdisim/trace.c src/vdisim/trace.h \
     src/vdisim/world.c src/vdisim/world.h
 
@@ -24,6 +25,6 @@ tests_unit_vdisim_test_world_SOURCES = tests/unit/vdisim/test_world.c
 tests_unit_vdisim_test_world_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdisim_test_world_LDADD = $(VDISIM_LIBS) $(CMOCKA_LIBS)
 
-TESTS += tests/t7000-sim.t
-dist_check_SCRIPTS += tests/t7000-sim.t
-EXTRA_DIST += tests/lib/replan.py
+TESTS += tests/t7000-sim.t tests/t7010-classes.t
+dist_check_SCRIPTS += tests/t7000-sim.t tests/t7010-classes.t
+EXTRA_DIST += tests/lib/replan.py tests/lib/sim_check.py

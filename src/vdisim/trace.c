@@ -92,8 +92,7 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
-/* Appends the text of the file, without its packing. */
-static int read_text(const char *path, struct buf *out, struct vdi_error *err)
+int trace_read_text(const char *path, struct buf *out, struct vdi_error *err)
 {
     struct buf packed = BUF_INIT(TRACE_BYTES_MAX);
     int r;
@@ -391,7 +390,7 @@ int trace_read(const char *path, struct trace *ret, struct vdi_error *err)
 {
     struct buf text = BUF_INIT(TRACE_BYTES_MAX);
     struct trace trace = {0};
-    int r = read_text(path, &text, err);
+    int r = trace_read_text(path, &text, err);
 
     if (r == 0 && (ends_with(path, ".swf") || ends_with(path, ".swf.xz")))
         r = parse_swf(path, &text, &trace, err);

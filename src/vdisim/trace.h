@@ -15,6 +15,8 @@
 
 #include <vdi/types.h>
 
+#include "base/buf.h"
+
 #define TRACE_BYTES_MAX (1u << 30) /* unpacked */
 #define TRACE_JOBS_MAX 10000000u
 
@@ -31,6 +33,8 @@ struct trace {
     size_t n, size;
 };
 
+/* Appends the text of a file, without its packing by xz if its name says so. Blocks. */
+int trace_read_text(const char *path, struct buf *out, struct vdi_error *err);
 /* Blocks. -EINVAL with place (line) and column in err; the format follows from the name. */
 int trace_read(const char *path, struct trace *ret, struct vdi_error *err);
 void trace_done(struct trace *t);

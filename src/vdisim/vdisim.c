@@ -19,7 +19,7 @@
 #define EXIT_USAGE 2
 
 struct command {
-    const char *config, *trace, *starts, *plot;
+    const char *config, *trace, *classes, *starts, *seats, *plot;
     int64_t pool; /* a cluster of one node with so many processors, instead of a configuration */
     bool json;
     struct world_options options;
@@ -31,12 +31,15 @@ static const struct option rows[] = {
     {"partition", required_argument, NULL, 'p'},
     {"unit", required_argument, NULL, 'u'},
     {"class", required_argument, NULL, 'k'},
+    {"classes", required_argument, NULL, 'C'},
+    {"lead", required_argument, NULL, 'l'},
     {"limit", required_argument, NULL, 'n'},
     {"factor", required_argument, NULL, 'f'},
     {"boot", required_argument, NULL, 'b'},
     {"fail", required_argument, NULL, 'F'},
     {"seed", required_argument, NULL, 's'},
     {"starts", required_argument, NULL, 'S'},
+    {"seats", required_argument, NULL, 'T'},
     {"plot", required_argument, NULL, 'g'},
     {"json", no_argument, NULL, 'j'},
     {"help", no_argument, NULL, 'h'},
@@ -56,6 +59,8 @@ static void usage(FILE *f)
           "      --unit=UNIT        what a job asks for: traced (processors, memory, GPUs),\n"
           "                         or so many units as it had gpus, cpus, nodes\n"
           "      --class=CLASS      jobs of this class of the trace alone\n"
+          "      --classes=FILE     a timetable, whose seats are kept free, as CSV\n"
+          "      --lead=SECONDS     seats are kept free from so long before a class (default 300)\n"
           "      --limit=N          the first N jobs alone\n"
           "      --factor=X         time limit where the trace has none: X times the duration\n"
           "                         (default 1)\n"
@@ -63,6 +68,7 @@ static void usage(FILE *f)
           "      --fail=P           a start fails with probability P and is made again\n"
           "      --seed=N           seed of what is drawn (default 1)\n"
           "      --starts=FILE      write when and where each job ran, as CSV\n"
+          "      --seats=FILE       write where each seat of a class is, as CSV\n"
           "      --plot=FILE        write a picture of use and queue over time, as SVG\n"
           "      --json             print one JSON object\n"
           "      --help             print this and exit\n"
@@ -134,8 +140,16 @@ static int set_option(struct command *c, int letter, const char *value, struct v
         return draw_time_parse(value, &o->boot, err);
     case 'F':
         return set_real("fail", value, 0, 0.99, &o->fail, err);
+    case 'C':
+        c->classes = value;
+        return 0;
+    case 'l':
+        return set_number("lead", value, 86400, &o->lead_sec, err);
     case 'S':
         c->starts = value;
+        return 0;
+    case 'T':
+        c->seats = value;
         return 0;
     case 'g':
         c->plot = value;
@@ -240,6 +254,8 @@ static int tell(const struct command *c, const struct world *w, struct vdi_error
     fputs(out.data ? out.data : "", stdout);
     buf_done(&out);
     r = write_with(c->starts, w, report_write_starts, err);
+    if (r == 0)
+        r = write_with(c->seats, w, report_write_seats, err);
     return r < 0 ? r : write_with(c->plot, w, plot_write, err);
 }
 
@@ -247,18 +263,22 @@ static int replay(const struct command *c, struct vdi_error *err)
 {
     struct config *config = NULL;
     struct trace trace = {0};
+    struct timetable timetable = {0};
     struct world world = {0};
     int r;
 
     if (read_cluster(c, &config) < 0)
         return error_set(err, EINVAL, "config", "the cluster could not be read");
     r = trace_read(c->trace, &trace, err);
+    if (r == 0 && c->classes)
+        r = timetable_read(c->classes, &timetable, err);
     if (r == 0)
-        r = world_run(config, &trace, &c->options, &world, err);
+        r = world_run(config, &trace, &timetable, &c->options, &world, err);
     if (r == 0)
         r = tell(c, &world, err);
     world_done(&world);
     trace_done(&trace);
+    timetable_done(&timetable);
     config_free(config);
     return r;
 }
@@ -270,7 +290,8 @@ static void complain(const struct vdi_error *err)
 
 int main(int argc, char **argv)
 {
-    struct command c = {.options = {.partition = "", .kind = "", .factor = 1, .seed = 1}};
+    struct command c = {
+        .options = {.partition = "", .kind = "", .factor = 1, .lead_sec = 300, .seed = 1}};
     struct vdi_error err = {0};
     int r;
 

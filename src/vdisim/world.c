@@ -38,6 +38,7 @@ struct run {
     int64_t now_usec;
     uint64_t busy;
     uint32_t running, waiting;
+    bool no_memory;
 };
 
 /* ---- what jobs ask for ---- */
@@ -61,6 +62,15 @@ static uint32_t units_of(const struct world_options *o, const struct trace_job *
     }
 }
 
+/* A type of the trace that is a profile here is asked for; any other name is of another machine. */
+static bool is_offered(const struct config *c, const char *profile)
+{
+    for (size_t i = 0; i < c->n_kinds; i++)
+        if (c->kinds[i].n_offers && gpu_find_offer(&c->kinds[i], profile) >= 0)
+            return true;
+    return false;
+}
+
 static bool fill_spec(const struct world *w, const struct trace_job *t, struct job_spec *spec)
 {
     const struct world_options *o = &w->options;
@@ -71,6 +81,9 @@ static bool fill_spec(const struct world *w, const struct trace_job *t, struct j
     if (o->unit == WORLD_AS_TRACED) {
         spec->memory_mib = t->memory_mib;
         spec->gpus = units;
+        if (units && is_offered(w->config, t->gpu_type) &&
+            job_spec_set(&spec->profile, t->gpu_type) < 0)
+            return false;
     }
     spec->requeue = true;
     spec->time_limit_sec = t->walltime_sec;
@@ -141,15 +154,17 @@ static uint32_t node_index(const struct config *c, const char *name)
     return n ? (uint32_t)(n - c->nodes) : 0;
 }
 
-static int start(struct run *run, size_t i, const char *node)
+static int start(struct run *run, const struct plan_action *action)
 {
+    size_t i = action->job - 1;
     struct world *w = run->world;
     struct world_job *j = &w->jobs[i];
     struct job_event event = {.type = JOB_EVENT_ALLOC, .instance = ++w->starts, .generation = 1};
     int64_t boot_usec = draw_usec(&run->draw, &w->options.boot);
 
-    j->node = node_index(w->config, node);
-    str_copy(event.node, sizeof(event.node), node);
+    j->node = node_index(w->config, action->node);
+    str_copy(event.node, sizeof(event.node), action->node);
+    str_copy(event.gpus_held, sizeof(event.gpus_held), action->gpus_held);
     run->waiting--;
     run->running++;
     run->busy += j->units;
@@ -236,8 +251,7 @@ static int plan(struct run *run)
         run->world->plan_cpu_usec += cpu_usec() - begin_usec;
         run->world->plan_steps++;
         for (size_t i = 0; i < n; i++)
-            if (actions[i].type == PLAN_START &&
-                start(run, actions[i].job - 1, actions[i].node) < 0)
+            if (actions[i].type == PLAN_START && start(run, &actions[i]) < 0)
                 return -EINVAL;
         more |= n > 0 && planner_next_usec(run->planner) &&
                 planner_next_usec(run->planner) <= run->now_usec;
@@ -362,6 +376,80 @@ static int take_trace(struct run *run, const struct trace *trace)
     return r;
 }
 
+/* ---- classes ---- */
+
+static void add_seat(void *arg, const struct plan_seat *seat)
+{
+    struct run *run = arg;
+    struct world *w = run->world;
+
+    if (w->n_seats == w->seats_size) {
+        size_t size = w->seats_size ? 2 * w->seats_size : 1024;
+        struct world_seat *seats = realloc(w->seats, size * sizeof(*seats));
+
+        if (!seats) {
+            run->no_memory = true;
+            return;
+        }
+        w->seats = seats;
+        w->seats_size = size;
+    }
+    w->seats[w->n_seats++] = (struct world_seat){.row = w->classes, .at = *seat};
+}
+
+static int admit(struct run *run, const struct timetable_row *row, struct job_spec *spec,
+                 struct vdi_error *err)
+{
+    struct world *w = run->world;
+    struct plan_window window = {.from_usec =
+                                     EPOCH_USEC + (row->begin_sec - w->options.lead_sec) * USEC,
+                                 .to_usec = EPOCH_USEC + row->end_sec * USEC};
+    struct plan_class c = {.id = w->classes + 1,
+                           .seat = spec,
+                           .seats = row->seats,
+                           .windows = &window,
+                           .n_windows = 1};
+    struct plan_shortage shortage = {0};
+    int r = job_spec_set(&spec->profile, row->profile);
+
+    if (r == 0)
+        r = planner_put_class(run->planner, &c, EPOCH_USEC, &shortage);
+    if (r == -ENOSPC) {
+        error_set(err, ENOSPC, "classes",
+                  "class %s at %lld s wants %u seat%s of %s, and there are %u beside the classes "
+                  "before it",
+                  *row->id ? row->id : "(unnamed)", (long long)row->begin_sec, row->seats,
+                  row->seats == 1 ? "" : "s", *row->profile ? row->profile : "a whole GPU",
+                  shortage.seats);
+        error_hint(err, NULL, "give the cluster more GPUs, or the class another time");
+        return r;
+    }
+    if (r < 0)
+        return error_set(err, r, "", "out of memory");
+    planner_each_seat(run->planner, c.id, add_seat, run);
+    w->classes++;
+    return run->no_memory ? error_set(err, ENOMEM, "", "out of memory") : 0;
+}
+
+/* All classes are known in advance: booked before the first job comes. */
+static int admit_all(struct run *run, struct vdi_error *err)
+{
+    struct world *w = run->world;
+    struct job_spec *spec = job_spec_new();
+    int r = spec ? job_spec_set(&spec->partition, partition_of(w)->name) : -ENOMEM;
+
+    if (r < 0)
+        r = error_set(err, ENOMEM, "", "out of memory");
+    if (spec) {
+        spec->kind = JOB_INTERACTIVE;
+        spec->gpus = 1;
+    }
+    for (size_t i = 0; w->timetable && i < w->timetable->n && r == 0; i++)
+        r = admit(run, &w->timetable->rows[i], spec, err);
+    job_spec_unref(spec);
+    return r;
+}
+
 static void set_span(struct world *w)
 {
     w->begin_usec = INT64_MAX;
@@ -398,8 +486,12 @@ static int replay(struct run *run, const struct trace *trace, struct vdi_error *
     }
     if (r == 0)
         r = add_nodes(run);
-    if (r == 0)
+    if (r == 0) {
+        r = admit_all(run, err);
+        if (r < 0)
+            return r;
         r = run_clock(run);
+    }
     if (r < 0)
         return error_set(err, r, "", "the replay broke off: %s", strerror(-r));
     if (run->waiting)
@@ -409,9 +501,10 @@ static int replay(struct run *run, const struct trace *trace, struct vdi_error *
 }
 
 int world_run(const struct config *config, const struct trace *trace,
-              const struct world_options *options, struct world *ret, struct vdi_error *err)
+              const struct timetable *timetable, const struct world_options *options,
+              struct world *ret, struct vdi_error *err)
 {
-    struct world w = {.config = config, .options = *options};
+    struct world w = {.config = config, .timetable = timetable, .options = *options};
     struct run run = {.world = &w};
     int r = check(&w, err);
 
@@ -436,6 +529,7 @@ void world_done(struct world *w)
     for (size_t i = 0; w->jobs && i < w->n_jobs; i++)
         job_unref(w->jobs[i].job);
     free(w->jobs);
+    free(w->seats);
     free(w->samples);
     *w = (struct world){0};
 }

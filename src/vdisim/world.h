@@ -13,7 +13,9 @@
 
 #include "model/config.h"
 #include "model/job.h"
+#include "plan/planner.h"
 #include "vdisim/draw.h"
+#include "vdisim/timetable.h"
 #include "vdisim/trace.h"
 
 /* What of a trace's job is asked for. */
@@ -34,6 +36,7 @@ struct world_options {
     uint64_t limit;        /* so many jobs of the trace at most; 0: all */
     uint64_t seed;
     struct draw_time boot; /* from the start order until the job runs */
+    int64_t lead_sec;      /* seats of a class are kept free from so long before it */
     double fail;           /* probability that a start fails; the job is queued again */
 };
 
@@ -53,8 +56,14 @@ struct world_sample {
     uint32_t running, waiting;
 };
 
+struct world_seat { /* of a class, and where it is kept */
+    size_t row;     /* of the timetable */
+    struct plan_seat at;
+};
+
 struct world {
     const struct config *config;
+    const struct timetable *timetable; /* NULL: no classes */
     struct world_options options;
     struct world_job *jobs; /* in the trace's order */
     size_t n_jobs;
@@ -64,15 +73,19 @@ struct world {
     int64_t begin_usec, end_usec; /* first submit, last end */
     int64_t plan_cpu_usec;        /* processor time of the planner */
     uint64_t plan_steps;
+    struct world_seat *seats; /* of the classes, in the timetable's order */
+    size_t n_seats, seats_size;
+    uint64_t classes;
     struct world_sample *samples;
     size_t n_samples, samples_size;
 };
 
-/* Replays it to the end. `config` and `trace` must outlive *ret, which is written on success
- * alone and freed with world_done(). -EINVAL: the configuration has no such partition, or no job
- * of the trace fits. */
+/* Replays it to the end. `config`, `trace` and `timetable` (NULL: none) must outlive *ret, which is
+ * written on success alone and freed with world_done(). -EINVAL: the configuration has no such
+ * partition, or no job of the trace fits; -ENOSPC: a class has no room beside those before it. */
 int world_run(const struct config *config, const struct trace *trace,
-              const struct world_options *options, struct world *ret, struct vdi_error *err);
+              const struct timetable *timetable, const struct world_options *options,
+              struct world *ret, struct vdi_error *err);
 void world_done(struct world *w);
 
 #endif

@@ -367,12 +367,34 @@ static bool comes_before(const struct world *w, int a, int b)
     return x->submit_usec != y->submit_usec ? x->submit_usec < y->submit_usec : x->id < y->id;
 }
 
+struct hold seat_hold(const struct world *w, size_t i)
+{
+    const struct plan_seat *s = &w->seats[i];
+    struct hold h = {.node = node_of(s->node),
+                     .from = s->from_usec,
+                     .to = s->to_usec,
+                     .spec = &w->seat_specs[i]};
+    char profile[64];
+    size_t n = 0;
+
+    if (h.spec->gpus) {
+        assert_int_equal(gpu_held_parse(s->gpus_held, profile, h.places, GPU_PLACES_MAX, &n), 0);
+        h.n_gpus = (int)n;
+        h.offer = gpu_find_offer(kind_of(w, h.node), profile);
+        assert_true(h.offer >= 0 && n == h.spec->gpus);
+    }
+    return h;
+}
+
 /* Who starts when and where; `until`: no further than the line before that job, -1: all. */
 void reference_until(const struct world *w, struct plan *plan, int until)
 {
     int line[N_JOBS], n = 0;
 
     memset(plan, 0, sizeof(*plan));
+    for (size_t i = 0; i < w->n_seats; i++)
+        if (w->seats[i].to_usec > w->now)
+            plan->holds[plan->n++] = seat_hold(w, i);
     for (int j = 0; j < N_JOBS; j++) {
         const struct job *job = &w->jobs[j];
         if (!w->has_job[j] || holds_nothing(job))

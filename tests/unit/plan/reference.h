@@ -28,9 +28,13 @@ struct world {
     int given[N_JOBS]; /* node of a start that was given out; -1: none */
     int64_t given_usec[N_JOBS];
     bool told[N_JOBS];
+    struct plan_seat seats[128]; /* of classes that were admitted */
+    struct job_spec seat_specs[128];
+    uint64_t seat_class[128];
+    size_t n_seats;
     struct planner *planner;
     int64_t now;
-    unsigned long starts, checks, elsewhere;
+    unsigned long starts, checks, elsewhere, admitted, refused;
 };
 
 struct hold {
@@ -43,7 +47,7 @@ struct hold {
 };
 
 struct plan {
-    struct hold holds[2 * N_JOBS];
+    struct hold holds[2 * N_JOBS + 128];
     size_t n;
     struct job_spec specs[N_JOBS]; /* what each now wants */
     char wish[N_JOBS][64];
@@ -66,6 +70,8 @@ bool room(const struct world *w, const struct plan *plan, int node, int64_t t, i
           const struct job_spec *spec, struct hold *ret);
 /* What a job holds from now on, at the places that its record says. */
 struct hold held_by(const struct world *w, int j, int node, int64_t to);
+/* What a seat of a class holds, and when. */
+struct hold seat_hold(const struct world *w, size_t i);
 int node_of(const char *name);
 bool in_line(const struct world *w, int j);
 /* Who starts when and where; `until`: no further than the line before that job, -1: all. */

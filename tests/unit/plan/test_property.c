@@ -181,6 +181,99 @@ static void node_event(struct world *w)
         take_back(w, i);
 }
 
+static void take_seat(void *arg, const struct plan_seat *seat)
+{
+    struct world *w = arg;
+
+    w->seats[w->n_seats++] = *seat;
+}
+
+static void drop_seats(struct world *w, uint64_t id)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->n_seats; i++) {
+        if (w->seat_class[i] == id || w->seats[i].to_usec <= w->now)
+            continue;
+        w->seats[n] = w->seats[i];
+        w->seat_specs[n] = w->seat_specs[i];
+        w->seat_class[n++] = w->seat_class[i];
+    }
+    w->n_seats = n;
+}
+
+/* The seats of the class are where no other seat is, and no job that runs by then. */
+static void assert_seats(struct world *w, size_t first)
+{
+    static struct plan plan;
+
+    reference(w, &plan);
+    for (size_t i = first; i < w->n_seats; i++) {
+        static struct plan others;
+        struct hold h = seat_hold(w, i);
+        int64_t cpus = w->nodes[h.node].cpus;
+
+        others.n = 0;
+        for (size_t k = 0; k < w->n_seats; k++)
+            if (k != i)
+                others.holds[others.n++] = seat_hold(w, k);
+        for (size_t k = 0; k < plan.n; k++)
+            if (plan.holds[k].from == INT64_MIN)
+                others.holds[others.n++] = plan.holds[k];
+        for (int g = 0; g < h.n_gpus; g++)
+            assert_true(gpu_room(w, &others, h.node, h.places[g].gpu, h.from, h.to, h.offer,
+                                 h.places[g].slot));
+        for (size_t k = 0; k < others.n; k++)
+            if (others.holds[k].node == h.node && others.holds[k].from <= h.from &&
+                others.holds[k].to > h.from)
+                cpus -= others.holds[k].spec->cpus;
+        assert_true(!h.spec->cpus || cpus >= h.spec->cpus);
+    }
+}
+
+static void class_event(struct world *w)
+{
+    static const char *const wishes[] = {"", "x-1q", "x-2q,x-1q", "x-4q", "fb>=2048"};
+    uint64_t id = 1 + pick(4);
+    struct plan_window windows[3];
+    struct plan_shortage shortage = {0};
+    struct job_spec spec = world_spec(pick(4), pick(2) * 1000, pick(3), 0);
+    struct plan_class c = {.id = id,
+                           .seat = &spec,
+                           .seats = 1 + pick(5),
+                           .windows = windows,
+                           .n_windows = 1 + pick(3)};
+    size_t first;
+
+    planner_remove_class(w->planner, id);
+    drop_seats(w, id);
+    first = w->n_seats;
+    if (pick(3) == 0)
+        return;
+    spec.profile = (char *)wishes[pick(5)];
+    spec.kind = JOB_INTERACTIVE;
+    for (size_t i = 0; i < c.n_windows; i++) {
+        windows[i].from_usec = w->now + (int64_t)(i * 30 + pick(20)) * MIN;
+        windows[i].to_usec = windows[i].from_usec + (1 + pick(9)) * MIN;
+    }
+    int r = planner_put_class(w->planner, &c, w->now, &shortage);
+    planner_each_seat(w->planner, id, take_seat, w);
+    if (r < 0) {
+        assert_int_equal(r, -ENOSPC);
+        assert_true(shortage.window < c.n_windows && shortage.seats < c.seats);
+        assert_int_equal(w->n_seats, first); /* all or nothing */
+        w->refused++;
+        return;
+    }
+    assert_int_equal(w->n_seats - first, c.n_windows * c.seats);
+    for (size_t i = first; i < w->n_seats; i++) {
+        w->seat_specs[i] = spec;
+        w->seat_class[i] = id;
+    }
+    assert_seats(w, first);
+    w->admitted++;
+}
+
 static void config_event(struct world *w)
 {
     struct config_partition *part = &w->config.partitions[pick(2)];
@@ -200,6 +293,8 @@ static void event(struct world *w)
         node_event(w);
     else if (what < 31)
         config_event(w);
+    else if (what < 32)
+        class_event(w);
     else
         w->now += pick(3) ? pick(2000000) : pick(8) * MIN / 2;
 }
@@ -419,7 +514,7 @@ static void world_begin(struct world *w, unsigned seed)
 
 static void incremental_is_full_is_reference(void **state)
 {
-    unsigned long starts = 0, checks = 0, elsewhere = 0;
+    unsigned long starts = 0, checks = 0, elsewhere = 0, admitted = 0, refused = 0;
 
     for (unsigned seed = 1; seed <= 2500; seed++) {
         struct world w;
@@ -436,11 +531,15 @@ static void incremental_is_full_is_reference(void **state)
         starts += w.starts;
         checks += w.checks;
         elsewhere += w.elsewhere;
+        admitted += w.admitted;
+        refused += w.refused;
         planner_free(w.planner);
     }
     print_message("# %lu starts, %lu of them elsewhere, %lu estimates compared\n", starts,
                   elsewhere, checks);
+    print_message("# %lu classes admitted, %lu refused\n", admitted, refused);
     assert_true(elsewhere < starts / 100);
+    assert_true(admitted > 500 && refused > 100);
     assert_true(starts > 10000 && checks > 10000); /* the events do exercise something */
 }
 

@@ -113,7 +113,7 @@ static void test_backfill(void **state)
     struct config *c = pool();
     struct world w;
 
-    assert_int_equal(world_run(c, &t, &by_cpus, &w, NULL), 0);
+    assert_int_equal(world_run(c, &t, NULL, &by_cpus, &w, NULL), 0);
     starts_at(&w, 4, (const int64_t[]){0, 10, 2, 20});
     assert_int_equal(w.left_out, 1);
     assert_int_equal(w.capacity, 4);
@@ -130,7 +130,7 @@ static void test_limit(void **state)
     struct report r;
     struct world w;
 
-    assert_int_equal(world_run(c, &t, &by_cpus, &w, NULL), 0);
+    assert_int_equal(world_run(c, &t, NULL, &by_cpus, &w, NULL), 0);
     starts_at(&w, 2, (const int64_t[]){0, 20});
     assert_int_equal(w.jobs[0].job->state, JOB_TIMEOUT);
     assert_int_equal(w.jobs[1].job->state, JOB_COMPLETED);
@@ -155,7 +155,7 @@ static void test_boots(void **state)
     o.boot = (struct draw_time){2, 9};
     o.fail = 0.2;
     for (int turn = 0; turn < 2; turn++) {
-        assert_int_equal(world_run(c, &t, &o, &w, NULL), 0);
+        assert_int_equal(world_run(c, &t, NULL, &o, &w, NULL), 0);
         assert_true(w.failed_starts > 10);
         assert_int_equal(w.starts, 200 + w.failed_starts);
         for (int i = 0; i < 200; i++) {
@@ -180,10 +180,10 @@ static void test_refused(void **state)
     struct config *c = pool();
     struct world w;
 
-    assert_int_equal(world_run(c, &t, &o, &w, &err), -EINVAL);
+    assert_int_equal(world_run(c, &t, NULL, &o, &w, &err), -EINVAL);
     assert_non_null(strstr(err.detail, "none of its 1 jobs can run"));
     o.partition = "other";
-    assert_int_equal(world_run(c, &t, &o, &w, &err), -EINVAL);
+    assert_int_equal(world_run(c, &t, NULL, &o, &w, &err), -EINVAL);
     assert_non_null(strstr(err.detail, "no partition 'other'"));
     config_free(c);
 }
@@ -203,7 +203,7 @@ static void test_traced(void **state)
         jobs[i].gpus = 1;
     jobs[2].memory_mib = 4000;
     o.unit = WORLD_AS_TRACED;
-    assert_int_equal(world_run(c, &t, &o, &w, NULL), 0);
+    assert_int_equal(world_run(c, &t, NULL, &o, &w, NULL), 0);
     starts_at(&w, 3, (const int64_t[]){0, 0, 10});
     assert_int_equal(w.capacity, 2);
     plot_write(&w, &svg);

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * seat.c - seats of classes: parts of nodes that are kept free for a window of time.
+ *
+ * A class is admitted with all its windows or not at all: each seat gets a node, and GPUs of
+ * it, that other seats and the jobs that run by then leave. Later jobs are planned around
+ * them. Kept: seats are on their node's list; a window is in the heap until its end.
+ *
+ * Seats fill one GPU before the next, the first GPU of every node before any second: few GPUs
+ * are touched by classes, and the machines share the work of starting them.
+ */
+#include "plan/seat.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "plan/inner.h"
+
+int seats_init(struct seats *s)
+{
+    s->classes = hash_new_u64();
+    return s->classes ? 0 : -ENOMEM;
+}
+
+/* ---- windows by their end ------------------------------------------------ */
+
+static bool ends_before(const struct seat_window *a, const struct seat_window *b)
+{
+    return a->to_usec != b->to_usec ? a->to_usec < b->to_usec : a->class_id < b->class_id;
+}
+
+static void heap_set(struct seats *s, size_t i, struct seat_window *w)
+{
+    s->by_end[i] = w;
+    w->slot = (uint32_t)i;
+}
+
+static void heap_fix(struct seats *s, size_t i, struct seat_window *w)
+{
+    for (; i > 1 && ends_before(w, s->by_end[i / 2]); i /= 2)
+        heap_set(s, i, s->by_end[i / 2]);
+    for (size_t child; (child = 2 * i) <= s->n; i = child) {
+        if (child < s->n && ends_before(s->by_end[child + 1], s->by_end[child]))
+            child++;
+        if (!ends_before(s->by_end[child], w))
+            break;
+        heap_set(s, i, s->by_end[child]);
+    }
+    heap_set(s, i, w);
+}
+
+static int heap_reserve(struct seats *s, size_t n)
+{
+    struct seat_window **grown;
+    size_t size = s->size ? s->size : 64;
+
+    if (n + 1 <= s->size)
+        return 0;
+    while (size < n + 1)
+        size *= 2;
+    grown = realloc(s->by_end, size * sizeof(struct seat_window *));
+    if (!grown)
+        return -ENOMEM;
+    s->by_end = grown;
+    s->size = size;
+    return 0;
+}
+
+static void heap_remove(struct seats *s, struct seat_window *w)
+{
+    struct seat_window *last = s->by_end[s->n--];
+
+    if (last != w)
+        heap_fix(s, w->slot, last);
+    w->slot = 0;
+}
+
+/* ---- lists ---------------------------------------------------------------- */
+
+static void seat_link(struct seat *seat)
+{
+    struct plan_node *node = seat->node;
+
+    seat->next = node->seats;
+    seat->link = &node->seats;
+    if (seat->next)
+        seat->next->link = &seat->next;
+    node->seats = seat;
+    node->base_is_valid = false;
+}
+
+static void seat_unlink(struct seat *seat)
+{
+    seat->node->base_is_valid = false;
+    *seat->link = seat->next;
+    if (seat->next)
+        seat->next->link = seat->link;
+}
+
+/* One that was admitted, or not yet: then its seats are on no list. */
+static void window_free(struct planner *p, struct seat_window *w)
+{
+    for (uint32_t i = 0; i < w->n; i++) {
+        if (w->slot)
+            seat_unlink(&w->seats[i]);
+        place_hold_free(w->seats[i].gpus);
+    }
+    if (w->slot)
+        heap_remove(&p->seats, w);
+    shape_unref(p, w->shape);
+    free(w);
+}
+
+static void windows_free(struct planner *p, struct seat_window *first)
+{
+    for (struct seat_window *w = first, *next; w; w = next) {
+        next = w->next_of_class;
+        window_free(p, w);
+    }
+}
+
+void seats_done(struct planner *p)
+{
+    void *first;
+
+    for (size_t i = 0; p->seats.classes && hash_next(p->seats.classes, &i, &first);)
+        windows_free(p, first);
+    hash_free(p->seats.classes);
+    free(p->seats.by_end);
+}
+
+/* ---- time ----------------------------------------------------------------- */
+
+static void forget_first(struct planner *p, struct seat_window *w)
+{
+    struct seat_window *first = hash_remove_u64(p->seats.classes, w->class_id);
+    struct seat_window **link = &first;
+
+    while (*link != w)
+        link = &(*link)->next_of_class;
+    *link = w->next_of_class;
+    if (first)
+        hash_put_u64(p->seats.classes, w->class_id, first);
+    window_free(p, w);
+}
+
+bool seats_expire(struct planner *p)
+{
+    bool any = false;
+
+    while (p->seats.n && p->seats.by_end[1]->to_usec <= p->now_usec) {
+        forget_first(p, p->seats.by_end[1]);
+        any = true;
+    }
+    return any;
+}
+
+int64_t seats_next_usec(const struct planner *p)
+{
+    return p->seats.n ? p->seats.by_end[1]->to_usec : 0;
+}
+
+/* ---- on the lines ---------------------------------------------------------- */
+
+static int take_seat(const struct planner *p, const struct seat *seat, struct plan_lines *lines)
+{
+    const struct seat_window *w = seat->window;
+    const struct gpu_kind *kind = &p->kinds[seat->node->kind];
+    int r = timeline_change(&lines->amount, w->from_usec, w->to_usec, &w->shape->need, -1);
+
+    for (uint8_t i = 0; seat->gpus && seat->gpus->offer != HOLD_FOREIGN && i < seat->gpus->n; i++)
+        if (r == 0)
+            r = gpuline_change(&lines->gpus[seat->gpus->places[i].gpu], kind, w->from_usec,
+                               w->to_usec, seat->gpus->offer, seat->gpus->places[i].slot, -1);
+    return r;
+}
+
+int seats_take(const struct planner *p, const struct plan_node *node, struct plan_lines *lines)
+{
+    int r = 0;
+
+    for (const struct seat *s = node->seats; s && r == 0; s = s->next)
+        r = take_seat(p, s, lines);
+    return r;
+}
+
+void seats_find_offers(struct planner *p)
+{
+    for (size_t i = 0; i < p->n_nodes; i++)
+        for (struct seat *s = p->nodes[i]->seats; s; s = s->next)
+            if (s->gpus)
+                place_find_offer(p, s->node, s->gpus);
+}
+
+/* ---- admission -------------------------------------------------------------- */
+
+/* What an admission works on: lines of nodes with all that was admitted before and by it. */
+struct admission {
+    struct planner *p;
+    struct plan_lines *lines; /* by node */
+    bool *known;
+    uint32_t most_gpus;
+    int r; /* -ENOMEM */
+};
+
+static struct plan_lines *lines_of(struct admission *a, struct plan_node *node)
+{
+    struct plan_lines *lines = &a->lines[node->index];
+
+    if (!a->known[node->index] && a->r == 0) {
+        const struct plan_lines *base = plan_base_lines(a->p, node);
+        a->r = base ? plan_lines_copy(lines, base, node->gpus.n_all) : -ENOMEM;
+        a->known[node->index] = a->r == 0;
+    }
+    return a->r == 0 ? lines : NULL;
+}
+
+/* Takes one more seat on the node, on a device from `gpu` on that has room; false: none. */
+static bool take_one(struct admission *a, struct seat_window *w, struct plan_node *node,
+                     uint32_t gpu)
+{
+    struct plan_lines *lines = lines_of(a, node);
+    struct seat *seat = &w->seats[w->n];
+    int64_t span = w->to_usec - w->from_usec;
+
+    if (!lines ||
+        timeline_earliest(&lines->amount, w->from_usec, span, &w->shape->need) != w->from_usec)
+        return false;
+    *seat = (struct seat){.window = w, .node = node};
+    if (w->shape->gpus) {
+        seat->gpus = place_find(a->p, w->shape, node, lines, w->from_usec, span, gpu, &a->r);
+        if (!seat->gpus)
+            return false;
+    }
+    w->n++;
+    a->r = take_seat(a->p, seat, lines);
+    return true;
+}
+
+static bool may_have_seats(struct admission *a, struct shape *shape, const struct plan_node *node)
+{
+    return node->defined && shape_is_possible(a->p, shape, node);
+}
+
+/* Seats with one GPU: device by device, each filled before the next. */
+static void fill_devices(struct admission *a, struct seat_window *w, uint32_t seats)
+{
+    for (uint32_t gpu = 0; gpu < a->most_gpus; gpu++) {
+        for (size_t i = 0; i < a->p->n_nodes && w->n < seats && a->r == 0; i++) {
+            struct plan_node *node = a->p->nodes[i];
+
+            while (gpu < node->gpus.n && may_have_seats(a, w->shape, node) && w->n < seats &&
+                   take_one(a, w, node, gpu))
+                ;
+        }
+    }
+}
+
+/* Others: one on each node, and again. */
+static void fill_rounds(struct admission *a, struct seat_window *w, uint32_t seats)
+{
+    uint32_t before;
+
+    do {
+        before = w->n;
+        for (size_t i = 0; i < a->p->n_nodes && w->n < seats && a->r == 0; i++)
+            if (may_have_seats(a, w->shape, a->p->nodes[i]))
+                take_one(a, w, a->p->nodes[i], UINT32_MAX);
+    } while (w->n < seats && w->n > before && a->r == 0);
+}
+
+static struct seat_window *window_new(struct admission *a, const struct plan_class *c,
+                                      const struct plan_window *of, const struct job *seat)
+{
+    struct seat_window *w = calloc(1, sizeof(*w) + c->seats * sizeof(*w->seats));
+
+    if (w)
+        w->shape = shape_get(a->p, seat, NULL);
+    if (!w || !w->shape) {
+        free(w);
+        a->r = -ENOMEM;
+        return NULL;
+    }
+    w->class_id = c->id;
+    w->from_usec = of->from_usec;
+    w->to_usec = of->to_usec;
+    if (w->shape->gpus == 1)
+        fill_devices(a, w, c->seats);
+    else
+        fill_rounds(a, w, c->seats);
+    return w;
+}
+
+/* All windows, or what the first that is short has. */
+static struct seat_window *admit(struct admission *a, const struct plan_class *c,
+                                 const struct job *seat, struct plan_shortage *ret)
+{
+    struct seat_window *first = NULL, **link = &first;
+
+    for (size_t i = 0; i < c->n_windows && a->r == 0; i++) {
+        struct seat_window *w = window_new(a, c, &c->windows[i], seat);
+
+        if (!w)
+            break;
+        *link = w;
+        link = &w->next_of_class;
+        if (w->n < c->seats && a->r == 0) {
+            *ret = (struct plan_shortage){.window = i, .seats = w->n};
+            a->r = -ENOSPC;
+        }
+    }
+    return first;
+}
+
+static int begin_admission(struct admission *a, struct planner *p)
+{
+    *a = (struct admission){.p = p};
+    planner_sort_nodes(p);
+    a->lines = calloc(p->n_nodes + 1, sizeof(*a->lines));
+    a->known = calloc(p->n_nodes + 1, sizeof(*a->known));
+    for (size_t i = 0; i < p->n_nodes; i++)
+        if (p->nodes[i]->gpus.n > a->most_gpus)
+            a->most_gpus = p->nodes[i]->gpus.n;
+    return a->lines && a->known ? 0 : -ENOMEM;
+}
+
+static void end_admission(struct admission *a)
+{
+    for (size_t i = 0; a->lines && i < a->p->n_nodes; i++)
+        plan_lines_done(&a->lines[i]);
+    free(a->lines);
+    free(a->known);
+}
+
+static void settle(struct planner *p, struct seat_window *first)
+{
+    for (struct seat_window *w = first; w; w = w->next_of_class) {
+        for (uint32_t i = 0; i < w->n; i++)
+            seat_link(&w->seats[i]);
+        heap_fix(&p->seats, ++p->seats.n, w);
+    }
+    p->harmed = true; /* what was planned may be where the seats are */
+    planner_mark(p, PLAN_HOPEFUL);
+}
+
+static int put_class(struct planner *p, const struct plan_class *c, struct plan_shortage *ret)
+{
+    struct job seat = {.spec = (struct job_spec *)c->seat, .state = JOB_PENDING, .node = ""};
+    struct seat_window *first = NULL;
+    struct admission a;
+
+    a.r = begin_admission(&a, p);
+    if (a.r == 0)
+        a.r = heap_reserve(&p->seats, p->seats.n + c->n_windows);
+    if (a.r == 0)
+        first = admit(&a, c, &seat, ret);
+    if (a.r == 0 && first)
+        a.r = hash_put_u64(p->seats.classes, c->id, first);
+    if (a.r == 0)
+        settle(p, first);
+    else
+        windows_free(p, first);
+    end_admission(&a);
+    return a.r;
+}
+
+int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
+                      struct plan_shortage *ret)
+{
+    int64_t step_usec = p->now_usec;
+    int r = -EEXIST;
+
+    if (hash_get_u64(p->seats.classes, c->id))
+        return r;
+    p->now_usec = now_usec; /* jobs that are overdue end later than the last step thought */
+    r = put_class(p, c, ret);
+    p->now_usec = step_usec;
+    return r;
+}
+
+void planner_remove_class(struct planner *p, uint64_t id)
+{
+    struct seat_window *first = hash_remove_u64(p->seats.classes, id);
+
+    windows_free(p, first);
+    if (first)
+        planner_mark(p, PLAN_HOPEFUL);
+}
+
+void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, void *arg)
+{
+    for (const struct seat_window *w = hash_get_u64(p->seats.classes, id); w;
+         w = w->next_of_class) {
+        for (uint32_t i = 0; i < w->n; i++) {
+            const struct seat *s = &w->seats[i];
+            struct plan_seat seat = {.from_usec = w->from_usec, .to_usec = w->to_usec};
+
+            memcpy(seat.node, s->node->facts.name, sizeof(seat.node));
+            if (s->gpus)
+                gpu_held_format(s->gpus->profile, s->gpus->places, s->gpus->n,
+                                gpu_has_slots(&p->kinds[s->node->kind]), seat.gpus_held,
+                                sizeof(seat.gpus_held));
+            fn(arg, &seat);
+        }
+    }
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""sim_check.py - do the jobs and seats of a replay obey the laws of their GPUs?
+
+    sim_check.py STARTS.csv SEATS.csv LAW PROFILE=INSTANCES[:SIZE]... [SLOTS]
+
+Reads what vdisim wrote and shares nothing with it: at every instant, of each GPU, what lies on
+it is looked at pair by pair. LAW is homogeneous or mixed (SIZE of SLOTS slots each). A job
+without a profile has the GPU alone. Prints one line per breach, and the number of intervals.
+"""
+import csv
+import sys
+
+
+def intervals(starts, seats):
+    for row in csv.DictReader(open(starts, newline="")):
+        if row["gpus"]:
+            yield row["node"], row["gpus"], float(row["start_s"]), float(row["end_s"]), row["origin_id"]
+    for row in csv.DictReader(open(seats, newline="")):
+        yield row["node"], row["gpus"], float(row["from_s"]), float(row["end_s"]), "class " + row["class_id"]
+
+
+def breach(law, sizes, on):
+    """on: (profile, slot, who) of all that lie on one GPU at one instant."""
+    profiles = {p for p, _, _ in on}
+    if law == "homogeneous":
+        if len(profiles) > 1:
+            return "several profiles"
+        if len(on) > sizes[on[0][0]][0]:
+            return "more than its instances"
+        return None
+    taken = set()
+    for profile, slot, _ in on:
+        size = sizes[profile][1]
+        mine = set(range(slot, slot + size))
+        if slot % size or max(mine) >= int(sys.argv[-1]):
+            return "not at an aligned place"
+        if taken & mine:
+            return "two in one place"
+        taken |= mine
+    return None
+
+
+def main():
+    starts, seats, law = sys.argv[1:4]
+    sizes = {}
+    for word in sys.argv[4:]:
+        if "=" in word:
+            name, _, rest = word.partition("=")
+            instances, _, size = rest.partition(":")
+            sizes[name] = (int(instances), int(size or 1))
+    gpus = {}
+    n = 0
+    for node, held, begin, end, who in intervals(starts, seats):
+        profile, _, places = held.partition(":")
+        n += 1
+        for place in places.split(","):
+            gpu, _, slot = place.partition("@")
+            gpus.setdefault((node, gpu), []).append((begin, end, profile, int(slot or 0), who))
+    for where, all_of_it in sorted(gpus.items()):
+        for at in sorted({b for b, e, *_ in all_of_it if e > b}):
+            on = [(p, s, w) for b, e, p, s, w in all_of_it if b <= at < e]
+            fault = breach(law, sizes, on)
+            if fault:
+                print(f"{where} at {at}: {fault}: {on}")
+    print(n)
+
+
+main()

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# t7010-classes.t - vdisim keeps the seats of a timetable free; laws and capacity are checked by a
+# program that shares nothing with it.
+: "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
+. "$top_srcdir/tests/lib/tap.sh"
+need python3
+need jq
+
+W=$(mktemp -d) || bail "no temporary directory"
+trap 'rm -rf "$W"' EXIT
+sim=$top_builddir/vdisim
+check() { python3 "$top_srcdir/tests/lib/sim_check.py" "$W/s.csv" "$W/t.csv" "$@"; }
+
+# Four nodes of three cards; batch jobs of a whole card, or of a profile, between classes.
+cluster() { # LAW
+    cat <<END
+site "fake" { }
+node "n[1-4]" { cpus = 64  memory = "64G"
+    gpu "X" { count = 3  law = $1  profiles = {"x-2q", "x-4q", "x-8q", "x-16q"} } }
+partition "all" { nodes = "n[1-4]"  default = true }
+END
+}
+cluster homogeneous >"$W/h.conf"
+cluster mixed >"$W/m.conf"
+python3 - "$W" <<'END'
+import random
+import sys
+r = random.Random(11)
+with open(sys.argv[1] + "/jobs.csv", "w") as f:
+    t = 0
+    print("submit_s,duration_s,walltime_s,cpus,gpus,gpu_type,origin_id", file=f)
+    for i in range(1500):
+        t += int(r.expovariate(1 / 250))
+        run = int(r.lognormvariate(6.5, 1)) + 1
+        kind = r.choice(["x-16q", "x-16q", "x-8q", "x-2q", "x-4q"])
+        print(f"{t},{run},{run * r.choice([1, 1, 3])},1,{r.choice([1, 1, 1, 2])},{kind},j{i}", file=f)
+with open(sys.argv[1] + "/classes.csv", "w") as f:
+    print("start_s,end_s,seats,vgpu_profile,class_id", file=f)
+    for day in range(5):
+        for hour, seats, kind in ((8, 30, "x-2q"), (9, 8, "x-4q"), (11, 20, "x-2q"), (14, 5, "x-8q")):
+            begin = day * 86400 + hour * 3600
+            print(f"{begin},{begin + 5400},{seats},{kind},c{day}-{hour}", file=f)
+END
+for law in homogeneous mixed; do
+    exits 0 "$law: jobs and classes are replayed" "$sim" --config="$W/${law:0:1}.conf" \
+        --classes="$W/classes.csv" --lead=600 --starts="$W/s.csv" --seats="$W/t.csv" "$W/jobs.csv"
+    is "$(check $law x-2q=8:1 x-4q=4:2 x-8q=2:4 x-16q=1:8 8)" "$((1500 + 5 * 63))" \
+        "... all of them, and no law is broken at any instant"
+    is "$(cut -d, -f1 "$W/t.csv" | sort | uniq -c | awk '$2 == "c3-8" {print $1}')" 30 \
+        "... a class has all its seats"
+done
+is "$(awk -F, '$1 == "c0-8" {print $6}' "$W/t.csv" | sort | uniq | wc -l)" 4 \
+    "seats of a class are spread over the machines"
+free=$("$sim" --config="$W/h.conf" --json "$W/jobs.csv" | jq .mean_wait_s)
+held=$("$sim" --config="$W/h.conf" --classes="$W/classes.csv" --json "$W/jobs.csv" | jq .mean_wait_s)
+is "$(jq -n "$held > $free")" true "classes cost batch jobs some waiting"
+is "$("$sim" --config="$W/h.conf" --classes="$W/classes.csv" --json "$W/jobs.csv" | jq -c '[.classes, .class_seats]')" \
+    "[20,315]" "--json says how many there were"
+
+says() { # WANTED TEXT CLASSES
+    printf '%s\n' "$3" >"$W/bad.csv"
+    "$sim" --config="$W/h.conf" --classes="$W/bad.csv" "$W/jobs.csv" >"$W/out" 2>"$W/err"
+    is "$? $(sed "s|$W/||g" "$W/err")" "1 vdisim: $2" "$1"
+}
+says "more seats than there are" \
+    "class big at 3600 s wants 97 seats of x-2q, and there are 96 beside the classes before it; give the cluster more GPUs, or the class another time" \
+    $'start_s,end_s,seats,vgpu_profile,class_id\n3600,7200,97,x-2q,big'
+says "none left beside another" \
+    "class second at 4000 s wants 1 seat of x-16q, and there are 0 beside the classes before it; give the cluster more GPUs, or the class another time" \
+    $'start_s,end_s,seats,vgpu_profile,class_id\n3600,7200,12,x-16q,first\n4000,7200,1,x-16q,second'
+says "a class that ends before it begins" "bad.csv:2: the class ends before it begins" \
+    $'start_s,end_s,seats\n7200,3600,1'
+says "no number" "bad.csv:2: 'many' will not do for seats" $'start_s,end_s,seats\n1,2,many'
+says "no columns" "bad.csv: its first line does not name start_s, end_s and seats" $'a,b\n1,2'
+
+done_testing
