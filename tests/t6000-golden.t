@@ -68,6 +68,10 @@ TARGETS = {
     "image.prefetch": ("/v1/images/cad/prefetch", {}),
     "blob.show": ("/v1/blobs/" + "a" * 64, None),
     "blob.write": ("/v1/blobs/" + "a" * 64 + "?from=5", b"bytes"),
+    "disk.list": ("/v1/disks", None),
+    "disk.show": ("/v1/disks/DISK", None),
+    "disk.delete": ("/v1/disks/DISK", None),
+    "disk.release": ("/v1/disks/DISK/release", None),
     "token.issue": ("/v1/tokens", {}),
     "token.list": ("/v1/tokens", None),
     "token.revoke": ("/v1/tokens/TOKEN", None),
@@ -80,7 +84,7 @@ TARGETS = {
     "me": ("/v1/me", None),
     "reconfigure": ("/v1/reconfigure", {"dry_run": True}),
 }
-OWNED = ("JOB", "HELD", "INSTANCE", "TOKEN")
+OWNED = ("JOB", "HELD", "INSTANCE", "DISK", "TOKEN")
 
 
 class World:
@@ -104,8 +108,10 @@ class World:
         self.tokens["cluster"] = c.forge_token(cluster="other")
         self.tokens["forged"] = c.forge_token()
         self.tokens["root without root"] = c.forge_token(name="root", uid=0)
-        running = c.submit(self.as_owner)
+        running = c.submit(self.as_owner, template="kept")
         self.instance = str(c.wait_state(running, "RUNNING")["instance"])
+        disk = c.request("GET", "/v1/disks", headers=self.as_owner).json["disks"][0]
+        self.disk = str(disk["id"])  # in use: nobody can delete or release it
         c.request("POST", "/v1/images", VERSION)
         self.tcp = c.connect_tcp()
         self.tls = c.connect_tls()
@@ -127,6 +133,8 @@ class World:
         if "TOKEN" in path:
             new = self.c.issue_token("daemon")["id"]
             return path.replace("TOKEN", new), new
+        if "DISK" in path:
+            return path.replace("DISK", self.disk), self.disk
         return path.replace("INSTANCE", self.instance), self.instance
 
     def over(self, name, verb, path, body, headers):
@@ -291,7 +299,9 @@ def main():
     pki = os.path.join(scratch.name, "pki")
     vdi.subprocess.run([os.path.join(vdi.BUILD, "vdictl"), "pki", "init", pki, "scratch"],
                        check=True, capture_output=True)
-    lines += [f'pki_dir = "{pki}"', f'image_store = "{scratch.name}/store"']
+    lines += [f'pki_dir = "{pki}"', f'image_store = "{scratch.name}/store"',
+              'template "kept" { image = "none"  vcpus = 1  memory = "1G"',
+              '  disk "d" { size = "1G"  target = "/d"  persistence = personal } }']
     states = dict(STATES)
     if ROOT:
         states.update(MUNGE)

@@ -56,6 +56,9 @@ int control_show_list(struct control *, const struct verb *, struct vdi_error *)
 int control_show_document(struct control *, const struct verb *, struct vdi_error *);
 int control_backup(struct control *, const struct verb *, struct vdi_error *);
 int control_audit(struct control *, const struct verb *, struct vdi_error *);
+int control_disk_list(struct control *, const struct verb *, struct vdi_error *);
+int control_disk_delete(struct control *, const struct verb *, struct vdi_error *);
+int control_disk_release(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
 int control_pki_init(struct control *, const struct verb *, struct vdi_error *);

@@ -23,7 +23,7 @@ src_cli_libcli_a_SOURCES = \
     src/cli/viewer.c src/cli/viewer.h \
     src/cli/wait.c src/cli/wait.h \
     src/cli/control.h src/cli/control_admin.c src/cli/control_audit.c \
-    src/cli/control_backup.c src/cli/control_job.c \
+    src/cli/control_backup.c src/cli/control_disk.c src/cli/control_job.c \
     src/cli/control_output.c src/cli/control_show.c src/cli/control_verbs.c
 
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "codec/json.h"
+#include "model/disk.h"
 
 #define INV(m) offsetof(struct inventory, m), sizeof(((struct inventory *)0)->m)
 #define ID(m) offsetof(struct vdi_instance_id, m), sizeof(((struct vdi_instance_id *)0)->m)
@@ -33,6 +34,16 @@ static const struct field image_rows[] = {
     {"bytes", FIELD_U64, IMAGE(bytes), FIELD_SUBMIT, 0, INT64_MAX, NULL, "of its files"},
     {"done_bytes", FIELD_U64, IMAGE(done_bytes), FIELD_SUBMIT, 0, INT64_MAX, NULL, "here"},
     {"reason", FIELD_FIXED, IMAGE(reason), FIELD_SUBMIT | FIELD_SKIP_EMPTY, 0, 0, NULL, "why not"},
+    {.type = FIELD_END},
+};
+
+#define VOLUME(m) offsetof(struct inventory_volume, m), sizeof(((struct inventory_volume *)0)->m)
+
+static const struct field volume_rows[] = {
+    {"volume", FIELD_FIXED, VOLUME(volume), FIELD_SUBMIT | FIELD_REQUIRED, 0, 0, NULL, "its name"},
+    {"where", FIELD_ENUM, VOLUME(where), FIELD_SUBMIT, 0, 0, disk_where_names, "whose directory"},
+    {"size_bytes", FIELD_U64, VOLUME(size_bytes), FIELD_SUBMIT, 0, INT64_MAX, NULL, "at most"},
+    {"bytes", FIELD_U64, VOLUME(bytes), FIELD_SUBMIT, 0, INT64_MAX, NULL, "now"},
     {.type = FIELD_END},
 };
 
@@ -63,6 +74,13 @@ void inventory_encode(const struct inventory *inventory, struct buf *out)
         fields_write(image_rows, &inventory->images[i], FIELD_SUBMIT, out, &first);
         buf_putc(out, '}');
     }
+    buf_puts(out, "],\"volumes\":[");
+    for (size_t i = 0; i < inventory->n_volumes; i++) {
+        first = true;
+        buf_puts(out, i ? ",{" : "{");
+        fields_write(volume_rows, &inventory->volumes[i], FIELD_SUBMIT, out, &first);
+        buf_putc(out, '}');
+    }
     buf_puts(out, "]}");
 }
 
@@ -86,6 +104,30 @@ static int decode_images(json_t *list, struct inventory *inv, struct vdi_error *
         if (r < 0)
             return r;
         inv->n_images++;
+    }
+    return 0;
+}
+
+static int decode_volumes(json_t *list, struct inventory *inv, struct vdi_error *err)
+{
+    json_t *item;
+    size_t i;
+
+    if (!list)
+        return 0;
+    if (!json_is_array(list) || json_array_size(list) > INVENTORY_VOLUMES_MAX)
+        return error_set(err, EINVAL, "volumes", "'volumes' must be a list of at most %d",
+                         INVENTORY_VOLUMES_MAX);
+    inv->volumes = calloc(json_array_size(list) + 1, sizeof(*inv->volumes));
+    if (!inv->volumes)
+        return error_set(err, ENOMEM, "", "out of memory");
+    json_array_foreach(list, i, item)
+    {
+        int r = fields_read_value(volume_rows, &inv->volumes[i], item, FIELD_SUBMIT, NULL, err);
+
+        if (r < 0)
+            return r;
+        inv->n_volumes++;
     }
     return 0;
 }
@@ -134,6 +176,7 @@ int inventory_decode(const char *json, struct inventory *ret, struct vdi_error *
     _cleanup_(json_decrefp) json_t *object = fields_parse_object(json, strlen(json), err);
     _cleanup_(json_decrefp) json_t *list = NULL;
     _cleanup_(json_decrefp) json_t *images = NULL;
+    _cleanup_(json_decrefp) json_t *volumes = NULL;
     struct inventory inv = {0};
     int r;
 
@@ -143,11 +186,15 @@ int inventory_decode(const char *json, struct inventory *ret, struct vdi_error *
     json_object_del(object, "instances");
     images = json_incref(json_object_get(object, "images"));
     json_object_del(object, "images");
+    volumes = json_incref(json_object_get(object, "volumes"));
+    json_object_del(object, "volumes");
     r = fields_read_value(fields, &inv, object, FIELD_SUBMIT, NULL, err);
     if (r >= 0)
         r = decode_instances(list, &inv, err);
     if (r >= 0)
         r = decode_images(images, &inv, err);
+    if (r >= 0)
+        r = decode_volumes(volumes, &inv, err);
     if (r < 0)
         inventory_done(&inv);
     else
@@ -161,6 +208,9 @@ void inventory_done(struct inventory *inventory)
         free(inventory->instances[i].report);
     free(inventory->instances);
     free(inventory->images);
+    free(inventory->volumes);
+    inventory->volumes = NULL;
+    inventory->n_volumes = 0;
     inventory->images = NULL;
     inventory->n_images = 0;
     inventory->instances = NULL;

@@ -25,6 +25,15 @@ struct inventory_image {
 };
 #define INVENTORY_IMAGES_MAX 512
 
+/* A file of a disk that the node has. */
+struct inventory_volume {
+    char volume[48];     /* model/disk.h */
+    uint32_t where;      /* enum disk_where */
+    uint64_t size_bytes; /* what it may grow to */
+    uint64_t bytes;      /* what it takes */
+};
+#define INVENTORY_VOLUMES_MAX 4096
+
 struct inventory {
     uint32_t cpus, memory_mib, disk_gib;
     char version[24];
@@ -33,6 +42,8 @@ struct inventory {
     size_t n;
     struct inventory_image *images;
     size_t n_images;
+    struct inventory_volume *volumes;
+    size_t n_volumes;
 };
 
 void inventory_encode(const struct inventory *inventory, struct buf *out);

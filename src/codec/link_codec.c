@@ -27,8 +27,8 @@
 #define PEM 0, 16 * 1024, NULL
 
 static const char *const verbs[] = {
-    "start",   "stop",       "suspend",   "resume", "reboot", "bind",     "poll", "signal",
-    "message", "connection", "inventory", "output", "log",    "prefetch", NULL,
+    "start",   "stop",       "suspend",   "resume", "reboot", "bind",     "poll",    "signal",
+    "message", "connection", "inventory", "output", "log",    "prefetch", "discard", NULL,
 };
 static const char *const kinds[] = {"done", "progress", "state", "inventory", NULL};
 

@@ -49,6 +49,7 @@ enum link_verb {
     LINK_VERB_OUTPUT,     /* a piece of what the script wrote */
     LINK_VERB_LOG,        /* stages, console and picture of an instance */
     LINK_VERB_PREFETCH,   /* get a version of an image */
+    LINK_VERB_DISCARD,    /* remove the volume of a disk */
     LINK_N_VERBS
 };
 

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/str.h"
 #include "codec/job_codec.h"
 #include "model/job_file.h"
 #include "model/mount.h"
@@ -91,25 +92,82 @@ static void write_owner(const struct site_start *s, struct buf *out)
     buf_puts(out, "]}");
 }
 
-/* Their paths are the owner's by now; who has no account has no directories either. */
-static int write_mounts(const struct site_start *s, struct buf *out, struct vdi_error *err)
+/* Who has no account has no directories and no disks either. */
+static int mount_owner_of(const struct site_start *s, const char *what, struct mount_owner *ret,
+                          struct vdi_error *err)
 {
     const struct vdi_principal *who = s->who;
-    struct mount_owner owner = {.group = ""};
-    int r = 0;
 
-    if (!s->of->n_mounts)
-        return 0;
     if (!who) {
-        error_set(err, EINVAL, "template", "template '%s' has mounts, and its owner no account",
-                  s->of->name);
+        error_set(err, EINVAL, "template", "template '%s' has %s, and its owner no account",
+                  s->of->name, what);
         error_hint(err, NULL, "submit as a user that the controller's host knows");
         return -EINVAL;
     }
-    owner = (struct mount_owner){who->name, "", who->uid, who->gid};
+    *ret = (struct mount_owner){who->name, "", who->uid, who->gid};
     for (uint32_t i = 0; i < who->n_groups; i++)
         if (s->gids[i] == who->gid)
-            owner.group = who->groups[i];
+            ret->group = who->groups[i];
+    return 0;
+}
+
+static const struct config_disk *block_of(const struct site_start *s, const struct disk *disk)
+{
+    for (size_t i = 0; i < s->of->n_disks; i++)
+        if (str_equal(s->of->disks[i].name, disk->name))
+            return &s->of->disks[i];
+    return NULL;
+}
+
+static int write_disk(const struct site_start *s, const struct disk *disk,
+                      const struct mount_owner *owner, struct buf *out, struct vdi_error *err)
+{
+    const struct config_disk *block = block_of(s, disk);
+    char target[MOUNT_PATH_MAX] = "", volume[DISK_VOLUME_MAX];
+    int r;
+
+    if (!block) {
+        error_set(err, EINVAL, "template", "template '%s' no longer has a disk '%s'", s->of->name,
+                  disk->name);
+        return -EINVAL;
+    }
+    r = mount_path_expand(block->target, owner, target, err);
+    buf_puts(out, "{\"name\":");
+    json_write_string(out, disk->name);
+    member(out, "volume", disk_volume(disk, volume));
+    member(out, "target", target);
+    member(out, "where", disk_where_names[disk->where]);
+    member(out, "persistence", disk_persistence_names[disk->persistence]);
+    buf_printf(out, ",\"size_gib\":%" PRIu32 ",\"new\":%s}", disk->size_gib,
+               disk->is_made ? "false" : "true");
+    return r;
+}
+
+static int write_disks(const struct site_start *s, struct buf *out, struct vdi_error *err)
+{
+    struct mount_owner owner = {.group = ""};
+    int r = s->n_disks ? mount_owner_of(s, "disks", &owner, err) : 0;
+
+    if (r < 0 || !s->n_disks)
+        return r;
+    buf_puts(out, ",\"disks\":[");
+    for (size_t i = 0; r == 0 && i < s->n_disks; i++) {
+        if (i)
+            buf_putc(out, ',');
+        r = write_disk(s, s->disks[i], &owner, out, err);
+    }
+    buf_putc(out, ']');
+    return r;
+}
+
+/* Their paths are the owner's by now. */
+static int write_mounts(const struct site_start *s, struct buf *out, struct vdi_error *err)
+{
+    struct mount_owner owner = {.group = ""};
+    int r = s->of->n_mounts ? mount_owner_of(s, "mounts", &owner, err) : 0;
+
+    if (r < 0 || !s->of->n_mounts)
+        return r;
     buf_puts(out, ",\"mounts\":[");
     for (size_t i = 0; r == 0 && i < s->of->n_mounts; i++) {
         const struct config_mount *m = &s->of->mounts[i];
@@ -197,6 +255,8 @@ int site_start_write(const struct site_start *s, struct buf *out, struct vdi_err
     r = write_job(s->job, out);
     if (r == 0)
         r = write_mounts(s, out, err);
+    if (r == 0)
+        r = write_disks(s, out, err);
     if (r < 0)
         return r;
     if (s->image)

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "model/config.h"
+#include "model/disk.h"
 #include "model/job.h"
 
 struct site_start {
@@ -14,6 +15,8 @@ struct site_start {
     const struct job *job; /* it has its node and instance */
     const char *image;     /* of a published one, what a node needs to get it; NULL: none */
     const char *payload;   /* what came with the submit: script, args, environment; NULL: none */
+    const struct disk *const *disks; /* leased to the instance */
+    size_t n_disks;
     const struct vdi_principal *who; /* the owner's account; NULL: the owner has none */
     const uint32_t *gids;            /* of who->groups */
     const char *home;

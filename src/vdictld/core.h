@@ -25,6 +25,7 @@ struct auth;
 struct backup;
 struct budget;
 struct denials;
+struct disks;
 struct feed;
 struct idem;
 struct images;
@@ -55,6 +56,7 @@ struct core {
     struct denials *denials; /* audit.c: gathered denials */
     struct idem *idem;       /* idem.c: retry keys */
     struct job_index *mine;  /* job_index.c: whose jobs are which */
+    struct disks *disks;     /* disks.c: disks of jobs and users */
     struct feed *feed;       /* feed.c: /v1/events */
     struct queue *queue;     /* queue.c: the planner and what it is told */
     struct life *life;       /* life.c: running instances */

@@ -59,6 +59,11 @@ void handle_image_rollback(struct call *call);
 void handle_image_prefetch(struct call *call);
 void handle_blob_show(struct call *call);
 void handle_blob_write(struct call *call);
+/* disk_calls.c */
+void handle_disk_list(struct call *call);
+void handle_disk_show(struct call *call);
+void handle_disk_delete(struct call *call);
+void handle_disk_release(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
 /* backup.c */

@@ -149,9 +149,10 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
         break;
     case PLAN_BLOCK_DISK_BUSY:
         buf_puts(out, "a disk that it needs is in use");
-        if (b->job && name_job)
+        if (b->job) /* of the same owner, as the disk is */
             buf_printf(out, " by job %" PRIu64, b->job);
-        buf_printf(out, "%s%s", *b->subject ? ": " : "", b->subject);
+        if (*b->subject)
+            buf_printf(out, ": %s", b->subject);
         break;
     case PLAN_BLOCK_DISK_QUOTA:
         buf_puts(out, "its owner would have more disks than disks_max or disk_space_max: it waits "
@@ -190,7 +191,7 @@ void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool
     buf_printf(out,
                ",\"need\":%" PRIu64 ",\"free\":%" PRIu64 ",\"count\":%" PRIu64 ",\"job\":", b->need,
                b->free, b->count);
-    if (b->job && name_job)
+    if (b->job && (name_job || b->type == PLAN_BLOCK_DISK_BUSY))
         buf_printf(out, "%" PRIu64, b->job);
     else
         buf_puts(out, "null");

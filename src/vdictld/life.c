@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/disks.h"
 #include "vdictld/limit.h"
 #include "vdictld/site.h"
 
@@ -306,7 +307,9 @@ static void stop_done(void *arg, int result, const char *json, const struct vdi_
         return;
     }
     txn = txn_new(run->core->events);
-    r = txn ? core_add_instance(txn, in->id, &gone, NULL) : -ENOMEM;
+    r = txn ? disks_add_gone(run->core, txn, in) : -ENOMEM;
+    if (r >= 0)
+        r = core_add_instance(txn, in->id, &gone, NULL);
     if (r >= 0 && job && job->state == JOB_COMPLETING && job->instance == in->id) {
         if (job->final == JOB_PENDING)
             end.type = JOB_EVENT_REQUEUE;

@@ -20,6 +20,7 @@
 #include "codec/site_start.h"
 #include "vdictld/archive.h"
 #include "vdictld/auth.h"
+#include "vdictld/disks.h"
 #include "vdictld/images.h"
 #include "vdictld/life_impl.h"
 #include "vdictld/site.h"
@@ -70,7 +71,9 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job,
     str_copy(request.qos, sizeof(request.qos), job->spec->qos);
     str_copy(request.image, sizeof(request.image), image);
     r = core_add_job(txn, job->id, &event, NULL);
-    return r < 0 ? r : core_add_instance(txn, event.instance, &request, NULL);
+    if (r >= 0)
+        r = core_add_instance(txn, event.instance, &request, NULL);
+    return r < 0 ? r : disks_add_alloc(core, txn, job, event.instance, 1, action->node, NULL);
 }
 
 void life_start(struct core *core, const struct plan_action *action)
@@ -161,6 +164,7 @@ static void start_with(const struct start *s, const struct instance *in, const s
     struct core *core = s->run->core;
     const struct image *version = images_of_ref(core, in->image);
     _cleanup_(buf_done) struct buf image = BUF_INIT(IMAGE_ORDER_MAX);
+    const struct disk *disks[DISKS_MAX];
     struct site_start start;
 
     if (version)
@@ -172,6 +176,8 @@ static void start_with(const struct start *s, const struct instance *in, const s
         .boot_timeout_sec = life_boot_timeout_sec(core, in),
         .job = job,
         .payload = payload,
+        .disks = disks,
+        .n_disks = disks_of(core, in, disks),
         .who = s->has_account ? &s->account.who : NULL,
         .gids = s->account.gids,
         .home = s->account.home,

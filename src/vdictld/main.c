@@ -26,6 +26,7 @@
 #include "vdictld/auth.h"
 #include "vdictld/backup.h"
 #include "vdictld/budget.h"
+#include "vdictld/disks.h"
 #include "vdictld/feed.h"
 #include "vdictld/grant.h"
 #include "vdictld/handlers.h"
@@ -120,6 +121,7 @@ static void published(void *arg, const struct published *p)
     default:
         break;
     }
+    disks_published(core->disks, p);
     feed_publish(core->feed, p);
 }
 
@@ -190,6 +192,7 @@ static void tell_all(struct core *core)
     for (size_t i = 0; i < table_end(nodes); i++)
         if (table_at(nodes, i))
             queue_node(core->queue, table_at(nodes, i)->pub);
+    disks_load(core->disks);
     for (size_t i = 0; i < table_end(jobs); i++) {
         const struct job *job = table_at(jobs, i) ? table_at(jobs, i)->pub : NULL;
 
@@ -280,13 +283,14 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->denials = core->loop ? denials_new(core) : NULL;
     core->idem = idem_new();
     core->mine = job_index_new();
+    core->disks = core->loop ? disks_new(core) : NULL;
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
-        !core->denials || !core->idem || !core->mine || !core->feed || !core->queue ||
-        !core->life || !core->sweep)
+        !core->denials || !core->disks || !core->idem || !core->mine || !core->feed ||
+        !core->queue || !core->life || !core->sweep)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -321,6 +325,7 @@ static int start(struct core *core, struct vdi_error *err)
         return error_set(err, -r, "", "the planner could not take the configuration");
     tell_all(core);
     life_recover(core);
+    disks_recover(core->disks);
     r = configure_nodes(core, err);
     return r < 0 ? r : open_http(core, err);
 }
@@ -389,6 +394,7 @@ static void core_done(struct core *core)
         core->store_ops.close(core->store);
     sweep_free(core->sweep);
     life_free(core->life);
+    disks_free(core->disks);
     queue_free(core->queue);
     feed_free(core->feed);
     job_index_free(core->mine);

@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/disks.h"
 #include "vdictld/handlers.h"
 #include "vdictld/job_index.h"
 #include "vdictld/queue.h"
@@ -52,6 +53,27 @@ static void write_limit(const char *name, uint64_t used, uint64_t allowed, const
         buf_puts(out, "null}");
 }
 
+/* What is in force; without a limit nothing is said. */
+static void write_disks(struct call *call, struct buf *out)
+{
+    const struct config *c = call->core->config;
+    const struct disk *disk = NULL;
+    uint64_t n = 0, gib = 0;
+
+    while ((disk = disks_next(call->core, call->who_text, disk ? disk->id : 0))) {
+        n += disks_is_live(disk);
+        gib += disks_is_live(disk) ? disk->size_gib : 0;
+    }
+    if (c->disks_max) {
+        buf_putc(out, ',');
+        write_limit("disks_max", n, c->disks_max, "disks", 0, out);
+    }
+    if (c->disk_space_max_gib) {
+        buf_putc(out, ',');
+        write_limit("disk_space_max", gib, c->disk_space_max_gib, "GiB of disks", 0, out);
+    }
+}
+
 void handle_me(struct call *call)
 {
     const struct config *c = call->core->config;
@@ -71,6 +93,7 @@ void handle_me(struct call *call)
     else
         write_limit("max_jobs", queue_jobs(call->core->queue), c->max_jobs,
                     "jobs of everybody, pending or running", 0, &body);
+    write_disks(call, &body);
     buf_puts(&body, "]}");
     call_reply_json(call, 200, &body);
     buf_done(&body);

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "codec/inventory.h"
 #include "codec/site_report.h"
+#include "vdictld/disks.h"
 #include "vdictld/images.h"
 #include "vdictld/life.h"
 #include "vdictld/nodelink.h"
@@ -248,6 +249,7 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
         r = add_jobs(core, txn, name, false, "");
     commit_inventory(core, txn, r, name);
     images_node(core, name, &inv);
+    disks_inventory(core, name, &inv);
     inventory_done(&inv);
     return r;
 }

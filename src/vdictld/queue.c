@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "vdictld/disks.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
 
@@ -225,6 +226,30 @@ static void soon(struct queue *q)
     source_rearm(q->step, 0);
 }
 
+static int put(struct queue *q, const struct job *job)
+{
+    struct plan_disks disks;
+    bool has_disks = disks_plan(q->core, job, &disks);
+
+    return planner_put_job_with(q->planner, job, has_disks ? &disks : NULL);
+}
+
+void queue_again(struct queue *q, const struct job *job)
+{
+    if (job_state_is_end(job->state))
+        return;
+    if (put(q, job) < 0)
+        log_error("planner: no memory for job %" PRIu64, job->id);
+    soon(q);
+}
+
+void queue_stored(struct queue *q, const char *node, uint32_t gib)
+{
+    if (planner_put_stored(q->planner, node, gib) < 0)
+        log_error("planner: no memory for node %s", node);
+    soon(q);
+}
+
 void queue_job(struct queue *q, const struct job *old, const struct job *now)
 {
     bool was = old && !job_state_is_end(old->state);
@@ -237,7 +262,7 @@ void queue_job(struct queue *q, const struct job *old, const struct job *now)
         queue_unstage(q, now->spec->owner);
     if (job_state_is_end(now->state))
         planner_remove_job(q->planner, now->id);
-    else if (planner_put_job(q->planner, now) < 0)
+    else if (put(q, now) < 0)
         log_error("planner: no memory for job %" PRIu64, now->id);
     soon(q);
 }
@@ -261,7 +286,13 @@ int queue_configure(struct queue *q)
 
 int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
 {
-    return planner_why(q->planner, job, loop_now_usec(q->core->loop), ret);
+    int r = planner_why(q->planner, job, loop_now_usec(q->core->loop), ret);
+    const struct job *of = core_job(q->core, job);
+
+    for (size_t i = 0; r >= 0 && of && i < ret->n_blockers; i++)
+        if (ret->blockers[i].type == PLAN_BLOCK_DISK_BUSY)
+            disks_explain(q->core, of, &ret->blockers[i]);
+    return r;
 }
 
 /* Nobody planned it: it starts now when nothing is in its way, else not before all that is ends. */
@@ -298,7 +329,7 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
     };
     struct plan_why why = {0};
 
-    if (planner_put_job(q->planner, &job) >= 0 && queue_why(q, job.id, &why) >= 0)
+    if (put(q, &job) >= 0 && queue_why(q, job.id, &why) >= 0)
         estimate_alone(&why, job.submit_usec);
     planner_remove_job(q->planner, job.id);
     buf_printf(out, "{\"priority\":%d", priority);

@@ -16,6 +16,10 @@ void queue_free(struct queue *q);
 /* Everything in memory, after a load or a new configuration. */
 int queue_configure(struct queue *q);
 void queue_job(struct queue *q, const struct job *old, const struct job *now);
+/* Its disks are others than when the planner was told of it last. */
+void queue_again(struct queue *q, const struct job *job);
+/* As planner_put_stored(). */
+void queue_stored(struct queue *q, const char *node, uint32_t gib);
 void queue_node(struct queue *q, const struct node *now);
 
 uint32_t queue_jobs(const struct queue *q);                          /* not ended */

@@ -17,6 +17,7 @@
 #include "codec/request_input.h"
 #include "vdictld/audit.h"
 #include "vdictld/handlers.h"
+#include "vdictld/disks.h"
 #include "vdictld/images.h"
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
@@ -81,6 +82,7 @@ static void in_force(void *arg, int result, const struct vdi_error *err)
     ch->config = old; /* freed with the change */
     core_apply_limits(core);
     queue_configure(core->queue);
+    disks_configured(core->disks);
     nodelink_configured(core->links);
     images_configured(core->images);
     log_info("vdi.conf: %s is in force", core->config->digest);

@@ -11,6 +11,9 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/call.c src/vdictld/call.h \
     src/vdictld/core.c src/vdictld/core.h \
     src/vdictld/digest.c src/vdictld/digest.h \
+    src/vdictld/disk_act.c src/vdictld/disk_impl.h \
+    src/vdictld/disk_calls.c \
+    src/vdictld/disks.c src/vdictld/disks.h \
     src/vdictld/dispatch.c src/vdictld/handlers.h \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
     src/vdictld/feed.c src/vdictld/feed.h \
@@ -133,6 +136,7 @@ VDICTLD_TESTS = \
     tests/t1103-time.t \
     tests/t1110-output.t \
     tests/t1130-images.t \
+    tests/t1140-disks.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
     tests/t1130-slurm-options.t \

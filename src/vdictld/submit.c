@@ -17,6 +17,7 @@
 #include "codec/job_codec.h"
 #include "model/job_file.h"
 #include "vdictld/digest.h"
+#include "vdictld/disks.h"
 #include "vdictld/gpu_wish.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
@@ -125,11 +126,17 @@ static int check_template(struct call *call, struct job_spec *spec,
                    "name a template without mounts, or sign in as a user of the cluster");
         return -EPERM;
     }
+    if (t->n_disks && spec->uid == UINT32_MAX) {
+        error_set(err, EPERM, "template",
+                  "template '%s' has disks of its user, and you have no account here", t->name);
+        error_hint(err, NULL, "name a template without disks, or sign in as a user of the cluster");
+        return -EPERM;
+    }
     if (!spec->cpus)
         spec->cpus = t->vcpus;
     if (!spec->memory_mib)
         spec->memory_mib = t->memory_mib;
-    return 0;
+    return disks_check(call->core, spec, err);
 }
 
 int submit_check_time(struct call *call, struct job_spec *spec, int64_t spent_sec,

@@ -8,7 +8,7 @@
 /* Fills what the template, partition and qos decide, and refuses what they forbid. */
 int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err);
 /* Into the object that `out` ends with: "notes": [sentences], if there are any. */
-void submit_write_notes(const struct core *core, const struct job_spec *spec, struct buf *out);
+void submit_write_notes(struct core *core, const struct job_spec *spec, struct buf *out);
 /* spent_sec of its time limit counts no more: it was resumed with new time since. */
 int submit_check_time(struct call *call, struct job_spec *spec, int64_t spent_sec,
                       struct vdi_error *err);

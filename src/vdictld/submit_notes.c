@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "vdictld/disks.h"
 #include "vdictld/submit.h"
 
 static void note(struct buf *out, bool *io_first, const char *text)
@@ -26,7 +27,19 @@ static void note_save(const struct config_template *t, const struct job_spec *sp
     note(out, io_first, text);
 }
 
-void submit_write_notes(const struct core *core, const struct job_spec *spec, struct buf *out)
+static void note_disks(struct core *core, const struct config_template *t,
+                       const struct job_spec *spec, struct buf *out, bool *io_first)
+{
+    for (size_t i = 0; i < t->n_disks; i++) {
+        struct buf text = BUF_INIT(0);
+
+        disks_write_fate(core, &t->disks[i], spec, &text);
+        note(out, io_first, text.data ? text.data : "");
+        buf_done(&text);
+    }
+}
+
+void submit_write_notes(struct core *core, const struct job_spec *spec, struct buf *out)
 {
     const struct config_template *t = config_template(core->config, spec->template_name);
     bool first = true;
@@ -35,5 +48,6 @@ void submit_write_notes(const struct core *core, const struct job_spec *spec, st
         return;
     out->data[--out->len] = '\0';
     note_save(t, spec, out, &first);
+    note_disks(core, t, spec, out, &first);
     buf_puts(out, first ? "}" : "]}");
 }

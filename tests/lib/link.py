@@ -187,7 +187,8 @@ class Node(Peer):
                 self.answer(m, self.answers.get(m["verb"], 0))
 
     def answer(self, order, code=0, body=None):
-        self.report("done", order["instance"], order["generation"], order["op"], code, body)
+        self.report("done", order.get("instance", 0), order.get("generation", 0), order["op"], code,
+                    body)
 
     def _serve(self):
         while True:
