@@ -22,6 +22,8 @@
     X(state_dir, VDI_LOCALSTATEDIR "/lib/vdi/node")                                                \
     X(image_dir, VDI_LOCALSTATEDIR "/lib/vdi/images")                                              \
     X(image_cache, "")                                                                             \
+    X(disk_dir, "")                                                                                \
+    X(disk_shared_dir, "")                                                                         \
     X(run_dir, "/run/libvirt/qemu")                                                                \
     X(prefix, "vdi")                                                                               \
     X(emulator, "")                                                                                \
@@ -40,6 +42,7 @@
     X(tcg_cache_mib, 0, 0, 65536)                                                                  \
     X(image_cache_mib, 102400, 0, 1073741824)                                                      \
     X(image_rate_mib, 0, 0, 1048576)                                                               \
+    X(disk_max_gib, 0, 0, 1048576)                                                                 \
     X(boot_timeout_sec, 300, 1, 86400)                                                             \
     X(keep_gone_sec, 86400, 60, 31536000)                                                          \
     X(output_max_mib, 1024, 1, 1048576)                                                            \
@@ -117,6 +120,12 @@ static void check(const struct node_config *c, const char *path, struct buf *out
     if (c->port_min > c->port_max)
         finding(out, path, "port_max", "it is below port_min");
     check_spice(c, path, out);
+    if (*c->disk_dir && c->disk_dir[0] != '/')
+        finding(out, path, "disk_dir", "it must be an absolute path of a directory");
+    if (*c->disk_shared_dir && c->disk_shared_dir[0] != '/')
+        finding(out, path, "disk_shared_dir", "it must be an absolute path of a directory");
+    if (*c->disk_shared_dir && str_equal(c->disk_shared_dir, c->disk_dir))
+        finding(out, path, "disk_shared_dir", "it must be another directory than disk_dir");
     if (*c->virtiofsd && c->virtiofsd[0] != '/')
         finding(out, path, "virtiofsd", "it must be an absolute path of the program");
     if (strcmp(c->accel, "auto") && strcmp(c->accel, "kvm") && strcmp(c->accel, "tcg"))

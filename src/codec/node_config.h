@@ -15,9 +15,9 @@ struct node_config {
     char *ca_file, *cert_file, *key_file;
     char *uri, *state_dir, *image_dir, *image_cache, *run_dir, *prefix, *emulator, *bridge;
     char *spice_address, *spice_host, *spice_tls, *spice_tls_dir, *accel, *log_level;
-    char *virtiofsd;
+    char *virtiofsd, *disk_dir, *disk_shared_dir;
     long port_min, port_max, tcg_cache_mib, boot_timeout_sec, keep_gone_sec;
-    long image_cache_mib, image_rate_mib;
+    long image_cache_mib, image_rate_mib, disk_max_gib;
     long output_max_mib, output_keep_mib, output_keep_sec;
 };
 

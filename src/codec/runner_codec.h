@@ -26,7 +26,7 @@
 #define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
 #define RUNNER_GROUPS_MAX 64
-#define RUNNER_MOUNTS_MAX 17 /* those of a template, and a disk */
+#define RUNNER_MOUNTS_MAX 24 /* those of a template, and its disks */
 #define RUNNER_ENV_MAX 64    /* variables of ours in a welcome */
 #define RUNNER_SENDER_LEN 33
 

@@ -263,6 +263,23 @@ static void prefetch(struct task *t, const struct link_order *o)
     answer(t, r < 0 ? -err.code : 0, NULL, &err);
 }
 
+/* ---- discard ---- */
+
+static void discard(struct task *t, const struct link_order *o)
+{
+    _cleanup_(document_freep) struct document *doc = NULL;
+    struct vdi_error err = {0};
+    const struct value *body;
+
+    if (document_parse(o->body, strlen(o->body), &doc, &err) < 0) {
+        answer(t, -err.code, NULL, &err);
+        return;
+    }
+    body = document_root(doc);
+    vdid_discard(t->agent->vdid, o->epoch, value_get_string(body, "volume", ""),
+                 index_of(disk_where_names, value_get_string(body, "where", "")), done, t);
+}
+
 /* ---- orders ---- */
 
 static int verb_of(uint32_t link_verb)
@@ -311,6 +328,8 @@ static void on_order(void *arg, const struct link_order *o)
     *t = (struct task){.agent = agent, .op = o->op, .id = order.id};
     if (o->verb == LINK_VERB_PREFETCH) {
         prefetch(t, o);
+    } else if (o->verb == LINK_VERB_DISCARD) {
+        discard(t, o);
     } else if (o->verb == LINK_VERB_CONNECTION) {
         connection(t, &order);
     } else if (verb < 0) {
@@ -381,6 +400,7 @@ static void on_inventory(void *arg, struct buf *out)
             inv.n = take_instances(document_root(doc), inv.instances);
     }
     inv.n_images = vdid_images(agent->vdid, &inv.images);
+    inv.n_volumes = vdid_volumes(agent->vdid, &inv.volumes);
     inventory_encode(&inv, out);
     inventory_done(&inv);
     buf_done(&all);
@@ -448,6 +468,9 @@ static int open_vdid(struct agent *agent, struct vdi_error *err)
         .key_file = c->key_file,
         .image_cache_mib = (uint64_t)c->image_cache_mib,
         .image_rate_mib = (uint64_t)c->image_rate_mib,
+        .disk_dir = c->disk_dir,
+        .disk_shared_dir = c->disk_shared_dir,
+        .disk_max_gib = (uint64_t)c->disk_max_gib,
         .state_dir = c->state_dir,
         .image_dir = c->image_dir,
         .run_dir = c->run_dir,

@@ -32,6 +32,12 @@ const char *domain_share_tag(uint32_t i, char *ret)
     return ret;
 }
 
+const char *domain_disk_serial(uint32_t i, char *ret)
+{
+    snprintf(ret, DOMAIN_TAG_MAX, "vdi-disk-%u", (unsigned)i % DOMAIN_DISKS_MAX);
+    return ret;
+}
+
 bool domain_name_parse(const char *prefix, const char *name, struct vdi_instance_id *ret)
 {
     char again[DOMAIN_NAME_MAX], text[DOMAIN_NAME_MAX], *dash;
@@ -104,6 +110,11 @@ static int check_paths(const struct domain_spec *s, struct vdi_error *err)
         if (r == 0)
             r = check_socket("mounts", s->share_sockets[i], err);
     }
+    if (r == 0 && s->n_disks > DOMAIN_DISKS_MAX)
+        return error_set(err, E2BIG, "disks", "there are %" PRIu32 " disks", s->n_disks);
+    for (uint32_t i = 0; r == 0 && i < s->n_disks; i++)
+        r = str_is_empty(s->disks[i]) ? error_set(err, EINVAL, "disks", "a disk has no file")
+                                      : check_path("disks", s->disks[i], err);
     return r < 0 ? r : check_socket("job_socket", s->job_socket, err);
 }
 

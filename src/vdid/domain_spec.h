@@ -29,6 +29,7 @@ extern const char *const domain_os_names[];
 /* sun_path of a unix socket, with its NUL; unix(7) */
 #define DOMAIN_SOCKET_MAX 108
 #define DOMAIN_SHARES_MAX 16
+#define DOMAIN_DISKS_MAX 8
 #define DOMAIN_TAG_MAX 16
 
 struct domain_graphics {
@@ -60,6 +61,9 @@ struct domain_spec {
     /* virtiofs: sockets of their servers; the tags are "vdi-0", "vdi-1" ... */
     const char *share_sockets[DOMAIN_SHARES_MAX];
     uint32_t n_shares;
+    /* raw files; their serial numbers are "vdi-disk-0", "vdi-disk-1" ... */
+    const char *disks[DOMAIN_DISKS_MAX];
+    uint32_t n_disks;
     struct domain_graphics graphics;
     enum domain_video video;
     uint32_t width_px, height_px; /* 0: the device's own */
@@ -69,6 +73,8 @@ struct domain_spec {
 const char *domain_name(const char *prefix, struct vdi_instance_id id, char *ret);
 /* The tag of that share in the guest; ret has DOMAIN_TAG_MAX bytes. */
 const char *domain_share_tag(uint32_t i, char *ret);
+/* The serial number of that disk; ret has DOMAIN_TAG_MAX bytes. */
+const char *domain_disk_serial(uint32_t i, char *ret);
 /* False: not a name of ours. */
 bool domain_name_parse(const char *prefix, const char *name, struct vdi_instance_id *ret);
 /* -EINVAL, -ERANGE with err naming the member. */

@@ -235,6 +235,26 @@ static void add_disk(struct writer *w, xmlNodePtr devices, const struct domain_s
     attribute(w, node, "bus", "virtio");
 }
 
+/* Raw is said and never guessed from what a guest writes at the beginning of its disk. */
+static void add_more_disks(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
+{
+    char serial[DOMAIN_TAG_MAX], dev[8];
+
+    for (uint32_t i = 0; i < s->n_disks; i++) {
+        xmlNodePtr disk = element_with(w, devices, "disk", "type", "file"), node;
+
+        attribute(w, disk, "device", "disk");
+        node = element_with(w, disk, "driver", "name", "qemu");
+        attribute(w, node, "type", "raw");
+        attribute(w, node, "discard", "unmap");
+        element_with(w, disk, "source", "file", s->disks[i]);
+        snprintf(dev, sizeof(dev), "vd%c", (char)('b' + i));
+        node = element_with(w, disk, "target", "dev", dev);
+        attribute(w, node, "bus", "virtio");
+        text_element(w, disk, "serial", domain_disk_serial(i, serial));
+    }
+}
+
 /* Guests see the way out and not each other. */
 static void add_network(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
 {
@@ -364,6 +384,7 @@ static void add_devices(struct writer *w, xmlNodePtr root, const struct domain_s
     if (!str_is_empty(s->emulator))
         text_element(w, devices, "emulator", s->emulator);
     add_disk(w, devices, s);
+    add_more_disks(w, devices, s);
     node = element_with(w, devices, "controller", "type", "usb");
     attribute(w, node, "model", windows ? "qemu-xhci" : "none");
     add_shares(w, devices, s);

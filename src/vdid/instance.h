@@ -23,6 +23,7 @@
 #include "vdid/runner.h"
 #include "vdid/vdid.h"
 #include "vdid/virt.h"
+#include "vdid/volume.h"
 #include "vdid/writer.h"
 
 #define INSTANCE_PATH_MAX (PATH_MAX / 2)
@@ -30,7 +31,7 @@
 struct vdid {
     struct loop *loop;
     struct vdid_config config;
-    char *strings[13]; /* the config's, owned */
+    char *strings[15]; /* the config's, owned */
     struct vdid_handler handler;
     void *arg;
     struct virt *virt;
@@ -50,6 +51,9 @@ struct vdid {
     bool is_freed;
     char why[320]; /* not in service: the reason */
     uint64_t epoch;
+    struct inventory_volume *volumes; /* disks.c: as they were when somebody looked */
+    size_t n_volumes;
+    bool is_listing, volumes_again;
 };
 
 struct waiter {
@@ -104,6 +108,7 @@ struct instance {
     unsigned port_tries;
     struct share *shares[RUN_SHARES_MAX]; /* shares.c; NULL: none, or it has not been asked for */
     uint32_t n_shared;                    /* PREPARE: so many serve */
+    uint32_t n_disks;                     /* PREPARE: so many are there */
     uint32_t qemu_uid, qemu_gid;
     struct source *share_timer;
     char share_why[160];
@@ -187,6 +192,19 @@ void instance_fetched(struct instance *in, int result, const struct vdi_error *e
 void instance_tell_fetching(struct instance *in);
 void instance_create(struct instance *in);
 void instance_clean(struct instance *in); /* files of a running instance go; then GONE */
+
+/* ---- disks.c ---- */
+struct volume_config vdid_volume_config(const struct vdid *v);
+/* 0, or -EBUSY with err: another instance of the node has one of them. */
+int vdid_disks_check(const struct vdid *v, uint64_t id, const struct run_wish *run,
+                     struct vdi_error *err);
+void instance_disks(struct instance *in); /* busy until instance_share(), or failed */
+/* Where it is; ret has PATH_MAX bytes. */
+void instance_disk_path(const struct instance *in, uint32_t i, char *ret);
+/* The guest's user hears what is kept, and how long. */
+void instance_disks_tell(struct instance *in);
+/* Looks what there is, beside everything else. */
+void vdid_volumes_changed(struct vdid *v);
 
 /* ---- shares.c ---- */
 void instance_share(struct instance *in);  /* starts the servers; busy until: */

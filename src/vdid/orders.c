@@ -123,6 +123,8 @@ static void start_new(struct vdid *v, const struct vdid_order *o, vdid_fn fn, vo
         error_set(&err, EIO, "node", "the kernel gives no random bytes");
     else
         read_run(v, o, rec.nonce, &run, &err);
+    if (!err.code)
+        vdid_disks_check(v, o->id.id, run, &err);
     rec.is_interactive = run && run->is_interactive;
     in = err.code ? NULL : instance_new(v, &rec);
     if (!in) {

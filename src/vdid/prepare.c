@@ -146,12 +146,16 @@ static int fill_spec(struct instance *in, struct domain_spec *s, struct vdi_erro
 static int make_xml(struct instance *in, char **ret, struct vdi_error *err)
 {
     char overlay[PATH_MAX], nvram[PATH_MAX], console[PATH_MAX], job[PATH_MAX];
-    char sockets[DOMAIN_SHARES_MAX][PATH_MAX];
+    char sockets[DOMAIN_SHARES_MAX][PATH_MAX], disks[DOMAIN_DISKS_MAX][PATH_MAX];
     struct domain_spec s = {0};
     int r = fill_spec(in, &s, err);
 
     if (r < 0)
         return r;
+    for (; s.n_disks < in->n_disks; s.n_disks++) {
+        instance_disk_path(in, s.n_disks, disks[s.n_disks]);
+        s.disks[s.n_disks] = disks[s.n_disks];
+    }
     for (; s.n_shares < in->n_shared; s.n_shares++) {
         instance_share_socket(in, s.n_shares, sockets[s.n_shares]);
         s.share_sockets[s.n_shares] = sockets[s.n_shares];
@@ -269,7 +273,7 @@ static void overlay_done(void *arg, int status, const char *output)
     }
     in->rec.overlay_usec = loop_now_usec(in->vdid->loop);
     instance_emit_stage(in, "overlay");
-    instance_share(in);
+    instance_disks(in);
 }
 
 static void run(struct instance *in, const char *const *argv, int64_t deadline_usec, child_fn fn)
@@ -298,7 +302,7 @@ static void make_overlay(struct instance *in)
         return;
     }
     if (!*in->image->disk) {
-        instance_share(in);
+        instance_disks(in);
         return;
     }
     instance_path(in, "overlay.qcow2", overlay);

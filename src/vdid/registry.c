@@ -251,6 +251,7 @@ static void on_tick(void *arg)
             trim(in);
     }
     vdid_collect(v);
+    vdid_volumes_changed(v);
     if (v->list_again || loop_monotonic_usec(v->loop) - v->listed_usec >= DRIFT_USEC)
         vdid_recheck(v);
 }
@@ -396,11 +397,12 @@ static void proven(void *arg, int result, const struct vdi_error *err)
 
 static int copy_strings(struct vdid *v)
 {
-    const char **members[] = {&v->config.uri,     &v->config.state_dir,     &v->config.image_dir,
-                              &v->config.run_dir, &v->config.prefix,        &v->config.emulator,
-                              &v->config.bridge,  &v->config.spice_address, &v->config.node,
-                              &v->config.writer,  &v->config.share,         &v->config.virtiofsd,
-                              &v->config.fetcher};
+    const char **members[] = {
+        &v->config.uri,     &v->config.state_dir,     &v->config.image_dir,
+        &v->config.run_dir, &v->config.prefix,        &v->config.emulator,
+        &v->config.bridge,  &v->config.spice_address, &v->config.node,
+        &v->config.writer,  &v->config.share,         &v->config.virtiofsd,
+        &v->config.fetcher, &v->config.disk_dir,      &v->config.disk_shared_dir};
 
     for (size_t i = 0; i < ELEMENTS(members); i++) {
         v->strings[i] = strdup(*members[i] ? *members[i] : "");
@@ -409,6 +411,22 @@ static int copy_strings(struct vdid *v)
         *members[i] = v->strings[i];
     }
     return 0;
+}
+
+static int set_disk_dir(struct vdid *v)
+{
+    char *dir;
+
+    if (*v->config.disk_dir)
+        return 0;
+    dir = str_printf("%s/disks", v->config.state_dir);
+    for (size_t i = 0; dir && i < ELEMENTS(v->strings); i++)
+        if (v->strings[i] == v->config.disk_dir) {
+            free(v->strings[i]);
+            v->config.disk_dir = v->strings[i] = dir;
+            return 0;
+        }
+    return -ENOMEM;
 }
 
 /* The one that belongs to this very program, in a build tree too. */
@@ -532,6 +550,7 @@ static int check_config(const struct vdid_config *c, struct vdi_error *err)
 
 static int start(struct vdid *v, struct vdi_error *err)
 {
+    struct volume_config disks;
     int r;
 
     v->instances = hash_new_u64();
@@ -545,11 +564,14 @@ static int start(struct vdid *v, struct vdi_error *err)
     if (!v->virt)
         return -EIO;
     load_epoch(v);
+    disks = vdid_volume_config(v);
+    volume_clean(&disks);
     r = open_cache(v, err);
     if (r == 0)
         r = load_all(v, err);
     if (r < 0)
         return r;
+    vdid_volumes_changed(v);
     return accel_prove(v->loop, v->config.accel, v->config.emulator, v->config.state_dir, proven, v,
                        &v->proof, err);
 }
@@ -569,6 +591,8 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
     v->handler = *handler;
     v->arg = arg;
     r = copy_strings(v);
+    if (r == 0)
+        r = set_disk_dir(v);
     if (r == 0)
         r = find_program(v, &v->config.writer, WRITER, VDI_LIBEXECDIR "/" WRITER);
     if (r == 0)
@@ -611,5 +635,6 @@ void vdid_free(struct vdid *v)
     source_free(v->tick);
     for (size_t i = 0; i < ELEMENTS(v->strings); i++)
         free(v->strings[i]);
+    free(v->volumes);
     free(v);
 }

@@ -26,6 +26,8 @@ src_vdid_libvdid_a_SOURCES = \
     src/vdid/save.c \
     src/vdid/share.c src/vdid/share.h \
     src/vdid/shares.c \
+    src/vdid/disks.c \
+    src/vdid/volume.c src/vdid/volume.h \
     src/vdid/show.c \
     src/vdid/spool.c \
     src/vdid/stop.c \
@@ -78,7 +80,8 @@ tests_unit_vdid_test_domain_xml_SOURCES = tests/unit/vdid/test_domain_xml.c
 tests_unit_vdid_test_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFLAGS)
 tests_unit_vdid_test_domain_xml_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/data/domain/linux-direct.xml tests/data/domain/linux-uefi.xml \
-    tests/data/domain/windows-secure.xml tests/data/domain/linux-shares.xml
+    tests/data/domain/windows-secure.xml tests/data/domain/linux-shares.xml \
+    tests/data/domain/linux-disks.xml
 
 UNIT_TESTS += tests/unit/vdid/test_node
 tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c

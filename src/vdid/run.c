@@ -176,6 +176,8 @@ static void on_ready(void *arg, const char *os, const char *version)
     log_info("instance %" PRIu64 ".%" PRIu32 ": guest runner %s, %s", in->rec.id,
              in->rec.generation, version, os);
     in->is_heard = true;
+    if (in->rec.state == RECORD_BOOT)
+        instance_disks_tell(in);
     if (in->look)
         source_rearm(in->look, 0);
 }
@@ -258,7 +260,14 @@ static uint32_t list_mounts(const struct run_wish *run, struct runner_mount *ret
         domain_share_tag(i, ret[i].tag);
         str_copy(ret[i].target, sizeof(ret[i].target), run->shares[i].target);
     }
-    return run->n_shares;
+    for (uint32_t i = 0; i < run->n_disks; i++) {
+        struct runner_mount *m = &ret[run->n_shares + i];
+
+        *m = (struct runner_mount){.type = RUNNER_DISK};
+        domain_disk_serial(i, m->tag);
+        str_copy(m->target, sizeof(m->target), run->disks[i].target);
+    }
+    return run->n_shares + run->n_disks;
 }
 
 void instance_run_open(struct instance *in)

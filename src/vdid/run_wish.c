@@ -140,6 +140,61 @@ static int take_shares(const struct value *list, struct run_wish *w, struct vdi_
     return r;
 }
 
+/* ---- disks ---- */
+
+static int take_word(const struct value *of, const char *name, const char *const *names,
+                     uint32_t *ret, struct vdi_error *err)
+{
+    const char *word = value_get_string(of, name, "");
+
+    for (uint32_t i = 0; names[i]; i++)
+        if (str_equal(names[i], word)) {
+            *ret = i;
+            return 0;
+        }
+    return error_set(err, EINVAL, name, "'%.20s' is no %s of a disk that this node knows", word,
+                     name);
+}
+
+static int take_disk(const struct value *of, struct run_disk *d, struct vdi_error *err)
+{
+    int64_t size = value_get_int(of, "size_gib", 0);
+    uint64_t id;
+    int r = take_name(of, "name", d->name, sizeof(d->name), err);
+
+    if (r == 0)
+        r = take_share_path(of, "target", d->target, sizeof(d->target), err);
+    if (r == 0)
+        r = take_word(of, "where", disk_where_names, &d->where, err);
+    if (r == 0)
+        r = take_word(of, "persistence", disk_persistence_names, &d->persistence, err);
+    if (r < 0)
+        return r;
+    if (!str_copy(d->volume, sizeof(d->volume), value_get_string(of, "volume", "")) ||
+        !disk_volume_parse(d->volume, &id))
+        return error_set(err, EINVAL, "volume", "disk '%s' names no volume", d->name);
+    if (size < 1 || size > 1 << 20)
+        return error_set(err, EINVAL, "size_gib", "disk '%s' is out of range", d->name);
+    d->size_gib = (uint32_t)size;
+    d->is_new = value_get_bool(of, "new", false);
+    return 0;
+}
+
+static int take_disks(const struct value *list, struct run_wish *w, struct vdi_error *err)
+{
+    int r = 0;
+
+    if (value_count(list) > DISKS_MAX)
+        return error_set(err, E2BIG, "disks", "there are %zu disks", value_count(list));
+    if (value_count(list) && !*w->owner.name)
+        return error_set(err, EINVAL, "owner", "a disk is its owner's, and there is none");
+    for (size_t i = 0; r == 0 && i < value_count(list); i++) {
+        r = take_disk(value_item(list, i), &w->disks[i], err);
+        w->n_disks += r == 0;
+    }
+    return r;
+}
+
 /* ---- environment ---- */
 
 static size_t name_len(const char *variable)
@@ -262,6 +317,8 @@ static int read_all(const struct value *root, struct run_wish *w, struct vdi_err
         r = take_env(value_get(root, "env"), w, err);
     if (r == 0)
         r = take_shares(value_get(root, "mounts"), w, err);
+    if (r == 0)
+        r = take_disks(value_get(root, "disks"), w, err);
     return r < 0 ? r : take_payload(value_get(root, "payload"), w, err);
 }
 
@@ -323,6 +380,24 @@ static void write_shares(const struct run_wish *w, struct buf *out)
     buf_putc(out, ']');
 }
 
+static void write_disks(const struct run_wish *w, struct buf *out)
+{
+    buf_puts(out, ",\"disks\":[");
+    for (uint32_t i = 0; i < w->n_disks; i++) {
+        const struct run_disk *d = &w->disks[i];
+
+        buf_printf(out, "%s{\"size_gib\":%u,\"new\":%s", i ? "," : "", d->size_gib,
+                   d->is_new ? "true" : "false");
+        member(out, "name", d->name);
+        member(out, "volume", d->volume);
+        member(out, "target", d->target);
+        member(out, "where", disk_where_names[d->where]);
+        member(out, "persistence", disk_persistence_names[d->persistence]);
+        buf_putc(out, '}');
+    }
+    buf_putc(out, ']');
+}
+
 void run_wish_write(const struct run_wish *w, struct buf *out)
 {
     buf_printf(out, "{\"template\":{\"login\":\"%s\"},\"job\":{\"kind\":\"%s\"",
@@ -346,6 +421,8 @@ void run_wish_write(const struct run_wish *w, struct buf *out)
         write_owner(&w->owner, out);
     if (w->n_shares)
         write_shares(w, out);
+    if (w->n_disks)
+        write_disks(w, out);
     if (w->payload) {
         buf_puts(out, ",\"payload\":");
         buf_puts(out, w->payload);

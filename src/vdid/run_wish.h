@@ -7,12 +7,14 @@
  *    "env":["VDI_X=..."],
  *    "owner":{"name","uid","gid","home","groups":[{"name","gid"}]},
  *    "mounts":[{"name","source","target","type","mode"}],
+ *    "disks":[{"name","volume","target","where","persistence","size_gib","new"}],
  *    "payload":{"script","args":[],"environment":{}}}
  */
 #ifndef VDID_RUN_WISH_H
 #define VDID_RUN_WISH_H
 
 #include "codec/runner_codec.h"
+#include "model/disk.h"
 
 #define RUN_WISH_BYTES_MAX (1u << 20) /* of its JSON; a frame of the node link holds no more */
 #define RUN_SHARES_MAX 16
@@ -24,11 +26,21 @@ struct run_share {
     bool read_only;
 };
 
+/* A volume of this node, or of a directory that all share, which is the guest's own. */
+struct run_disk {
+    char name[DISK_NAME_MAX], volume[DISK_VOLUME_MAX], target[256];
+    uint32_t where, persistence; /* enums of model/disk.h */
+    uint32_t size_gib;
+    bool is_new; /* it may have to be made */
+};
+
 struct run_wish {
     struct runner_owner owner; /* name "": none with a uid */
     uint32_t groups_left_out;  /* the owner is in more than a guest is told of */
     uint32_t n_shares;
     struct run_share shares[RUN_SHARES_MAX];
+    uint32_t n_disks;
+    struct run_disk disks[DISKS_MAX];
     char **env;      /* "VDI_NAME=value", NULL-terminated; room for RUNNER_ENV_MAX */
     char *payload;   /* JSON for the guest runner; NULL: nothing is run */
     bool is_session; /* the payload has no script */

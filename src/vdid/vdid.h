@@ -33,6 +33,8 @@ struct vdid_config {       /* strings are copied */
     /* Published images; without a controller none are fetched. */
     const char *image_cache; /* "": STATE_DIR/image-cache */
     const char *controller, *cluster, *ca_file, *cert_file, *key_file;
+    const char *disk_dir, *disk_shared_dir;   /* "": STATE_DIR/disks; "": none */
+    uint64_t disk_max_gib;                    /* of all volumes of disk_dir; 0: no limit */
     const char *fetcher;                      /* program vdi-fetch; "": as writer */
     uint64_t image_cache_mib, image_rate_mib; /* 0: no limit */
     uint16_t port_min, port_max;
@@ -96,7 +98,7 @@ struct vdid_handler {
     void (*orphan)(void *arg, struct vdi_instance_id id);
     /* In service or not, with the reason. */
     void (*service)(void *arg, bool in_service, const char *why);
-    /* [may be NULL] Versions of images came, went, or are on their way. */
+    /* [may be NULL] Versions of images, or volumes, came or went, or are on their way. */
     void (*images)(void *arg);
 };
 
@@ -111,6 +113,11 @@ void vdid_order(struct vdid *v, const struct vdid_order *order, vdid_fn fn, void
 int vdid_want(struct vdid *v, const struct cache_wish *wish, bool for_start, struct vdi_error *err);
 /* Those of the cache; the caller frees *ret. */
 size_t vdid_images(struct vdid *v, struct inventory_image **ret);
+/* Removes the volume of a disk that no instance has; succeeds when there is none. */
+void vdid_discard(struct vdid *v, uint64_t epoch, const char *volume, uint32_t where, vdid_fn fn,
+                  void *arg);
+/* Volumes of disks, as they were lately; the caller frees *ret. */
+size_t vdid_volumes(const struct vdid *v, struct inventory_volume **ret);
 /* SPICE's port of an instance, and whether it speaks TLS; 0: none. */
 uint32_t vdid_port(const struct vdid *v, struct vdi_instance_id id, bool *ret_has_tls);
 /* Every instance: [{"instance":5,"generation":1,"state":...,"port":...,"report":{...}},...]. */

@@ -523,6 +523,51 @@ static void flags_come_back(void **state)
     buf_done(&out);
 }
 
+/* A disk comes back from its snapshot, and from each of its events, as it was. */
+static void disks_come_back(void **state)
+{
+    struct disk_event create = {.type = DISK_EVENT_CREATE,
+                                .time_usec = 5,
+                                .persistence = DISK_PERSONAL,
+                                .where = DISK_SHARED,
+                                .size_gib = 20,
+                                .job = 9,
+                                .name = "work",
+                                .owner = "unix:ada",
+                                .template_name = "cad",
+                                .token = "0011223344556677"},
+                      lease = {.type = DISK_EVENT_LEASE,
+                               .time_usec = 6,
+                               .job = 9,
+                               .instance = 11,
+                               .generation = 2,
+                               .epoch = 3,
+                               .node = "gpu01"},
+                      event;
+    struct disk *made = NULL, *leased = NULL, *back = NULL;
+    struct buf out = BUF_INIT(0);
+
+    disk_event_encode(&create, &out);
+    assert_int_equal(disk_event_decode("create", 5, 1, out.data, out.len, &event, NULL), 0);
+    assert_memory_equal(&event, &create, sizeof(event));
+    buf_clear(&out);
+    disk_event_encode(&lease, &out);
+    assert_int_equal(disk_event_decode("lease", 6, 1, out.data, out.len, &event, NULL), 0);
+    assert_memory_equal(&event, &lease, sizeof(event));
+    assert_int_equal(disk_apply(NULL, 7, &create, &made, NULL), 0);
+    assert_int_equal(disk_apply(made, 7, &event, &leased, NULL), 0);
+    leased->is_made = true;
+    buf_clear(&out);
+    disk_snapshot_encode(leased, &out);
+    assert_int_equal(disk_snapshot_decode(7, 1, out.data, out.len, &back, NULL), 0);
+    assert_memory_equal(back, leased, sizeof(*back));
+    assert_true(disk_event_decode("lease", 6, 2, out.data, out.len, &event, NULL) < 0);
+    disk_unref(made);
+    disk_unref(leased);
+    disk_unref(back);
+    buf_done(&out);
+}
+
 static void damaged_records_are_refused(void **state)
 {
     static const struct {
@@ -639,6 +684,7 @@ int main(void)
         cmocka_unit_test(no_member_is_forgotten),
         cmocka_unit_test(root_and_zeros_come_back),
         cmocka_unit_test(flags_come_back),
+        cmocka_unit_test(disks_come_back),
         cmocka_unit_test(damaged_records_are_refused),
         cmocka_unit_test(columns),
     };

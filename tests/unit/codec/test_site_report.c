@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "codec/document.h"
+#include "codec/inventory.h"
 #include "codec/site_report.h"
 #include "codec/site_start.h"
 
@@ -155,6 +156,82 @@ static void mounts_are_the_owners(void **state)
     job_spec_unref(job.spec);
 }
 
+static void disks_are_the_owners(void **state)
+{
+    struct config_disk blocks[] = {{"work", 9, "job", "node", "/w/%u", {0}}};
+    struct config_template t = {.name = "batch",
+                                .image = "",
+                                .resolution = "",
+                                .keyboard = "",
+                                .timezone = "",
+                                .os = "",
+                                .firmware = "",
+                                .login = "auto",
+                                .disks = blocks,
+                                .n_disks = 1};
+    struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000};
+    struct disk disk = {.id = 7,
+                        .name = "work",
+                        .persistence = DISK_JOB,
+                        .where = DISK_SHARED,
+                        .size_gib = 5,
+                        .token = "0011223344556677"};
+    const struct disk *disks[] = {&disk};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
+    struct site_start s = {.of = &t,
+                           .cluster = "c",
+                           .job = &job,
+                           .who = &who,
+                           .home = "/h/ada",
+                           .disks = disks,
+                           .n_disks = 1};
+    struct document *d = NULL;
+    struct buf out = BUF_INIT(0);
+    struct vdi_error err = {0};
+
+    assert_int_equal(site_start_write(&s, &out, &err), 0);
+    assert_int_equal(document_parse(out.data, out.len, &d, NULL), 0);
+    const struct value *item = value_item(value_get(document_root(d), "disks"), 0);
+    assert_string_equal(value_get_string(item, "volume", ""), "7.0011223344556677");
+    assert_string_equal(value_get_string(item, "target", ""), "/w/ada");
+    /* As it was made, whatever the block says by now. */
+    assert_string_equal(value_get_string(item, "where", ""), "shared");
+    assert_int_equal(value_get_int(item, "size_gib", 0), 5);
+    assert_true(value_get_bool(item, "new", false));
+    document_free(d);
+    strcpy(disk.name, "gone");
+    assert_int_equal(site_start_write(&s, &out, &err), -EINVAL);
+    assert_non_null(strstr(err.detail, "no longer has a disk 'gone'"));
+    s.who = NULL;
+    assert_int_equal(site_start_write(&s, &out, &err), -EINVAL);
+    buf_done(&out);
+    job_spec_unref(job.spec);
+}
+
+/* What a node says of its volumes, and what no node may say. */
+static void volumes_of_an_inventory(void **state)
+{
+    struct inventory_volume volumes[] = {{"7.0011223344556677", DISK_SHARED, 5, 3}};
+    struct inventory inv = {.volumes = volumes, .n_volumes = 1}, back;
+    struct buf out = BUF_INIT(0);
+    struct vdi_error err = {0};
+
+    inventory_encode(&inv, &out);
+    assert_int_equal(inventory_decode(out.data, &back, &err), 0);
+    assert_int_equal(back.n_volumes, 1);
+    assert_string_equal(back.volumes[0].volume, volumes[0].volume);
+    assert_true(back.volumes[0].where == DISK_SHARED && back.volumes[0].size_bytes == 5 &&
+                back.volumes[0].bytes == 3);
+    inventory_done(&back);
+    assert_int_equal(inventory_decode("{\"instances\":[]}", &back, &err), 0); /* an older node */
+    assert_int_equal(back.n_volumes, 0);
+    inventory_done(&back);
+    assert_true(inventory_decode("{\"instances\":[],\"volumes\":7}", &back, &err) < 0);
+    assert_true(
+        inventory_decode("{\"instances\":[],\"volumes\":[{\"where\":\"x\"}]}", &back, &err) < 0);
+    buf_done(&out);
+}
+
 static void without_an_account_there_is_no_owner(void **state)
 {
     struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
@@ -213,6 +290,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_start_says_who_and_what),
         cmocka_unit_test(mounts_are_the_owners),
+        cmocka_unit_test(disks_are_the_owners),
+        cmocka_unit_test(volumes_of_an_inventory),
         cmocka_unit_test(without_an_account_there_is_no_owner),
         cmocka_unit_test(reports_are_read),
         cmocka_unit_test(pieces_are_read),

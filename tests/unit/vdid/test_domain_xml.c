@@ -148,13 +148,17 @@ static void test_golden(void **state)
     s.share_sockets[s.n_shares++] = "/var/lib/vdi/node/instances/5.1/share-0.sock";
     s.share_sockets[s.n_shares++] = "/var/lib/vdi/node/instances/5.1/share-1.sock";
     compare(&s, "linux-shares.xml");
+    s = plain();
+    s.disks[s.n_disks++] = "/var/lib/vdi/node/disks/7.0011223344556677.img";
+    s.disks[s.n_disks++] = "/shared/8.0011223344556677.img";
+    compare(&s, "linux-disks.xml");
 }
 
 /* libvirt's own schema, where it is installed. */
 static void test_schema(void **state)
 {
     static const char *const names[] = {"linux-direct.xml", "windows-secure.xml", "linux-uefi.xml",
-                                        "linux-shares.xml"};
+                                        "linux-shares.xml", "linux-disks.xml"};
     char command[1024];
 
     if (access("/usr/share/libvirt/schemas/domain.rng", R_OK) < 0 ||

@@ -6,6 +6,7 @@
 #include "vdid/file.h"
 #include "vdid/image.h"
 #include "vdid/ports.h"
+#include "vdid/volume.h"
 
 #include <arpa/inet.h>
 #include <endian.h>
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -395,12 +397,91 @@ static void test_accel_refusals(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, make_dir, remove_dir)
 
+/* ---- volumes of disks ---- */
+
+#define VOLUME "7.0011223344556677"
+
+static struct volume_config volumes(uint64_t max_bytes)
+{
+    return (struct volume_config){
+        .dirs = {in_dir("disks"), ""}, .node = "n1", .max_bytes = max_bytes};
+}
+
+static void test_volume(void **state)
+{
+    struct volume_config c = volumes(UINT64_C(3) << 30), other;
+    struct inventory_volume *list = NULL;
+    struct vdi_error err = {0};
+    char path[PATH_MAX], part[PATH_MAX];
+    struct stat st;
+
+    assert_int_equal(volume_look(&c, DISK_NODE, VOLUME, &err), 0);
+    assert_int_equal(volume_begin(&c, DISK_NODE, VOLUME, UINT64_C(2) << 30, &err), 0);
+    assert_int_equal(volume_look(&c, DISK_NODE, VOLUME, &err), 0); /* not before it is whole */
+    volume_part_path(&c, DISK_NODE, VOLUME, part);
+    assert_int_equal(stat(part, &st), 0);
+    assert_true(st.st_size == INT64_C(2) << 30 && st.st_blocks == 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(volume_list(&c, &list), 0);
+    free(list);
+    assert_int_equal(volume_finish(&c, DISK_NODE, VOLUME, &err), 0);
+    assert_int_equal(volume_look(&c, DISK_NODE, VOLUME, &err), 1);
+    assert_int_equal(access(part, F_OK), -1);
+    /* Never over one that is there. */
+    assert_int_equal(volume_begin(&c, DISK_NODE, VOLUME, 1 << 20, &err), 0);
+    assert_int_equal(volume_finish(&c, DISK_NODE, VOLUME, &err), -EEXIST);
+    other = c;
+    other.node = "n2";
+    volume_clean(&other);
+    assert_int_equal(access(part, F_OK), 0); /* another node's, in a shared directory */
+    volume_clean(&c);
+    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(volume_list(&c, &list), 1);
+    assert_string_equal(list[0].volume, VOLUME);
+    assert_true(list[0].size_bytes == UINT64_C(2) << 30);
+    free(list);
+    assert_int_equal(volume_begin(&c, DISK_NODE, "8.0011223344556677", UINT64_C(2) << 30, &err),
+                     -ENOSPC);
+    assert_string_equal(err.detail, "2 GiB are wanted, 2 GiB are disks already");
+    assert_string_equal(err.limit, "3 GiB");
+    assert_int_equal(volume_remove(&c, DISK_NODE, VOLUME, &err), 0);
+    assert_int_equal(volume_remove(&c, DISK_NODE, VOLUME, &err), 0);
+    volume_path(&c, DISK_NODE, VOLUME, path);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(volume_look(&c, DISK_SHARED, VOLUME, &err), -ENODEV);
+    assert_non_null(strstr(err.remedy, "disk_shared_dir"));
+}
+
+/* What volumes may still grow to is not free, whatever the file system says. */
+static void test_volume_room(void **state)
+{
+    struct volume_config c = volumes(0);
+    struct vdi_error err = {0};
+    struct statvfs fs;
+    uint64_t all;
+
+    assert_int_equal(file_make_dir(in_dir("disks")), 0);
+    assert_int_equal(statvfs(in_dir("disks"), &fs), 0);
+    all = (uint64_t)fs.f_bavail * fs.f_frsize;
+    if (all < UINT64_C(4) << 30)
+        skip();
+    assert_int_equal(volume_begin(&c, DISK_NODE, VOLUME, all / 2, &err), 0);
+    assert_int_equal(volume_finish(&c, DISK_NODE, VOLUME, &err), 0);
+    assert_int_equal(volume_begin(&c, DISK_NODE, "8.0011223344556677", all * 3 / 4, &err), -ENOSPC);
+    assert_non_null(strstr(err.detail, "promised to disks"));
+    assert_int_equal(volume_remove(&c, DISK_NODE, VOLUME, &err), 0);
+    assert_int_equal(volume_begin(&c, DISK_NODE, "8.0011223344556677", all * 3 / 4, &err), 0);
+    assert_int_equal(symlink("/etc/passwd", in_dir("disks/" VOLUME ".img")), 0);
+    assert_int_equal(volume_look(&c, DISK_NODE, VOLUME, &err), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_image),       TEST(test_image_refusals), TEST(test_ports),
         TEST(test_console),     TEST(test_directories),    TEST(test_child),
-        TEST(test_accel_guest), TEST(test_accel_refusals),
+        TEST(test_accel_guest), TEST(test_accel_refusals), TEST(test_volume),
+        TEST(test_volume_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

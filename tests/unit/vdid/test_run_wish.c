@@ -145,6 +145,43 @@ static void mounts(void **state)
     assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL); /* nobody's */
 }
 
+#define DISK(volume, where, size)                                                                  \
+    "{\"name\":\"work\",\"volume\":\"" volume "\",\"target\":\"/w\",\"where\":\"" where            \
+    "\",\"persistence\":\"job\",\"size_gib\":" size ",\"new\":true}"
+
+static void disks(void **state)
+{
+    static const char *const bad[] = {
+        DISK("7", "node", "1"),
+        DISK("7.0011223344556677/../x", "node", "1"),
+        DISK("../../etc/passwd", "node", "1"),
+        DISK("7.0011223344556677", "there", "1"),
+        DISK("7.0011223344556677", "node", "0"),
+        DISK("7.0011223344556677", "node", "99999999"),
+        "{}",
+    };
+    struct run_wish *w = again(read_wish("{\"job\":{\"kind\":\"batch\"}," OWNER ",\"disks\":[" DISK(
+        "7.0011223344556677", "shared", "20") "]}"));
+    struct vdi_error err = {0};
+    char text[1024];
+
+    assert_int_equal(w->n_disks, 1);
+    assert_string_equal(w->disks[0].volume, "7.0011223344556677");
+    assert_string_equal(w->disks[0].target, "/w");
+    assert_int_equal(w->disks[0].where, DISK_SHARED);
+    assert_int_equal(w->disks[0].persistence, DISK_JOB);
+    assert_int_equal(w->disks[0].size_gib, 20);
+    assert_true(w->disks[0].is_new);
+    run_wish_free(w);
+    for (size_t i = 0; i < ELEMENTS(bad); i++) {
+        snprintf(text, sizeof(text), "{\"job\":{\"kind\":\"batch\"}," OWNER ",\"disks\":[%s]}",
+                 bad[i]);
+        assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL);
+    }
+    snprintf(text, sizeof(text), "{\"disks\":[%s]}", DISK("7.0011223344556677", "node", "1"));
+    assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL); /* nobody's */
+}
+
 static void environment(void **state)
 {
     struct run_wish *w = read_wish("{\"env\":[\"VDI_NODE=theirs\"]}");
@@ -222,9 +259,9 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batch),   cmocka_unit_test(streams),     cmocka_unit_test(sessions),
-        cmocka_unit_test(mounts),  cmocka_unit_test(environment), cmocka_unit_test(many_groups),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(batch),       cmocka_unit_test(streams), cmocka_unit_test(sessions),
+        cmocka_unit_test(mounts),      cmocka_unit_test(disks),   cmocka_unit_test(environment),
+        cmocka_unit_test(many_groups), cmocka_unit_test(refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
