@@ -63,6 +63,10 @@ def modes(c):
     vdi.ok(len(notes) == 3 and "gone when the instance ends" in notes[0] and
            "until the job has ended" in notes[1] and "until you delete it" in notes[2],
            "a submit says what becomes of each disk", notes)
+    listed = {t["name"]: t for t in c.request("GET", "/v1/templates").json["templates"]}
+    vdi.is_(listed["modes"]["disks"][2], {"name": "home", "target": "/home/%u/disk", "size_gib": 3,
+                                          "persistence": "personal", "where": "node"},
+            "a template's disks are listed")
     node = c.wait_state(job, "RUNNING")["node"]
     first = vdi.wait_for("three volumes", lambda: (lambda d: d if len(d) == 3 and all(
         x["made"] for x in d.values()) else None)(by_name(c)))

@@ -406,8 +406,12 @@ void disks_explain(struct core *core, const struct job *job, struct plan_blocker
         if (has && has->state == DISK_LEASED) {
             b->job = has->job == job->id ? 0 : has->job;
             b->until_usec = holder && holder != job ? job_limit_usec(holder) : 0;
-            snprintf(b->subject, sizeof(b->subject), "disk %" PRIu64 " (%.40s)", has->id,
-                     has->name);
+            if (b->job)
+                snprintf(b->subject, sizeof(b->subject), "disk %" PRIu64 " (%.40s)", has->id,
+                         has->name);
+            else
+                snprintf(b->subject, sizeof(b->subject), "disk %" PRIu64 ", lost with %.30s",
+                         has->id, has->node);
             return;
         }
         if (has && has->where == DISK_NODE && first && !str_equal(first->node, has->node))

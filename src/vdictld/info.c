@@ -141,6 +141,22 @@ static void write_mounts(const struct config_template *t, struct buf *out)
     buf_printf(out, "],\"can_save\":%s", config_template_can_save(t) ? "true" : "false");
 }
 
+static void write_disks(const struct config_template *t, struct buf *out)
+{
+    buf_puts(out, ",\"disks\":[");
+    for (size_t i = 0; i < t->n_disks; i++) {
+        const struct config_disk *d = &t->disks[i];
+
+        buf_puts(out, i ? ",{\"name\":" : "{\"name\":");
+        json_write_string(out, d->name);
+        buf_puts(out, ",\"target\":");
+        json_write_string(out, d->target);
+        buf_printf(out, ",\"size_gib\":%u,\"persistence\":\"%s\",\"where\":\"%s\"}", d->size_gib,
+                   d->persistence, d->where);
+    }
+    buf_putc(out, ']');
+}
+
 void handle_templates(struct call *call)
 {
     const struct config *c = call->core->config;
@@ -164,6 +180,7 @@ void handle_templates(struct call *call)
                    t->memory_mib, t->gpus, template_free(call->core, t));
         write_names("profiles", &t->profiles, &body);
         write_mounts(t, &body);
+        write_disks(t, &body);
         buf_putc(&body, '}');
     }
     buf_puts(&body, "]}");

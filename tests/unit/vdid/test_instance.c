@@ -31,6 +31,7 @@ static struct {
     bool is_answered;
     int result;
     struct vdi_error err;
+    const char *details; /* of starts; NULL: nothing is run */
 } t;
 
 static uint32_t memory_mib = 64; /* of what is started */
@@ -148,6 +149,7 @@ static void give(enum vdid_verb verb, uint64_t id, uint32_t generation, uint64_t
     struct vdid_order o = {.verb = verb,
                            .id = {id, generation},
                            .epoch = epoch,
+                           .details = (char *)t.details,
                            .wish = {.image = "a", .vcpus = 1, .memory_mib = memory_mib}};
 
     t.is_answered = false;
@@ -493,6 +495,114 @@ static void test_order_decode(void **state)
     assert_true(o.wish.vcpus == 2 && o.wish.os == 1);
 }
 
+/* ---- disks ---- */
+
+#define DISK_DETAILS(is_new)                                                                       \
+    "{\"job\":{\"kind\":\"interactive\"},\"template\":{\"login\":\"prompt\"},"                     \
+    "\"owner\":{\"name\":\"ada\",\"uid\":1234,\"gid\":1235,\"home\":\"/h\",\"groups\":[]},"        \
+    "\"disks\":[{\"name\":\"w\",\"volume\":\"7.0011223344556677\",\"target\":\"/w\","              \
+    "\"where\":\"node\",\"persistence\":\"job\",\"size_gib\":1,\"new\":" is_new "}]}"
+
+static bool has_mkfs(void)
+{
+    return access("/usr/sbin/mkfs.ext4", X_OK) == 0 || access("/sbin/mkfs.ext4", X_OK) == 0;
+}
+
+static const char *volume_file(const char *suffix)
+{
+    static char path[PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/disks/7.0011223344556677%s", t.state, suffix);
+    return path;
+}
+
+/* ext4's magic number, and a word of ours where no file system looks (its last byte). */
+static void look_into(const char *expected)
+{
+    int fd = open(volume_file(".img"), O_RDWR | O_CLOEXEC);
+    unsigned char magic[2] = {0};
+    char word[8] = "";
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, magic, 2, 1024 + 56), 2);
+    assert_true(magic[0] == 0x53 && magic[1] == 0xef);
+    assert_true(pread(fd, word, 4, (1 << 30) - 8) == 4);
+    assert_string_equal(word, expected);
+    assert_int_equal(pwrite(fd, "mine", 4, (1 << 30) - 8), 4);
+    close(fd);
+}
+
+static int discard(uint64_t epoch, const char *volume, uint32_t where)
+{
+    t.is_answered = false;
+    vdid_discard(t.node, epoch, volume, where, on_answer, NULL);
+    while (!t.is_answered)
+        loop_run_once(t.loop, true);
+    return t.result;
+}
+
+static void test_disk(void **state)
+{
+    struct inventory_volume *list = NULL;
+    char command[PATH_MAX + 80];
+
+    if (!has_mkfs())
+        skip();
+    t.details = DISK_DETAILS("false");
+    assert_int_equal(order(VDID_START, 1, 1),
+                     -ENOENT); /* who expects a full one gets no empty one */
+    settle();
+    t.details = DISK_DETAILS("true");
+    assert_int_equal(order(VDID_START, 2, 1), 0);
+    look_into("");
+    snprintf(command, sizeof(command),
+             "debugfs -R 'stat <2>' %s 2>/dev/null | grep -q 'User: *1234 *Group: *1235'",
+             volume_file(".img"));
+    assert_int_equal(system(command), 0);
+    assert_int_equal(order(VDID_START, 3, 1), -EBUSY); /* another instance has it */
+    assert_int_equal(discard(1, "7.0011223344556677", 0), -EBUSY);
+    node_restart();
+    assert_int_equal(order(VDID_START, 3, 1), -EBUSY); /* ... over a restart */
+    assert_int_equal(discard(1, "7.0011223344556677", 0), -EBUSY);
+    assert_int_equal(order(VDID_STOP, 2, 1), 0);
+    t.details = DISK_DETAILS("true"); /* it was made, and nobody has heard of that */
+    assert_int_equal(order(VDID_START, 3, 1), 0);
+    look_into("mine");
+    assert_int_equal(order(VDID_STOP, 3, 1), 0);
+    settle();
+    assert_int_equal(vdid_volumes(t.node, &list), 1);
+    assert_string_equal(list[0].volume, "7.0011223344556677");
+    free(list);
+    assert_int_equal(order_at(VDID_POLL, 3, 1, 5), 0);
+    assert_int_equal(discard(4, "7.0011223344556677", 0), -ESTALE); /* an older controller */
+    assert_int_equal(discard(5, "../../etc/passwd", 0), -EINVAL);
+    assert_int_equal(discard(5, "7.0011223344556677", 1), -ENODEV);
+    assert_int_equal(discard(5, "7.0011223344556677", 0), 0);
+    assert_int_equal(access(volume_file(".img"), F_OK), -1);
+    assert_int_equal(discard(5, "7.0011223344556677", 0), 0);
+}
+
+/* Killed at every point while a disk is made: it is made once, and no half of it stays. */
+static void test_killed_while_making(void **state)
+{
+    if (!has_mkfs())
+        skip();
+    t.details = DISK_DETAILS("true");
+    for (int rounds = 0; rounds < 16; rounds++) {
+        uint64_t id = 200 + (uint64_t)rounds;
+
+        give(VDID_START, id, 1, 1, NULL);
+        for (int i = 0; i < rounds; i++)
+            loop_run_once(t.loop, i > 3);
+        node_restart();
+        assert_int_equal(order(VDID_START, id, 1), 0);
+        look_into("");
+        assert_int_equal(access(volume_file(".part-n1"), F_OK), -1);
+        assert_int_equal(order(VDID_STOP, id, 1), 0);
+        assert_int_equal(discard(1, "7.0011223344556677", 0), 0);
+    }
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -514,6 +624,8 @@ int main(void)
         TEST(test_no_room_to_save),
         TEST(test_orphans_are_left_alone),
         TEST(test_damaged_record),
+        TEST(test_disk),
+        TEST(test_killed_while_making),
         cmocka_unit_test(test_order_decode),
     };
 
