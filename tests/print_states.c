@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * print_states.c - doc/states.md out of the tables of src/model: a diagram (Mermaid) and
- * the states of jobs and instances. t0042-states.t compares.
+ * the states of jobs, instances and disks. t0042-states.t compares.
  */
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "model/disk.h"
 #include "model/instance.h"
 #include "model/job_state.h"
 
-/* Both nouns in the same words; state 0 is "before it exists". */
+/* All nouns in the same words; state 0 is "before it exists". */
 struct machine {
     size_t n_rows;
     int n_states;
@@ -50,6 +51,23 @@ static void instance_row(size_t i, int *ret_event, int *ret_from, int *ret_to)
     *ret_event = (int)instance_transitions[i].event;
     *ret_from = (int)instance_transitions[i].from;
     *ret_to = (int)instance_transitions[i].to;
+}
+
+static const char *disk_state(int state)
+{
+    return disk_state_names[state];
+}
+
+static const char *disk_event(int event)
+{
+    return disk_event_name((enum disk_event_type)event);
+}
+
+static void disk_row(size_t i, int *ret_event, int *ret_from, int *ret_to)
+{
+    *ret_event = (int)disk_transitions[i].event;
+    *ret_from = (int)disk_transitions[i].from;
+    *ret_to = (int)disk_transitions[i].to;
 }
 
 /* Nothing for a pair without a row. */
@@ -105,6 +123,7 @@ int main(void)
     struct machine job = {job_n_transitions, JOB_N_STATES, job_state, job_event, job_row};
     struct machine instance = {instance_n_transitions, INSTANCE_N_STATES, instance_state,
                                instance_event, instance_row};
+    struct machine disk = {disk_n_transitions, DISK_N_STATES, disk_state, disk_event, disk_row};
 
     printf("# States\n\n"
            "Made from the tables of src/model by tests/print_states; `make check` compares.\n"
@@ -120,5 +139,8 @@ int main(void)
                job_state_letters((enum job_state)s));
     printf("\n## Instances\n\n");
     print_diagram(&instance);
+    printf("\n## Disks\n\n");
+    print_diagram(&disk);
+    print_staying(&disk);
     return 0;
 }

@@ -14,7 +14,8 @@ ok $? "doc/states.md is up to date" || {
 }
 # Each word of the tables is on the page: a printer that skips rows would agree with itself.
 for word in PENDING:CONFIGURING:alloc CONFIGURING:RUNNING:start COMPLETING:PENDING:requeue \
-    READY:BOUND:bind STOPPING:GONE:gone; do
+    READY:BOUND:bind STOPPING:GONE:gone \
+    FREE:LEASED:lease LEASED:FREE:release DELETING:GONE:gone; do
     IFS=: read -r from to event <<<"$word"
     grep -q "^    $from --> $to: \(.*, \)*$event\(,\|\$\)" "$top_srcdir/doc/states.md"
     ok $? "$event leads from $from to $to"
