@@ -14,7 +14,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import vdi  # noqa: E402
 
 YEAR = time.localtime().tm_year + 1
-LINES = ['partition "night" { nodes = "n[1-2]"  batch_template = "batch"  max_time = "2d" }',
+LINES = ['mail_program = "/bin/false"', 'mail_from = "vdi@example.org"', 'mail_to = {"any"}',
+         'partition "night" { nodes = "n[1-2]"  batch_template = "batch"  max_time = "2d" }',
          'qos "low" { priority = 0 }', 'qos "high" { priority = 10 }',
          'node "f[1-2]" { cpus = 4  memory = "8G"  features = {"a40", "fast"} }',
          'partition "gpu" { nodes = "f[1-2]"  batch_template = "batch" }']
@@ -43,6 +44,13 @@ SUBMIT = [
     ("--job-name", ["--job-name", "train"], {"name": "train"}),
     ("-J", ["-J", "train"], {"name": "train"}),
     ("--mem", ["--mem", "2G"], {"memory_mib": 2048}),
+    ("--mail-type", ["--mail-type", "fail,END"], {"mail_type": "END,FAIL"}),
+    ("--mail-type ALL", ["--mail-type", "ALL"], {"mail_type": "BEGIN,END,FAIL,REQUEUE"}),
+    ("--mail-type NONE", ["--mail-type", "NONE"], {"mail_type": None}),
+    ("--mail-type of the limit", ["--mail-type", "TIME_LIMIT,TIME_LIMIT_90,TIME_LIMIT_50"],
+     {"mail_type": "TIME_LIMIT,TIME_LIMIT_90,TIME_LIMIT_50"}),
+    ("--mail-user", ["--mail-type", "END", "--mail-user", "lab+vdi@example.org"],
+     {"mail_user": "lab+vdi@example.org"}),
     ("--nice", ["--nice=5"], {"nice": 5}),
     ("--nice without a number", ["--nice"], {"nice": 100}),
     ("--nodelist", ["--nodelist", "n[1-2]"], {"nodelist": "n[1-2]"}),
@@ -68,8 +76,10 @@ SUBMIT = [
     ("-t, D-HH:MM:SS", ["-t", "1-01:01:01"], {"time_limit_sec": 90061}),
 ]
 REFUSED = {
-    "vdisubmit": [["--time-min", "5"], ["--reservation", "lab"], ["--mail-type", "END"],
-                  ["--mail-user", "anna"], ["--array", "1-3"], ["-d", "afterok:1"],
+    "vdisubmit": [["--time-min", "5"], ["--reservation", "lab"],
+                  ["--mail-type", "ARRAY_TASKS"], ["--mail-type", "STAGE_OUT"],
+                  ["--mail-type", "INVALID_DEPEND"], ["--mail-type", "BEGIN,WHENEVER"],
+                  ["--mail-type", "END", "--mail-user", "-oQ/tmp"], ["--array", "1-3"], ["-d", "afterok:1"],
                   ["--exclusive"], ["-N", "2"], ["-n", "4"], ["--mem-per-cpu", "1G"],
                   ["-L", "cad:1"], ["-M", "other"], ["--uid", "anna"], ["--gid", "users"],
                   ["--no-such-option"], ["--time", "soon"], ["--mem", "much"],

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "cli/options.h"
+#include "model/notice.h"
 
 #define SCRIPT_MAX (4u << 20)
 #define SUBMIT_PROFILE_MAX 64
@@ -23,6 +24,8 @@ enum submit_requeue { REQUEUE_UNSAID, REQUEUE_NO, REQUEUE_YES };
 struct submit {
     /* what is asked for */
     const char *name, *template_name, *partition, *qos, *account, *comment;
+    const char *mail_user;
+    char mail_type[NOTICE_TYPES_TEXT_MAX]; /* "": not said */
     const char *constraint, *nodelist, *exclude, *work_dir, *output, *error;
     char profile[SUBMIT_PROFILE_MAX];
     int64_t time_limit_sec; /* 0: the partition's default */

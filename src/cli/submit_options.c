@@ -122,6 +122,29 @@ static int set_key(void *to, const struct option_row *row, const char *value, st
     return option_set_string(to, row, value, err);
 }
 
+/* Words are checked here, what this cluster can tell by the controller. */
+static int set_mail_type(void *to, const struct option_row *row, const char *value,
+                         struct vdi_error *err)
+{
+    struct submit *submit = to;
+    uint32_t types = 0;
+    int r = notice_types_parse(value, &types, err);
+    if (r < 0)
+        return r;
+    notice_types_write(types, submit->mail_type);
+    if (!types) /* said: it takes back what a line of the script asks for */
+        str_copy(submit->mail_type, sizeof(submit->mail_type), "NONE");
+    return 0;
+}
+
+static int set_mail_user(void *to, const struct option_row *row, const char *value,
+                         struct vdi_error *err)
+{
+    if (!notice_is_address(value))
+        return refuse(row, value, "not an address", "write NAME or NAME@DOMAIN, unquoted", err);
+    return option_set_string(to, row, value, err);
+}
+
 #define AT(member) offsetof(struct submit, member)
 #define LINE .line_only = true
 #define ONE_TASK "a job has one node and one task; use --cpus-per-task"
@@ -129,7 +152,6 @@ static int set_key(void *to, const struct option_row *row, const char *value, st
 #define PLACED "the template and the scheduler place the instance; leave it out"
 #define MEMORY "use --mem=SIZE, the memory of the whole job"
 #define GPUS "use --gpus=N or --gpu PROFILE[:N]"
-#define NO_MAIL "no mail is sent; use vdisubmit --wait or vdiqueue --follow"
 
 const struct option_row submit_rows[] = {
     {"account", 'A', "ACCOUNT", "account to charge", option_set_string, AT(account)},
@@ -163,6 +185,13 @@ const struct option_row submit_rows[] = {
     {"job-name", 'J', "NAME", "name of the job (default: the script's)", option_set_string,
      AT(name)},
     {"json", 0, NULL, "print the job document of the REST API", option_set_flag, AT(json), LINE},
+    {"mail-type", 0, "TYPES",
+     "tell of BEGIN, END, FAIL, REQUEUE, TIME_LIMIT, TIME_LIMIT_90 (_80, _50); ALL or NONE",
+     set_mail_type,
+     .words = "BEGIN END FAIL REQUEUE TIME_LIMIT TIME_LIMIT_90 TIME_LIMIT_80 "
+              "TIME_LIMIT_50 ALL NONE"},
+    {"mail-user", 0, "ADDRESS", "tell ADDRESS (default: who submits)", set_mail_user,
+     AT(mail_user)},
     {"mem", 0, "SIZE", "memory, 4096 (MiB) or 16G (default: the template's)", set_memory},
     {"nice", 0, "[N]", "lower the priority by N (default 100)", set_nice},
     {"no-requeue", 0, NULL, "never start it a second time", set_no_requeue},
@@ -228,8 +257,6 @@ const struct option_row submit_rows[] = {
     OPTION_REFUSED("input", 'i', "FILE", "redirect the input in the script"),
     OPTION_REFUSED("kill-on-invalid-dep", 0, "YESNO", "there are no dependencies; leave it out"),
     OPTION_REFUSED("licenses", 'L', "LIST", "licences are not counted yet; leave it out"),
-    OPTION_REFUSED("mail-type", 0, "TYPES", NO_MAIL),
-    OPTION_REFUSED("mail-user", 0, "USER", NO_MAIL),
     OPTION_REFUSED("mcs-label", 0, "LABEL", "leave it out"),
     OPTION_REFUSED("mem-bind", 0, "HOW", PLACED),
     OPTION_REFUSED("mem-per-cpu", 0, "SIZE", MEMORY),

@@ -31,6 +31,15 @@ static void check_listen(const struct config *c, struct config_findings *f)
                             "the other half of the pair is missing");
 }
 
+static void check_notices(const struct config *c, struct config_findings *f)
+{
+    if (*c->mail_program && !*c->mail_from)
+        config_finding_text(f, 0, "mail_program", "write mail_from", "a mail needs a sender");
+    if (*c->webhook && !*c->webhook_secret_file)
+        config_finding_text(f, 0, "webhook", "write webhook_secret_file",
+                            "whoever takes notices must know that they are ours");
+}
+
 static void check_limits(const struct config *c, struct config_findings *f)
 {
     if (c->node_fail_after_sec <= c->node_down_after_sec)
@@ -319,6 +328,7 @@ static bool listens_on_tcp(const struct config *c)
 void config_check(const struct config *c, struct config_findings *f, bool complete)
 {
     check_listen(c, f);
+    check_notices(c, f);
     check_limits(c, f);
     check_node_names(c, f);
     check_partitions(c, f, complete);

@@ -9,11 +9,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "base/error.h"
 #include "base/str.h"
+#include "model/notice.h"
 
 int config_form_store(const char *value, struct vdi_error *err)
 {
@@ -121,5 +123,70 @@ int config_form_zone(const char *value, struct vdi_error *err)
         return 0;
     error_set(err, EINVAL, NULL, "\"%s\" is not the name of a time zone", value);
     error_hint(err, NULL, "write a name of tzdata, as in \"Europe/Berlin\"");
+    return -EINVAL;
+}
+
+static int refuse_address(const char *value, const char *remedy, struct vdi_error *err)
+{
+    error_set(err, EINVAL, NULL, "\"%.80s\" is no address that needs no quoting", value);
+    error_hint(err, NULL, remedy);
+    return -EINVAL;
+}
+
+int config_form_mail_from(const char *value, struct vdi_error *err)
+{
+    if (!*value || notice_is_address(value))
+        return 0;
+    return refuse_address(value, "write NAME@DOMAIN, as in \"vdi@example.org\"", err);
+}
+
+/* As it stands behind the @. */
+static bool is_domain(const char *value)
+{
+    char address[NOTICE_ADDRESS_MAX + 1];
+    int n = snprintf(address, sizeof(address), "x@%s", value);
+
+    return n < (int)sizeof(address) && notice_is_address(address);
+}
+
+int config_form_mail_domain(const char *value, struct vdi_error *err)
+{
+    if (!*value || is_domain(value))
+        return 0;
+    return refuse_address(value, "write a domain, as in \"example.org\"", err);
+}
+
+int config_form_mail_to(const char *value, struct vdi_error *err)
+{
+    if (str_equal(value, "own") || str_equal(value, "any") ||
+        (value[0] == '@' && is_domain(value + 1)))
+        return 0;
+    return refuse_address(value, "write own, any or a domain as in \"@example.org\"", err);
+}
+
+/* http is for a listener on this host alone. */
+static bool is_loopback_url(const char *url)
+{
+    static const char *const hosts[] = {"http://127.0.0.1", "http://[::1]", "http://localhost"};
+
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        size_t len = strlen(hosts[i]);
+
+        if (strncmp(url, hosts[i], len) == 0 && (!url[len] || strchr(":/", url[len])))
+            return true;
+    }
+    return false;
+}
+
+int config_form_webhook(const char *value, struct vdi_error *err)
+{
+    bool is_url = (str_starts_with(value, "https://") && value[8]) || is_loopback_url(value);
+
+    for (const char *p = value; *p; p++)
+        is_url = is_url && *p > ' ' && *p <= '~' && *p != '@'; /* no password in it */
+    if (!*value || is_url)
+        return 0;
+    error_set(err, EINVAL, NULL, "\"%.80s\" is not an https URL", value);
+    error_hint(err, NULL, "write https://HOST/PATH; http is for 127.0.0.1 and localhost alone");
     return -EINVAL;
 }

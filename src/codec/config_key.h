@@ -87,5 +87,9 @@ int config_form_listen(const char *value, struct vdi_error *err);
 int config_form_node_listen(const char *value, struct vdi_error *err);
 int config_form_resolution(const char *value, struct vdi_error *err);
 int config_form_zone(const char *value, struct vdi_error *err);
+int config_form_mail_from(const char *value, struct vdi_error *err);
+int config_form_mail_domain(const char *value, struct vdi_error *err);
+int config_form_mail_to(const char *value, struct vdi_error *err);
+int config_form_webhook(const char *value, struct vdi_error *err);
 
 #endif

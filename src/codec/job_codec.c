@@ -28,7 +28,7 @@
 #define ENVIRONMENT_MAX 4096
 #define YEAR_SEC (366 * 24 * 3600)
 
-static const char *const state_names[] = {
+const char *const job_state_names[] = {
     "NONE",       "PENDING",   "CONFIGURING", "RUNNING",   "SUSPENDED",
     "COMPLETING", "COMPLETED", "FAILED",      "CANCELLED", "TIMEOUT",
     "PREEMPTED",  "NODE_FAIL", "BOOT_FAIL",   "DEADLINE",  NULL,
@@ -57,6 +57,11 @@ const struct field job_spec_fields[] = {
     {"work_dir", FIELD_WORD, SPEC(work_dir), ASK, 0, 1024, NULL, "working directory"},
     {"output", FIELD_WORD, SPEC(output), ASK, 0, 1024, NULL, "file for the output"},
     {"error", FIELD_WORD, SPEC(error), ASK, 0, 1024, NULL, "file for the errors"},
+    {"mail_type", FIELD_WORD, SPEC(mail_type), ASK | FIELD_SKIP_EMPTY, 0, 200, NULL,
+     "of what its owner is told: BEGIN, END, FAIL, REQUEUE, TIME_LIMIT, TIME_LIMIT_90 (_80, _50), "
+     "joined by commas; ALL or NONE"},
+    {"mail_user", FIELD_WORD, SPEC(mail_user), ASK | FIELD_SKIP_EMPTY, 0, 254, NULL,
+     "who is told instead of its owner"},
     {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC, NULL,
      "time limit"},
     {"begin_time", FIELD_TIME, SPEC(begin_usec), CHANGE, 0, 0, NULL, "not before"},
@@ -79,8 +84,9 @@ const struct field job_spec_fields[] = {
 
 const struct field job_fields[] = {
     {"id", FIELD_U64, JOB(id), FIELD_SHOW | FIELD_LIST, 0, INT64_MAX, NULL, "job id"},
-    {"state", FIELD_ENUM, JOB(state), DERIVED | FIELD_LIST, 0, 0, state_names, "state"},
-    {"final", FIELD_ENUM, JOB(final), DERIVED, 0, 0, state_names, "while COMPLETING: how it ends"},
+    {"state", FIELD_ENUM, JOB(state), DERIVED | FIELD_LIST, 0, 0, job_state_names, "state"},
+    {"final", FIELD_ENUM, JOB(final), DERIVED, 0, 0, job_state_names,
+     "while COMPLETING: how it ends"},
     {"priority", FIELD_I32, JOB(priority), DERIVED | FIELD_LIST, INT32_MIN, INT32_MAX, NULL,
      "priority"},
     {"held_by_user", FIELD_BOOL, JOB(held_by_user), DERIVED, 0, 0, NULL, "held by its owner"},
@@ -90,6 +96,8 @@ const struct field job_fields[] = {
     {"unknown", FIELD_BOOL, JOB(unknown), DERIVED, 0, 0, NULL,
      "its record was damaged: held until the nodes report"},
     {"restarts", FIELD_U32, JOB(restarts), DERIVED, 0, UINT32_MAX, NULL, "times requeued"},
+    {"limit_told", FIELD_U32, JOB(limit_told), DERIVED | FIELD_SKIP_EMPTY, 0, 100, NULL,
+     "percent of the time limit that its owner was told of"},
     {"exit_code", FIELD_I32, JOB(exit_code), DERIVED, INT32_MIN, INT32_MAX, NULL,
      "exit status of the script"},
     {"exit_signal", FIELD_I32, JOB(exit_signal), DERIVED, 0, 128, NULL,
@@ -131,12 +139,14 @@ const struct field job_event_fields[] = {
     {"node", FIELD_FIXED, EVENT(node), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL, "node"},
     {"gpus_held", FIELD_FIXED, EVENT(gpus_held), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL,
      "profile and numbers of GPUs"},
-    {"final", FIELD_ENUM, EVENT(final), DERIVED | FIELD_SKIP_EMPTY, 0, 0, state_names,
+    {"final", FIELD_ENUM, EVENT(final), DERIVED | FIELD_SKIP_EMPTY, 0, 0, job_state_names,
      "how it ends"},
     {"exit_code", FIELD_I32, EVENT(exit_code), DERIVED | FIELD_SKIP_EMPTY, INT32_MIN, INT32_MAX,
      NULL, "exit status"},
     {"exit_signal", FIELD_I32, EVENT(exit_signal), DERIVED | FIELD_SKIP_EMPTY, 0, 128, NULL,
      "signal"},
+    {"percent", FIELD_U32, EVENT(percent), DERIVED | FIELD_SKIP_EMPTY, 0, 100, NULL,
+     "of its time limit"},
     {"reason", FIELD_FIXED, EVENT(reason), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL, "why"},
     {.type = FIELD_END},
 };

@@ -6,6 +6,7 @@
 #include "codec/field.h"
 #include "model/job.h"
 
+extern const char *const job_state_names[];  /* by enum job_state; NULL-terminated */
 extern const struct field job_spec_fields[]; /* of struct job_spec */
 extern const struct field job_fields[];      /* of struct job */
 extern const struct field job_event_fields[];

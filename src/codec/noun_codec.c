@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* noun_codec.c - instances, nodes, tokens, images and disks in JSON; every struct is flat. */
+/* noun_codec.c - instances, nodes, tokens, images, disks, notices in JSON; all are flat. */
 #include "codec/noun_codec.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "codec/job_codec.h"
 #include "codec/kept.h"
 
 #define IN(m) offsetof(struct instance, m), sizeof(((struct instance *)0)->m)
@@ -19,6 +20,8 @@
 #define IME(m) offsetof(struct image_event, m), sizeof(((struct image_event *)0)->m)
 #define DI(m) offsetof(struct disk, m), sizeof(((struct disk *)0)->m)
 #define DIE(m) offsetof(struct disk_event, m), sizeof(((struct disk_event *)0)->m)
+#define NTC(m) offsetof(struct notice, m), sizeof(((struct notice *)0)->m)
+#define NTCE(m) offsetof(struct notice_event, m), sizeof(((struct notice_event *)0)->m)
 #define SHOWN (FIELD_SHOW | FIELD_KEEP)
 #define U32 0, UINT32_MAX, NULL
 #define U64 0, INT64_MAX, NULL
@@ -207,6 +210,44 @@ const struct field disk_event_fields[] = {
     {.type = FIELD_END},
 };
 
+/* What a notice says, in its event and in itself. */
+#define NOTICE_FACTS(OF)                                                                           \
+    {"job", FIELD_U64, OF(facts.job), SHOWN, U64, "its job"},                                      \
+        {"owner", FIELD_FIXED, OF(facts.owner), SHOWN, NONE, "whose job it is"},                   \
+        {"type", FIELD_ENUM, OF(facts.type), SHOWN, 0, 0, notice_type_names, "what it tells of"},  \
+        {"to", FIELD_FIXED, OF(facts.to), SHOWN, NONE, "address of the mail"},                     \
+        {"name", FIELD_FIXED, OF(facts.name), SHOWN, NONE, "name of the job"},                     \
+        {"event", FIELD_FIXED, OF(facts.event), SHOWN, NONE, "event of the job"},                  \
+        {"state", FIELD_ENUM, OF(facts.state), SHOWN,                                              \
+         0,       0,          job_state_names, "state of the job then"},                           \
+        {"restarts", FIELD_U32, OF(facts.restarts), SHOWN, U32, "times requeued"},                 \
+        {"exit_code", FIELD_I32, OF(facts.exit_code), SHOWN, INT32_MIN,                            \
+         INT32_MAX,   NULL,      "exit status"},                                                   \
+        {"exit_signal", FIELD_I32, OF(facts.exit_signal), SHOWN, 0, 128, NULL, "signal"},          \
+        {"node", FIELD_FIXED, OF(facts.node), SHOWN, NONE, "node"},                                \
+        {"reason", FIELD_FIXED, OF(facts.reason), SHOWN, NONE, "why"},                             \
+        {"time", FIELD_TIME, OF(facts.time_usec), SHOWN, NONE, "of the event"},                    \
+        {"submit_time", FIELD_TIME, OF(facts.submit_usec), SHOWN, NONE, "submitted"},              \
+        {"start_time", FIELD_TIME, OF(facts.start_usec), SHOWN, NONE, "started"},                  \
+    {                                                                                              \
+        "end_time", FIELD_TIME, OF(facts.end_usec), SHOWN, NONE, "ended"                           \
+    }
+
+const struct field notice_fields[] = {
+    NOTICE_FACTS(NTC),
+    {"owed", FIELD_U32, NTC(owed), SHOWN, U32, "1: by mail, 2: by webhook, 3: both"},
+    {"given_up", FIELD_BOOL, NTC(given_up), SHOWN, NONE, "not sent, for too long"},
+    {"owed_time", FIELD_TIME, NTC(owed_usec), SHOWN, NONE, "owed since"},
+    {"done_time", FIELD_TIME, NTC(done_usec), SHOWN, NONE, "sent or given up"},
+    {.type = FIELD_END},
+};
+
+const struct field notice_event_fields[] = {
+    NOTICE_FACTS(NTCE),
+    {"ways", FIELD_U32, NTCE(ways), SHOWN, U32, "1: mail, 2: webhook, 3: both"},
+    {.type = FIELD_END},
+};
+
 static void encode(const struct field *fields, const void *base, struct buf *out)
 {
     bool first = true;
@@ -286,5 +327,6 @@ static int check_event(const char *noun, const char *name, int type, uint32_t ve
 DEFINE_CODEC(instance, INSTANCE, uint64_t, instance->id = key)
 DEFINE_CODEC(node, NODE, const char *, str_copy(node->name, sizeof(node->name), key))
 DEFINE_CODEC(token, TOKEN, const char *, str_copy(token->id, sizeof(token->id), key))
+DEFINE_CODEC(notice, NOTICE, const char *, str_copy(notice->key, sizeof(notice->key), key))
 DEFINE_CODEC(image, IMAGE, const char *, str_copy(image->key, sizeof(image->key), key))
 DEFINE_CODEC(disk, DISK, uint64_t, disk->id = key)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* noun_codec.h - instances, nodes, tokens, images, disks in JSON: documents, events, snapshots. */
+/* noun_codec.h - all nouns but jobs in JSON: documents, events, snapshots. */
 #ifndef CODEC_NOUN_CODEC_H
 #define CODEC_NOUN_CODEC_H
 
@@ -8,6 +8,7 @@
 #include "model/image.h"
 #include "model/instance.h"
 #include "model/node.h"
+#include "model/notice.h"
 #include "model/token.h"
 
 #define INSTANCE_EVENT_VERSION 1
@@ -15,12 +16,14 @@
 #define TOKEN_EVENT_VERSION 1
 #define IMAGE_EVENT_VERSION 1
 #define DISK_EVENT_VERSION 1
+#define NOTICE_EVENT_VERSION 1
 
 extern const struct field instance_fields[], instance_event_fields[];
 extern const struct field node_fields[], node_event_fields[];
 extern const struct field token_fields[], token_event_fields[];
 extern const struct field image_fields[], image_event_fields[];
 extern const struct field disk_fields[], disk_event_fields[];
+extern const struct field notice_fields[], notice_event_fields[];
 
 void instance_event_encode(const struct instance_event *event, struct buf *out);
 int instance_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
@@ -49,6 +52,13 @@ int disk_event_decode(const char *type, int64_t time_usec, uint32_t version, con
 void disk_snapshot_encode(const struct disk *disk, struct buf *out);
 int disk_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t len,
                          struct disk **ret, struct vdi_error *err);
+
+void notice_event_encode(const struct notice_event *event, struct buf *out);
+int notice_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,
+                        size_t len, struct notice_event *ret, struct vdi_error *err);
+void notice_snapshot_encode(const struct notice *notice, struct buf *out);
+int notice_snapshot_decode(const char *key, uint32_t version, const char *json, size_t len,
+                           struct notice **ret, struct vdi_error *err);
 
 void token_event_encode(const struct token_event *event, struct buf *out);
 int token_event_decode(const char *type, int64_t time_usec, uint32_t version, const char *json,

@@ -221,6 +221,12 @@ void config_free(struct config *c)
     free(c->image_listen);
     free(c->plugin_dir);
     free(c->log_level);
+    free(c->mail_program);
+    free(c->mail_from);
+    free(c->mail_domain);
+    names_done(&c->mail_to);
+    free(c->webhook);
+    free(c->webhook_secret_file);
     config_plugin_done(&c->site);
 #define FREE_ARRAY(array, n, done)                                                                 \
     do {                                                                                           \

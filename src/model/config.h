@@ -174,12 +174,16 @@ struct config {
     int64_t boot_timeout_sec;
     int64_t kill_wait_sec;
     uint32_t max_requeue;
-    uint32_t saved_max_mib;      /* memory of saved jobs, one principal; 0: no limit */
-    int64_t saved_keep_sec;      /* 0: for ever */
-    uint32_t disks_max;          /* of one principal; 0: no limit */
-    uint32_t disk_space_max_gib; /* of all of them; 0: no limit */
-    bool visible_all;            /* jobs of others are listed (names of others: no details) */
-    char *digest;                /* SHA-256 of the file as read */
+    uint32_t saved_max_mib;         /* memory of saved jobs, one principal; 0: no limit */
+    int64_t saved_keep_sec;         /* 0: for ever */
+    uint32_t disks_max;             /* of one principal; 0: no limit */
+    uint32_t disk_space_max_gib;    /* of all of them; 0: no limit */
+    char *mail_program, *mail_from; /* "": no mail */
+    char *mail_domain;              /* of owners' own addresses; "": local users */
+    struct config_names mail_to;    /* "own", "any", "@DOMAIN" */
+    char *webhook, *webhook_secret_file;
+    bool visible_all; /* jobs of others are listed (names of others: no details) */
+    char *digest;     /* SHA-256 of the file as read */
 };
 
 void config_free(struct config *config); /* takes NULL */

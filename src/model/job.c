@@ -26,6 +26,7 @@ static const size_t spec_words[] = {
     offsetof(struct job_spec, nodelist),      offsetof(struct job_spec, exclude),
     offsetof(struct job_spec, profile),       offsetof(struct job_spec, work_dir),
     offsetof(struct job_spec, output),        offsetof(struct job_spec, error),
+    offsetof(struct job_spec, mail_type),     offsetof(struct job_spec, mail_user),
 };
 
 static const char **spec_word(struct job_spec *spec, size_t i)
@@ -167,6 +168,7 @@ static void forget_run(struct job *job)
     job->wake_usec = job->restore_usec = job->notice_usec = job->spent_sec = 0;
     job->exit_code = job->exit_signal = 0;
     job->unreachable = false;
+    job->limit_told = 0;
     job->final = JOB_NONE;
 }
 
@@ -302,8 +304,11 @@ static int apply_members(const struct job *old, struct job *job, const struct jo
     case JOB_EVENT_UNKNOWN:
         job->unknown = true;
         return word_set(&job->reason, event->reason);
-    case JOB_EVENT_UPDATE:
     case JOB_EVENT_NOTE:
+        if (event->percent)
+            job->limit_told = event->percent;
+        break;
+    case JOB_EVENT_UPDATE:
     case JOB_N_EVENTS:
         break;
     }

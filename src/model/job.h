@@ -46,6 +46,8 @@ struct job_spec {
     const char *work_dir;
     const char *output; /* -o pattern; "" the spool only */
     const char *error;
+    const char *mail_type; /* of what its owner is told: "BEGIN,END" (model/notice.h); "" nothing */
+    const char *mail_user; /* who is told; "" the owner */
     int64_t time_limit_sec; /* 0: unlimited */
     int64_t begin_usec;     /* 0: now */
     int64_t deadline_usec;  /* 0: none */
@@ -73,6 +75,7 @@ struct job {
     bool unreachable;
     bool unknown; /* JOB_EVENT_UNKNOWN */
     uint32_t restarts;
+    uint32_t limit_told; /* percent of this run's limit that its owner was told of */
     int32_t exit_code;   /* of the batch script */
     int32_t exit_signal; /* 0: none */
     uint64_t instance;   /* 0: none */
@@ -106,6 +109,7 @@ struct job_event {
     char gpus_held[GPU_HELD_TEXT]; /* ALLOC, RESTORE */
     enum job_state final;          /* FINISH, END; SUBMIT: JOB_PENDING says held by its user */
     int32_t exit_code, exit_signal;
+    uint32_t percent; /* NOTE: so much of its limit is used up, as its owner is told */
     char reason[96];
 };
 

@@ -12,6 +12,7 @@ src_model_libmodel_a_SOURCES = \
     src/model/job_state.c src/model/job_state.h \
     src/model/mount.c src/model/mount.h \
     src/model/node.c src/model/node.h \
+    src/model/notice.c src/model/notice.h \
     src/model/token.c src/model/token.h \
     src/model/usage.c src/model/usage.h
 
@@ -26,6 +27,11 @@ UNIT_TESTS += tests/unit/model/test_job
 tests_unit_model_test_job_SOURCES = tests/unit/model/test_job.c
 tests_unit_model_test_job_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_job_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_notice
+tests_unit_model_test_notice_SOURCES = tests/unit/model/test_notice.c
+tests_unit_model_test_notice_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_notice_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_mount
 tests_unit_model_test_mount_SOURCES = tests/unit/model/test_mount.c

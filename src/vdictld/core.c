@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "vdictld/notify.h"
 
 const char *core_holder(const struct core *core)
 {
@@ -128,7 +129,13 @@ const struct audit *core_audit(struct core *core)
 
 int core_add_job(struct txn *txn, uint64_t id, const struct job_event *event, struct vdi_error *err)
 {
-    return txn_add(txn, NOUN_JOB, id, NULL, event, err);
+    struct core *core = txn_owner(txn);
+    const struct job *old = core_job_staged(core, id); /* the transaction keeps it */
+    int r = txn_add(txn, NOUN_JOB, id, NULL, event, err);
+
+    if (r >= 0)
+        notify_owe(core, txn, old, core_job_staged(core, id), event);
+    return r;
 }
 
 int core_add_instance(struct txn *txn, uint64_t id, const struct instance_event *event,

@@ -62,6 +62,7 @@ struct core {
     struct life *life;       /* life.c: running instances */
     struct site *site;       /* site.c: the site plugin and its operations */
     struct sweep *sweep;     /* sweep.c: what happens now and then */
+    struct notify *notify;   /* notify.c: what owners are told outside */
     struct images *images;   /* images.c: published images */
     struct nodelink *links;  /* nodelink.c: the nodes' connections; NULL: none are taken */
     struct list grants;      /* grant.c: streams that end with their token */
@@ -102,7 +103,8 @@ const struct node *core_node_staged(struct core *core, const char *name);
 const struct token *core_token(struct core *core, const char *id);
 const struct audit *core_audit(struct core *core); /* the head of the trail */
 
-/* Stages one event of a job, instance, ... in the transaction. */
+/* Stages one event of a job, instance, ... in the transaction; of a job also the notices that
+ * are owed by it. */
 int core_add_job(struct txn *txn, uint64_t id, const struct job_event *event,
                  struct vdi_error *err);
 int core_add_instance(struct txn *txn, uint64_t id, const struct instance_event *event,

@@ -160,6 +160,11 @@ struct txn *txn_new(struct events *ev)
     return txn;
 }
 
+void *txn_owner(const struct txn *txn)
+{
+    return txn->ev->arg;
+}
+
 static int change_new(enum noun_id noun, uint64_t id, const char *key, const void *event,
                       struct change **ret, struct vdi_error *err)
 {

@@ -62,6 +62,7 @@ void events_stats(struct events *ev, struct events_stats *ret);
 uint64_t events_next_id(struct events *ev, enum noun_id noun);
 
 struct txn *txn_new(struct events *ev); /* NULL: no memory */
+void *txn_owner(const struct txn *txn); /* the arg of events_new() */
 /* -EPROTO and others: not allowed, the transaction may go on or be aborted. */
 int txn_add(struct txn *txn, enum noun_id noun, uint64_t id, const char *key, const void *event,
             struct vdi_error *err);

@@ -181,24 +181,43 @@ static void ping(void *arg)
     source_rearm(feed->ping, PING_USEC);
 }
 
-static void write_data(const struct published *p, struct buf *out, uint64_t *ret_job,
-                       const char **ret_owner)
+static void write_head(const char *type, int64_t time_usec, struct buf *out)
 {
     char when[40];
 
-    buf_printf(out, "{\"type\":\"%s\",\"time\":\"%s\"", p->type,
-               time_to_rfc3339(p->time_usec, when));
+    buf_printf(out, "\"type\":\"%s\",\"time\":\"%s\"", type, time_to_rfc3339(time_usec, when));
+}
+
+void feed_write_job(const struct feed_job *job, struct buf *out)
+{
+    write_head(job->type, job->time_usec, out);
+    buf_printf(out, ",\"id\":%" PRIu64 ",\"state\":\"%s\",\"node\":", job->id, job->state);
+    json_write_string(out, job->node);
+    buf_puts(out, ",\"reason\":");
+    json_write_string(out, job->reason);
+    buf_printf(out, ",\"exit_code\":%d,\"exit_signal\":%d", job->exit_code, job->exit_signal);
+}
+
+static void write_data(const struct published *p, struct buf *out, uint64_t *ret_job,
+                       const char **ret_owner)
+{
+    buf_putc(out, '{');
+    if (p->noun != NOUN_JOB)
+        write_head(p->type, p->time_usec, out);
     if (p->noun == NOUN_JOB) {
         const struct job *job = p->now;
 
         *ret_job = job->id;
         *ret_owner = job->spec->owner;
-        buf_printf(out, ",\"id\":%" PRIu64 ",\"state\":\"%s\",\"node\":", job->id,
-                   job_state_name(job->state));
-        json_write_string(out, job->node);
-        buf_puts(out, ",\"reason\":");
-        json_write_string(out, job->reason);
-        buf_printf(out, ",\"exit_code\":%d,\"exit_signal\":%d", job->exit_code, job->exit_signal);
+        feed_write_job(&(struct feed_job){.type = p->type,
+                                          .time_usec = p->time_usec,
+                                          .id = job->id,
+                                          .state = job_state_name(job->state),
+                                          .node = job->node,
+                                          .reason = job->reason,
+                                          .exit_code = job->exit_code,
+                                          .exit_signal = job->exit_signal},
+                       out);
     } else if (p->noun == NOUN_INSTANCE) {
         const struct instance *in = p->now;
 

@@ -14,6 +14,16 @@
 #define FEED_KEEP 20000
 #define FEED_CLIENTS_MAX 1000
 
+/* What is said of an event of a job: members of an object, without its braces. */
+struct feed_job {
+    const char *type;
+    int64_t time_usec;
+    uint64_t id;
+    const char *state, *node, *reason;
+    int32_t exit_code, exit_signal;
+};
+void feed_write_job(const struct feed_job *job, struct buf *out);
+
 struct feed *feed_new(struct core *core);
 void feed_free(struct feed *feed);
 void feed_publish(struct feed *feed, const struct published *p);

@@ -11,6 +11,7 @@
 #include "vdictld/feed.h"
 #include "vdictld/gpu_wish.h"
 #include "vdictld/handlers.h"
+#include "vdictld/notify.h"
 #include "vdictld/queue.h"
 #include "vdictld/site.h"
 
@@ -262,6 +263,10 @@ static size_t figures(struct core *core, struct figure *f)
                              site_ops_open(core->site)};
     f[n++] = (struct figure){"event_followers", "gauge", "clients of /v1/events",
                              feed_clients(core->feed)};
+    f[n++] = (struct figure){"notices_waiting", "gauge", "mails and webhooks that are owed",
+                             notify_waiting(core->notify)};
+    f[n++] = (struct figure){"notices_given_up", "counter", "never sent",
+                             (double)notify_given_up(core->notify)};
     f[n++] = (struct figure){"loop_longest_stall_seconds", "gauge", "since the last look",
                              (double)loop_longest_stall_usec(core->loop, true) / 1e6};
     f[n++] = (struct figure){"uptime_seconds", "gauge", "since the start",

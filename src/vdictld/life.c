@@ -208,15 +208,30 @@ void life_end_job(struct core *core, uint64_t id, enum job_state final, const ch
     }
 }
 
-void life_note(struct core *core, uint64_t id, const char *by, const char *text)
+static void note(struct core *core, uint64_t id, const struct job_event *event)
 {
-    struct job_event event = core_job_event(core, JOB_EVENT_NOTE, by, text);
     struct txn *txn = txn_new(core->events);
 
-    if (txn && core_add_job(txn, id, &event, NULL) >= 0)
+    if (txn && core_add_job(txn, id, event, NULL) >= 0)
         txn_commit(txn, NULL, NULL);
     else
         txn_abort(txn); /* it ended meanwhile */
+}
+
+void life_note(struct core *core, uint64_t id, const char *by, const char *text)
+{
+    struct job_event event = core_job_event(core, JOB_EVENT_NOTE, by, text);
+
+    note(core, id, &event);
+}
+
+void life_percent(struct core *core, uint64_t id, uint32_t percent)
+{
+    struct job_event event = core_job_event(core, JOB_EVENT_NOTE, CORE_SELF, "");
+
+    event.percent = percent;
+    snprintf(event.reason, sizeof(event.reason), "%u %% of the time limit are used up", percent);
+    note(core, id, &event);
 }
 
 void life_fate(const struct core *core, const struct job *job, enum job_state otherwise,

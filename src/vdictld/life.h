@@ -28,6 +28,8 @@ int life_finish(struct core *core, struct txn *txn, uint64_t job, enum job_state
 void life_end_job(struct core *core, uint64_t job, enum job_state final, const char *reason);
 /* Writes down in the job's events what was done for it: its user told, its script signalled. */
 void life_note(struct core *core, uint64_t job, const char *by, const char *text);
+/* Notes that so much of its time limit is used up, which its owner asked to be told of. */
+void life_percent(struct core *core, uint64_t job, uint32_t percent);
 /* A committed change of a job or an instance. */
 void life_job(struct core *core, const struct job *old, const struct job *now);
 void life_instance(struct core *core, const struct instance *now);

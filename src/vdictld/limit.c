@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "model/notice.h"
 #include "vdictld/life.h"
 #include "vdictld/site.h"
 
@@ -27,6 +28,7 @@ struct limit {
     struct source *timer;
     int64_t end_usec;  /* 0: none */
     int64_t told_usec; /* stages up to here were done */
+    uint32_t percent_tried;
 };
 
 static void limit_fire(void *arg);
@@ -57,6 +59,17 @@ static int64_t stage_usec(const struct limit *limit, int64_t before_sec)
     return limit->end_usec - before_sec * USEC_PER_SEC;
 }
 
+/* The share of the limit that its owner wants to be told of next. What was told is the job's to
+ * know, as staged: it outlives a restart, and is not told twice while it is on its way. */
+static uint32_t percent_due(const struct limit *limit, int64_t now, int64_t *ret_usec)
+{
+    const struct job *job = core_job_staged(limit->core, limit->job);
+
+    uint32_t percent = job ? notice_percent(job, now, ret_usec) : 0;
+
+    return percent > limit->percent_tried ? percent : 0;
+}
+
 /* The next stage after told_usec; the end is the last. */
 static int64_t next_stage(const struct limit *limit, const struct job *job)
 {
@@ -70,6 +83,8 @@ static int64_t next_stage(const struct limit *limit, const struct job *job)
     }
     at = stage_usec(limit, job->spec->signal_sec);
     if (job->spec->signal && at > limit->told_usec && at < next)
+        next = at;
+    if (percent_due(limit, INT64_MIN, &at) && at < next)
         next = at;
     return next;
 }
@@ -164,6 +179,17 @@ static void send_signal(struct limit *limit, const struct instance *in, const st
         site_signal(limit->core->site, in, (int)job->spec->signal, told, t);
 }
 
+static void tell_percent(struct limit *limit, int64_t now)
+{
+    int64_t at = 0;
+    uint32_t percent = percent_due(limit, now, &at);
+
+    if (!percent || at > now)
+        return;
+    limit->percent_tried = percent;
+    life_percent(limit->core, limit->job, percent);
+}
+
 static void limit_fire(void *arg)
 {
     struct limit *limit = arg;
@@ -184,6 +210,7 @@ static void limit_fire(void *arg)
         warn(limit, job, in, limit->end_usec - now);
     if (job->spec->signal && is_due(limit, job->spec->signal_sec, now))
         send_signal(limit, in, job);
+    tell_percent(limit, now);
     limit->told_usec = now;
     limit_set(limit, job);
 }

@@ -7,6 +7,7 @@
  */
 #include <config.h>
 
+#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -36,6 +37,7 @@
 #include "vdictld/life.h"
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
+#include "vdictld/notify.h"
 #include "vdictld/queue.h"
 #include "vdictld/reconfigure.h"
 #include "vdictld/site.h"
@@ -117,6 +119,9 @@ static void published(void *arg, const struct published *p)
         break;
     case NOUN_TOKEN:
         grant_token(core, p->now);
+        break;
+    case NOUN_NOTICE:
+        notify_published(core, p->now);
         break;
     default:
         break;
@@ -288,9 +293,10 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->queue = core->loop ? queue_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
+    core->notify = core->loop ? notify_new(core) : NULL;
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
         !core->denials || !core->disks || !core->idem || !core->mine || !core->feed ||
-        !core->queue || !core->life || !core->sweep)
+        !core->queue || !core->life || !core->sweep || !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -324,6 +330,7 @@ static int start(struct core *core, struct vdi_error *err)
     if (r < 0)
         return error_set(err, -r, "", "the planner could not take the configuration");
     tell_all(core);
+    notify_recover(core);
     life_recover(core);
     disks_recover(core->disks);
     r = configure_nodes(core, err);
@@ -380,6 +387,7 @@ static void core_done(struct core *core)
     /* Each of these may still answer calls, so the server goes last. What workers end with may
      * still speak to nodes and site. */
     auth_free(core->auth);
+    notify_stop(core->notify);
     workers_free(core->pki_worker);
     workers_free(core->backup_worker);
     workers_free(core->snapshot_worker); /* what it ends with goes to the store's */
@@ -389,6 +397,8 @@ static void core_done(struct core *core)
     nodelink_free(core->links);
     site_free(core->site);
     events_cancel(core->events);
+    notify_free(core->notify);
+    core->notify = NULL;
     http_server_free(core->http);
     if (core->store && core->store_ops.close)
         core->store_ops.close(core->store);
@@ -498,6 +508,7 @@ int main(int argc, char **argv)
     }
     if (code >= 0)
         return code;
+    curl_global_init(CURL_GLOBAL_DEFAULT); /* before there are threads */
     core.config_path = strdup(path);
     return core.config_path ? run(&core, &task) : EXIT_FAILURE;
 }

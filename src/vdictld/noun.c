@@ -181,6 +181,33 @@ static void disk_meta(const void *object, struct noun_meta *ret)
     };
 }
 
+static int notice_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                         void **ret, struct vdi_error *err)
+{
+    return notice_apply(old, key, event, (struct notice **)ret, err);
+}
+
+static int notice_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                         size_t len, void **ret, struct vdi_error *err)
+{
+    return notice_snapshot_decode(key, version, body, len, (struct notice **)ret, err);
+}
+
+static void notice_meta(const void *object, struct noun_meta *ret)
+{
+    const struct notice *notice = object;
+
+    *ret = (struct noun_meta){
+        .owner = notice->facts.owner,
+        .state = notice->owed       ? "OWED"
+                 : notice->given_up ? "GIVEN_UP"
+                                    : "SENT",
+        .begin_usec = notice->owed_usec,
+        .end_usec = notice->owed ? 0 : notice->done_usec,
+        .ended = !notice->owed,
+    };
+}
+
 /* The parts that are alike for the flat nouns. */
 #define DEFINE_REPLAY(noun)                                                                        \
     static int noun##_replay(const void *old, uint64_t id, const char *key, const char *type,      \
@@ -234,6 +261,7 @@ DEFINE_REPLAY(node)
 DEFINE_REPLAY(token)
 DEFINE_REPLAY(image)
 DEFINE_REPLAY(disk)
+DEFINE_REPLAY(notice)
 DEFINE_ACCESS(job)
 DEFINE_ACCESS(instance)
 DEFINE_ACCESS(node)
@@ -241,12 +269,14 @@ DEFINE_ACCESS(token)
 DEFINE_ACCESS(audit)
 DEFINE_ACCESS(image)
 DEFINE_ACCESS(disk)
+DEFINE_ACCESS(notice)
 DEFINE_NAME(job)
 DEFINE_NAME(instance)
 DEFINE_NAME(node)
 DEFINE_NAME(token)
 DEFINE_NAME(image)
 DEFINE_NAME(disk)
+DEFINE_NAME(notice)
 
 static uint64_t job_id(const void *object)
 {
@@ -338,6 +368,7 @@ const struct noun nouns[NOUN_N] = {
     [NOUN_TOKEN] = ROW(token, NULL, TOKEN_EVENT_VERSION),
     [NOUN_AUDIT] = ROW(audit, NULL, AUDIT_EVENT_VERSION),
     [NOUN_IMAGE] = ROW(image, NULL, IMAGE_EVENT_VERSION),
+    [NOUN_NOTICE] = ROW(notice, NULL, NOTICE_EVENT_VERSION),
     [NOUN_DISK] = ROW(disk, disk_id, DISK_EVENT_VERSION),
 };
 

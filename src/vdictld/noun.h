@@ -22,6 +22,7 @@ enum noun_id {
     NOUN_AUDIT,
     NOUN_IMAGE,
     NOUN_DISK,
+    NOUN_NOTICE,
     NOUN_N
 };
 

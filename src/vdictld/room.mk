@@ -48,6 +48,8 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/nodelink.c src/vdictld/nodelink.h \
     src/vdictld/nodes.c src/vdictld/nodes.h \
     src/vdictld/nodestate.c src/vdictld/nodestate.h \
+    src/vdictld/notify.c src/vdictld/notify.h \
+    src/vdictld/notify_send.c \
     src/vdictld/noun.c src/vdictld/noun.h \
     src/vdictld/openapi.c \
     src/vdictld/output.c \
@@ -61,17 +63,19 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/site.c src/vdictld/site.h \
     src/vdictld/snapshot.c \
     src/vdictld/submit.c src/vdictld/submit.h \
+    src/vdictld/submit_mail.c \
     src/vdictld/submit_notes.c \
     src/vdictld/sweep.c src/vdictld/sweep.h \
     src/vdictld/table.c src/vdictld/table.h \
     src/vdictld/tokens.c \
     src/vdictld/usage.c
-src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
+src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(CURL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
-    $(WIRE_SERVER_LIBS) $(FILE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS)
+    $(WIRE_SERVER_LIBS) $(FILE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS) $(CURL_LIBS)
 
 sbin_PROGRAMS += vdictld
 vdictld_SOURCES = src/vdictld/main.c
+vdictld_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS)
 vdictld_LDADD = $(VDICTLD_LIBS)
 
 UNIT_TESTS += tests/unit/vdictld/test_table
@@ -139,6 +143,7 @@ VDICTLD_TESTS = \
     tests/t1140-disks.t \
     tests/t1111-log.t \
     tests/t1120-history.t \
+    tests/t1140-notify.t \
     tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \

@@ -403,6 +403,8 @@ void handle_job_submit(struct call *call)
         spec->gid = call->who.gid;
         r = submit_check(call, spec, &err);
     }
+    if (r >= 0)
+        r = submit_check_mail(call, spec, &err);
     if (r >= 0 && str_equal(test, "true")) {
         answer_test(call, spec);
         return;

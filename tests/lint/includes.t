@@ -27,7 +27,7 @@ ROOMS = {
 LIBRARIES = {
     "jansson.h": "codec", "yajl": "codec", "confuse.h": "codec",
     "microhttpd.h": "wire", "event2/": ("wire", "loop"),
-    "sqlite3.h": (), "libpq-fe.h": (), "curl/": "vdid", "gnutls/": "wire",
+    "sqlite3.h": (), "libpq-fe.h": (), "curl/": ("vdid", "vdictld"), "gnutls/": "wire",
     "libvirt/": "vdid", "libxml/": "vdid", "png.h": "vdid",
     "ft2build.h": "guest", "qrencode.h": "guest", "xf86drm": "guest",
 }

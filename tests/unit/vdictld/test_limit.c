@@ -48,6 +48,11 @@ const struct job *core_job(struct core *core, uint64_t id)
     return id == w.job.id ? &w.job : NULL;
 }
 
+const struct job *core_job_staged(struct core *core, uint64_t id)
+{
+    return core_job(core, id);
+}
+
 const struct instance *core_instance(struct core *core, uint64_t id)
 {
     return id == w.instance.id ? &w.instance : NULL;
@@ -71,6 +76,16 @@ void life_note(struct core *core, uint64_t job, const char *by, const char *text
     assert_true(w.n_noted < ELEMENTS(w.noted));
     snprintf(w.noted[w.n_noted++], sizeof(w.noted[0]), "%lld %s",
              (long long)((loop_now_usec(w.core.loop) - START) / USEC_PER_SEC), text);
+}
+
+void life_percent(struct core *core, uint64_t job, uint32_t percent)
+{
+    char what[32];
+
+    assert_int_equal(job, 4);
+    w.job.limit_told = percent;
+    snprintf(what, sizeof(what), "%u %%", percent);
+    note(what);
 }
 
 static void answer(site_done_fn done, void *arg)
@@ -307,6 +322,31 @@ static void a_stage_met_late_is_not_left_out(void **state)
     finish();
 }
 
+static void shares_of_it_are_told(void **state)
+{
+    static const char *const want[] = {"50 50 %", "90 90 %", "100 end"};
+    /* Of those that lie behind at a restart, the highest that was not told. */
+    static const char *const late[] = {"0 80 %", "10 90 %", "20 end"};
+
+    begin(100);
+    assert_int_equal(job_spec_set(&w.job.spec->mail_type, "TIME_LIMIT_90,TIME_LIMIT_50"), 0);
+    w.fate = LIFE_LIMIT_SAVE;
+    run();
+    assert_string_equal(w.did[0],
+                        "40 This session is saved as it is in 1 minute. Resume it later.");
+    memmove(w.did[0], w.did[1], sizeof(w.did) - sizeof(w.did[0]));
+    w.n--;
+    assert_did(ELEMENTS(want), want);
+    finish();
+    begin(100);
+    w.job.start_usec = START - 80 * USEC_PER_SEC;
+    assert_int_equal(
+        job_spec_set(&w.job.spec->mail_type, "TIME_LIMIT_90,TIME_LIMIT_80,TIME_LIMIT_50"), 0);
+    run();
+    assert_did(ELEMENTS(late), late);
+    finish();
+}
+
 static void without_a_limit_nothing_happens(void **state)
 {
     begin(0);
@@ -327,6 +367,7 @@ int main(void)
         cmocka_unit_test(a_suspension_does_not_count),
         cmocka_unit_test(a_restart_repeats_nothing),
         cmocka_unit_test(a_stage_met_late_is_not_left_out),
+        cmocka_unit_test(shares_of_it_are_told),
         cmocka_unit_test(without_a_limit_nothing_happens),
     };
 
