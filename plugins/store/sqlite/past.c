@@ -14,9 +14,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define MOVE_ROWS 250       /* in one transaction */
-#define WAITING_MAX 1000    /* rows that wait before an append moves some */
-#define TRIM_MOVES_MAX 2000 /* moves that one trim makes: it holds up commits */
+#define MOVE_ROWS 250     /* in one transaction */
+#define WAITING_MAX 1000  /* rows that wait before an append moves some */
+#define TRIM_MOVES_MAX 40 /* moves that one trim makes: it holds up commits */
 
 const char past_tables[] = SCHEMA_ARCHIVE SCHEMA_ARCHIVE_END
     "CREATE TABLE progress(one INTEGER PRIMARY KEY CHECK(one = 1), moved INTEGER NOT NULL) STRICT;"
