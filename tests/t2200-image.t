@@ -70,6 +70,16 @@ VIRT_CODE=3 exits 1 "when that fails, there is no image" \
 exits 0 "a good image" image check cad
 like "$out" 'stands alone' "... its disk"
 like "$out" 'structure is whole' "... what qemu-img says"
+like "$out" 'no partition table: no firmware boots it' "... and that nothing boots it"
+{ head -c 446 /dev/zero | tr '\0' '\353'; printf '\0\0\0\0\203'; head -c 59 /dev/zero; printf '\125\252'; } >mbr.raw
+truncate -s 1M mbr.raw
+qemu-img convert -q -f raw -O qcow2 mbr.raw mbr.qcow2
+exits 0 "a disk with a master boot record" image check ./mbr.qcow2
+like "$out" 'it boots by BIOS; templates must not say firmware = uefi' "... what boots it is told"
+exits 0 "the same as an image for UEFI" image prepare ./mbr.qcow2 --name=mbr --firmware=uefi
+exits 0 "... is no error of the node's" image check mbr
+like "$out" 'no EFI system partition.*will not boot.*--firmware=bios' "... but what to do is said"
+rm -r "$I/mbr"
 like "$out" 'as image.json says' "... its digest"
 bad() { # WHAT WORDS: check WHAT ends with 1 and says WORDS
     exits 1 "refused: $2" image check "$1"

@@ -8,14 +8,18 @@
 #include "cli/image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "cli/client.h"
+#include "codec/disk_boot.h"
 
 static void add_remedy(struct vdi_error *err)
 {
@@ -66,11 +70,71 @@ static void check_structure(const char *path, struct report *report)
     }
 }
 
-static void check_disk(const char *path, struct report *report)
+/* The first sectors of the guest's disk, by qemu-img, which writes to files alone. */
+static int read_boot(const char *path, struct disk_boot *ret, struct vdi_error *err)
+{
+    char to[PATH_MAX], in[PATH_MAX + 8], out[PATH_MAX + 8], bytes[DISK_BOOT_BYTES];
+    const char *const argv[] = {"qemu-img", "dd",       "-f", "qcow2", "-O", "raw",
+                                "bs=512",   "count=34", in,   out,     NULL};
+    const char *tmp = getenv("TMPDIR");
+    int fd, code, r;
+    ssize_t n;
+
+    snprintf(to, sizeof(to), "%.3000s/vdi-image.XXXXXX", str_is_empty(tmp) ? "/tmp" : tmp);
+    fd = mkostemp(to, O_CLOEXEC);
+    if (fd < 0)
+        return error_set(err, errno, "disk", "no temporary file: %s", strerror(errno));
+    snprintf(in, sizeof(in), "if=%s", path);
+    snprintf(out, sizeof(out), "of=%s", to);
+    r = tool_run(argv, "install qemu-utils", NULL, &code, err);
+    close(fd);
+    fd = r < 0 || code ? -1 : open(to, O_RDONLY | O_CLOEXEC);
+    n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+    if (r == 0 && n < 0)
+        r = error_set(err, EIO, "disk", "its first sectors can't be read");
+    if (r == 0)
+        *ret = disk_boot_read(bytes, (size_t)n);
+    closep(&fd);
+    unlink(to);
+    return r;
+}
+
+/* A node refuses none of it: the guest's firmware would find nothing, and say so on its screen. */
+static void check_boot(const char *path, uint32_t firmware, struct report *report)
+{
+    const char *wanted = image_firmware_names[firmware];
+    bool by_bios = str_equal(wanted, "bios"), by_uefi = str_starts_with(wanted, "uefi");
+    struct vdi_error err = {0};
+    struct disk_boot b;
+
+    if (read_boot(path, &b, &err) < 0)
+        report_note(report, "what it boots by was not looked at: %s", err.detail);
+    else if (!b.has_table)
+        report_note(report, "it has no partition table: no firmware boots it");
+    else if (by_uefi && !b.uefi)
+        report_note(report,
+                    "no EFI system partition, but firmware %s in image.json: it will not "
+                    "boot; publish it with --firmware=bios, or install it under UEFI",
+                    wanted);
+    else if (by_bios && !b.bios)
+        report_note(report, "nothing on it boots by BIOS, but firmware bios in image.json: it will "
+                            "not boot; publish it with --firmware=uefi");
+    else if (b.bios || b.uefi)
+        report_ok(report, "it boots by %s%s%s%s", b.bios ? "BIOS" : "",
+                  b.bios && b.uefi ? " and " : "", b.uefi ? "UEFI" : "",
+                  by_bios || by_uefi || (b.bios && b.uefi) ? ""
+                  : b.uefi                                 ? "; templates must say firmware = uefi"
+                           : "; templates must not say firmware = uefi");
+    else
+        report_note(report, "neither BIOS nor UEFI finds something to boot on it");
+}
+
+static void check_disk(const char *path, const struct image_manifest *m, struct report *report)
 {
     struct vdi_error err = {0};
     struct qcow2_header h;
-    char size[32];
+    struct stat st;
+    char size[32], file[32];
 
     if (image_qcow2_load(path, &h, &err) < 0) {
         problem(report, &err);
@@ -82,10 +146,14 @@ static void check_disk(const char *path, struct report *report)
         report_problem(report, &err);
         return;
     }
-    report_ok(report, "a qcow2 disk of %s that stands alone", size_text(h.virtual_bytes, size));
+    report_ok(report, "a qcow2 disk of %s that stands alone, a file of %s",
+              size_text(h.virtual_bytes, size),
+              size_text(stat(path, &st) == 0 ? (uint64_t)st.st_size : 0, file));
     if (h.n_snapshots)
         report_note(report, "it has %u snapshots inside, which only cost space", h.n_snapshots);
     check_structure(path, report);
+    if (!*m->kernel)
+        check_boot(path, m->firmware, report);
 }
 
 static void check_plain(const char *path, const char *member, struct report *report)
@@ -154,7 +222,7 @@ static void check_members(const char *dir, const struct image_manifest *m, struc
         if (path_join(path, dir, files[i].name, &err) < 0)
             report_problem(report, &err);
         else if (str_equal(files[i].member, "disk"))
-            check_disk(path, report);
+            check_disk(path, m, report);
         else
             check_plain(path, files[i].member, report);
     }
@@ -192,7 +260,7 @@ static int check_file(const char *path, char *ret_dir, struct image_manifest *m,
     snprintf(ret_dir, PATH_MAX, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
     if (slash == path)
         str_copy(ret_dir, PATH_MAX, "/");
-    check_disk(path, report);
+    check_disk(path, m, report);
     return 0;
 }
 

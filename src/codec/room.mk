@@ -15,6 +15,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/config_tree.c src/codec/config_tree.h \
     src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
+    src/codec/disk_boot.c src/codec/disk_boot.h \
     src/codec/image_manifest.c src/codec/image_manifest.h \
     src/codec/inventory.c src/codec/inventory.h \
     src/codec/job_codec.c src/codec/job_codec.h \
@@ -74,6 +75,11 @@ UNIT_TESTS += tests/unit/codec/test_link_codec
 tests_unit_codec_test_link_codec_SOURCES = tests/unit/codec/test_link_codec.c
 tests_unit_codec_test_link_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_link_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/codec/test_disk_boot
+tests_unit_codec_test_disk_boot_SOURCES = tests/unit/codec/test_disk_boot.c
+tests_unit_codec_test_disk_boot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_disk_boot_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/codec/test_image_manifest
 tests_unit_codec_test_image_manifest_SOURCES = tests/unit/codec/test_image_manifest.c
 tests_unit_codec_test_image_manifest_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
