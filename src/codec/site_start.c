@@ -232,6 +232,10 @@ static void write_environment(const struct site_start *s, struct buf *out)
     put_text(out, "VDI_QOS", spec->qos);
     put_text(out, "VDI_ACCOUNT", spec->account);
     put_text(out, "VDI_TEMPLATE", spec->template_name);
+    if (spec->kind == JOB_INTERACTIVE) {
+        put_text(out, "VDI_KEYBOARD", s->of->keyboard);
+        put_text(out, "VDI_TIMEZONE", s->of->timezone);
+    }
     put_number(out, "VDI_INSTANCE", job->instance);
     put_text(out, "VDI_NODE", job->node);
     put_number(out, "VDI_CPUS", spec->cpus);

@@ -106,8 +106,13 @@ static void a_start_says_who_and_what(void **state)
     assert_true(env_has(root, "VDI_INSTANCE=9"));
     assert_true(env_has(root, "VDI_NODE=n1"));
     assert_true(env_has(root, "VDI_RESTARTS=1"));
+    assert_false(env_has(root, "VDI_KEYBOARD=de")); /* a script types nothing */
     /* the job itself keeps its pattern */
     assert_string_equal(job.spec->output, "%x-%j.out");
+    document_free(d);
+    job.spec->kind = JOB_INTERACTIVE;
+    d = written(&s);
+    assert_true(env_has(document_root(d), "VDI_KEYBOARD=de"));
     document_free(d);
     job_spec_unref(job.spec);
 }
