@@ -139,10 +139,28 @@ exits 0 "an image that is booted from a kernel" image check kernel
 like "$out" 'the guest runner is inside' "... its initramfs is looked into"
 manifest kernel '{"kernel": "vmlinux", "initrd": "initrd"}'
 bad kernel 'waits for a guest agent that is not inside'
-printf '#!/bin/sh\nprintf "true\\nfalse\\nfalse\\n"\n' >"$W/bin/guestfish"
+# A guestfish that finds the files named in HAS.
+cat >"$W/bin/guestfish" <<'END'
+#!/bin/sh
+while [ $# -gt 0 ]; do
+    case $1 in
+    is-file | is-dir) case "|$HAS|" in *"|$2|"*) echo true ;; *) echo false ;; esac ;;
+    esac
+    shift
+done
+END
 chmod 755 "$W/bin/guestfish"
+export HAS=/usr/sbin/vdi-runner
 bad cad 'waits for a guest agent that is not inside.*install qemu-guest-agent'
 like "$out" 'the guest runner is inside' "... what guestfish finds is told"
+export HAS='/Windows/System32|/Program Files/Qemu-ga/qemu-ga.exe|/Windows/System32/drivers/vioser.sys'
+exits 0 "Windows with its agent" image check cad
+like "$out" 'it is Windows.*no guest runner.*login = prompt' "... says what it can't do"
+like "$out" 'no virtio disk driver \(viostor\).*virtio-win-guest-tools' "... which driver is missing"
+unlike "$out" 'vioser' "... and not one that is there"
+HAS+='|/Windows/System32/drivers/viostor.sys'
+exits 0 "with all of it" image check cad
+like "$out" 'ok +virtio.s disk driver' "... it says so"
 
 # ---- list ----
 exits 0 "the images" image list

@@ -21,7 +21,26 @@
 
 struct contents {
     bool has_runner, has_agent;
+    bool is_windows, has_disk_driver, has_port_driver; /* viostor, vioser */
 };
+
+/* Linux has virtio's drivers; Windows finds neither its disk nor the ports without. */
+static void judge_windows(const struct contents *c, struct report *report)
+{
+    static const char remedy[] = "install virtio-win-guest-tools in the guest";
+
+    report_note(report,
+                "it is Windows, for which there is no guest runner: no scripts, no account, "
+                "no mounts; a template says os = windows, login = prompt");
+    if (c->has_disk_driver)
+        report_ok(report, "virtio's disk driver (viostor) is inside");
+    else
+        report_note(report, "no virtio disk driver (viostor) inside: it will not boot here; %s",
+                    remedy);
+    if (!c->has_port_driver)
+        report_note(report, "no virtio port driver (vioser) inside: its agent is not heard; %s",
+                    remedy);
+}
 
 static void judge(const struct contents *c, const struct image_manifest *m, struct report *report)
 {
@@ -29,7 +48,9 @@ static void judge(const struct contents *c, const struct image_manifest *m, stru
     enum image_ready ready = image_manifest_ready(m, &text);
     struct vdi_error err = {0};
 
-    if (c->has_runner)
+    if (c->is_windows)
+        judge_windows(c, report);
+    else if (c->has_runner)
         report_ok(report, "the guest runner is inside");
     else
         report_note(report, "no guest runner inside: no scripts, no account, no session; see "
@@ -85,38 +106,61 @@ static int look_into_initrd(const char *path, struct contents *ret, struct vdi_e
     if (r == 0 && (code != 0 || buf_putc(&out, '\0') < 0))
         r = error_set(err, EIO, "initrd", "cpio cannot list it");
     if (r == 0)
-        *ret = (struct contents){has_line_ending(out.data, "sbin/vdi-runner"),
-                                 has_line_ending(out.data, "bin/qemu-ga")};
+        *ret = (struct contents){.has_runner = has_line_ending(out.data, "sbin/vdi-runner"),
+                                 .has_agent = has_line_ending(out.data, "bin/qemu-ga")};
     return r;
 }
 
-/* Each command prints "true" or "false". */
+enum { RUNNER, AGENT, AGENT_TOO, WINDOWS, WINDOWS_AGENT, VIOSTOR, VIOSER, N_QUESTIONS };
+
+static const char *const questions[N_QUESTIONS][2] = {
+    [RUNNER] = {"is-file", "/usr/sbin/vdi-runner"},
+    [AGENT] = {"is-file", "/usr/sbin/qemu-ga"},
+    [AGENT_TOO] = {"is-file", "/usr/bin/qemu-ga"},
+    [WINDOWS] = {"is-dir", "/Windows/System32"},
+    [WINDOWS_AGENT] = {"is-file", "/Program Files/Qemu-ga/qemu-ga.exe"},
+    [VIOSTOR] = {"is-file", "/Windows/System32/drivers/viostor.sys"},
+    [VIOSER] = {"is-file", "/Windows/System32/drivers/vioser.sys"},
+};
+
+/* Each command prints "true" or "false" on a line. */
+static bool read_answers(const char *text, bool ret[N_QUESTIONS])
+{
+    for (size_t i = 0; i < N_QUESTIONS; i++) {
+        size_t len = strcspn(text, "\n");
+
+        ret[i] = len == 4 && !memcmp(text, "true", 4);
+        if (!ret[i] && (len != 5 || memcmp(text, "false", 5)))
+            return false;
+        text += len + (text[len] == '\n');
+    }
+    return true;
+}
+
 static int look_into_disk(const char *path, struct contents *ret, struct vdi_error *err)
 {
-    const char *const argv[] = {"guestfish",
-                                "--ro",
-                                "--format=qcow2",
-                                "-a",
-                                path,
-                                "-i",
-                                "is-file",
-                                "/usr/sbin/vdi-runner",
-                                ":",
-                                "is-file",
-                                "/usr/sbin/qemu-ga",
-                                ":",
-                                "is-file",
-                                "/usr/bin/qemu-ga",
-                                NULL};
+    const char *argv[6 + 3 * N_QUESTIONS + 1] = {"guestfish", "--ro", "--format=qcow2",
+                                                 "-a",        path,   "-i"};
     _cleanup_(buf_done) struct buf out = BUF_INIT(4096);
-    char a[8] = "", b[8] = "", c[8] = "";
-    int code, r = tool_run(argv, "install libguestfs-tools", &out, &code, err);
+    bool is[N_QUESTIONS];
+    int code, r;
 
+    for (size_t i = 0, n = 6; i < N_QUESTIONS; i++) {
+        if (i)
+            argv[n++] = ":";
+        argv[n++] = questions[i][0];
+        argv[n++] = questions[i][1];
+    }
+    r = tool_run(argv, "install libguestfs-tools", &out, &code, err);
     if (r < 0)
         return r;
-    if (code != 0 || buf_putc(&out, '\0') < 0 || sscanf(out.data, "%7s %7s %7s", a, b, c) != 3)
+    if (code != 0 || buf_putc(&out, '\0') < 0 || !read_answers(out.data, is))
         return error_set(err, EIO, "disk", "guestfish finds no system on it");
-    *ret = (struct contents){str_equal(a, "true"), str_equal(b, "true") || str_equal(c, "true")};
+    *ret = (struct contents){.has_runner = is[RUNNER],
+                             .has_agent = is[AGENT] || is[AGENT_TOO] || is[WINDOWS_AGENT],
+                             .is_windows = is[WINDOWS],
+                             .has_disk_driver = is[VIOSTOR],
+                             .has_port_driver = is[VIOSER]};
     return 0;
 }
 
