@@ -14,6 +14,6 @@ EXTRA_DIST += doc/design/events.md doc/design/guest-runner.md
 EXTRA_DIST += doc/design/disks.md
 EXTRA_DIST += doc/design/events.md
 EXTRA_DIST += doc/design/usage.md
-EXTRA_DIST += doc/debian-desktop.png
+EXTRA_DIST += doc/windows-11.md doc/debian-desktop.png
 EXTRA_DIST += doc/design/node-link.md
 EXTRA_DIST += doc/design/time-and-state.md

@@ -33,6 +33,8 @@
 #define AGENT_BYTES_MAX 65536
 #define OVMF_CODE "/usr/share/OVMF/OVMF_CODE_4M.fd"
 #define OVMF_VARS "/usr/share/OVMF/OVMF_VARS_4M.fd"
+#define OVMF_SECURE_CODE "/usr/share/OVMF/OVMF_CODE_4M.ms.fd"
+#define OVMF_SECURE_VARS "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 
 extern char **environ;
 
@@ -102,21 +104,23 @@ static void arg_port(struct boot *b, const char *id, const char *file, const cha
     arg(b, device);
 }
 
-static int args_firmware(struct boot *b, struct vdi_error *err)
+/* With Secure Boot: Microsoft's keys are in the variables, and only the firmware writes those. */
+static int args_firmware(struct boot *b, bool secure, struct vdi_error *err)
 {
-    const char *firmware = image_firmware_names[b->manifest->firmware];
+    const char *code = secure ? OVMF_SECURE_CODE : OVMF_CODE;
+    const char *vars = secure ? OVMF_SECURE_VARS : OVMF_VARS;
 
-    if (!str_equal(firmware, "uefi"))
-        return str_equal(firmware, "uefi-secure")
-                   ? error_set(err, ENOTSUP, "firmware", "secure boot is not tried here")
-                   : 0;
-    if (access(OVMF_CODE, R_OK) < 0 || access(OVMF_VARS, R_OK) < 0) {
-        error_set(err, ENOENT, "firmware", "there is no UEFI firmware here");
+    if (access(code, R_OK) < 0 || access(vars, R_OK) < 0) {
+        error_set(err, ENOENT, "firmware", "there is no UEFI firmware %s here", code);
         error_hint(err, NULL, "install ovmf");
         return -ENOENT;
     }
-    arg_path(b, "-drive", "if=pflash,format=raw,readonly=on,file=", OVMF_CODE, "");
-    arg_path(b, "-drive", "if=pflash,format=raw,snapshot=on,file=", OVMF_VARS, "");
+    if (secure) {
+        arg(b, "-global");
+        arg(b, "driver=cfi.pflash01,property=secure,value=on");
+    }
+    arg_path(b, "-drive", "if=pflash,format=raw,readonly=on,file=", code, "");
+    arg_path(b, "-drive", "if=pflash,format=raw,snapshot=on,file=", vars, "");
     return 0;
 }
 
@@ -144,17 +148,20 @@ static int make_args(struct boot *b, const struct image_options *o, const char *
 {
     static const char *const fixed[] = {
         "-accel",      "tcg",
-        "-machine",    "q35,usb=off",
         "-cpu",        "max",
         "-nodefaults", "-no-reboot",
         "-display",    "none",
         "-nic",        "none",
         "-device",     "virtio-serial-pci",
         "-sandbox",    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
+    const char *firmware = image_firmware_names[b->manifest->firmware];
+    bool secure = str_equal(firmware, "uefi-secure");
     char path[PATH_MAX];
-    int r;
+    int r = 0;
 
     arg(b, QEMU);
+    arg(b, "-machine");
+    arg(b, secure ? "q35,usb=off,smm=on" : "q35,usb=off");
     for (size_t i = 0; i < ELEMENTS(fixed); i++)
         arg(b, fixed[i]);
     snprintf(b->text[b->n_texts], sizeof(b->text[0]), "%u", o->memory_mib);
@@ -169,7 +176,8 @@ static int make_args(struct boot *b, const struct image_options *o, const char *
     arg_path(b, "-serial", "file:", in_dir(b, "console", path), "");
     arg_port(b, "job", "job.sock", "virtserialport,chardev=job,name=" RUNNER_PORT_NAME);
     arg_port(b, "agent", "agent.sock", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0");
-    r = args_firmware(b, err);
+    if (str_starts_with(firmware, "uefi"))
+        r = args_firmware(b, secure, err);
     return r < 0 ? r : args_image(b, dir, err);
 }
 

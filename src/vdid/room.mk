@@ -139,7 +139,7 @@ EXTRA_DIST += tests/t2310-image-fetch.t
 # Real VMs take minutes and root: a target of their own.
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4020-save-full.t \
     tests/t4100-node.t tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t \
-    tests/t4140-seat.t tests/t4150-images.t tests/t4160-disks.t
+    tests/t4140-seat.t tests/t4150-images.t tests/t4160-disks.t tests/t4230-secure-boot.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \
     tests/lib/spice_client.py doc/design/vdid.md
@@ -149,4 +149,4 @@ check-vm: $(check_PROGRAMS)
 clean-local: clean-vm
 .PHONY: clean-vm
 clean-vm:
-	-rm -rf tests/guest-cache tests/libvirt-cache
+	-rm -rf tests/guest-cache tests/guest-secure-cache tests/libvirt-cache
