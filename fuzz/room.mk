@@ -41,6 +41,11 @@ fuzz_fuzz_hostlist_SOURCES = fuzz/fuzz_hostlist.c $(FUZZ_DRIVER)
 fuzz_fuzz_hostlist_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_hostlist_LDADD = $(BASE_LIBS)
 
+FUZZ_TARGETS += fuzz/fuzz_image
+fuzz_fuzz_image_SOURCES = fuzz/fuzz_image.c $(FUZZ_DRIVER)
+fuzz_fuzz_image_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_image_LDADD = $(CODEC_LIBS) $(BASE_LIBS)
+
 FUZZ_TARGETS += fuzz/fuzz_json fuzz/fuzz_request
 fuzz_fuzz_json_SOURCES = fuzz/fuzz_json.c $(FUZZ_DRIVER)
 fuzz_fuzz_json_LDFLAGS = $(FUZZ_LDFLAGS)
