@@ -42,4 +42,4 @@ CLEANFILES += bench/bench_planner
 bench_bench_planner_SOURCES = bench/bench_planner.c
 bench_bench_planner_LDADD = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS)
 
-EXTRA_DIST += doc/design/planner.md
+EXTRA_DIST += doc/design/planner.md doc/design/classes.md
