@@ -146,10 +146,11 @@ static bool is_full(struct notify *n)
 
     if (table_count(events_table(n->core->events, NOUN_NOTICE)) < NOTICES_MAX)
         return false;
-    if (!n->alarm_usec || now - n->alarm_usec > ALARM_USEC)
-        log_error("notices: %d wait to be sent: what happens now is told nobody; see to "
-                  "mail_program and webhook",
-                  NOTICES_MAX);
+    if (n->alarm_usec && now - n->alarm_usec <= ALARM_USEC)
+        return true;
+    log_error("notices: %d wait to be sent: what happens now is told nobody; see to mail_program "
+              "and webhook",
+              NOTICES_MAX);
     n->alarm_usec = now;
     return true;
 }
@@ -223,12 +224,18 @@ void notify_recover(struct core *core)
     struct table *t = events_table(core->events, NOUN_NOTICE);
 
     for (size_t i = 0; i < table_end(t); i++) {
-        struct slot *slot = table_at(t, i);
+        const struct slot *slot = table_at(t, i);
         const struct notice *notice = slot ? slot->pub : NULL;
 
         if (notice && notice->owed)
             deliver_all(core, notice);
-        else if (notice)
+    }
+    /* From the end: a removal may close the holes, and what was not looked at moves down alone. */
+    for (size_t i = table_end(t); i-- > 0;) {
+        struct slot *slot = table_at(t, i);
+        const struct notice *notice = slot ? slot->pub : NULL;
+
+        if (notice && !notice->owed)
             table_remove(t, slot); /* the archive has it */
     }
 }
