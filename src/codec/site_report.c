@@ -18,6 +18,7 @@ static const struct field report_fields[] = {
     {"exited", FIELD_BOOL, REPORT(exited), FIELD_SUBMIT, 0, 0, NULL, "the script ended"},
     {"exit_code", FIELD_I32, REPORT(exit_code), FIELD_SUBMIT, 0, 255, NULL, "its status"},
     {"exit_signal", FIELD_I32, REPORT(exit_signal), FIELD_SUBMIT, 0, 64, NULL, "its signal"},
+    {"ended", FIELD_BOOL, REPORT(ended), FIELD_SUBMIT, 0, 0, NULL, "nothing of it runs"},
     {"failed", FIELD_BOOL, REPORT(failed), FIELD_SUBMIT, 0, 0, NULL, "not by its own will"},
     {"reason", FIELD_FIXED, REPORT(reason), FIELD_SUBMIT, 0, 0, NULL, "why"},
     {.type = FIELD_END},

@@ -18,6 +18,7 @@ struct site_report {
     bool exited;    /* the batch script ended: exit_code, exit_signal are its */
     int32_t exit_code, exit_signal;
     bool failed; /* it ended by no will of its guest (crash, lost node) */
+    bool ended;  /* GONE: its QEMU is no more; without it, it may still be on its way out */
     char reason[96];
 };
 

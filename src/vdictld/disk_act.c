@@ -209,8 +209,12 @@ static void act(struct disks *disks, struct disk_item *item)
     const struct disk *staged = disks_get_staged(disks->core, item->id);
     const struct disk *disk = disks_get(disks->core, item->id);
 
-    if (item->is_busy || staged != disk)
-        return; /* comes again when that is published */
+    if (item->is_busy)
+        return;
+    if (staged != disk) {
+        wait_for_it(disks, item); /* comes again when that is published, and if it fails */
+        return;
+    }
     if (!disk) {
         disk_item_drop(disks, item); /* it was not kept */
         return;
@@ -274,11 +278,12 @@ bool disks_has_instance(const struct inventory *inv, uint64_t id, uint32_t gener
     for (size_t i = 0; i < inv->n; i++)
         if (inv->instances[i].id.id == id && inv->instances[i].id.generation == generation)
             return site_report_decode(inv->instances[i].report, &said, NULL) < 0 ||
-                   said.state != SITE_STATE_GONE;
+                   said.state != SITE_STATE_GONE || !said.ended;
     return false;
 }
 
-/* The node does not have the instance any more: nobody writes the disk. */
+/* The node does not have the instance any more: nobody writes the disk. By an inventory that was
+ * asked for since the node is back: one from before may have crossed the order to start. */
 static void release_lost(struct disks *disks, const char *node, const struct inventory *inv)
 {
     void *value;
@@ -312,12 +317,13 @@ static struct disk_report *report_get(struct disks *disks, const char *node)
     return report;
 }
 
-void disks_inventory(struct core *core, const char *node, struct inventory *inv)
+void disks_inventory(struct core *core, const char *node, struct inventory *inv, bool is_fresh)
 {
     struct disk_report *report = report_get(core->disks, node);
     size_t n_strangers = 0;
 
-    release_lost(core->disks, node, inv);
+    if (is_fresh)
+        release_lost(core->disks, node, inv);
     if (!report)
         return;
     free(report->volumes);

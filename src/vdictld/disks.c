@@ -123,12 +123,14 @@ static const struct disk *find(struct core *core, const struct job_spec *spec, u
                                const struct config_disk *d, bool staged)
 {
     uint32_t persistence = disk_word(disk_persistence_names, d->persistence);
-    const struct disk *disk = NULL;
+    const struct disk_owner *o = hash_get(core->disks->owners, spec->owner);
 
-    if (persistence == DISK_DISCARD)
+    if (persistence == DISK_DISCARD || !o)
         return NULL;
-    while ((disk = disks_next(core, spec->owner, disk ? disk->id : 0))) {
-        const struct disk *seen = staged ? disk : disks_get(core, disk->id);
+    list_for_each (it, &o->items) {
+        const struct disk_item *item = list_entry(it, struct disk_item, link);
+        const struct disk *disk = disks_get_staged(core, item->id);
+        const struct disk *seen = staged || !disk ? disk : disks_get(core, item->id);
 
         if (seen && (seen->state == DISK_FREE || seen->state == DISK_LEASED) &&
             seen->persistence == persistence && str_equal(seen->name, d->name) &&
@@ -146,11 +148,16 @@ struct sum {
 /* What counts against a quota; with `lasting` only what no job's end frees. */
 static struct sum count(struct core *core, const char *owner, bool lasting)
 {
-    const struct disk *disk = NULL;
+    const struct disk_owner *o = hash_get(core->disks->owners, owner);
     struct sum sum = {0};
 
-    while ((disk = disks_next(core, owner, disk ? disk->id : 0))) {
-        if (!disks_is_live(disk) || (lasting && disk->persistence != DISK_PERSONAL))
+    if (!o || (!core->config->disks_max && !core->config->disk_space_max_gib))
+        return sum; /* nobody asks */
+    list_for_each (it, &o->items) {
+        const struct disk *disk =
+            disks_get_staged(core, list_entry(it, struct disk_item, link)->id);
+
+        if (!disk || !disks_is_live(disk) || (lasting && disk->persistence != DISK_PERSONAL))
             continue;
         sum.n++;
         sum.gib += disk->size_gib;
@@ -476,6 +483,13 @@ static void mark_dirty(struct disks *disks, struct disk_owner *o)
     source_rearm(disks->soon, 0);
 }
 
+static bool has_disks(struct core *core, const struct job *job)
+{
+    const struct config_template *t = config_template(core->config, job->spec->template_name);
+
+    return t && t->n_disks;
+}
+
 static void plan_owner(struct disks *disks, struct disk_owner *o)
 {
     struct core *core = disks->core;
@@ -484,7 +498,8 @@ static void plan_owner(struct disks *disks, struct disk_owner *o)
     while ((id = job_index_next(core->mine, o->name, id))) {
         const struct job *job = core_job(core, id);
 
-        if (job && job->state == JOB_PENDING && str_equal(job->spec->owner, o->name))
+        if (job && job->state == JOB_PENDING && str_equal(job->spec->owner, o->name) &&
+            has_disks(core, job))
             queue_again(core->queue, job);
     }
 }

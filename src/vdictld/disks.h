@@ -57,7 +57,8 @@ void disks_write_fate(struct core *core, const struct config_disk *d, const stru
 /* The site says that the instance is gone: shared disks are free in the same transaction. */
 int disks_add_gone(struct core *core, struct txn *txn, const struct instance *in);
 /* A node told what runs there and what volumes it has. */
-void disks_inventory(struct core *core, const char *node, struct inventory *inv);
+/* is_fresh: it was asked for on this link. */
+void disks_inventory(struct core *core, const char *node, struct inventory *inv, bool is_fresh);
 bool disks_has_instance(const struct inventory *inv, uint64_t id, uint32_t generation);
 /* An event of a disk, begun with now. */
 struct disk_event disks_event(struct core *core, enum disk_event_type type, const char *reason);

@@ -315,6 +315,11 @@ static void stop_done(void *arg, int result, const char *json, const struct vdi_
         life_act(run);
         return;
     }
+    const struct node *node = core_node_staged(run->core, in->node);
+    if (result < 0 && result != -ENOENT && node && node->failed) {
+        life_abandon(run->core, in, "its node is given up"); /* as all that ran there */
+        return;
+    }
     if (result < 0 && result != -ENOENT) {
         log_warning("instance %" PRIu64 " on %s could not be stopped: %s", in->id, in->node,
                     err->detail);

@@ -56,6 +56,7 @@ struct peer {
     struct link_inbox inbox;
     char boot_id[40];
     int64_t heard_usec; /* monotonic */
+    uint64_t hello_op;  /* the first inventory that was asked for on this link */
     bool ask;           /* its inventory in the next round: it is another now, or was not kept */
     char name[LINK_NODE_MAX];
 };
@@ -277,7 +278,9 @@ static void inventory(struct peer *p, const struct link_report *r)
 {
     struct vdi_error err = {0};
 
-    if (nodestate_inventory(p->links->core, p->name, p->boot_id, r->body ? r->body : "{}",
+    bool is_fresh = r->op && r->op >= p->hello_op;
+
+    if (nodestate_inventory(p->links->core, p->name, p->boot_id, r->body ? r->body : "{}", is_fresh,
                             stop_superseded, p, &err) < 0)
         log_warning("node %s: its inventory was not taken: %s", p->name, err.detail);
 }
@@ -408,6 +411,7 @@ static void take_hello(struct nodelink *links, struct link_conn *conn, const str
     log_info("node %s is connected from %s, vdid %s", p->name, link_conn_address(conn), h->version);
     check_clock(p, h->time_usec);
     nodestate_boot(links->core, p->name, h->boot_id);
+    p->hello_op = links->next_op + 1;
     ask_inventory(p);
     send_waiting(p);
 }

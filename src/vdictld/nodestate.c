@@ -221,8 +221,8 @@ static void commit_inventory(struct core *core, struct txn *txn, int r, const ch
 }
 
 int nodestate_inventory(struct core *core, const char *name, const char *boot_id, const char *json,
-                        void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
-                        struct vdi_error *err)
+                        bool is_fresh, void (*stop)(void *arg, struct vdi_instance_id id),
+                        void *arg, struct vdi_error *err)
 {
     struct node_event event;
     struct inventory inv;
@@ -249,7 +249,7 @@ int nodestate_inventory(struct core *core, const char *name, const char *boot_id
         r = add_jobs(core, txn, name, false, "");
     commit_inventory(core, txn, r, name);
     images_node(core, name, &inv);
-    disks_inventory(core, name, &inv);
+    disks_inventory(core, name, &inv, is_fresh);
     inventory_done(&inv);
     return r;
 }

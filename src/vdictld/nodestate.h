@@ -15,9 +15,10 @@ void nodestate_boot(struct core *core, const char *node, const char *boot_id);
  * `stop`; what should run there and does not is lost; then the node is up, unless there was
  * something to stop: it is when a later list has nothing of the kind.
  */
+/* is_fresh: it was asked for on this link. */
 int nodestate_inventory(struct core *core, const char *node, const char *boot_id, const char *json,
-                        void (*stop)(void *arg, struct vdi_instance_id id), void *arg,
-                        struct vdi_error *err);
+                        bool is_fresh, void (*stop)(void *arg, struct vdi_instance_id id),
+                        void *arg, struct vdi_error *err);
 /* Nothing was heard of it for so long (0: it is connected). */
 void nodestate_silent(struct core *core, const struct node *node, int64_t silent_usec);
 void nodestate_drain(struct core *core, const char *node, const char *reason);

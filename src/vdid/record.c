@@ -202,6 +202,8 @@ void record_write_report(const struct record *r, struct buf *out)
     };
 
     buf_printf(out, "{\"state\":\"%s\",", told[r->state]);
+    if (r->state == RECORD_GONE)
+        buf_puts(out, "\"ended\":true,");
     if (r->exited)
         buf_printf(out, "\"exited\":true,\"exit_code\":%d,\"exit_signal\":%d,", r->exit_code,
                    r->exit_signal);
