@@ -15,21 +15,25 @@
 const char *const gpu_law_names[] = {"whole",  "homogeneous", "mixed", "pool",
                                      "slices", "shared",      NULL};
 
-static uint64_t slot_mask(uint32_t size, uint32_t start)
+/* The slots of a place. Places of mixed sizes are counted in their own size: so what is written
+ * down of a running instance stays true when another smallest size is configured. */
+static uint64_t slot_mask(const struct gpu_kind *kind, const struct gpu_offer *o, uint32_t place)
 {
-    uint64_t run = size >= 64 ? UINT64_MAX : (UINT64_C(1) << size) - 1;
-    return run << start;
+    uint64_t run = o->size >= 64 ? UINT64_MAX : (UINT64_C(1) << o->size) - 1;
+    uint32_t at = kind->law == GPU_MIXED ? place * o->size : place;
+    return at < GPU_SLOTS_MAX ? run << at : 0;
 }
 
 /* ---- what fits ---------------------------------------------------------- */
 
-static uint64_t free_starts(const struct gpu_state *state, const struct gpu_offer *o)
+static uint64_t free_starts(const struct gpu_kind *kind, const struct gpu_state *state,
+                            const struct gpu_offer *o)
 {
     uint64_t found = 0;
 
     for (uint64_t left = o->starts; left; left &= left - 1) {
         uint32_t start = (uint32_t)__builtin_ctzll(left);
-        if (!(state->slots & slot_mask(o->size, start)))
+        if (!(state->slots & slot_mask(kind, o, start)))
             found |= UINT64_C(1) << start;
     }
     return found;
@@ -46,7 +50,7 @@ uint64_t gpu_fit(const struct gpu_kind *kind, const struct gpu_state *state, siz
     const struct gpu_offer *o = offer_of(kind, offer);
 
     if (gpu_has_slots(kind) && kind->n_offers)
-        return free_starts(state, o);
+        return free_starts(kind, state, o);
     if (!kind->n_offers)
         return state->used < (kind->law == GPU_SHARED ? kind->capacity : 1);
     if (kind->law == GPU_HOMOGENEOUS)
@@ -60,7 +64,7 @@ static uint64_t worth(const struct gpu_kind *kind, const struct gpu_state *state
     uint64_t sum = 0;
 
     for (size_t i = 0; i < kind->n_offers; i++)
-        sum += (uint64_t)__builtin_popcountll(free_starts(state, &kind->offers[i])) *
+        sum += (uint64_t)__builtin_popcountll(free_starts(kind, state, &kind->offers[i])) *
                kind->offers[i].size;
     return sum;
 }
@@ -94,7 +98,7 @@ void gpu_take(const struct gpu_kind *kind, struct gpu_state *state, size_t offer
     const struct gpu_offer *o = offer_of(kind, offer);
 
     if (gpu_has_slots(kind) && kind->n_offers) {
-        state->slots |= slot_mask(o->size, slot);
+        state->slots |= slot_mask(kind, o, slot);
         return;
     }
     state->used += o->size;
@@ -107,12 +111,45 @@ void gpu_give(const struct gpu_kind *kind, struct gpu_state *state, size_t offer
     const struct gpu_offer *o = offer_of(kind, offer);
 
     if (gpu_has_slots(kind) && kind->n_offers) {
-        state->slots &= ~slot_mask(o->size, slot);
+        state->slots &= ~slot_mask(kind, o, slot);
         return;
     }
     state->used -= state->used < o->size ? state->used : o->size;
     if (!state->used)
         state->tag = 0;
+}
+
+uint32_t gpu_count(const struct gpu_kind *kind, const struct gpu_state *state, size_t offer)
+{
+    const struct gpu_offer *o = offer_of(kind, offer);
+    struct gpu_state s = *state;
+    uint32_t n = 0, capacity = kind->law == GPU_HOMOGENEOUS ? o->instances : kind->capacity;
+
+    if (!gpu_fit(kind, &s, offer))
+        return 0;
+    if (!kind->n_offers && kind->law != GPU_SHARED)
+        return 1;
+    if (!gpu_has_slots(kind))
+        return (capacity - s.used) / o->size;
+    for (uint64_t starts; (starts = gpu_fit(kind, &s, offer)); n++)
+        gpu_take(kind, &s, offer, (uint8_t)__builtin_ctzll(starts));
+    return n;
+}
+
+bool gpu_is_whole(const struct gpu_kind *kind, size_t offer)
+{
+    struct gpu_state s = {0};
+    uint64_t starts = gpu_fit(kind, &s, offer);
+
+    if (!starts)
+        return false;
+    gpu_take(kind, &s, offer, (uint8_t)__builtin_ctzll(starts));
+    if (!kind->n_offers)
+        return !gpu_fit(kind, &s, 0);
+    for (size_t i = 0; i < kind->n_offers; i++)
+        if (gpu_fit(kind, &s, i))
+            return false;
+    return true;
 }
 
 int gpu_find_offer(const struct gpu_kind *kind, const char *profile)
@@ -153,9 +190,7 @@ static const char *settle_mixed(struct gpu_kind *kind, size_t *ret_offer)
         /* The whole card is one more size, whatever it is (48 of an A40). */
         if (!is_power_of_two(o->size) && o->size != kind->capacity)
             return "its framebuffer is no power of two of the smallest size";
-        o->starts = 0;
-        for (uint32_t at = 0; at + o->size <= kind->capacity; at += o->size)
-            o->starts |= UINT64_C(1) << at;
+        o->starts = UINT64_MAX >> (64 - kind->capacity / o->size);
     }
     return NULL;
 }

@@ -34,8 +34,8 @@ struct gpu_offer {
     uint32_t framebuffer_mib; /* 0: not known */
     uint32_t instances;       /* of it alone on one device, at least 1 */
     uint32_t size;            /* mixed, slices: slots; pool: MiB; else 1 */
-    uint64_t starts;          /* mixed, slices: bit i: it may begin at slot i */
-    bool display;             /* has a picture that can be taken outside the guest */
+    uint64_t starts; /* slices: bit i: it may begin at slot i; mixed: at i times its size */
+    bool display;    /* has a picture that can be taken outside the guest */
 };
 
 struct gpu_kind {
@@ -54,7 +54,7 @@ struct gpu_state {
 };
 #define GPU_CLASH UINT32_MAX
 
-/* Where on a node a share lies: the device, and the slot it begins at (mixed, slices). */
+/* Where on a node a share lies: the device, and of its starts which (mixed, slices). */
 struct gpu_place {
     uint8_t gpu, slot;
 };
@@ -81,6 +81,10 @@ static inline bool gpu_state_is_equal(const struct gpu_state *a, const struct gp
 {
     return a->slots == b->slots && a->used == b->used && a->tag == b->tag;
 }
+/* How often the offer fits beside what the state has. */
+uint32_t gpu_count(const struct gpu_kind *kind, const struct gpu_state *state, size_t offer);
+/* Nothing else fits beside it. */
+bool gpu_is_whole(const struct gpu_kind *kind, size_t offer);
 /* -1: the kind does not offer it. A kind without offers takes every profile as offer 0. */
 int gpu_find_offer(const struct gpu_kind *kind, const char *profile);
 
@@ -95,7 +99,7 @@ const char *gpu_kind_settle(struct gpu_kind *kind, size_t *ret_offer);
  * says nothing. */
 uint32_t profile_framebuffer_mib(const char *profile);
 
-/* "nvidia-a40-4q:0,3", ":0" (a whole device), "1g.10gb:2@4" (from its slot 4): what is held
+/* "nvidia-a40-4q:0,3", ":0" (a whole device), "1g.10gb:2@4" (its start 4): what is held
  * of which devices as text, and back. -EINVAL: no such text, or more than `max` places. */
 #define GPU_HELD_TEXT (64 + GPU_PLACES_MAX * 6)
 void gpu_held_format(const char *profile, const struct gpu_place *places, size_t n, bool slots,

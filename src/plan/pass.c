@@ -303,7 +303,7 @@ size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
 int64_t planner_next_usec(const struct planner *p)
 {
     const struct entry *first = wake_first(&p->wake);
-    int64_t next = first ? first->wake_usec : 0, seats = seats_next_usec(p);
+    int64_t next = first ? first->wake_usec : 0, seats = planner_next_window_usec(p);
 
     if (seats && (!next || seats < next))
         next = seats;

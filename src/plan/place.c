@@ -138,7 +138,7 @@ static bool take_once(const struct gpu_kind *kind, struct plan_gpu *gpus, uint32
 
             if (!starts)
                 continue;
-            gpu_take(kind, &gpus[i].now, offer, gpu_best_slot(kind, &gpus[i].now, offer, starts));
+            gpu_take(kind, &gpus[i].now, offer, (uint8_t)__builtin_ctzll(starts));
             left--;
         }
         return true;
@@ -153,6 +153,22 @@ static uint32_t times(int64_t have, int64_t each, uint32_t most)
     return have < each ? 0 : have / each < most ? (uint32_t)(have / each) : most;
 }
 
+/* Jobs of one GPU: on each device so many of the first offer that it still takes. */
+static uint32_t count_singles(const struct gpu_kind *kind, const struct plan_gpus *gpus,
+                              const struct wish_offers *offers)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < gpus->n; i++) {
+        uint32_t here = 0;
+
+        for (uint8_t o = 0; o < offers->n && !here && !gpus->gpus[i].n_foreign; o++)
+            here = gpu_count(kind, &gpus->gpus[i].now, offers->offer[o]);
+        n += here;
+    }
+    return n;
+}
+
 uint32_t place_count(struct planner *p, struct shape *shape, const struct plan_node *node,
                      uint32_t most)
 {
@@ -163,8 +179,12 @@ uint32_t place_count(struct planner *p, struct shape *shape, const struct plan_n
 
     n = times(free.memory_mib, shape->need.memory_mib, n);
     n = times(free.disk_gib, shape->need.disk_gib, n);
-    if (!shape->gpus)
+    if (!shape->gpus || !n)
         return n;
+    if (shape->gpus == 1) {
+        count = count_singles(kind_of(p, node), &node->gpus, &offers);
+        return count < n ? count : n;
+    }
     memcpy(gpus, node->gpus.gpus, node->gpus.n * sizeof(*gpus));
     while (count < n && take_once(kind_of(p, node), gpus, node->gpus.n, &offers, shape->gpus))
         count++;
@@ -401,9 +421,23 @@ struct gpu_hold *place_find(struct planner *p, struct shape *shape, const struct
 
 /* ---- what is held ------------------------------------------------------- */
 
-void place_hold(const struct planner *p, struct plan_node *node, const struct gpu_hold *hold,
-                int sign)
+static bool has_places(const struct planner *p, const struct plan_node *node,
+                       const struct gpu_hold *hold)
 {
+    for (uint8_t i = 0; i < hold->n; i++) {
+        const struct plan_gpu *gpu = &node->gpus.gpus[hold->places[i].gpu];
+
+        if (!(gpu_fit(kind_of(p, node), &gpu->now, hold->offer) >> hold->places[i].slot & 1))
+            return false;
+    }
+    return true;
+}
+
+void place_hold(const struct planner *p, struct plan_node *node, struct gpu_hold *hold, int sign)
+{
+    /* What lies where another is, by an old record or another law: nobody may come beside. */
+    if (hold && sign > 0 && hold->offer != HOLD_FOREIGN && !has_places(p, node, hold))
+        hold->offer = HOLD_FOREIGN;
     for (uint8_t i = 0; hold && i < hold->n; i++) {
         struct plan_gpu *gpu = &node->gpus.gpus[hold->places[i].gpu];
 
@@ -479,7 +513,11 @@ int place_of_record(struct planner *p, struct shape *shape, struct plan_node *no
     memcpy((*ret)->places, places, n * sizeof(*places));
     for (size_t i = 0; i < n; i++)
         most = places[i].gpu + 1u > most ? places[i].gpu + 1u : most;
-    return place_set_gpus(&node->gpus, most);
+    if (place_set_gpus(&node->gpus, most) < 0) {
+        *ret = place_hold_free(*ret);
+        return -ENOMEM;
+    }
+    return 0;
 }
 
 uint32_t planner_count(struct planner *p, const struct job_spec *spec)
@@ -488,6 +526,7 @@ uint32_t planner_count(struct planner *p, const struct job_spec *spec)
     struct shape *shape = shape_get(p, &job, NULL);
     uint64_t n = 0;
 
+    planner_sort_nodes(p);
     for (size_t i = 0; shape && shape->pool->up && i < p->n_nodes; i++)
         if (plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]))
             n += place_count(p, shape, p->nodes[i], UINT32_MAX);

@@ -78,8 +78,7 @@ struct gpu_hold *place_find(struct planner *p, struct shape *shape, const struct
                             uint32_t gpu, int *ret_r);
 
 /* What a job holds now: takes it (sign 1) or gives it back (-1). */
-void place_hold(const struct planner *p, struct plan_node *node, const struct gpu_hold *hold,
-                int sign);
+void place_hold(const struct planner *p, struct plan_node *node, struct gpu_hold *hold, int sign);
 /* Are these places free now? */
 bool place_is_free(const struct planner *p, const struct plan_node *node,
                    const struct gpu_hold *hold);

@@ -308,14 +308,15 @@ int planner_put_node(struct planner *p, const struct node *facts)
     if (!node)
         return -ENOMEM;
 
-    if (place_set_gpus(&node->gpus, facts->gpus) < 0)
+    uint32_t n_gpus = facts->gpus < GPU_PLACES_MAX ? facts->gpus : GPU_PLACES_MAX;
+    if (place_set_gpus(&node->gpus, n_gpus) < 0)
         return -ENOMEM;
     bool was_in_service = plan_node_in_service(node);
     bool reshaped = !node->defined || is_reshaped(&node->facts, facts);
     /* The table's key is the name inside `facts`: equal bytes are written over it. */
     node->base_is_valid = false;
     node->facts = *facts;
-    node->gpus.n = facts->gpus;
+    node->gpus.n = n_gpus;
     node->defined = true;
     if (reshaped)
         planner_mark(p, PLAN_RESHAPED);
@@ -528,12 +529,14 @@ static int put(struct planner *p, const struct job *job, enum plan_disk_block bl
     struct gpu_hold *gpus = e && holds_node(e) ? e->gpus : NULL;
     int r = 0;
 
-    if (!e && !(e = entry_new(p, job->id)))
-        r = -ENOMEM;
-    if (r == 0 && node)
+    if (node)
         r = find_gpus(p, e, job, shape, node, &gpus);
-    else if (!node)
+    else
         gpus = NULL;
+    if (r == 0 && !e && !(e = entry_new(p, job->id))) {
+        place_hold_free(gpus);
+        r = -ENOMEM;
+    }
     if (r < 0 || (is_unchanged(p, e, job, block, shape, node) && (!node || gpus == e->gpus))) {
         shape_unref(p, shape);
         return r;

@@ -161,6 +161,8 @@ typedef void plan_seat_fn(void *arg, const struct plan_seat *seat);
 int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
                       struct plan_shortage *ret);
 void planner_remove_class(struct planner *p, uint64_t id);
+/* When the next window of a class is over; 0: there is none. */
+int64_t planner_next_window_usec(const struct planner *p);
 void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, void *arg);
 /* How many more of this could start now in the nodes of its partition that are up and take any. */
 uint32_t planner_count(struct planner *p, const struct job_spec *spec);

@@ -55,10 +55,11 @@ static void find_blocker(struct planner *p, const struct plan_node *n, int64_t a
         if (!found || part(e->shape, type) > part(found->shape, type))
             found = e;
     }
-    ret->blocker.type = type;
+    ret->blocker.type = PLAN_BLOCK_CLASS; /* unless it is a job's */
     memcpy(ret->blocker.subject, n->facts.name, sizeof(ret->blocker.subject));
     if (!found)
         return;
+    ret->blocker.type = type;
     ret->blocker.job = found->id;
     ret->blocker.need = part(found->shape, type);
     ret->blocker_start_usec = found->time_usec;
@@ -67,25 +68,25 @@ static void find_blocker(struct planner *p, const struct plan_node *n, int64_t a
 }
 
 /* The first step from `end` on that has no room for what the job holds; NEVER. */
-static int64_t line_conflict(const struct plan_node *n, const struct entry *e, int64_t end_usec,
-                             enum plan_blocker_type *ret)
+static int64_t line_conflict(const struct plan_lines *lines, const struct entry *e,
+                             int64_t end_usec, enum plan_blocker_type *ret)
 {
-    const struct steps *steps = &n->lines.amount.steps;
+    const struct steps *steps = &lines->amount.steps;
 
     for (size_t i = steps_at(steps, sizeof(struct step), end_usec); i < steps->n; i++)
-        if (lacks(&timeline_step(&n->lines.amount, i)->free, &e->shape->need, ret))
-            return timeline_step(&n->lines.amount, i)->from_usec;
+        if (lacks(&timeline_step(&lines->amount, i)->free, &e->shape->need, ret))
+            return timeline_step(&lines->amount, i)->from_usec;
     return TIMELINE_NEVER;
 }
 
 static int64_t gpu_conflict(const struct planner *p, const struct plan_node *n,
-                            const struct entry *e, int64_t end_usec)
+                            const struct plan_lines *lines, const struct entry *e, int64_t end_usec)
 {
     int64_t first = TIMELINE_NEVER;
 
     for (uint8_t g = 0; e->gpus && e->gpus->offer != HOLD_FOREIGN && g < e->gpus->n; g++) {
         const struct gpu_place *place = &e->gpus->places[g];
-        const struct gpuline *line = &n->lines.gpus[place->gpu];
+        const struct gpuline *line = &lines->gpus[place->gpu];
         size_t i = steps_at(&line->steps, sizeof(struct gpustep), end_usec);
 
         for (; i < line->steps.n; i++) {
@@ -103,8 +104,9 @@ static int64_t gpu_conflict(const struct planner *p, const struct plan_node *n,
 int planner_room(struct planner *p, uint64_t job, struct plan_room *ret)
 {
     struct entry *e = hash_get_u64(p->jobs, job);
-    const struct plan_node *n = e && e->place == ENTRY_ACTIVE ? e->node : NULL;
+    struct plan_node *n = e && e->place == ENTRY_ACTIVE ? e->node : NULL;
     enum plan_blocker_type type = PLAN_BLOCK_GPUS;
+    const struct plan_lines *lines;
     int64_t end, at, gpu_at;
 
     if (!n)
@@ -112,15 +114,15 @@ int planner_room(struct planner *p, uint64_t job, struct plan_room *ret)
     if (!planner_is_current(p))
         return -EAGAIN;
     *ret = (struct plan_room){.room_usec = INT64_MAX};
-    if (n->pass != p->pass || !queue_first(&p->queue)) /* this pass has nothing there */
-        return 0;
-    if (n->lines.amount.closed) {
+    /* Where this pass has nothing there may be seats of classes still. */
+    lines = n->pass != p->pass || !queue_first(&p->queue) ? plan_base_lines(p, n) : &n->lines;
+    if (!lines || lines->amount.closed) {
         ret->room_usec = 0;
         return 0;
     }
     end = plan_expected_end(p, e);
-    at = line_conflict(n, e, end, &type);
-    gpu_at = gpu_conflict(p, n, e, end);
+    at = line_conflict(lines, e, end, &type);
+    gpu_at = gpu_conflict(p, n, lines, e, end);
     if (gpu_at < at) {
         at = gpu_at;
         type = PLAN_BLOCK_GPUS;

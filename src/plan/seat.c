@@ -141,9 +141,9 @@ static void forget_first(struct planner *p, struct seat_window *w)
     while (*link != w)
         link = &(*link)->next_of_class;
     *link = w->next_of_class;
-    if (first)
-        hash_put_u64(p->seats.classes, w->class_id, first);
     window_free(p, w);
+    if (first && hash_put_u64(p->seats.classes, first->class_id, first) < 0)
+        windows_free(p, first); /* no memory: better no seats than some that nobody can give up */
 }
 
 bool seats_expire(struct planner *p)
@@ -157,7 +157,7 @@ bool seats_expire(struct planner *p)
     return any;
 }
 
-int64_t seats_next_usec(const struct planner *p)
+int64_t planner_next_window_usec(const struct planner *p)
 {
     return p->seats.n ? p->seats.by_end[1]->to_usec : 0;
 }

@@ -38,8 +38,6 @@ int seats_init(struct seats *s);
 void seats_done(struct planner *p);
 /* Windows that are over go. True: some did. */
 bool seats_expire(struct planner *p);
-/* When the next one is over; 0: there is none. */
-int64_t seats_next_usec(const struct planner *p);
 /* Takes the node's seats from lines of it. -ENOMEM. */
 int seats_take(const struct planner *p, const struct plan_node *node, struct plan_lines *lines);
 /* Kinds of GPU are others: profiles are found again among them. */

@@ -70,7 +70,7 @@ static void add_whole(const struct wish *wish, const struct gpu_kind *kind, bool
     for (size_t i = 0; i < kind->n_offers; i++) {
         const struct gpu_offer *o = &kind->offers[i];
 
-        if (kind->law == GPU_WHOLE || o->instances == 1 || (kind->law == GPU_SHARED && !strictly))
+        if (gpu_is_whole(kind, i) || (kind->law == GPU_SHARED && !strictly))
             add(wish, kind, (int)i, ret);
         if ((!wish->is_desktop || o->display) &&
             (largest < 0 || o->framebuffer_mib > kind->offers[largest].framebuffer_mib))
@@ -92,8 +92,9 @@ static struct wish_offers resolve(const struct wish *wish, const struct gpu_kind
             add_by_size(wish, kind, (uint32_t)least, &ret);
         else if (kind->framebuffer_mib >= least)
             add(wish, kind, 0, &ret);
-    } else if (!kind->n_offers) { /* it takes every profile, as the whole device */
-        add(wish, kind, 0, &ret);
+    } else if (!kind->n_offers) { /* it takes every profile, as the whole device or a share */
+        if (!str_equal(wish->text, "whole") || gpu_is_whole(kind, 0))
+            add(wish, kind, 0, &ret);
     } else if (!*wish->text || str_equal(wish->text, "whole")) {
         add_whole(wish, kind, *wish->text, &ret);
     } else {

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "vdictld/disks.h"
+#include "vdictld/gpu_wish.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
 
@@ -226,12 +227,34 @@ static void soon(struct queue *q)
     source_rearm(q->step, 0);
 }
 
-static int put(struct queue *q, const struct job *job)
+static int put_with_disks(struct queue *q, const struct job *job)
 {
     struct plan_disks disks;
     bool has_disks = disks_plan(q->core, job, &disks);
 
     return planner_put_job_with(q->planner, job, has_disks ? &disks : NULL);
+}
+
+/* A record of a version that did not write the template's profiles into a job has none: such a
+ * job wants those of today's template, as it always did, and not a whole device. */
+static int put(struct queue *q, const struct job *job)
+{
+    const struct config_template *t =
+        job->spec->gpus && !*job->spec->profile
+            ? config_template(q->core->config, job->spec->template_name)
+            : NULL;
+    struct job_spec spec;
+    struct job with_wish;
+    char wish[GPU_WISH_TEXT];
+
+    if (!t || !t->profiles.n)
+        return put_with_disks(q, job);
+    gpu_wish_of_template(t, 0, wish, sizeof(wish));
+    spec = *job->spec;
+    spec.profile = wish;
+    with_wish = *job;
+    with_wish.spec = &spec;
+    return put_with_disks(q, &with_wish);
 }
 
 void queue_again(struct queue *q, const struct job *job)

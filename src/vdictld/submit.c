@@ -90,7 +90,7 @@ static int check_partition(struct call *call, struct job_spec *spec,
     return job_spec_set(&spec->partition, p->name);
 }
 
-static int check_template(struct call *call, struct job_spec *spec,
+static int check_template(struct call *call, const struct job *job, struct job_spec *spec,
                           const struct config_partition *p, struct vdi_error *err)
 {
     const struct config *c = call->core->config;
@@ -113,9 +113,11 @@ static int check_template(struct call *call, struct job_spec *spec,
         return unknown_name("template", spec->template_name, c->n_templates, template_name, c, err);
     if (!call_in_groups(call, &t->groups) && !call_is_operator(call))
         return refuse_groups("template", t->name, err);
-    r = gpu_wish_settle(c, t, spec, err);
-    if (r < 0)
-        return r;
+    if (!job || (job->state == JOB_PENDING && spec->gpus && !*spec->profile)) {
+        r = gpu_wish_settle(c, t, spec, err); /* else the wish is written down: no change of it */
+        if (r < 0)
+            return r;
+    }
     if (images_resolve(call->core, t->image, image, err) < 0)
         return -err->code;
     if (t->n_mounts && spec->uid == UINT32_MAX) {
@@ -210,7 +212,7 @@ int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err
     int r = check_partition(call, spec, &p, err);
 
     if (r >= 0)
-        r = check_template(call, spec, p, err);
+        r = check_template(call, job, spec, p, err);
     if (r >= 0)
         r = submit_check_time(call, spec, job ? job->spent_sec : 0, err);
     if (r >= 0)

@@ -93,6 +93,12 @@ static bool fill_spec(const struct world *w, const struct trace_job *t, struct j
            job_spec_set(&spec->owner, t->user) == 0 && job_spec_set(&spec->account, t->group) == 0;
 }
 
+static bool offers(const struct config_node *n, const struct job_spec *spec)
+{
+    return !spec->gpus || !*spec->profile || !n->kind ||
+           gpu_find_offer(n->kind, spec->profile) >= 0;
+}
+
 /* Some node of the partition holds it when empty. */
 static bool could_run(const struct world *w, const struct trace_job *t, const struct job_spec *spec)
 {
@@ -104,7 +110,7 @@ static bool could_run(const struct world *w, const struct trace_job *t, const st
         const struct config_node *n = config_node(w->config, p->nodes.names[i]);
 
         if (n && n->cpus >= spec->cpus && n->memory_mib >= spec->memory_mib &&
-            n->gpus >= spec->gpus)
+            n->gpus >= spec->gpus && offers(n, spec))
             return true;
     }
     return false;
@@ -277,12 +283,22 @@ static int sample(struct run *run)
     return 0;
 }
 
+/* The next timer, or the end of a class that somebody may wait for; 0: nothing more comes. */
+static int64_t next_instant(const struct run *run)
+{
+    int64_t timer = run->timers.n ? timers_first(&run->timers)->at_usec : 0;
+    int64_t seats = run->waiting ? planner_next_window_usec(run->planner) : 0;
+
+    return !timer || (seats && seats < timer) ? seats : timer;
+}
+
 static int run_clock(struct run *run)
 {
+    int64_t next_usec;
     int r = 0;
 
-    while (r == 0 && run->timers.n) {
-        run->now_usec = timers_first(&run->timers)->at_usec;
+    while (r == 0 && (next_usec = next_instant(run))) {
+        run->now_usec = next_usec;
         while (r == 0 && run->timers.n && timers_first(&run->timers)->at_usec == run->now_usec)
             r = fire(run);
         if (r == 0)

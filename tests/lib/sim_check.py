@@ -32,9 +32,9 @@ def breach(law, sizes, on):
     taken = set()
     for profile, slot, _ in on:
         size = sizes[profile][1]
-        mine = set(range(slot, slot + size))
-        if slot % size or max(mine) >= int(sys.argv[-1]):
-            return "not at an aligned place"
+        mine = set(range(slot * size, (slot + 1) * size))  # places are counted in their own size
+        if max(mine) >= int(sys.argv[-1]):
+            return "beyond the card"
         if taken & mine:
             return "two in one place"
         taken |= mine

@@ -55,16 +55,84 @@ static void mixed_sizes_keep_large_places_whole(void **state)
 
     assert_null(gpu_kind_settle(&k, &offer));
     assert_int_equal(k.capacity, 8);
-    assert_int_equal(k.offers[1].starts, 0x55);
-    assert_int_equal(k.offers[2].starts, 0x11);
+    assert_int_equal(k.offers[1].starts, 0xf); /* four places, each of two slots */
+    assert_int_equal(k.offers[2].starts, 0x3);
     gpu_take(&k, &s, 0, gpu_best_slot(&k, &s, 0, gpu_fit(&k, &s, 0)));
     uint8_t first = (uint8_t)__builtin_ctzll(s.slots);
     uint8_t second = gpu_best_slot(&k, &s, 0, gpu_fit(&k, &s, 0));
     assert_int_equal(second ^ 1, first); /* its neighbour in a place of twice the size */
     gpu_take(&k, &s, 0, second);
-    assert_int_equal(gpu_best_slot(&k, &s, 1, gpu_fit(&k, &s, 1)) / 4, first / 4);
+    assert_int_equal(gpu_best_slot(&k, &s, 1, gpu_fit(&k, &s, 1)) / 2, first / 4);
     assert_true(gpu_fit(&k, &s, 2));
     assert_false(gpu_fit(&k, &s, 3));
+}
+
+/* What is written down of an instance is true under another smallest size. */
+static void mixed_places_outlive_a_new_smallest_size(void **state)
+{
+    static const char *const two[] = {"x-4q", "x-8q", "x-16q", NULL};
+    static const char *const three[] = {"x-2q", "x-4q", "x-8q", "x-16q", NULL};
+    struct gpu_kind before = kind(GPU_MIXED, 0, two), after = kind(GPU_MIXED, 0, three);
+    struct gpu_state a = {0}, b = {0};
+    size_t offer;
+
+    assert_null(gpu_kind_settle(&before, &offer));
+    assert_null(gpu_kind_settle(&after, &offer));
+    gpu_take(&before, &a, 0, 3); /* the last quarter of the card */
+    gpu_take(&after, &b, 1, 3);
+    assert_int_equal(a.slots, 0x8);
+    assert_int_equal(b.slots, 0xc0);
+}
+
+static void whole_is_what_nothing_fits_beside(void **state)
+{
+    static const char *const pool[] = {"x-4q", "x-6q", NULL};
+    static const char *const mig[] = {"3g.71gb", "7g.141gb", NULL};
+    struct gpu_kind k = kind(GPU_POOL, 10 * 1024, pool);
+    size_t offer;
+
+    assert_null(gpu_kind_settle(&k, &offer));
+    assert_int_equal(k.offers[1].instances, 1);
+    assert_false(gpu_is_whole(&k, 1)); /* 4 GiB are left beside 6 */
+    k = kind(GPU_SLICES, 0, mig);
+    k.capacity = 8;
+    k.offers[0].size = 4;
+    k.offers[0].starts = 0x11;
+    k.offers[1].size = 8;
+    k.offers[1].starts = 0x1;
+    assert_null(gpu_kind_settle(&k, &offer));
+    assert_false(gpu_is_whole(&k, 0));
+    assert_true(gpu_is_whole(&k, 1));
+    k = (struct gpu_kind){.law = GPU_SHARED, .capacity = 8};
+    assert_false(gpu_is_whole(&k, 0));
+    k.capacity = 1;
+    assert_true(gpu_is_whole(&k, 0));
+}
+
+static void count_is_how_often_it_fits(void **state)
+{
+    static const char *const sizes[] = {"x-2q", "x-4q", "x-8q", "x-16q", NULL};
+
+    for (enum gpu_law law = GPU_WHOLE; law < GPU_N_LAWS; law++) {
+        if (law == GPU_SLICES)
+            continue;
+        for (size_t o = 0; o < 4; o++) {
+            struct gpu_kind k = kind(law, 0, sizes);
+            struct gpu_state s = {0};
+            uint32_t n = 0, said;
+            uint64_t starts;
+            size_t offer;
+
+            k.capacity = 5; /* of shared */
+            assert_null(gpu_kind_settle(&k, &offer));
+            if (o == 1 || o == 2)
+                gpu_take(&k, &s, o, 0);
+            said = gpu_count(&k, &s, o);
+            for (; (starts = gpu_fit(&k, &s, o)); n++)
+                gpu_take(&k, &s, o, (uint8_t)__builtin_ctzll(starts));
+            assert_int_equal(said, n);
+        }
+    }
 }
 
 /* MIG of an A100: a small instance goes where no larger one could begin. */
@@ -171,6 +239,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(instances_follow_from_the_framebuffer),
         cmocka_unit_test(mixed_sizes_keep_large_places_whole),
+        cmocka_unit_test(mixed_places_outlive_a_new_smallest_size),
+        cmocka_unit_test(whole_is_what_nothing_fits_beside),
+        cmocka_unit_test(count_is_how_often_it_fits),
         cmocka_unit_test(slices_keep_to_their_placements),
         cmocka_unit_test(a_join_fits_what_fits_all_of_it),
         cmocka_unit_test(names_say_the_framebuffer),

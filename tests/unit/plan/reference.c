@@ -48,6 +48,14 @@ const struct gpu_kind *kind_of(const struct world *w, int node)
     return w->config_nodes[node].kind ? w->config_nodes[node].kind : &any;
 }
 
+/* Nothing would fit beside it: sizes are 1, 2 and 4 of 4 slots, or of a pool of 5 GiB. */
+static bool is_alone(const struct gpu_kind *k, const struct gpu_offer *o)
+{
+    return k->law == GPU_POOL          ? k->capacity - o->size < 1024
+           : k->law == GPU_HOMOGENEOUS ? o->instances == 1
+                                       : o->size == 4;
+}
+
 /* Offers of the kind that meet the wish, the best first. */
 static int wished(const struct gpu_kind *k, const struct job_spec *spec, int *ret)
 {
@@ -69,7 +77,7 @@ static int wished(const struct gpu_kind *k, const struct job_spec *spec, int *re
                 fits = o->framebuffer_mib >= (unsigned)atoi(wish + 4) &&
                        o->framebuffer_mib == 1024u << rank;
             else if (!*wish || !strcmp(wish, "whole"))
-                fits = rank == 0 && (o->instances == 1 || k->law == GPU_WHOLE);
+                fits = rank == 0 && is_alone(k, o);
             else
                 fits = at && (rank == 0) == (at == wish) && rank < 2;
             if (fits && (o->display || !is_desktop))
@@ -86,6 +94,12 @@ static int wished(const struct gpu_kind *k, const struct job_spec *spec, int *re
         n = 1;
     }
     return n;
+}
+
+/* Places of mixed sizes are counted in their own size. */
+static int first_slot(const struct gpu_kind *k, int offer, int slot)
+{
+    return k->law == GPU_MIXED ? slot * (int)k->offers[offer].size : slot;
 }
 
 /* What lies on the GPU at that time leaves place for the offer at the slot. */
@@ -106,8 +120,10 @@ static bool gpu_room_at(const struct world *w, const struct plan *plan, int node
             if (k->n_offers && k->law == GPU_HOMOGENEOUS && h->offer != offer)
                 return false;
             if (k->n_offers && gpu_has_slots(k) &&
-                h->places[g].slot < slot + (int)k->offers[offer].size &&
-                slot < h->places[g].slot + (int)k->offers[h->offer].size)
+                first_slot(k, h->offer, h->places[g].slot) <
+                    first_slot(k, offer, slot) + (int)k->offers[offer].size &&
+                first_slot(k, offer, slot) <
+                    first_slot(k, h->offer, h->places[g].slot) + (int)k->offers[h->offer].size)
                 return false;
         }
     }
@@ -159,7 +175,8 @@ static struct gpu_state gpu_now(const struct world *w, const struct plan *plan, 
                 continue;
             s.used += k->n_offers ? k->offers[h->offer].size : 1;
             if (gpu_has_slots(k) && k->n_offers)
-                s.slots |= ((UINT64_C(1) << k->offers[h->offer].size) - 1) << h->places[g].slot;
+                s.slots |= ((UINT64_C(1) << k->offers[h->offer].size) - 1)
+                           << first_slot(k, h->offer, h->places[g].slot);
         }
     }
     return s;

@@ -190,6 +190,12 @@ struct plain_gpu {
     int n[GPU_SPAN];
 };
 
+/* Places of mixed sizes are counted in their own size. */
+static int place_at(const struct gpu_kind *k, int offer, int slot)
+{
+    return k->law == GPU_MIXED ? slot * (int)k->offers[offer].size : slot;
+}
+
 /* The law said once more, as a check of every pair. */
 static bool plain_fits(const struct gpu_kind *k, const struct plain_gpu *g, int at, int offer,
                        int slot)
@@ -202,8 +208,9 @@ static bool plain_fits(const struct gpu_kind *k, const struct plain_gpu *g, int 
         used += (int)k->offers[o].size;
         if (k->law == GPU_HOMOGENEOUS && o != offer)
             return false;
-        if (gpu_has_slots(k) && s < slot + (int)k->offers[offer].size &&
-            slot < s + (int)k->offers[o].size)
+        if (gpu_has_slots(k) &&
+            place_at(k, o, s) < place_at(k, offer, slot) + (int)k->offers[offer].size &&
+            place_at(k, offer, slot) < place_at(k, o, s) + (int)k->offers[o].size)
             return false;
     }
     if (k->law == GPU_HOMOGENEOUS)

@@ -643,6 +643,115 @@ static void a_busy_disk_keeps_its_job_out_of_line(void **state)
     end(&s);
 }
 
+/* ---- GPUs ---------------------------------------------------------------- */
+
+static void set_law(struct scene *s, struct config_node *node, struct gpu_kind *kind,
+                    enum gpu_law law, const char *const *profiles)
+{
+    size_t offer;
+
+    *kind = (struct gpu_kind){.law = law};
+    for (; profiles[kind->n_offers]; kind->n_offers++) {
+        snprintf(kind->offers[kind->n_offers].profile, sizeof(kind->offers[0].profile), "%s",
+                 profiles[kind->n_offers]);
+        kind->offers[kind->n_offers].display = true;
+    }
+    assert_null(gpu_kind_settle(kind, &offer));
+    *node = (struct config_node){.name = s->config.list[0], .kind = kind};
+    s->config.config.nodes = node;
+    s->config.config.n_nodes = 1;
+    s->config.config.kinds = kind;
+    s->config.config.n_kinds = 1;
+    assert_int_equal(planner_configure(s->p, &s->config.config), 0);
+}
+
+static void run_on(struct scene *s, uint64_t id, struct job_spec *spec, const char *held)
+{
+    struct job job = world_job(id, spec);
+
+    world_run(&job, "n00", s->now);
+    job.gpus_held = held;
+    assert_int_equal(planner_put_job(s->p, &job), 0);
+}
+
+/* What runs keeps its place, whatever the configuration says of its GPU afterwards. */
+static void another_law_puts_nobody_where_a_job_runs(void **state)
+{
+    static const char *const before[] = {"x-4q", "x-16q", NULL};
+    static const char *const after[] = {"x-2q", "x-4q", "x-16q", NULL};
+    struct job_spec spec = world_spec(1, 0, 1, 60);
+    struct config_node node;
+    struct gpu_kind kind;
+    struct scene s;
+
+    begin(&s, 1, 64, 1);
+    set_law(&s, &node, &kind, GPU_HOMOGENEOUS, before);
+    spec.profile = (char *)"x-4q";
+    run_on(&s, 1, &spec, "x-4q:0");
+    run_on(&s, 2, &spec, "x-4q:0");
+    set_law(&s, &node, &kind, GPU_MIXED, after); /* both say they are at its first place */
+    pend(&s, 3, &spec, 0);
+    step(&s);
+    assert_int_equal(s.n, 0);
+    planner_remove_job(s.p, 2);
+    step(&s);
+    assert_int_equal(s.n, 0); /* the other may be anywhere */
+    planner_remove_job(s.p, 1);
+    step(&s);
+    assert_start(&s, 0, 3, "n00");
+    end(&s);
+}
+
+static void a_new_smallest_size_moves_nobody(void **state)
+{
+    static const char *const before[] = {"x-4q", "x-8q", "x-16q", NULL};
+    static const char *const after[] = {"x-2q", "x-4q", "x-8q", "x-16q", NULL};
+    struct job_spec spec = world_spec(1, 0, 1, 60), half = spec;
+    struct config_node node;
+    struct gpu_kind kind;
+    struct scene s;
+
+    begin(&s, 1, 64, 1);
+    set_law(&s, &node, &kind, GPU_MIXED, before);
+    spec.profile = (char *)"x-4q";
+    half.profile = (char *)"x-8q";
+    run_on(&s, 1, &spec, "x-4q:0@3"); /* the last quarter */
+    set_law(&s, &node, &kind, GPU_MIXED, after);
+    pend(&s, 2, &half, 0);
+    pend(&s, 3, &half, 0);
+    step(&s);
+    assert_int_equal(s.n, 1); /* the first half alone is free */
+    assert_start(&s, 0, 2, "n00");
+    assert_string_equal(s.actions[0].gpus_held, "x-8q:0@0");
+    end(&s);
+}
+
+static void a_profile_that_is_gone_keeps_others_off(void **state)
+{
+    static const char *const before[] = {"x-4q", "x-16q", NULL};
+    static const char *const after[] = {"x-8q", "x-16q", NULL};
+    struct job_spec old = world_spec(1, 0, 1, 60), spec = old;
+    struct config_node node;
+    struct gpu_kind kind;
+    struct scene s;
+
+    begin(&s, 1, 64, 2);
+    set_law(&s, &node, &kind, GPU_POOL, before);
+    old.profile = (char *)"x-4q";
+    spec.profile = (char *)"x-8q";
+    run_on(&s, 1, &old, "x-4q:0");
+    set_law(&s, &node, &kind, GPU_POOL, after);
+    pend(&s, 2, &spec, 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_string_equal(s.actions[0].gpus_held, "x-8q:1");
+    set_law(&s, &node, &kind, GPU_POOL, before); /* and it comes back */
+    pend(&s, 3, &old, 0);
+    step(&s);
+    assert_string_equal(s.actions[0].gpus_held, "x-4q:0");
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -667,6 +776,9 @@ int main(void)
         cmocka_unit_test(a_job_starts_where_its_disk_is),
         cmocka_unit_test(disk_space_is_a_resource),
         cmocka_unit_test(a_busy_disk_keeps_its_job_out_of_line),
+        cmocka_unit_test(another_law_puts_nobody_where_a_job_runs),
+        cmocka_unit_test(a_new_smallest_size_moves_nobody),
+        cmocka_unit_test(a_profile_that_is_gone_keeps_others_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
