@@ -146,19 +146,25 @@ static unsigned long long gib(uint64_t bytes)
     return (unsigned long long)(bytes >> 30);
 }
 
-/* What there is and what it may still grow to. */
+/* What there is and what it may still grow to; what is being made counts as well. */
 static void sum_up(const char *dir, uint64_t *ret_size, uint64_t *ret_promised)
 {
-    struct inventory_volume *all = calloc(INVENTORY_VOLUMES_MAX, sizeof(*all));
-    size_t n = all ? list_dir(dir, DISK_NODE, all, INVENTORY_VOLUMES_MAX) : 0;
+    DIR *d = opendir(dir);
 
     *ret_size = *ret_promised = 0;
-    for (size_t i = 0; i < n; i++) {
-        *ret_size += all[i].size_bytes;
-        if (all[i].size_bytes > all[i].bytes)
-            *ret_promised += all[i].size_bytes - all[i].bytes;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        uint64_t size, bytes;
+        struct stat st;
+
+        if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+            continue;
+        size = (uint64_t)st.st_size;
+        bytes = (uint64_t)st.st_blocks * BLOCK_BYTES;
+        *ret_size += size;
+        *ret_promised += size > bytes ? size - bytes : 0;
     }
-    free(all);
+    if (d)
+        closedir(d);
 }
 
 static int check_room(const struct volume_config *c, enum disk_where where, uint64_t size,
