@@ -110,7 +110,7 @@ vdi_wait_for "the end of all" node_no_copy
 # ---- edit ----
 exits 0 "an image to be edited" vdi-image publish "$W/four" cad
 exits 0 "edit boots it writable, and publishes what it leaves" \
-    env TMPDIR="$W" vdi-image edit cad --store="$STORE" --memory=256M --reason=edited
+    env TMPDIR="$W" vdi-image edit cad --store="$STORE" --memory=256M --accel=tcg --reason=edited
 like "$out" 'version 5 is the current one' "... as the next version"
 blob=$(current manifest | jq -r .sha256)
 qemu-img convert -f qcow2 -O raw "$STORE/blobs/$blob" "$W/edited.raw"

@@ -66,6 +66,8 @@ like "$answer" ' ok' "a stop ends it"
 [ $((SECONDS - began)) -lt 60 ]; ok $? "... before its grace is over"
 diag "stopped after $((SECONDS - began)) s"
 like "$(console 1.1)" 'reboot: Power down' "... the guest switched itself off"
+no_domains() { [ -z "$(domains)" ]; }
+vdi_wait_for "libvirt to drop the domain" no_domains
 is "$(domains)" "" "... and the domain is gone"
 drive_quit
 DRIVE_PID=

@@ -25,6 +25,7 @@ struct image_options {
     const char *name, *recipe, *programs, *cache, *ready, *video, *firmware;
     uint32_t timeout_sec, memory_mib;
     const char *source, *reason, *sha256, *store;
+    const char *accel; /* NULL: auto */
     bool boot, runner, flatten, json, no_wait;
 };
 

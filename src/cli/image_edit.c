@@ -157,22 +157,38 @@ static int args_kernel(struct editing *e, struct vdi_error *err)
 static int make_args(struct editing *e, struct vdi_error *err)
 {
     static const char *const fixed[] = {
-        QEMU,       "-accel",
-        "kvm",      "-accel",
-        "tcg",      "-machine",
-        "q35",      "-cpu",
-        "max",      "-smp",
-        "2",        "-nodefaults",
-        "-display", "none",
-        "-nic",     "user,model=virtio-net-pci",
-        "-device",  "virtio-tablet-pci",
-        "-device",  "virtio-serial-pci",
-        "-device",  "virtio-rng-pci",
-        "-chardev", "stdio,id=console,signal=off",
-        "-serial",  "chardev:console",
-        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
-    int r = args(e, fixed, ELEMENTS(fixed));
+        "-machine",
+        "q35",
+        "-cpu",
+        "max",
+        "-smp",
+        "2",
+        "-nodefaults",
+        "-display",
+        "none",
+        "-nic",
+        "user,model=virtio-net-pci",
+        "-device",
+        "virtio-tablet-pci",
+        "-device",
+        "virtio-serial-pci",
+        "-device",
+        "virtio-rng-pci",
+        "-chardev",
+        "stdio,id=console,signal=off",
+        "-serial",
+        "chardev:console",
+        "-sandbox",
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"};
+    static const char *const accels[] = {"-accel", "kvm", "-accel", "tcg"};
+    const char *accel = e->options->accel ? e->options->accel : "auto";
+    int r = arg(e, strdup(QEMU));
 
+    if (r == 0) /* QEMU takes the first that it can have */
+        r = str_equal(accel, "auto") ? args(e, accels, ELEMENTS(accels))
+                                     : args(e, (const char *const[]){"-accel", accel}, 2);
+    if (r == 0)
+        r = args(e, fixed, ELEMENTS(fixed));
     if (r == 0)
         r = args(e, (const char *const[]){"-vga", e->manifest.video == 3 ? "none" : "std"}, 2);
     if (r == 0 && e->manifest.video == 3)

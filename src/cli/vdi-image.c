@@ -27,7 +27,20 @@ static int set_memory(void *to, const struct option_row *row, const char *value,
     return 0;
 }
 
+static int set_accel(void *to, const struct option_row *row, const char *value,
+                     struct vdi_error *err)
+{
+    if (!str_equal(value, "auto") && !str_equal(value, "kvm") && !str_equal(value, "tcg")) {
+        error_set(err, EINVAL, "accel", "--accel: '%.40s' will not do", value);
+        error_hint(err, NULL, "it is auto, kvm or tcg");
+        return -EINVAL;
+    }
+    return option_set_string(to, row, value, err);
+}
+
 static const struct option_row rows[] = {
+    {"accel", 0, "HOW", "edit: kvm, tcg (software emulation), or auto: kvm where it is there",
+     set_accel, AT(accel), .words = "auto kvm tcg"},
     {"boot", 0, NULL, "check: boot it by software emulation too, and wait until it is ready",
      option_set_flag, AT(boot)},
     {"cache", 0, "DIR", "demo: keep downloaded packages there", option_set_string, AT(cache)},
@@ -93,6 +106,7 @@ static const struct command command = {
 static const struct {
     const char *option, *verbs;
 } uses[] = {
+    {"accel", "edit"},
     {"boot", "check"},
     {"cache", "demo"},
     {"dir", "demo prepare check publish list"},
