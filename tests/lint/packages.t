@@ -7,7 +7,7 @@ import lint
 
 # Tools of the build group: autogen.sh and configure find them by their command.
 TOOLS = {"autoconf", "automake", "libtool", "gcc", "libc6-dev", "make", "pkg-config"}
-GROUPS = {"build", "run", "demo", "desktop", "test"}
+GROUPS = {"build", "run", "service", "demo", "desktop", "test"}
 
 
 def rows(tree):
