@@ -17,3 +17,4 @@ EXTRA_DIST += doc/design/usage.md
 EXTRA_DIST += doc/windows-11.md doc/debian-desktop.png
 EXTRA_DIST += doc/design/node-link.md
 EXTRA_DIST += doc/design/time-and-state.md
+EXTRA_DIST += doc/administration.md

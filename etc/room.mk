@@ -22,3 +22,12 @@ etc/sysusers.d/osvdi.conf: etc/osvdi.sysusers Makefile
 	$(FILL_IN) $(srcdir)/etc/osvdi.sysusers >$@.tmp && mv $@.tmp $@
 etc/tmpfiles.d/osvdi.conf: etc/osvdi.tmpfiles Makefile
 	$(FILL_IN) $(srcdir)/etc/osvdi.tmpfiles >$@.tmp && mv $@.tmp $@
+
+# The guide, with these: its commands on a controller and two nodes made of namespaces.
+VM_TESTS += tests/t6120-administration.t
+dist_check_SCRIPTS += tests/t6120-administration.t
+EXTRA_DIST += tests/lib/hosts.sh tests/lib/systemctl
+clean-local: clean-administration
+.PHONY: clean-administration
+clean-administration:
+	-rm -rf tests/administration
