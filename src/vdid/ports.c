@@ -46,6 +46,8 @@ bool ports_reserve(struct ports *p, uint16_t port)
     if (port < p->min || port > p->max || p->taken[port - p->min])
         return false;
     p->taken[port - p->min] = true;
+    /* libvirt may have it for a moment still when its instance is gone: it is not the next. */
+    p->next = ((uint32_t)(port - p->min) + 1) % ((uint32_t)(p->max - p->min) + 1);
     return true;
 }
 

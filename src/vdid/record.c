@@ -202,12 +202,10 @@ void record_write_report(const struct record *r, struct buf *out)
     };
 
     buf_printf(out, "{\"state\":\"%s\",", told[r->state]);
-    if (r->state == RECORD_GONE)
-        buf_puts(out, "\"ended\":true,");
     if (r->exited)
         buf_printf(out, "\"exited\":true,\"exit_code\":%d,\"exit_signal\":%d,", r->exit_code,
                    r->exit_signal);
     buf_printf(out, "\"failed\":%s,\"reason\":", r->failed ? "true" : "false");
     json_write_string(out, r->reason);
-    buf_putc(out, '}');
+    buf_puts(out, r->state == RECORD_GONE ? ",\"ended\":true}" : "}");
 }
