@@ -10,11 +10,8 @@ dist_man_MANS += \
     doc/man/vdiacct.1 doc/man/vdicancel.1 doc/man/vdiconnect.1 doc/man/vdictl.1 doc/man/vdiinfo.1 doc/man/vdiqueue.1 \
     doc/man/vdisubmit.1 \
     doc/man/vdictld.8
-EXTRA_DIST += doc/design/events.md doc/design/guest-runner.md
-EXTRA_DIST += doc/design/disks.md
-EXTRA_DIST += doc/design/events.md
-EXTRA_DIST += doc/design/usage.md
+EXTRA_DIST += doc/design/disks.md doc/design/events.md doc/design/guest-runner.md \
+    doc/design/images.md doc/design/node-link.md doc/design/notify.md \
+    doc/design/time-and-state.md doc/design/usage.md
 EXTRA_DIST += doc/windows-11.md doc/debian-desktop.png
-EXTRA_DIST += doc/design/node-link.md
-EXTRA_DIST += doc/design/time-and-state.md
 EXTRA_DIST += doc/administration.md
