@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "model/gpu.h"
 
 #define GPUS_MAX 64
 #define FRAMEBUFFER_MIB_MAX (UINT64_C(16) << 20)
@@ -58,7 +59,7 @@ static int set_size(struct submit *submit, const struct option_row *row, const c
         return refuse(row, value, "write a framebuffer of 1m to 16t, as 8g", err);
     int r = set_count(submit, row, value, value[n] ? value + n + 1 : "1", err);
     if (r == 0)
-        snprintf(submit->profile, sizeof(submit->profile), "fb>=%" PRIu64, mib);
+        snprintf(submit->profile, sizeof(submit->profile), GPU_WISH_SIZE "%" PRIu64, mib);
     return r;
 }
 

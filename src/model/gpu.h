@@ -95,6 +95,11 @@ int gpu_find_offer(const struct gpu_kind *kind, const char *profile);
  */
 const char *gpu_kind_settle(struct gpu_kind *kind, size_t *ret_offer);
 
+/* How a wish for GPUs is written: "a,b" profiles, the best first; "fb>=MIB"; "whole"; "". */
+#define GPU_WISH_TEXT 256 /* bytes of the longest, with its end */
+#define GPU_WISH_SIZE "fb>="
+#define GPU_WISH_WHOLE "whole"
+
 /* Framebuffer of one GPU of the profile, as its name says (nvidia-a40-4q, 1g.10gb); 0: it
  * says nothing. */
 uint32_t profile_framebuffer_mib(const char *profile);

@@ -169,7 +169,7 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
                                uint32_t disk_gib, const char *key)
 {
     const struct job_spec *spec = job->spec;
-    char wish[WISH_TEXT];
+    char wish[GPU_WISH_TEXT];
     struct shape *shape = calloc(1, sizeof(*shape));
     if (!shape)
         return NULL;
@@ -197,7 +197,7 @@ static char *shape_key(const struct planner *p, const struct pool *pool, const s
                        uint32_t disk_gib)
 {
     const struct job_spec *spec = job->spec;
-    char wish[WISH_TEXT];
+    char wish[GPU_WISH_TEXT];
 
     gpu_wish(job, wish, sizeof(wish));
     return str_printf("%llu %u %u %u %u %lld %d %s", (unsigned long long)pool->number, spec->cpus,

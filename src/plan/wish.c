@@ -13,8 +13,6 @@
 #include "base/str.h"
 #include "plan/inner.h"
 
-#define SIZE_WISH "fb>="
-
 static void add(const struct wish *wish, const struct gpu_kind *kind, int offer,
                 struct wish_offers *ret)
 {
@@ -85,17 +83,17 @@ static struct wish_offers resolve(const struct wish *wish, const struct gpu_kind
     struct wish_offers ret = {0};
     uint64_t least;
 
-    if (str_starts_with(wish->text, SIZE_WISH)) {
-        if (str_to_u64(wish->text + strlen(SIZE_WISH), 0, UINT32_MAX, &least) < 0)
+    if (str_starts_with(wish->text, GPU_WISH_SIZE)) {
+        if (str_to_u64(wish->text + strlen(GPU_WISH_SIZE), 0, UINT32_MAX, &least) < 0)
             return ret;
         if (kind->n_offers)
             add_by_size(wish, kind, (uint32_t)least, &ret);
         else if (kind->framebuffer_mib >= least)
             add(wish, kind, 0, &ret);
     } else if (!kind->n_offers) { /* it takes every profile, as the whole device or a share */
-        if (!str_equal(wish->text, "whole") || gpu_is_whole(kind, 0))
+        if (!str_equal(wish->text, GPU_WISH_WHOLE) || gpu_is_whole(kind, 0))
             add(wish, kind, 0, &ret);
-    } else if (!*wish->text || str_equal(wish->text, "whole")) {
+    } else if (!*wish->text || str_equal(wish->text, GPU_WISH_WHOLE)) {
         add_whole(wish, kind, *wish->text, &ret);
     } else {
         add_named(wish, kind, &ret);

@@ -11,7 +11,6 @@
 struct planner;
 
 #define WISH_OFFERS_MAX 8
-#define WISH_TEXT 256 /* bytes of the longest, with its end */
 
 struct wish_offers { /* of one kind, best first */
     uint8_t n, offer[WISH_OFFERS_MAX];

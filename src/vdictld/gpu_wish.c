@@ -14,8 +14,6 @@
 #include "base/error.h"
 #include "base/str.h"
 
-#define SIZE_WISH "fb>="
-
 static uint32_t framebuffer_of(const struct config *c, const char *name)
 {
     const struct config_profile *p = c ? config_profile(c, name) : NULL;
@@ -61,7 +59,7 @@ static int settle_size(const struct config *c, const struct config_template *t,
     char wish[GPU_WISH_TEXT];
     uint64_t least;
 
-    if (str_to_u64(spec->profile + strlen(SIZE_WISH), 1, UINT32_MAX, &least) < 0) {
+    if (str_to_u64(spec->profile + strlen(GPU_WISH_SIZE), 1, UINT32_MAX, &least) < 0) {
         error_set(err, EINVAL, "profile", "'%.64s' is no size of a framebuffer", spec->profile);
         error_hint(err, "1 to 4294967295 MiB", "write fb>=MIB, as in fb>=8192");
         return -EINVAL;
@@ -92,9 +90,9 @@ int gpu_wish_settle(const struct config *c, const struct config_template *t, str
     }
     if (!spec->gpus)
         spec->gpus = 1;
-    if (str_starts_with(spec->profile, SIZE_WISH))
+    if (str_starts_with(spec->profile, GPU_WISH_SIZE))
         return settle_size(c, t, spec, err);
-    if (str_equal(spec->profile, "whole") && !t->profiles.n)
+    if (str_equal(spec->profile, GPU_WISH_WHOLE) && !t->profiles.n)
         return 0;
     for (const char *p = spec->profile; *p;) {
         size_t len = strcspn(p, ",");

@@ -6,8 +6,6 @@
 #include "model/config.h"
 #include "model/job.h"
 
-#define GPU_WISH_TEXT 256 /* bytes of the longest, with its end */
-
 /* The template's profiles of at least so much framebuffer, joined by commas; "" for none. */
 void gpu_wish_of_template(const struct config_template *t, uint64_t least_mib, char *ret,
                           size_t size);

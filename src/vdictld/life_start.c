@@ -41,7 +41,7 @@ static void profile_of(const struct job *job, const struct plan_action *action, 
     if (!len) {
         chosen = job->spec->profile;
         len = strcspn(chosen, ",");
-        if (chosen[strspn(chosen, "fb>=0123456789")] == '\0' || str_equal(chosen, "whole"))
+        if (str_starts_with(chosen, GPU_WISH_SIZE) || str_equal(chosen, GPU_WISH_WHOLE))
             len = 0; /* no name: a size, or a whole device */
     }
     str_copy(ret, len < 64 ? len + 1 : 64, chosen);
