@@ -71,6 +71,8 @@ says "none left beside another" \
     $'start_s,end_s,seats,vgpu_profile,class_id\n3600,7200,12,x-16q,first\n4000,7200,1,x-16q,second'
 says "a class that ends before it begins" "bad.csv:2: the class ends before it begins" \
     $'start_s,end_s,seats\n7200,3600,1'
+says "a line that ends early" "bad.csv:2: the class has no seats" \
+    $'start_s,end_s,seats\n3600,7200'
 says "no number" "bad.csv:2: 'many' will not do for seats" $'start_s,end_s,seats\n1,2,many'
 says "no columns" "bad.csv: its first line does not name start_s, end_s and seats" $'a,b\n1,2'
 

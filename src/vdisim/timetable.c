@@ -105,6 +105,9 @@ static int take_row(struct reader *r)
     if (r->row.end_sec <= r->row.begin_sec)
         return error_set(r->err, EINVAL, "end_s", "%s:%zu: the class ends before it begins",
                          r->path, r->line + 1);
+    if (!r->row.seats)
+        return error_set(r->err, EINVAL, "seats", "%s:%zu: the class has no seats", r->path,
+                         r->line + 1);
     row = row_add(r->table);
     if (!row)
         return error_set(r->err, ENOMEM, "classes", "%s has too many classes", r->path);
