@@ -394,11 +394,16 @@ static void on_inventory(void *arg, struct buf *out)
         str_copy(inv.out_of_service, sizeof(inv.out_of_service),
                  *agent->why ? agent->why : "it is not known yet whether guests boot here");
     vdid_write_all(agent->vdid, &all);
-    if (!all.failed && document_parse(all.data, all.len, &doc, NULL) >= 0) {
+    if (!all.failed && document_parse(all.data, all.len, &doc, NULL) >= 0)
         inv.instances = calloc(value_count(document_root(doc)) + 1, sizeof(*inv.instances));
-        if (inv.instances)
-            inv.n = take_instances(document_root(doc), inv.instances);
+    if (!inv.instances) {
+        /* What is not in an inventory is taken for lost: better none than one without them. */
+        log_error("no inventory is sent: its instances don't fit the memory");
+        out->failed = true;
+        buf_done(&all);
+        return;
     }
+    inv.n = take_instances(document_root(doc), inv.instances);
     inv.n_images = vdid_images(agent->vdid, &inv.images);
     inv.n_volumes = vdid_volumes(agent->vdid, &inv.volumes);
     inventory_encode(&inv, out);
