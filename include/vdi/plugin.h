@@ -299,12 +299,20 @@ struct vdi_site_ops {
     int (*init)(void **ret, struct vdi_host *host, const struct vdi_host_api *api,
                 const struct vdi_setting_value *settings, size_t n_settings,
                 struct vdi_error *err); /* [required] */
-    /* [required] */
+    /* [required] With job 0, and no "job" in spec_json, it is a seat: it gets ready without an
+     * owner, and waits for its bind. */
     int (*start)(void *site, const struct vdi_instance_spec *spec, struct vdi_op *op);
     int (*stop)(void *site, struct vdi_instance_id id, const char *node, uint32_t grace_sec,
                 struct vdi_op *op); /* [required]; of one that is not there: success */
     int (*poll)(void *site, struct vdi_instance_id id, const char *node,
                 struct vdi_op *op); /* [required] json {"state":...}; -ENOENT if not there */
+    /* Gives a seat that is ready to its owner: account, mounts, disks, and the session or script;
+     * completed when that runs. bind_json has "job" with its "id", "owner", "mounts", "disks",
+     * "env" and "payload", as spec_json of a start that has a job. Again for the same job: success,
+     * or what is under way is waited for; so it is sent again after -ENOTCONN, -EBUSY, -ETIMEDOUT.
+     * -EEXIST: it is another job's, or was started with one; -EAGAIN: it is not ready; -ENOENT: it
+     * is not there. After any other failure its guest may hold something of the owner: the
+     * instance is stopped, and never bound again. */
     int (*bind)(void *site, struct vdi_instance_id id, const char *node, const char *bind_json,
                 struct vdi_op *op);
     int (*suspend)(void *site, struct vdi_instance_id id, const char *node, const char *mode,

@@ -3,7 +3,7 @@ PLUGINS += site/fake
 siteplugindir = $(pkglibdir)/site
 siteplugin_LTLIBRARIES = plugins/site/fake/fake.la
 
-SITE_FAKE_SOURCES = plugins/site/fake/clock.c plugins/site/fake/fake.c \
+SITE_FAKE_SOURCES = plugins/site/fake/bind.c plugins/site/fake/clock.c plugins/site/fake/fake.c \
     plugins/site/fake/fake.h plugins/site/fake/keep.c plugins/site/fake/order.c \
     plugins/site/fake/output.c \
     plugins/site/fake/spec.c
@@ -16,10 +16,20 @@ dist_man_MANS += doc/man/vdi-site-fake.5
 
 UNIT_TESTS += tests/unit/plugins/test_site_fake
 tests_unit_plugins_test_site_fake_SOURCES = \
-    tests/unit/plugins/test_site_fake.c $(SITE_FAKE_SOURCES)
+    tests/unit/plugins/test_site_fake.c tests/unit/plugins/site_fixture.c \
+    tests/unit/plugins/site_fixture.h $(SITE_FAKE_SOURCES)
 tests_unit_plugins_test_site_fake_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_unit_plugins_test_site_fake_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_plugins_test_site_fake_LDADD = \
+    $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/plugins/test_site_bind
+tests_unit_plugins_test_site_bind_SOURCES = \
+    tests/unit/plugins/test_site_bind.c tests/unit/plugins/site_fixture.c \
+    tests/unit/plugins/site_fixture.h $(SITE_FAKE_SOURCES)
+tests_unit_plugins_test_site_bind_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_unit_plugins_test_site_bind_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_plugins_test_site_bind_LDADD = \
     $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 
 PLUGINS += site/libvirt

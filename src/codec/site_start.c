@@ -249,12 +249,11 @@ static void write_environment(const struct site_start *s, struct buf *out)
     buf_putc(out, ']');
 }
 
-int site_start_write(const struct site_start *s, struct buf *out, struct vdi_error *err)
+/* What belongs to the job, behind the template. */
+static int write_personal(const struct site_start *s, struct buf *out, struct vdi_error *err)
 {
     int r;
 
-    buf_puts(out, "{\"template\":");
-    write_template(s, out);
     buf_puts(out, ",\"job\":");
     r = write_job(s->job, out);
     if (r == 0)
@@ -263,13 +262,52 @@ int site_start_write(const struct site_start *s, struct buf *out, struct vdi_err
         r = write_disks(s, out, err);
     if (r < 0)
         return r;
-    if (s->image)
-        buf_printf(out, ",\"image\":%s", s->image);
     if (s->who)
         write_owner(s, out);
     write_environment(s, out);
     if (s->payload)
         buf_printf(out, ",\"payload\":%s", s->payload);
+    return 0;
+}
+
+/* So many places are kept for what its owner will bring. */
+static void write_seat(const struct site_start *s, struct buf *out)
+{
+    buf_printf(out, ",\"seat\":{\"mounts\":%zu,\"disks\":%zu}", s->of->n_mounts, s->of->n_disks);
+}
+
+int site_start_write(const struct site_start *s, struct buf *out, struct vdi_error *err)
+{
+    int r = 0;
+
+    if (s->is_seat != !s->job)
+        return error_set(err, EINVAL, "job",
+                         s->job ? "a seat is started without a job" : "there is no job to start");
+    buf_puts(out, "{\"template\":");
+    write_template(s, out);
+    if (s->is_seat)
+        write_seat(s, out);
+    else
+        r = write_personal(s, out, err);
+    if (r < 0)
+        return r;
+    if (s->image)
+        buf_printf(out, ",\"image\":%s", s->image);
+    buf_putc(out, '}');
+    return out->failed ? -ENOMEM : 0;
+}
+
+int site_bind_write(const struct site_start *s, struct buf *out, struct vdi_error *err)
+{
+    int r;
+
+    if (!s->job)
+        return error_set(err, EINVAL, "job", "a seat is bound to a job, and there is none");
+    buf_puts(out, "{\"template\":");
+    write_template(s, out);
+    r = write_personal(s, out, err);
+    if (r < 0)
+        return r;
     buf_putc(out, '}');
     return out->failed ? -ENOMEM : 0;
 }

@@ -22,6 +22,8 @@
 #include "vdictld/nodelink.h"
 
 #define OP_DEADLINE_SEC 60
+/* An account, mounts and a session in a guest that may be slow; vdid gives up before. */
+#define BIND_DEADLINE_SEC 120
 /* Somebody waits at a terminal, and can do without. */
 #define OUTPUT_DEADLINE_SEC 15
 #define LOG_DEADLINE_SEC 5
@@ -363,6 +365,12 @@ void site_stop(struct site *site, const struct instance *in, uint32_t grace_sec,
 void site_poll(struct site *site, const struct instance *in, site_done_fn done, void *arg)
 {
     SITE_OP(site, done, arg, poll, id_of(in), in->node);
+}
+
+void site_bind(struct site *site, const struct instance *in, const char *bind_json,
+               site_done_fn done, void *arg)
+{
+    SITE_OP_WITHIN(site, done, arg, false, BIND_DEADLINE_SEC, bind, id_of(in), in->node, bind_json);
 }
 
 void site_suspend(struct site *site, const struct instance *in, site_done_fn done, void *arg)

@@ -24,6 +24,9 @@ void site_stop(struct site *site, const struct instance *in, uint32_t grace_sec,
                void *arg);
 void site_poll(struct site *site, const struct instance *in, site_done_fn done, void *arg);
 /* Those that a plugin may lack: done gets -ENOSYS. */
+/* Makes a seat the job's whose site_bind_write() it is; vdi/plugin.h says what the errors mean. */
+void site_bind(struct site *site, const struct instance *in, const char *bind_json,
+               site_done_fn done, void *arg);
 void site_suspend(struct site *site, const struct instance *in, site_done_fn done, void *arg);
 void site_resume(struct site *site, const struct instance *in, site_done_fn done, void *arg);
 void site_signal(struct site *site, const struct instance *in, int signo, site_done_fn done,

@@ -24,14 +24,13 @@ static bool is_word(const char *s)
     return n && !s[n] && n < sizeof(((struct fake_instance *)0)->node);
 }
 
-/* The same instances fail whenever the same jobs are run. */
-static bool fails(const struct fake *site, uint64_t id)
+bool fake_fails(uint64_t id, int64_t percent)
 {
     uint64_t x = id + UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 (Vigna) */
 
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (int64_t)((x ^ (x >> 31)) % 100) < site->fail_start;
+    return (int64_t)((x ^ (x >> 31)) % 100) < percent;
 }
 
 static int check_start(struct fake *site, const struct vdi_instance_spec *spec,
@@ -54,7 +53,7 @@ static int check_start(struct fake *site, const struct vdi_instance_spec *spec,
     if (!spec->node || !is_word(spec->node))
         return fake_error(err, -EINVAL, "node", "'%.64s' is no name of a node",
                           spec->node ? spec->node : "");
-    if (fails(site, spec->id.id))
+    if (fake_fails(spec->id.id, site->fail_start))
         return fake_error(err, -EIO, "fail_start",
                           "instance %" PRIu64 " is one of the %" PRId64 " %% that fail",
                           spec->id.id, site->fail_start);
@@ -85,24 +84,26 @@ static int forget(struct fake_instance *in)
     return 0;
 }
 
-static int begin(struct fake_instance *in, const struct vdi_instance_spec *spec, bool batch,
-                 const struct fake_script *script)
+static int begin(struct fake_instance *in, const struct vdi_instance_spec *spec,
+                 const struct fake_spec *what)
 {
     struct fake *site = in->site;
     struct fake_instance fresh = {
         .site = site,
         .id = spec->id,
         .epoch = spec->epoch,
-        .batch = batch,
-        .script = *script,
+        .job = what->job,
+        .is_seat = what->is_seat,
+        .batch = what->batch,
+        .script = what->script,
         .ready_usec = site->api->now_usec(site->host) + site->boot_usec,
     };
     int r = in->stopped ? 0 : forget(in); /* an older generation of it */
 
     if (r < 0)
         return r;
-    if (script->ends && !script->noboot)
-        fresh.end_usec = fresh.ready_usec + script->after_usec;
+    if (fresh.script.ends && !fresh.script.noboot)
+        fresh.end_usec = fresh.ready_usec + fresh.script.after_usec;
     snprintf(fresh.node, sizeof(fresh.node), "%s", spec->node);
     r = fake_keep_write_output(&fresh);
     if (r >= 0)
@@ -126,9 +127,8 @@ static int fake_start(void *arg, const struct vdi_instance_spec *spec, struct vd
 {
     struct fake *site = arg;
     struct fake_instance *in = fake_find(site, spec->id.id);
-    struct fake_script script = {0};
+    struct fake_spec what = {0};
     struct vdi_error err = {0};
-    bool batch;
     int r;
 
     if (in && !in->stopped && in->id.generation == spec->id.generation &&
@@ -138,15 +138,15 @@ static int fake_start(void *arg, const struct vdi_instance_spec *spec, struct vd
     }
     r = check_start(site, spec, &err);
     if (r >= 0)
-        r = fake_spec_read(spec->spec_json, site->run_usec, &batch, &script, &err);
+        r = fake_spec_read(spec->spec_json, site->run_usec, &what, &err);
     if (r < 0)
         return fake_refuse(site, op, &err);
     r = set_epoch(site, spec->epoch);
     in = r >= 0 ? fake_get(site, spec->id.id) : NULL;
     if (r >= 0)
-        r = in ? begin(in, spec, batch, &script) : -ENOMEM;
+        r = in ? begin(in, spec, &what) : -ENOMEM;
     if (r < 0)
-        fake_output_free(&script);
+        fake_output_free(&what.script);
     return r < 0 ? r : fake_answer(site, op);
 }
 
@@ -166,8 +166,11 @@ static int fake_stop(void *arg, struct vdi_instance_id id, const char *node, uin
 
 static const struct vdi_setting settings_taken[] = {
     {"boot_ms", VDI_SETTING_INT, "0", "milliseconds from start to ready"},
+    {"bind_ms", VDI_SETTING_INT, "0",
+     "milliseconds from the bind of a seat to its owner's session"},
     {"run_ms", VDI_SETTING_INT, "0", "milliseconds a batch instance runs; 0: until stopped"},
     {"fail_start", VDI_SETTING_INT, "0", "percentage of instances whose start fails"},
+    {"fail_bind", VDI_SETTING_INT, "0", "percentage of seats whose bind fails"},
     {"saves", VDI_SETTING_INT, "0", "so many instances can be saved at once; 0: any number"},
     {"state_dir", VDI_SETTING_STRING, "", "directory that keeps instances; empty: memory only"},
     {0},
@@ -190,22 +193,32 @@ static int read_int(const struct vdi_setting_value *s, int64_t max, int64_t *ret
 
 static int read_setting(struct fake *site, const struct vdi_setting_value *s, struct vdi_error *err)
 {
+    struct {
+        const char *name;
+        int64_t *usec;
+    } times[] = {
+        {"boot_ms", &site->boot_usec}, {"bind_ms", &site->bind_usec}, {"run_ms", &site->run_usec}};
     int64_t ms = 0;
     int r = 0;
 
     if (!strcmp(s->name, "fail_start"))
         return read_int(s, 100, &site->fail_start, err);
+    if (!strcmp(s->name, "fail_bind"))
+        return read_int(s, 100, &site->fail_bind, err);
     if (!strcmp(s->name, "saves"))
         return read_int(s, 1000000, &site->saves, err);
     if (!strcmp(s->name, "state_dir")) {
         site->state_dir = *s->value ? strdup(s->value) : NULL;
         return *s->value && !site->state_dir ? -ENOMEM : 0;
     }
-    if (strcmp(s->name, "boot_ms") != 0 && strcmp(s->name, "run_ms") != 0)
-        return fake_error(err, -EINVAL, s->name, "site fake has no setting '%.40s'", s->name);
-    r = read_int(s, FAKE_TIME_MAX_MS, &ms, err);
-    *(s->name[0] == 'b' ? &site->boot_usec : &site->run_usec) = ms * USEC_PER_MSEC;
-    return r;
+    for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+        if (strcmp(s->name, times[i].name) != 0)
+            continue;
+        r = read_int(s, FAKE_TIME_MAX_MS, &ms, err);
+        *times[i].usec = ms * USEC_PER_MSEC;
+        return r;
+    }
+    return fake_error(err, -EINVAL, s->name, "site fake has no setting '%.40s'", s->name);
 }
 
 /* What was ready before a restart was told then, or is found by a poll. */
@@ -237,6 +250,7 @@ static void fake_done(void *arg)
 
     if (!site)
         return;
+    fake_bind_done(site);
     tdestroy(site->instances, free_instance);
     if (site->dir_fd >= 0)
         close(site->dir_fd);

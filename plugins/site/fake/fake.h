@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <search.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include <vdi/plugin.h>
 
@@ -32,14 +33,24 @@ struct fake_script {
     char *out, *err;    /* all it will write; NULL: nothing. The instance's */
 };
 
+struct fake_spec {
+    uint64_t job;
+    bool is_seat; /* there is no job */
+    bool batch;
+    struct fake_script script;
+};
+
 struct fake_instance {
     struct fake *site;
     struct vdi_instance_id id;
     uint64_t epoch;
     char node[64];
+    uint64_t job; /* of a seat: 0 until it is bound */
+    bool is_seat; /* it was started without a job */
     bool batch;
     struct fake_script script;
     int64_t ready_usec; /* when it is ready (due, or was) */
+    int64_t bound_usec; /* of a seat: when its job's script begins, at the end of the bind; or 0 */
     int64_t end_usec;   /* when it ends by itself; 0: never */
     bool saved;
     int64_t left_usec; /* while saved: what was left until the end */
@@ -52,16 +63,19 @@ struct fake_instance {
 /* EXITED: the script has ended, and the instance waits for its stop. */
 enum fake_state { FAKE_BUILDING, FAKE_READY, FAKE_EXITED, FAKE_SAVED, FAKE_GONE };
 
+struct fake_wait;
+
 struct fake {
     struct vdi_host *host;
     const struct vdi_host_api *api;
-    int64_t boot_usec, run_usec;
-    int64_t fail_start; /* percent */
-    int64_t saves;      /* so many can be saved at once; 0: any number */
-    char *state_dir;    /* NULL: memory only */
-    int dir_fd;         /* of state_dir; -1 */
-    uint64_t epoch;     /* the newest that ordered anything */
-    void *instances;    /* tsearch(3) by id */
+    int64_t boot_usec, bind_usec, run_usec;
+    int64_t fail_start, fail_bind; /* percent */
+    int64_t saves;                 /* so many can be saved at once; 0: any number */
+    char *state_dir;               /* NULL: memory only */
+    int dir_fd;                    /* of state_dir; -1 */
+    uint64_t epoch;                /* the newest that ordered anything */
+    void *instances;               /* tsearch(3) by id */
+    LIST_HEAD(, fake_wait) waits;  /* orders to bind that are not answered yet */
     uint64_t n_live, n_started;
 };
 
@@ -81,11 +95,19 @@ void fake_arm(struct fake_instance *in);
 void fake_disarm(struct fake_instance *in);
 int fake_answer(struct fake *site, struct vdi_op *op);
 int fake_refuse(struct fake *site, struct vdi_op *op, const struct vdi_error *err);
+/* Is it one of so many in a hundred? The same ones whenever the same jobs are run. */
+bool fake_fails(uint64_t id, int64_t percent);
 
-/* order.c - the ops of an instance that was started. */
-int fake_poll(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
+/* bind.c */
 int fake_bind(void *arg, struct vdi_instance_id id, const char *node, const char *bind_json,
               struct vdi_op *op);
+void fake_bind_done(struct fake *site);
+
+/* order.c - the ops of an instance that was started. */
+/* The instance that is meant, and is ready; or NULL: then the op is completed. */
+struct fake_instance *fake_meant_ready(struct fake *site, struct vdi_instance_id id,
+                                       struct vdi_op *op);
+int fake_poll(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
 int fake_suspend(void *arg, struct vdi_instance_id id, const char *node, const char *mode,
                  struct vdi_op *op);
 int fake_resume(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
@@ -97,8 +119,8 @@ int fake_message(void *arg, struct vdi_instance_id id, const char *node, const c
 int fake_capacity(void *arg, struct vdi_op *op);
 
 /* spec.c - what the instance will do, out of its specification. -EINVAL with err. */
-int fake_spec_read(const char *spec_json, int64_t run_usec, bool *ret_batch,
-                   struct fake_script *ret, struct vdi_error *err);
+int fake_spec_read(const char *spec_json, int64_t run_usec, struct fake_spec *ret,
+                   struct vdi_error *err);
 
 /* output.c - what the script writes. */
 /* Fills out and err from the script. -ENOMEM. */

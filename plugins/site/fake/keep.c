@@ -71,15 +71,16 @@ int fake_keep_write(struct fake_instance *in)
         return 0;
     file_name(in, name, sizeof(name));
     snprintf(text, sizeof(text),
-             "{\"id\":%" PRIu64 ",\"generation\":%" PRIu32 ",\"epoch\":%" PRIu64
-             ",\"node\":\"%s\",\"batch\":%s,\"saved\":%s,\"ends\":%s,\"noboot\":%s,"
-             "\"crash\":%s,\"ready_usec\":%" PRId64 ",\"end_usec\":%" PRId64
-             ",\"left_usec\":%" PRId64 ",\"after_usec\":%" PRId64
+             "{\"id\":%" PRIu64 ",\"generation\":%" PRIu32 ",\"epoch\":%" PRIu64 ",\"job\":%" PRIu64
+             ",\"seat\":%s,\"node\":\"%s\",\"batch\":%s,\"saved\":%s,\"ends\":%s,\"noboot\":%s,"
+             "\"crash\":%s,\"ready_usec\":%" PRId64 ",\"bound_usec\":%" PRId64
+             ",\"end_usec\":%" PRId64 ",\"left_usec\":%" PRId64 ",\"after_usec\":%" PRId64
              ",\"exit_code\":%d,\"exit_signal\":%d,\"every_usec\":%" PRId64 "}\n",
-             in->id.id, in->id.generation, in->epoch, in->node, in->batch ? "true" : "false",
-             in->saved ? "true" : "false", s->ends ? "true" : "false", s->noboot ? "true" : "false",
-             s->crash ? "true" : "false", in->ready_usec, in->end_usec, in->left_usec,
-             s->after_usec, s->exit_code, s->exit_signal, s->every_usec);
+             in->id.id, in->id.generation, in->epoch, in->job, in->is_seat ? "true" : "false",
+             in->node, in->batch ? "true" : "false", in->saved ? "true" : "false",
+             s->ends ? "true" : "false", s->noboot ? "true" : "false", s->crash ? "true" : "false",
+             in->ready_usec, in->bound_usec, in->end_usec, in->left_usec, s->after_usec,
+             s->exit_code, s->exit_signal, s->every_usec);
     return write_file(in->site, name, text);
 }
 
@@ -202,24 +203,28 @@ static int read_text(const struct fake *site, const char *name, char *ret, size_
 static int unpack(const char *text, uint64_t id, struct fake_instance *in)
 {
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    int batch, saved, ends, noboot, crash, r = -EBADMSG;
-    json_int_t file_id, generation, epoch, ready, end, left, after, every;
+    int seat, batch, saved, ends, noboot, crash, r = -EBADMSG;
+    json_int_t file_id, generation, epoch, job, ready, bound, end, left, after, every;
     const char *node;
 
-    if (json_unpack(object, "{s:I,s:I,s:I,s:s,s:b,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:i,s:i,s:I}",
-                    "id", &file_id, "generation", &generation, "epoch", &epoch, "node", &node,
-                    "batch", &batch, "saved", &saved, "ends", &ends, "noboot", &noboot, "crash",
-                    &crash, "ready_usec", &ready, "end_usec", &end, "left_usec", &left,
-                    "after_usec", &after, "exit_code", &in->script.exit_code, "exit_signal",
-                    &in->script.exit_signal, "every_usec", &every) == 0 &&
+    if (json_unpack(
+            object, "{s:I,s:I,s:I,s:I,s:b,s:s,s:b,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:I}",
+            "id", &file_id, "generation", &generation, "epoch", &epoch, "job", &job, "seat", &seat,
+            "node", &node, "batch", &batch, "saved", &saved, "ends", &ends, "noboot", &noboot,
+            "crash", &crash, "ready_usec", &ready, "bound_usec", &bound, "end_usec", &end,
+            "left_usec", &left, "after_usec", &after, "exit_code", &in->script.exit_code,
+            "exit_signal", &in->script.exit_signal, "every_usec", &every) == 0 &&
         (uint64_t)file_id == id && generation >= 0 && generation <= UINT32_MAX && epoch >= 0 &&
         strlen(node) < sizeof(in->node)) {
         in->id = (struct vdi_instance_id){id, (uint32_t)generation};
         in->epoch = (uint64_t)epoch;
         snprintf(in->node, sizeof(in->node), "%s", node);
+        in->job = (uint64_t)job;
+        in->is_seat = seat;
         in->batch = batch;
         in->saved = saved;
         in->ready_usec = ready;
+        in->bound_usec = bound;
         in->end_usec = end;
         in->left_usec = left;
         in->script.ends = ends;

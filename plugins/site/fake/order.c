@@ -37,9 +37,8 @@ static struct fake_instance *meant(struct fake *site, struct vdi_instance_id id,
     return NULL;
 }
 
-/* As above, and it must be ready. */
-static struct fake_instance *meant_ready(struct fake *site, struct vdi_instance_id id,
-                                         struct vdi_op *op)
+struct fake_instance *fake_meant_ready(struct fake *site, struct vdi_instance_id id,
+                                       struct vdi_op *op)
 {
     struct fake_instance *in = meant(site, id, op);
     enum fake_state state;
@@ -83,14 +82,6 @@ int fake_poll(void *arg, struct vdi_instance_id id, const char *node, struct vdi
 
 /* ---- while it runs ---- */
 
-int fake_bind(void *arg, struct vdi_instance_id id, const char *node, const char *bind_json,
-              struct vdi_op *op)
-{
-    struct fake *site = arg;
-
-    return meant_ready(site, id, op) ? fake_answer(site, op) : 0;
-}
-
 struct count {
     int64_t saved;
 };
@@ -124,7 +115,7 @@ int fake_suspend(void *arg, struct vdi_instance_id id, const char *node, const c
         return refuse_with(site, op, -EINVAL, id, "can be suspended by save or pause alone");
     if (in->saved)
         return fake_answer(site, op);
-    if (!meant_ready(site, id, op))
+    if (!fake_meant_ready(site, id, op))
         return 0;
     if (!has_room(site))
         return refuse_with(site, op, -ENOSPC, id, "cannot be saved: its node has no room for it");
@@ -142,7 +133,7 @@ int fake_resume(void *arg, struct vdi_instance_id id, const char *node, struct v
     if (!in)
         return 0;
     if (!in->saved)
-        return meant_ready(site, id, op) ? fake_answer(site, op) : 0;
+        return fake_meant_ready(site, id, op) ? fake_answer(site, op) : 0;
     if (in->left_usec)
         in->end_usec = site->api->now_usec(site->host) + in->left_usec;
     in->left_usec = 0;
@@ -154,7 +145,7 @@ int fake_resume(void *arg, struct vdi_instance_id id, const char *node, struct v
 int fake_reboot(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op)
 {
     struct fake *site = arg;
-    struct fake_instance *in = meant_ready(site, id, op);
+    struct fake_instance *in = fake_meant_ready(site, id, op);
 
     if (!in)
         return 0;
@@ -180,7 +171,7 @@ int fake_signal(void *arg, struct vdi_instance_id id, const char *node, int sign
 
     if (signo < 1 || signo > 64)
         return refuse_with(site, op, -EINVAL, id, "takes signals 1 to 64");
-    in = meant_ready(site, id, op);
+    in = fake_meant_ready(site, id, op);
     if (!in)
         return 0;
     if (!in->batch || fake_state_now(in) == FAKE_EXITED)
@@ -199,7 +190,7 @@ int fake_message(void *arg, struct vdi_instance_id id, const char *node, const c
 {
     struct fake *site = arg;
 
-    if (!meant_ready(site, id, op))
+    if (!fake_meant_ready(site, id, op))
         return 0;
     site->api->log(site->host, VDI_LOG_INFO, "instance %" PRIu64 ".%" PRIu32 " on %s shows: %s",
                    id.id, id.generation, node, text);

@@ -160,17 +160,18 @@ void fake_output_free(struct fake_script *script)
 static size_t visible(const struct fake_instance *in, const char *text)
 {
     int64_t now = in->site->api->now_usec(in->site->host);
+    int64_t begin = in->bound_usec > in->ready_usec ? in->bound_usec : in->ready_usec;
     size_t len = strlen(text), at = 0;
 
     if (in->stopped)
         return len; /* cut when it was stopped */
     if (in->end_usec && now > in->end_usec)
         now = in->end_usec;
-    if (in->script.noboot || now < in->ready_usec)
+    if (in->script.noboot || now < begin)
         return 0;
     if (!in->script.every_usec)
         return len;
-    for (int64_t lines = (now - in->ready_usec) / in->script.every_usec + 1; lines > 0; lines--) {
+    for (int64_t lines = (now - begin) / in->script.every_usec + 1; lines > 0; lines--) {
         at += strcspn(text + at, "\n");
         at += text[at] == '\n';
     }

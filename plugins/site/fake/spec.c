@@ -82,10 +82,10 @@ static const char *fake_line(const char *script, size_t *ret_len)
     return line;
 }
 
-int fake_spec_read(const char *spec_json, int64_t run_usec, bool *ret_batch,
-                   struct fake_script *ret, struct vdi_error *err)
+int fake_spec_read(const char *spec_json, int64_t run_usec, struct fake_spec *ret,
+                   struct vdi_error *err)
 {
-    json_t *spec = json_loads(spec_json ? spec_json : "", JSON_REJECT_DUPLICATES, NULL);
+    json_t *spec = json_loads(spec_json ? spec_json : "", JSON_REJECT_DUPLICATES, NULL), *job;
     const char *kind, *script, *line;
     size_t len;
     int r = 0;
@@ -94,14 +94,20 @@ int fake_spec_read(const char *spec_json, int64_t run_usec, bool *ret_batch,
         json_decref(spec);
         return fake_error(err, -EINVAL, "spec", "the specification is not a JSON object");
     }
-    kind = json_string_value(json_object_get(json_object_get(spec, "job"), "kind"));
+    job = json_object_get(spec, "job");
+    kind = json_string_value(json_object_get(job, "kind"));
     script = json_string_value(json_object_get(json_object_get(spec, "payload"), "script"));
-    *ret_batch = kind && !strcmp(kind, "batch");
-    *ret = (struct fake_script){.ends = *ret_batch && run_usec, .after_usec = run_usec};
+    *ret = (struct fake_spec){
+        .job = (uint64_t)json_integer_value(json_object_get(job, "id")),
+        .is_seat = !job,
+        .batch = kind && !strcmp(kind, "batch"),
+        .script.after_usec = run_usec,
+    };
+    ret->script.ends = ret->batch && run_usec;
     line = script ? fake_line(script, &len) : NULL;
     if (line)
-        r = read_line(line, len, ret, err);
-    if (r >= 0 && script && fake_output_make(spec, script, ret) < 0)
+        r = read_line(line, len, &ret->script, err);
+    if (r >= 0 && script && fake_output_make(spec, script, &ret->script) < 0)
         r = fake_error(err, -ENOMEM, "", "out of memory");
     json_decref(spec);
     return r;

@@ -68,6 +68,15 @@ static int site_poll(void *arg, struct vdi_instance_id id, const char *node, str
     return order(arg, node, "poll", id, json_object(), op);
 }
 
+static int site_bind(void *arg, struct vdi_instance_id id, const char *node, const char *bind_json,
+                     struct vdi_op *op)
+{
+    json_t *details = json_loads(bind_json, JSON_REJECT_DUPLICATES, NULL);
+
+    return details ? order(arg, node, "bind", id, json_pack("{s:o}", "details", details), op)
+                   : -EINVAL;
+}
+
 static int site_suspend(void *arg, struct vdi_instance_id id, const char *node, const char *mode,
                         struct vdi_op *op)
 {
@@ -128,6 +137,7 @@ static const struct vdi_site_ops ops = {
     .start = site_start,
     .stop = site_stop,
     .poll = site_poll,
+    .bind = site_bind,
     .suspend = site_suspend,
     .resume = site_resume,
     .reboot = site_reboot,

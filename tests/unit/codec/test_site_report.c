@@ -213,6 +213,65 @@ static void disks_are_the_owners(void **state)
     job_spec_unref(job.spec);
 }
 
+/* What a seat's start lacks of a job's is what its bind has. */
+static void a_seat_learns_later_whose_it_is(void **state)
+{
+    struct config_mount mounts[] = {{"home", "/home/%u", "/home/%u", "virtiofs", "rw", {0}}};
+    struct config_template t = {.name = "cad",
+                                .image = "debian",
+                                .resolution = "",
+                                .keyboard = "",
+                                .timezone = "",
+                                .os = "",
+                                .firmware = "",
+                                .login = "prompt",
+                                .mounts = mounts,
+                                .n_mounts = 1};
+    struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "n1", .reason = "", .instance = 9};
+    struct site_start s = {.of = &t, .cluster = "c", .image = "{\"name\":\"debian\"}"};
+    struct document *d = NULL;
+    struct buf out = BUF_INIT(0);
+    struct vdi_error err = {0};
+
+    assert_int_equal(site_start_write(&s, &out, &err), -EINVAL); /* nobody said: a seat */
+    assert_int_equal(site_bind_write(&s, &out, &err), -EINVAL);
+    s.is_seat = true;
+    assert_int_equal(site_start_write(&s, &out, &err), 0);
+    assert_int_equal(document_parse(out.data, out.len, &d, NULL), 0);
+    for (size_t i = 0; i < 6; i++)
+        assert_null(
+            value_get(document_root(d), (const char *const[]){"job", "owner", "mounts", "disks",
+                                                              "env", "payload"}[i]));
+    assert_int_equal(value_get_int(document_root(d), "seat.mounts", -1), 1);
+    assert_int_equal(value_get_int(document_root(d), "seat.disks", -1), 0);
+    assert_string_equal(value_get_string(document_root(d), "image.name", ""), "debian");
+    document_free(d);
+    s.job = &job;
+    assert_int_equal(site_start_write(&s, &out, &err), -EINVAL);
+    assert_int_equal(site_bind_write(&s, &out, &err), -EINVAL); /* mounts, and no account */
+    s = (struct site_start){.of = &t,
+                            .cluster = "c",
+                            .job = &job,
+                            .who = &who,
+                            .home = "/h/ada",
+                            .payload = "{\"environment\":{}}"};
+    buf_done(&out);
+    assert_int_equal(site_bind_write(&s, &out, &err), 0);
+    assert_int_equal(document_parse(out.data, out.len, &d, NULL), 0);
+    assert_int_equal(value_get_int(document_root(d), "job.id", 0), 5);
+    assert_string_equal(value_get_string(document_root(d), "template.login", ""), "prompt");
+    assert_string_equal(value_get_string(document_root(d), "owner.home", ""), "/h/ada");
+    assert_string_equal(
+        value_get_string(value_item(value_get(document_root(d), "mounts"), 0), "source", ""),
+        "/home/ada");
+    assert_true(env_has(document_root(d), "VDI_INSTANCE=9"));
+    assert_non_null(value_get(document_root(d), "payload.environment"));
+    document_free(d);
+    buf_done(&out);
+    job_spec_unref(job.spec);
+}
+
 /* What a node says of its volumes, and what no node may say. */
 static void volumes_of_an_inventory(void **state)
 {
@@ -296,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_start_says_who_and_what),
         cmocka_unit_test(mounts_are_the_owners),
         cmocka_unit_test(disks_are_the_owners),
+        cmocka_unit_test(a_seat_learns_later_whose_it_is),
         cmocka_unit_test(volumes_of_an_inventory),
         cmocka_unit_test(without_an_account_there_is_no_owner),
         cmocka_unit_test(reports_are_read),
