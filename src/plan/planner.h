@@ -38,6 +38,8 @@ enum plan_blocker_type {
     PLAN_BLOCK_HELD_USER,
     PLAN_BLOCK_HELD_ADMIN,
     PLAN_BLOCK_UNKNOWN,    /* its record was damaged: waits for the nodes */
+    PLAN_BLOCK_DEPENDENCY, /* this and the next: of PLAN_WAITS_FOR_CALLER */
+    PLAN_BLOCK_DEPENDENCY_NEVER,
     PLAN_BLOCK_BEGIN,      /* begin time not reached: until */
     PLAN_BLOCK_PARTITION,  /* partition down or gone */
     PLAN_BLOCK_NO_NODE,    /* no node of the partition could ever hold it */
@@ -84,8 +86,10 @@ void planner_free(struct planner *p);
 int planner_configure(struct planner *p, const struct config *config);
 /* Takes the job or node as it now is (new or changed). Ended jobs are removed. */
 int planner_put_job(struct planner *p, const struct job *job);
-/* What the disks of a job mean for its start; planner_put_job() is of one that has none. */
-enum plan_disk_block { PLAN_DISK_FREE, PLAN_DISK_BUSY, PLAN_DISK_QUOTA };
+/* What the disks of a job mean for its start; planner_put_job() is of one that has none.
+ * PLAN_WAITS_FOR_CALLER: it is not in line for a reason that is none of the planner's, and that
+ * planner_why() leaves to the caller. */
+enum plan_disk_block { PLAN_DISK_FREE, PLAN_DISK_BUSY, PLAN_DISK_QUOTA, PLAN_WAITS_FOR_CALLER };
 struct plan_disks {
     char node[64]; /* a disk of it lies there, so it starts there or not at all; "" none does */
     /* Waits: what its start would make on its node. Else: what goes from there with it. */

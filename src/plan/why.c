@@ -21,6 +21,8 @@ const char *plan_blocker_name(enum plan_blocker_type type)
         [PLAN_BLOCK_HELD_USER] = "JobHeldUser",
         [PLAN_BLOCK_HELD_ADMIN] = "JobHeldAdmin",
         [PLAN_BLOCK_UNKNOWN] = "RecordDamaged",
+        [PLAN_BLOCK_DEPENDENCY] = "Dependency",
+        [PLAN_BLOCK_DEPENDENCY_NEVER] = "DependencyNeverSatisfied",
         [PLAN_BLOCK_BEGIN] = "BeginTime",
         [PLAN_BLOCK_PARTITION] = "PartitionDown",
         [PLAN_BLOCK_NO_NODE] = "BadConstraints",
@@ -294,7 +296,7 @@ static void add_of_job(const struct entry *e, int64_t now_usec, struct plan_why 
         add(why, PLAN_BLOCK_HELD_ADMIN);
     if (e->unknown)
         add(why, PLAN_BLOCK_UNKNOWN);
-    if (e->disk_block)
+    if (e->disk_block == PLAN_DISK_BUSY || e->disk_block == PLAN_DISK_QUOTA)
         add(why, e->disk_block == PLAN_DISK_BUSY ? PLAN_BLOCK_DISK_BUSY : PLAN_BLOCK_DISK_QUOTA);
     if (!pool->up)
         str_copy(add(why, PLAN_BLOCK_PARTITION)->subject, sizeof(why->blockers[0].subject),

@@ -628,6 +628,7 @@ static void a_busy_disk_keeps_its_job_out_of_line(void **state)
     begin(&s, 1, 4, 0);
     pend_with(&s, 1, &spec, "", 0, PLAN_DISK_BUSY);
     pend_with(&s, 2, &spec, "", 0, PLAN_DISK_QUOTA);
+    pend_with(&s, 4, &spec, "", 0, PLAN_WAITS_FOR_CALLER);
     pend(&s, 3, &spec, 0);
     step(&s);
     assert_int_equal(s.n, 1);
@@ -635,6 +636,8 @@ static void a_busy_disk_keeps_its_job_out_of_line(void **state)
     assert_int_equal(why_of(&s, 1).blockers[0].type, PLAN_BLOCK_DISK_BUSY);
     assert_int_equal(why_of(&s, 1).place, 0);
     assert_int_equal(why_of(&s, 2).blockers[0].type, PLAN_BLOCK_DISK_QUOTA);
+    assert_int_equal(why_of(&s, 4).blockers[0].type, PLAN_BLOCK_CPUS); /* all that is known here */
+    assert_int_equal(why_of(&s, 4).place, 0);
     planner_remove_job(s.p, 3);
     pend_with(&s, 1, &spec, "", 0, PLAN_DISK_FREE);
     step(&s);
