@@ -52,6 +52,7 @@ TEXT_COLUMN(write_account, "account", "(null)")
 TEXT_COLUMN(write_qos, "qos", "")
 TEXT_COLUMN(write_comment, "comment", "(null)")
 TEXT_COLUMN(write_constraint, "constraint", "(null)")
+TEXT_COLUMN(write_dependency, "dependency", "(null)")
 TEXT_COLUMN(write_nodelist, "nodelist", "")
 TEXT_COLUMN(write_exclude, "exclude", "")
 TEXT_COLUMN(write_node, "node", "")
@@ -222,7 +223,7 @@ const struct column job_columns[] = {
     {'d', "mintmpdisk", "MIN_TMP_DISK", "", write_zero},
     {'D', "numnodes", "NODES", "", write_one},
     {'e', "endtime", "END_TIME", "end_time,start_time,time_limit_sec", write_end},
-    {'E', "dependency", "DEPENDENCY", "", write_null},
+    {'E', "dependency", "DEPENDENCY", "dependency", write_dependency},
     {'f', "feature", "FEATURES", "constraint", write_constraint},
     {'F', "arrayjobid", "ARRAY_JOB_ID", "id", write_id},
     {'g', "groupname", "GROUP", "gid", write_gid},

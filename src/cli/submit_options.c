@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/signal_name.h"
+#include "model/dependency.h"
 
 #define SIGNAL_SEC_DEFAULT 60 /* sbatch(1), --signal */
 #define MEMORY_MIB_MAX (64u << 20)
@@ -145,6 +146,26 @@ static int set_mail_user(void *to, const struct option_row *row, const char *val
     return option_set_string(to, row, value, err);
 }
 
+/* "" takes back what a line of the script asks for. */
+static int set_dependency(void *to, const struct option_row *row, const char *value,
+                          struct vdi_error *err)
+{
+    struct dependency dependency = {.n = 0};
+    int r = dependency_parse(value, &dependency, err);
+    dependency_done(&dependency);
+    return r < 0 ? r : option_set_string(to, row, value, err);
+}
+
+static int set_kill_on_invalid_dep(void *to, const struct option_row *row, const char *value,
+                                   struct vdi_error *err)
+{
+    bool yes = str_equal(value, "yes");
+    if (!yes && !str_equal(value, "no"))
+        return refuse(row, value, "neither yes nor no", NULL, err);
+    ((struct submit *)to)->kill_on_invalid_dep = yes;
+    return 0;
+}
+
 #define AT(member) offsetof(struct submit, member)
 #define LINE .line_only = true
 #define ONE_TASK "a job has one node and one task; use --cpus-per-task"
@@ -166,6 +187,10 @@ const struct option_row submit_rows[] = {
      AT(cpus)},
     {"deadline", 0, "TIME", "give the job up if it has not started by TIME", set_time,
      AT(deadline_usec)},
+    {"dependency", 'd', "LIST",
+     "wait for jobs: after:ID[+MIN], afterok:ID, afterany:ID, afternotok:ID, singleton; joined by , "
+     "(all) or ? (any)",
+     set_dependency, AT(dependency)},
     {"desktop", 0, "TEMPLATE", "an interactive desktop of TEMPLATE instead of a script",
      option_set_string, AT(desktop), LINE},
     {"error", 'e', "FILE", "file for the script's errors (%j: job id)", option_set_string,
@@ -185,6 +210,8 @@ const struct option_row submit_rows[] = {
     {"job-name", 'J', "NAME", "name of the job (default: the script's)", option_set_string,
      AT(name)},
     {"json", 0, NULL, "print the job document of the REST API", option_set_flag, AT(json), LINE},
+    {"kill-on-invalid-dep", 0, "YESNO", "yes: cancel it when --dependency can't be met any more",
+     set_kill_on_invalid_dep, AT(kill_on_invalid_dep), .words = "yes no"},
     {"mail-type", 0, "TYPES",
      "tell of BEGIN, END, FAIL, REQUEUE, TIME_LIMIT, TIME_LIMIT_90 (_80, _50); ALL or NONE",
      set_mail_type,
@@ -235,9 +262,6 @@ const struct option_row submit_rows[] = {
     OPTION_REFUSED("cpu-freq", 0, "FREQ", PLACED),
     OPTION_REFUSED("cpus-per-gpu", 0, "N", "use --cpus-per-task"),
     OPTION_REFUSED("delay-boot", 0, "MINUTES", "use --begin"),
-    OPTION_REFUSED("dependency", 'd', "LIST",
-                   "submit the next job from the script of the first, "
-                   "or after vdisubmit --wait"),
     OPTION_REFUSED("distribution", 'm', "HOW", ONE_TASK),
     OPTION_REFUSED("exclusive", 0, "[HOW]", "ask for the CPUs, memory and GPUs of a whole node"),
     OPTION_REFUSED("export-file", 0, "FILE", "use --export=NAME=VALUE,..."),
@@ -255,7 +279,6 @@ const struct option_row submit_rows[] = {
     OPTION_REFUSED("ignore-pbs", 0, NULL, "#PBS lines are never read; leave it out"),
     OPTION_REFUSED("immediate", 'I', "[SEC]", "use --test-only first, or --deadline=now+1minute"),
     OPTION_REFUSED("input", 'i', "FILE", "redirect the input in the script"),
-    OPTION_REFUSED("kill-on-invalid-dep", 0, "YESNO", "there are no dependencies; leave it out"),
     OPTION_REFUSED("licenses", 'L', "LIST", "licences are not counted yet; leave it out"),
     OPTION_REFUSED("mcs-label", 0, "LABEL", "leave it out"),
     OPTION_REFUSED("mem-bind", 0, "HOW", PLACED),

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/json.h"
+#include "model/dependency.h"
 
 #define SPEC(m) offsetof(struct job_spec, m), sizeof(((struct job_spec *)0)->m)
 #define JOB(m) offsetof(struct job, m), sizeof(((struct job *)0)->m)
@@ -62,6 +63,10 @@ const struct field job_spec_fields[] = {
      "joined by commas; ALL or NONE"},
     {"mail_user", FIELD_WORD, SPEC(mail_user), ASK | FIELD_SKIP_EMPTY, 0, 254, NULL,
      "who is told instead of its owner"},
+    {"dependency", FIELD_WORD, SPEC(dependency), ASK | FIELD_SKIP_EMPTY, 0, DEPENDENCY_TEXT_MAX,
+     NULL, "other jobs that it waits for, as afterok:12,afterany:13"},
+    {"kill_on_invalid_dep", FIELD_BOOL, SPEC(kill_on_invalid_dep), ASK | FIELD_SKIP_EMPTY, 0, 0,
+     NULL, "it is cancelled when its dependency can't be met any more"},
     {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC, NULL,
      "time limit"},
     {"begin_time", FIELD_TIME, SPEC(begin_usec), CHANGE, 0, 0, NULL, "not before"},
@@ -112,6 +117,8 @@ const struct field job_fields[] = {
     {"submit_time", FIELD_TIME, JOB(submit_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "submitted"},
     {"alloc_time", FIELD_TIME, JOB(alloc_usec), DERIVED, 0, 0, NULL, "given a node"},
     {"start_time", FIELD_TIME, JOB(start_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "started"},
+    {"first_start_time", FIELD_TIME, JOB(first_start_usec), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL,
+     "started for the first time"},
     {"end_time", FIELD_TIME, JOB(end_usec), DERIVED | FIELD_LIST, 0, 0, NULL, "ended"},
     {"suspended_time", FIELD_TIME, JOB(suspended_usec), DERIVED, 0, 0, NULL, "suspended since"},
     {"suspended_total_usec", FIELD_I64, JOB(suspended_total_usec), DERIVED, 0, INT64_MAX, NULL,

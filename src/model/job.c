@@ -27,6 +27,7 @@ static const size_t spec_words[] = {
     offsetof(struct job_spec, profile),       offsetof(struct job_spec, work_dir),
     offsetof(struct job_spec, output),        offsetof(struct job_spec, error),
     offsetof(struct job_spec, mail_type),     offsetof(struct job_spec, mail_user),
+    offsetof(struct job_spec, dependency),
 };
 
 static const char **spec_word(struct job_spec *spec, size_t i)
@@ -278,6 +279,8 @@ static int apply_members(const struct job *old, struct job *job, const struct jo
         return apply_alloc(job, event);
     case JOB_EVENT_START:
         job->start_usec = event->time_usec;
+        if (!job->first_start_usec)
+            job->first_start_usec = event->time_usec;
         break;
     case JOB_EVENT_SUSPEND:
     case JOB_EVENT_WAKE:

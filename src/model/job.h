@@ -48,6 +48,7 @@ struct job_spec {
     const char *error;
     const char *mail_type; /* of what its owner is told: "BEGIN,END" (model/notice.h); "" nothing */
     const char *mail_user; /* who is told; "" the owner */
+    const char *dependency; /* model/dependency.h; "" none */
     int64_t time_limit_sec; /* 0: unlimited */
     int64_t begin_usec;     /* 0: now */
     int64_t deadline_usec;  /* 0: none */
@@ -58,7 +59,8 @@ struct job_spec {
     uint32_t signal;     /* sent before the limit; 0: none */
     uint32_t signal_sec; /* so long before it */
     bool requeue;
-    char *idempotency_key; /* NULL: none; the spec's own, it is in no other */
+    bool kill_on_invalid_dep; /* it ends when its dependency can't be met any more */
+    char *idempotency_key;    /* NULL: none; the spec's own, it is in no other */
     unsigned char request_digest[JOB_DIGEST_BYTES]; /* SHA-256 of the body that came with it */
     uint32_t script_bytes; /* the script itself stays in the submit event */
 };
@@ -83,6 +85,7 @@ struct job {
     int64_t submit_usec;
     int64_t alloc_usec;
     int64_t start_usec;           /* of this run; 0: not started */
+    int64_t first_start_usec;     /* of its first run; 0: never started */
     int64_t end_usec;             /* of the job; 0: not ended */
     int64_t suspended_usec;       /* since when; 0: not suspended */
     int64_t suspended_total_usec; /* earlier suspensions of this run */

@@ -27,7 +27,7 @@ static const char *const events[NOTICE_N_EVENTS] = {"owe", "send", "drop"};
 static const struct {
     const char *word, *why;
 } refused[] = {
-    {"INVALID_DEPEND", "there are no dependencies"},
+    {"INVALID_DEPEND", "END tells of the job when --kill-on-invalid-dep ends it"},
     {"STAGE_OUT", "there are no burst buffers"},
     {"ARRAY_TASKS", "there are no arrays"},
 };

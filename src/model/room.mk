@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
     src/model/audit.c src/model/audit.h \
     src/model/config.c src/model/config.h \
+    src/model/dependency.c src/model/dependency.h \
     src/model/disk.c src/model/disk.h \
     src/model/gpu.c src/model/gpu.h \
     src/model/image.c src/model/image.h \
@@ -27,6 +28,11 @@ UNIT_TESTS += tests/unit/model/test_job
 tests_unit_model_test_job_SOURCES = tests/unit/model/test_job.c
 tests_unit_model_test_job_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_job_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_dependency
+tests_unit_model_test_dependency_SOURCES = tests/unit/model/test_dependency.c
+tests_unit_model_test_dependency_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_dependency_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_notice
 tests_unit_model_test_notice_SOURCES = tests/unit/model/test_notice.c

@@ -24,6 +24,7 @@
 struct auth;
 struct backup;
 struct budget;
+struct depend;
 struct denials;
 struct disks;
 struct feed;
@@ -56,6 +57,7 @@ struct core {
     struct denials *denials; /* audit.c: gathered denials */
     struct idem *idem;       /* idem.c: retry keys */
     struct job_index *mine;  /* job_index.c: whose jobs are which */
+    struct depend *depend;   /* depend.c: jobs that wait for jobs */
     struct disks *disks;     /* disks.c: disks of jobs and users */
     struct feed *feed;       /* feed.c: /v1/events */
     struct queue *queue;     /* queue.c: the planner and what it is told */

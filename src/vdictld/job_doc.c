@@ -112,6 +112,35 @@ static void text_resource(const struct plan_blocker *b, bool name_job, struct bu
         buf_printf(out, " (job %" PRIu64 ")", b->job);
 }
 
+static const struct {
+    const char *type, *waits, *never;
+} dependencies[] = {
+    {"after", "has not started", "is not known any more"},
+    {"afterany", "has not ended", "is not known any more"},
+    {"afterok", "has not ended well", "did not end well, or is not known any more"},
+    {"afternotok", "has not failed", "ended well, or is not known any more"},
+    {"singleton", "has its name and comes before it", ""},
+};
+
+static void text_dependency(const struct plan_blocker *b, struct buf *out)
+{
+    bool never = b->type == PLAN_BLOCK_DEPENDENCY_NEVER;
+    char until[40];
+
+    for (size_t i = 0; i < sizeof(dependencies) / sizeof(dependencies[0]); i++)
+        if (str_equal(dependencies[i].type, b->subject) && b->job)
+            buf_printf(out, "job %" PRIu64 " %s (%s)", b->job,
+                       never ? dependencies[i].never : dependencies[i].waits, b->subject);
+    if (!b->job) /* the singleton's is being looked for */
+        buf_puts(out, "other jobs of its name come before it (singleton)");
+    if (b->until_usec)
+        buf_printf(out, "; expected %s", time_to_rfc3339(b->until_usec, until));
+    if (b->count)
+        buf_printf(out, "; %" PRIu64 " more conditions wait", b->count);
+    if (never)
+        buf_puts(out, ": it does not start; cancel it and submit it anew");
+}
+
 /* One blocker as a person would say it. */
 static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out)
 {
@@ -126,6 +155,10 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
         break;
     case PLAN_BLOCK_UNKNOWN:
         buf_puts(out, "its record was damaged: waits for the nodes' reports or an operator");
+        break;
+    case PLAN_BLOCK_DEPENDENCY:
+    case PLAN_BLOCK_DEPENDENCY_NEVER:
+        text_dependency(b, out);
         break;
     case PLAN_BLOCK_BEGIN:
         buf_printf(out, "not to begin before %s", time_to_rfc3339(b->until_usec, until));
@@ -177,6 +210,13 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
     }
 }
 
+/* About jobs of the same owner, or that its owner named. */
+static bool is_own(const struct plan_blocker *b)
+{
+    return b->type == PLAN_BLOCK_DISK_BUSY || b->type == PLAN_BLOCK_DEPENDENCY ||
+           b->type == PLAN_BLOCK_DEPENDENCY_NEVER;
+}
+
 void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool name_job,
                            struct buf *out)
 {
@@ -191,7 +231,7 @@ void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool
     buf_printf(out,
                ",\"need\":%" PRIu64 ",\"free\":%" PRIu64 ",\"count\":%" PRIu64 ",\"job\":", b->need,
                b->free, b->count);
-    if (b->job && (name_job || b->type == PLAN_BLOCK_DISK_BUSY))
+    if (b->job && (name_job || is_own(b)))
         buf_printf(out, "%" PRIu64, b->job);
     else
         buf_puts(out, "null");

@@ -27,6 +27,7 @@
 #include "vdictld/auth.h"
 #include "vdictld/backup.h"
 #include "vdictld/budget.h"
+#include "vdictld/depend.h"
 #include "vdictld/disks.h"
 #include "vdictld/feed.h"
 #include "vdictld/grant.h"
@@ -95,6 +96,7 @@ static void published_job(struct core *core, const struct published *p)
 
     if (!old)
         job_index_add(core->mine, now);
+    depend_job(core, old, now);
     queue_job(core->queue, old, now);
     life_job(core, old, now);
     if (job_state_is_end(now->state))
@@ -211,6 +213,7 @@ static void tell_all(struct core *core)
             continue;
         }
         queue_stage(core->queue, job->spec->owner);
+        depend_job(core, NULL, job);
         queue_job(core->queue, NULL, job);
     }
 }
@@ -288,6 +291,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->denials = core->loop ? denials_new(core) : NULL;
     core->idem = idem_new();
     core->mine = job_index_new();
+    core->depend = core->loop ? depend_new(core) : NULL;
     core->disks = core->loop ? disks_new(core) : NULL;
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
@@ -295,8 +299,8 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->sweep = core->loop ? sweep_new(core) : NULL;
     core->notify = core->loop ? notify_new(core) : NULL;
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
-        !core->denials || !core->disks || !core->idem || !core->mine || !core->feed ||
-        !core->queue || !core->life || !core->sweep || !core->notify)
+        !core->denials || !core->depend || !core->disks || !core->idem || !core->mine ||
+        !core->feed || !core->queue || !core->life || !core->sweep || !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -405,6 +409,7 @@ static void core_done(struct core *core)
     sweep_free(core->sweep);
     life_free(core->life);
     disks_free(core->disks);
+    depend_free(core->depend);
     queue_free(core->queue);
     feed_free(core->feed);
     job_index_free(core->mine);

@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "vdictld/depend.h"
 #include "vdictld/disks.h"
 #include "vdictld/gpu_wish.h"
 #include "vdictld/job_doc.h"
@@ -229,10 +230,13 @@ static void soon(struct queue *q)
 
 static int put_with_disks(struct queue *q, const struct job *job)
 {
-    struct plan_disks disks;
+    struct plan_disks disks = {.gib = 0};
     bool has_disks = disks_plan(q->core, job, &disks);
+    bool waits = job->state == JOB_PENDING && depend_state(q->core, job) != DEPENDENCY_MET;
 
-    return planner_put_job_with(q->planner, job, has_disks ? &disks : NULL);
+    if (waits && disks.block == PLAN_DISK_FREE)
+        disks.block = PLAN_WAITS_FOR_CALLER;
+    return planner_put_job_with(q->planner, job, has_disks || waits ? &disks : NULL);
 }
 
 /* A record of a version that did not write the template's profiles into a job has none: such a
@@ -315,6 +319,8 @@ int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
     for (size_t i = 0; r >= 0 && of && i < ret->n_blockers; i++)
         if (ret->blockers[i].type == PLAN_BLOCK_DISK_BUSY)
             disks_explain(q->core, of, &ret->blockers[i]);
+    if (r >= 0 && of)
+        depend_why(q->core, of, ret);
     return r;
 }
 
@@ -339,10 +345,11 @@ static void estimate_alone(struct plan_why *why, int64_t now_usec)
 void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
                       struct buf *out)
 {
+    struct job_spec asked = *spec;
     struct job job = {
         .refs = 1,
         .id = INT64_MAX,
-        .spec = (struct job_spec *)spec,
+        .spec = &asked,
         .state = JOB_PENDING,
         .node = "",
         .gpus_held = "",
@@ -352,6 +359,7 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
     };
     struct plan_why why = {0};
 
+    asked.dependency = ""; /* when it is met is not the planner's to know */
     if (put(q, &job) >= 0 && queue_why(q, job.id, &why) >= 0)
         estimate_alone(&why, job.submit_usec);
     planner_remove_job(q->planner, job.id);

@@ -10,6 +10,8 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
     src/vdictld/core.c src/vdictld/core.h \
+    src/vdictld/depend.c src/vdictld/depend.h \
+    src/vdictld/depend_check.c \
     src/vdictld/digest.c src/vdictld/digest.h \
     src/vdictld/disk_act.c src/vdictld/disk_impl.h \
     src/vdictld/disk_calls.c \
@@ -45,6 +47,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/limit.c src/vdictld/limit.h \
     src/vdictld/enroll.c src/vdictld/enroll.h \
     src/vdictld/me.c \
+    src/vdictld/names.c src/vdictld/names.h \
     src/vdictld/nodelink.c src/vdictld/nodelink.h \
     src/vdictld/nodes.c src/vdictld/nodes.h \
     src/vdictld/nodestate.c src/vdictld/nodestate.h \
@@ -144,6 +147,7 @@ VDICTLD_TESTS = \
     tests/t1111-log.t \
     tests/t1120-history.t \
     tests/t1140-notify.t \
+    tests/t1200-dependencies.t \
     tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \

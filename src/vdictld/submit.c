@@ -7,15 +7,16 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
 #include "model/job_file.h"
+#include "vdictld/depend.h"
 #include "vdictld/digest.h"
 #include "vdictld/disks.h"
 #include "vdictld/gpu_wish.h"
@@ -24,8 +25,6 @@
 #include "vdictld/images.h"
 #include "vdictld/queue.h"
 #include "vdictld/submit.h"
-
-DEFINE_FREEP(struct job_spec, job_spec_unref)
 
 static void names_of(struct buf *out, const char *before, size_t n,
                      const char *(*name)(const struct config *c, size_t i), const struct config *c)
@@ -272,7 +271,7 @@ static void answer(struct call *call, unsigned status)
         buf_printf(&body, "{\"id\":%" PRIu64 "}", call->job);
     } else {
         job_write(job, NULL, &body);
-        submit_write_notes(call->core, job->spec, &body);
+        submit_write_notes(call->core, job->spec, false, &body);
     }
     call_reply_json(call, status, &body);
     buf_done(&body);
@@ -372,49 +371,105 @@ static void answer_test(struct call *call, const struct job_spec *spec)
     struct buf body = BUF_INIT(0);
 
     queue_write_test(call->core->queue, spec, submit_priority(call->core->config, spec), &body);
-    submit_write_notes(call->core, spec, &body);
+    submit_write_notes(call->core, spec, true, &body);
     call_reply_json(call, 200, &body);
     buf_done(&body);
 }
 
-void handle_job_submit(struct call *call)
+/* A submit on its way to the transaction. */
+struct submission {
+    struct call *call;
+    struct job_spec *spec;
+    char *payload;
+    bool hold, test;
+};
+
+static void submission_free(struct submission *s)
 {
-    _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
-    _cleanup_(freep) char *payload = NULL;
+    job_spec_unref(s->spec);
+    free(s->payload);
+    free(s);
+}
+
+/* The jobs that it waits for are there; all else is checked and staged in one go. */
+static void dependency_checked(void *arg, int result, const struct vdi_error *why)
+{
+    struct submission *s = arg;
+    struct call *call = s->call;
     struct vdi_error err = {0};
-    unsigned char digest[JOB_DIGEST_BYTES];
-    bool hold = false;
+    int r = result;
+
+    if (r < 0)
+        err = *why;
+    else if (call->key[0] && is_repeat(call, s->spec->request_digest))
+        r = 1; /* the same came while the store was asked */
+    if (r == 0)
+        r = submit_check(call, s->spec, &err);
+    if (r == 0)
+        r = submit_check_mail(call, s->spec, &err);
+    if (r == 0 && s->test) {
+        answer_test(call, s->spec);
+        r = 1;
+    }
+    if (r == 0)
+        r = check_limits(call, &err);
+    if (r == 0)
+        r = stage(call, s->spec, s->payload, s->hold, &err);
+    if (r < 0)
+        call_refuse(call, &err);
+    submission_free(s);
+}
+
+static int submission_fill(struct submission *s, const unsigned char *digest, struct vdi_error *err)
+{
+    struct call *call = s->call;
     size_t len;
     const char *body = http_request_body(call->http, &len);
-    const char *test = http_request_query(call->http, "test_only");
-    int r;
+    int r = job_submit_decode(body, len, (size_t)call->core->config->max_script_kib * 1024,
+                              &s->spec, &s->payload, &s->hold, err);
+
+    if (r >= 0)
+        r = job_spec_set(&s->spec->owner, call->who_text);
+    if (r >= 0 && call->key[0])
+        r = job_spec_set_retry(s->spec, call->key, digest);
+    if (r < 0)
+        return r;
+    s->spec->uid = call->who.uid;
+    s->spec->gid = call->who.gid;
+    s->test = str_equal(http_request_query(call->http, "test_only"), "true");
+    if (s->spec->kill_on_invalid_dep && !*s->spec->dependency) {
+        error_set(err, EINVAL, "kill_on_invalid_dep", "there is no dependency to be met");
+        error_hint(err, NULL, "add --dependency, or leave --kill-on-invalid-dep out");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+void handle_job_submit(struct call *call)
+{
+    struct submission *s;
+    struct vdi_error err = {0};
+    unsigned char digest[JOB_DIGEST_BYTES];
+    size_t len;
+    const char *body = http_request_body(call->http, &len);
 
     if (!take_key(call))
         return;
     digest_sha256(body, len, digest);
     if (call->key[0] && is_repeat(call, digest))
         return;
-    r = job_submit_decode(body, len, (size_t)call->core->config->max_script_kib * 1024, &spec,
-                          &payload, &hold, &err);
-    if (r >= 0)
-        r = job_spec_set(&spec->owner, call->who_text);
-    if (r >= 0 && call->key[0])
-        r = job_spec_set_retry(spec, call->key, digest);
-    if (r >= 0) {
-        spec->uid = call->who.uid;
-        spec->gid = call->who.gid;
-        r = submit_check(call, spec, &err);
-    }
-    if (r >= 0)
-        r = submit_check_mail(call, spec, &err);
-    if (r >= 0 && str_equal(test, "true")) {
-        answer_test(call, spec);
+    s = calloc(1, sizeof(*s));
+    if (!s) {
+        call_refuse_with(call, ENOMEM, "", "out of memory");
         return;
     }
-    if (r >= 0)
-        r = check_limits(call, &err);
-    if (r >= 0)
-        r = stage(call, spec, payload, hold, &err);
-    if (r < 0)
+    s->call = call;
+    if (submission_fill(s, digest, &err) < 0) {
         call_refuse(call, &err);
+        submission_free(s);
+    } else if (*s->spec->dependency) {
+        depend_check(call, s->spec->dependency, dependency_checked, s);
+    } else {
+        dependency_checked(s, 0, NULL);
+    }
 }

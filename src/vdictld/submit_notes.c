@@ -39,7 +39,8 @@ static void note_disks(struct core *core, const struct config_template *t,
     }
 }
 
-void submit_write_notes(struct core *core, const struct job_spec *spec, struct buf *out)
+void submit_write_notes(struct core *core, const struct job_spec *spec, bool is_test,
+                        struct buf *out)
 {
     const struct config_template *t = config_template(core->config, spec->template_name);
     bool first = true;
@@ -49,5 +50,7 @@ void submit_write_notes(struct core *core, const struct job_spec *spec, struct b
     out->data[--out->len] = '\0';
     note_save(t, spec, out, &first);
     note_disks(core, t, spec, out, &first);
+    if (is_test && *spec->dependency)
+        note(out, &first, "that is an estimate for when its dependency is met");
     buf_puts(out, first ? "}" : "]}");
 }

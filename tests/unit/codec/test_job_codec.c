@@ -5,6 +5,7 @@
 #include <base/time.h>
 #include <base/word.h>
 #include <codec/noun_codec.h>
+#include <model/dependency.h>
 
 #include <errno.h>
 #include <setjmp.h>
@@ -271,7 +272,7 @@ static void rnd_text(char *buf, size_t max)
 static void rnd_field(const struct field *f, void *base)
 {
     void *p = (char *)base + f->offset;
-    char text[2048];
+    char text[DEPENDENCY_TEXT_MAX + 1]; /* the longest there is */
     uint32_t names = 0;
 
     switch (f->type) {
