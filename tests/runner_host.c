@@ -3,8 +3,8 @@
  * runner_host.c - the host's half of the guest runner as a program, for tests.
  *
  * Usage: runner_host SOCKET DIR OUTPUT_MAX UID GID HOME WORK_DIR PAYLOAD NONCE merge|apart OWNER
- * (PAYLOAD: a file; "-": nothing is run). Reads orders on stdin, one a line: "signal N",
- * "message TEXT", "shutdown", "time", "quit". Prints what happens, one line each.
+ * JOB (PAYLOAD: a file; "-": nothing is run. JOB 0: a seat). Reads orders on stdin, one a line:
+ * "signal N", "message TEXT", "shutdown", "time", "quit". Prints what happens, one line each.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -94,7 +94,9 @@ static int read_config(char **argv, struct runner_config *c, struct buf *payload
 
     *c = (struct runner_config){
         .socket = argv[1], .dir = argv[2], .env = env, .merge = str_equal(argv[10], "merge")};
-    c->id = (struct runner_id){.job = 7, .instance = 3, .generation = 1};
+    c->id = (struct runner_id){.instance = 3, .generation = 1};
+    c->id.job = strtoull(argv[12], NULL, 10);
+    c->is_seat = c->id.job == 0;
     str_copy(c->id.nonce, sizeof(c->id.nonce), argv[9]);
     c->output_max = strtoull(argv[3], NULL, 10);
     str_copy(c->owner.name, sizeof(c->owner.name), str_equal(argv[4], "0") ? "root" : argv[11]);
@@ -116,7 +118,7 @@ int main(int argc, char **argv)
     _cleanup_(buf_done) struct buf payload = BUF_INIT(RUNNER_PAYLOAD_MAX + 1);
     struct program p = {.loop = loop_new(), .in = BUF_INIT(65536)};
 
-    if (argc != 12 || read_config(argv, &config, &payload) < 0)
+    if (argc != 13 || read_config(argv, &config, &payload) < 0)
         return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);

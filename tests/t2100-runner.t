@@ -166,6 +166,76 @@ def nobody():
                 "without an owner a guest is ready all the same")
 
 
+def seat():
+    """Nobody's at first; then somebody's, and never another's."""
+    def program(name, text):
+        path = os.path.join(r.dir, name)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\n" + text)
+        os.chmod(path, 0o755)
+        return path
+
+    def begin(job, owner="runner-test"):
+        r.kill_host()
+        r.job, r.owner_name = job, owner
+        r.payload = os.path.join(r.dir, "payload")
+        with open(r.payload, "w", encoding="utf-8") as f:
+            f.write('{"environment":{}}')
+        r.lines.clear()
+        r.start_host()
+
+    def shown():
+        try:
+            with open("/proc/" + r.output_of("shown").split()[0] + "/stat", encoding="utf-8") as f:
+                return f.read().split(")")[1].split()[0] != "Z"
+        except (OSError, IndexError):
+            return False
+    with Rig(owner_name="") as r:
+        r.output_of = lambda name: open(os.path.join(r.dir, "w", name), encoding="utf-8").read()
+        os.mkdir(os.path.join(r.dir, "w"))
+        os.chmod(os.path.join(r.dir, "w"), 0o777)
+        r.job = 0
+        r.guest_args = [
+            "--waiting", program("waiting", f"echo $$ $(id -u) $VDI_NODE >{r.dir}/w/new\n"
+                                            f"mv {r.dir}/w/new {r.dir}/w/shown\nexec sleep 1000\n"),
+            "--session", program("session", "echo $(id -u) of $(id -un 2>/dev/null)\n"
+                                            "trap 'exit 4' TERM\nwhile :; do sleep 0.05; done\n")]
+        r.start()
+        r.wait("ready")
+        vdi.wait_for("what is shown", shown)
+        uid = "65534" if ROOT else str(UID)
+        vdi.is_(r.output_of("shown").split()[1:], [uid, "gpu01"],
+                "a seat without an owner shows its program, which has no rights")
+        r.kill_guest()
+        vdi.wait_for("its end", lambda: not shown())
+        vdi.ok(True, "... that ends with the runner")
+        r.start_guest()
+        vdi.wait_for("what is shown", shown)
+        begin(8)
+        vdi.wait_for("the session", lambda: r.output().startswith(f"{UID} of".encode()))
+        vdi.ok(r.said("stage session") and not shown(),
+               "it gets its owner: the program is gone, the session runs")
+        for again in ("", "also by another runner"):
+            begin(9, "somebody-else")
+            vdi.ok("job 8's" in r.wait("stage failed"), "another owner is refused " + again,
+                   r.lines)
+            if not again:
+                os.unlink(f"{r.node}/exit.json")  # of the one that was refused
+                begin(8)
+                r.wait("ready")
+                vdi.is_(r.said("exited"), [], "... and the session goes on")
+                r.kill_guest()
+                r.start_guest()
+        vdi.ok("somebody-else" not in r.log(), "nothing of the other is in the guest")
+    with Rig(owner_name="") as r:
+        r.job, r.guest_args = 0, ["--session", "/no/such/program", "--waiting", "/no/such/program"]
+        r.start()
+        r.wait("ready")
+        begin(8)
+        r.wait("stage idle")
+        vdi.ok(True, "an image without a session says so")
+
+
 def rebooted():
     """A guest that has lost its memory of the script: it does not run again."""
     with Rig("#!/bin/sh\necho once\nsleep 1000\n") as r:
@@ -253,7 +323,7 @@ def stop():
         vdi.is_(r.wait_exit()[:3], ["1", "5", "0"], "and told by the next runner")
 
 
-for test in (plain, streams, big_payload, signals, leftovers, refused, elsewhere, session, nobody,
+for test in (plain, streams, big_payload, signals, leftovers, refused, elsewhere, session, nobody, seat,
              rebooted, as_root, hooks, on_a_tty, stop):
     vdi.diag(test.__name__)
     test()

@@ -136,6 +136,18 @@ def other_job():
         r.lines.clear()
         r.nonce = "n2"
         r.start()
+        vdi.ok("takes no other" in r.wait("stage failed"), "not in a boot that was another's")
+        r.kill_host()
+        r.kill_guest()
+        os.unlink(f"{r.node}/exit.json")
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as f:
+            boot = f.read().strip()
+        with open(f"{r.state}/owner.json", encoding="utf-8") as f:
+            text = f.read()
+        with open(f"{r.state}/owner.json", "w", encoding="utf-8") as f:
+            f.write(text.replace(boot, "00000000-0000-0000-0000-000000000000"))
+        r.lines.clear()
+        r.start()
         r.wait_exit()
         vdi.is_(ran(r), 2, "another nonce is another run")
 

@@ -23,9 +23,9 @@
 #define ARGS_MAX 4096
 #define ENVIRONMENT_MAX 4096
 
-const char *const runner_type_names[] = {"greet",  "hello",   "welcome",  "ready", "part", "run",
-                                         "signal", "message", "shutdown", "time",  "ping", "pong",
-                                         "stage",  "output",  "exit",     "ack",   NULL};
+const char *const runner_type_names[] = {"greet",  "hello",   "welcome",  "ready", "part",   "run",
+                                         "signal", "message", "shutdown", "time",  "ping",   "pong",
+                                         "stage",  "output",  "exit",     "ack",   "refuse", NULL};
 const char *const runner_mount_names[] = {"virtiofs", "disk", NULL};
 const char *const runner_stream_names[] = {"out", "err", NULL};
 
@@ -127,6 +127,8 @@ static const struct field ack_fields[] = {
     END,
 };
 
+static const struct field refuse_fields[] = {FIXED("detail", detail), END};
+
 #define OWNER(m) AT(runner_owner, m)
 static const struct field owner_fields[] = {
     {"name", FIELD_FIXED, OWNER(name), MUST, 0, 0, NULL, ""},
@@ -173,6 +175,7 @@ static const struct type {
     [RUNNER_OUTPUT] = {BY_GUEST, HAS_DATA, output_fields},
     [RUNNER_EXIT] = {BY_GUEST, 0, exit_message_fields},
     [RUNNER_ACK] = {BY_HOST | BY_GUEST, 0, ack_fields},
+    [RUNNER_REFUSE] = {BY_GUEST, 0, refuse_fields},
 };
 
 void strings_free(char **strings)

@@ -19,9 +19,11 @@
 
 #define RUNNER_PORT_NAME "org.osvdi.job.0"
 #define RUNNER_PROTOCOL_MIN 1
-/* 2: a payload may have no script (a session), an owner no name; 3: a welcome may have mounts */
-#define RUNNER_PROTOCOL_MAX 3
+/* 2: a payload may have no script (a session), an owner no name; 3: a welcome may have mounts;
+ * 4: a guest without an owner may get one, and once it has one it refuses every other */
+#define RUNNER_PROTOCOL_MAX 4
 #define RUNNER_PROTOCOL_MOUNTS 3
+#define RUNNER_PROTOCOL_SEATS 4
 #define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
 #define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
@@ -47,6 +49,7 @@ enum runner_type {
     RUNNER_OUTPUT,   /* guest: numbered by its offset */
     RUNNER_EXIT,     /* guest, numbered: after the last output */
     RUNNER_ACK,      /* both: all up to here is safe */
+    RUNNER_REFUSE,   /* guest: instead of ready; it is another's */
     RUNNER_N_TYPES
 };
 extern const char *const runner_type_names[]; /* NULL-terminated */
@@ -104,7 +107,7 @@ struct runner_message {
     char *work_dir, *text; /* run; message: owned, NULL: "" */
     uint32_t signal, stream;
     char name[32];    /* stage */
-    char detail[256]; /* stage, exit */
+    char detail[256]; /* stage, exit, refuse */
     int64_t usec;     /* stage, time: Unix time */
     int32_t exit_code, exit_signal;
 };

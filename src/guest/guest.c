@@ -12,6 +12,7 @@
 #include "guest/guest.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -25,13 +26,14 @@
 #include "guest/notice.h"
 
 #define AGAIN_USEC USEC_PER_SEC
+#define DEVICES_USEC (10 * USEC_PER_SEC) /* for what is plugged in while we run */
 
 static void begin_session(struct guest *g)
 {
     g->session++;
     g->is_welcome = false;
     g->hello_due = true;
-    g->ready_due = g->ack_due = g->pong_due = false;
+    g->ready_due = g->ack_due = g->pong_due = g->refuse_due = false;
     source_rearm(g->again, -1);
     runner_outbox_rewind(&g->outbox);
     port_drop_unsent(g->port);
@@ -114,6 +116,14 @@ static bool fill(void *arg, struct buf *out)
         put_hello(g, out);
         return true;
     }
+    if (take_due(&g->refuse_due)) {
+        m.type = RUNNER_REFUSE;
+        snprintf(m.detail, sizeof(m.detail),
+                 "the guest is job %" PRIu64 "'s since it was booted, and takes no other",
+                 g->owned_by.job);
+        put(g, &m, out);
+        return true;
+    }
     if (!g->is_welcome)
         return false;
     if (take_due(&g->ready_due)) {
@@ -157,11 +167,32 @@ static void report_boot(struct guest *g)
 
 /* ---- in ---- */
 
-/* A copy of a saved guest, or a guest that was given another job: what is kept and what is
- * numbered is not this one's business. It is told who we are from the beginning. */
+/* One owner a boot, ever: nothing is done for this one, and nothing is said of the other. */
+static int refuse(struct guest *g, const struct runner_message *m)
+{
+    log_warning("the host has job %" PRIu64 " for this guest, which is job %" PRIu64 "'s",
+                m->id.job, g->owned_by.job);
+    g->is_welcome = false;
+    source_rearm(g->again, -1);
+    g->refuse_due = m->protocol >= RUNNER_PROTOCOL_SEATS;
+    return 0;
+}
+
+/* A seat that was nobody's gets its owner: what was said so far still holds. */
+static bool is_bind(const struct guest *g, const struct runner_id *id)
+{
+    const struct runner_id seat = {.instance = id->instance, .generation = id->generation};
+    struct runner_id ours = g->id;
+
+    ours.nonce[0] = '\0';
+    return id->job && str_equal(g->id.nonce, id->nonce) && runner_id_equal(&ours, &seat);
+}
+
+/* A copy of a saved guest that was nobody's: what is kept and what is numbered is not this one's
+ * business. It is told who we are from the beginning. */
 static int forget_job(struct guest *g)
 {
-    log_warning("the host has another job for this guest: the former one's script is ended");
+    log_warning("the host has another instance for this guest: it begins anew");
     guest_job_done(g);
     g->has_id = false;
     runner_outbox_done(&g->outbox);
@@ -177,14 +208,20 @@ static int take_welcome(struct guest *g, struct runner_message *m)
         return 0; /* the answer to an earlier hello */
     if (m->protocol < RUNNER_PROTOCOL_MIN || m->protocol > RUNNER_PROTOCOL_MAX)
         return -EPROTONOSUPPORT;
+    if (g->is_owned && !runner_id_equal(&g->owned_by, &m->id))
+        return refuse(g, m);
     if (runner_inbox_open(&g->inbox, m->sender, m->first) < 0) {
         log_warning("the host has lost messages of its own");
         g->inbox = (struct runner_inbox){0};
         runner_inbox_open(&g->inbox, m->sender, m->first);
     }
     bool is_same = g->has_id && runner_id_equal(&g->id, &m->id);
-    if (g->has_id && !is_same)
+    if (g->has_id && !is_same && !is_bind(g, &m->id))
         return forget_job(g);
+    if (!is_same) {
+        g->is_ready = false;
+        g->devices_usec = loop_monotonic_usec(g->loop) + DEVICES_USEC;
+    }
     g->id = m->id;
     g->has_id = true;
     g->owner = m->owner;
@@ -320,6 +357,14 @@ static void read_boot_id(char *ret, size_t size)
     ret[strcspn(ret, "\n")] = '\0';
 }
 
+static void on_devices(void *arg)
+{
+    struct guest *g = arg;
+
+    if (g->has_id && !g->is_ready)
+        guest_job_adopt(g);
+}
+
 struct guest *guest_new(struct loop *loop, const struct guest_options *options)
 {
     static const struct port_handler handler = {on_up, on_data, fill};
@@ -335,7 +380,9 @@ struct guest *guest_new(struct loop *loop, const struct guest_options *options)
     read_boot_id(g->boot_id, sizeof(g->boot_id));
     g->again = loop_timer(loop, -1, on_again, g);
     g->port = port_new(loop, options->port, &handler, g);
-    if (!g->again || !g->port || runner_outbox_init(&g->outbox) < 0) {
+    g->devices = loop_timer(loop, -1, on_devices, g);
+    guest_job_recall_owner(g);
+    if (!g->again || !g->port || !g->devices || runner_outbox_init(&g->outbox) < 0) {
         guest_free(g);
         return NULL;
     }
@@ -348,8 +395,10 @@ void guest_free(struct guest *g)
     if (!g)
         return;
     guest_job_done(g);
+    waiting_end(&g->waiting);
     port_free(g->port);
     source_free(g->again);
+    source_free(g->devices);
     runner_outbox_done(&g->outbox);
     runner_reader_done(&g->reader);
     buf_done(&g->payload);

@@ -10,12 +10,14 @@
 #include "codec/runner_outbox.h"
 #include "guest/capture.h"
 #include "guest/port.h"
+#include "guest/waiting.h"
 #include "loop/loop.h"
 
 struct guest_options {
     const char *port;      /* NULL: found by its name */
     const char *state_dir; /* "/var/lib/vdi-runner" */
     const char *session;   /* program that is a desktop's session, if it is there */
+    const char *waiting;   /* program that is shown until there is an owner, if it is there */
     const char *message;   /* program that shows the user a text */
     const char *shutdown;  /* program that switches the guest off */
     bool manage_accounts, allow_root, set_clock;
@@ -30,7 +32,7 @@ struct guest {
 
     /* The conversation. */
     uint64_t session; /* number of the last hello */
-    bool hello_due, ready_due, ack_due, pong_due;
+    bool hello_due, ready_due, ack_due, pong_due, refuse_due;
     bool is_welcome; /* the host has answered that hello, and nothing was wrong since */
     uint64_t pong_seq;
     struct source *again; /* says hello again some time after nonsense was heard */
@@ -40,6 +42,11 @@ struct guest {
     /* The job: from the welcome. */
     bool has_id, is_ready;
     struct runner_id id;
+    bool is_owned; /* in this boot somebody has been let in: */
+    struct runner_id owned_by;
+    struct waiting waiting;
+    struct source *devices; /* looks again for what is to be mounted, */
+    int64_t devices_usec;   /* until then (monotonic) */
     struct runner_owner owner;
     uint32_t n_mounts;
     struct runner_mount mounts[RUNNER_MOUNTS_MAX];
@@ -75,7 +82,10 @@ void guest_stop(struct guest *g, void (*idle)(void *arg), void *arg);
 
 void guest_job_init(struct guest *g);
 void guest_job_done(struct guest *g);
-/* The welcome's ids, owner and environment are in g. Finds out how far this run already is. */
+/* Whose this guest has been in this boot, perhaps under a runner before us. */
+void guest_job_recall_owner(struct guest *g);
+/* The welcome's ids, owner and environment are in g. Finds out how far this run already is; what
+ * is to be mounted may come a little later. */
 void guest_job_adopt(struct guest *g);
 /* -EPROTO: the message makes no sense now. */
 int guest_job_part(struct guest *g, const struct runner_message *m);

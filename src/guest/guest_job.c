@@ -27,6 +27,7 @@
 #include "guest/mount.h"
 #include "guest/script.h"
 
+#define LOOK_USEC (20 * USEC_PER_MSEC)
 #define CODE_NOT_STARTED 126 /* as a shell says "found, but cannot be run" */
 
 static void push_exit(struct guest *g)
@@ -240,6 +241,13 @@ static void run(struct guest *g, const struct runner_payload *payload,
         not_started(g, err);
 }
 
+/* Who waits for a session is told that there will be none. */
+static void no_session(struct guest *g)
+{
+    log_info("%s: %s; the desktop has no session of its own", g->options->session, strerror(errno));
+    guest_stage(g, "idle", time_now_usec(), "");
+}
+
 int guest_job_run(struct guest *g, const struct runner_message *m)
 {
     struct runner_payload payload = {0};
@@ -253,8 +261,7 @@ int guest_job_run(struct guest *g, const struct runner_message *m)
     if (err.code || payload.script || access(g->options->session, X_OK) == 0)
         run(g, &payload, m, &err);
     else
-        log_info("%s: %s; the desktop has no session of its own", g->options->session,
-                 strerror(errno));
+        no_session(g);
     runner_payload_done(&payload);
     buf_done(&g->payload);
     return 0;
@@ -303,6 +310,35 @@ static void recall(struct guest *g)
     keep_end(g, true, 0, SIGKILL, "the guest or its runner ended while the script ran");
 }
 
+void guest_job_recall_owner(struct guest *g)
+{
+    struct runner_started owner;
+
+    if (keep_load_owner(g->options->state_dir, &owner) < 0 || !str_equal(owner.boot_id, g->boot_id))
+        return;
+    g->is_owned = true;
+    g->owned_by = owner.id;
+}
+
+/* Noted before anything of theirs is here. */
+static int take_owner(struct guest *g, struct vdi_error *err)
+{
+    struct runner_started owner = {.id = g->id};
+    int r;
+
+    if (!*g->owner.name || g->is_owned)
+        return 0;
+    waiting_end(&g->waiting);
+    str_copy(owner.boot_id, sizeof(owner.boot_id), g->boot_id);
+    r = keep_owner(g->options->state_dir, &owner);
+    if (r < 0)
+        return error_set(err, r, "owner", "whose the guest is can't be noted in %s: %s",
+                         g->options->state_dir, strerror(-r));
+    g->is_owned = true;
+    g->owned_by = g->id;
+    return 0;
+}
+
 static int check_account(struct guest *g, struct vdi_error *err)
 {
     if (!*g->owner.name)
@@ -316,18 +352,29 @@ void guest_job_adopt(struct guest *g)
 {
     struct vdi_error err = {0};
     char text[640];
+    int r;
 
     if (!g->was_started)
         recall(g);
-    if (check_account(g, &err) < 0 ||
-        (g->n_mounts && mount_all("/", g->mounts, g->n_mounts, &err) < 0)) {
+    r = take_owner(g, &err);
+    if (r == 0)
+        r = check_account(g, &err);
+    if (r == 0 && g->n_mounts)
+        r = mount_all("/", g->mounts, g->n_mounts, &err);
+    if (r == -ENODEV && loop_monotonic_usec(g->loop) < g->devices_usec) {
+        source_rearm(g->devices, LOOK_USEC);
+        return;
+    }
+    if (r < 0) {
         error_text(&err, text, sizeof(text));
         log_error("%s", text);
         guest_stage(g, "failed", time_now_usec(), text);
         return;
     }
-    g->is_ready = true;
+    g->is_ready = g->ready_due = true;
     guest_stage(g, "ready", time_now_usec(), "");
+    if (!g->id.job && !*g->owner.name)
+        waiting_begin(&g->waiting, g->loop, g->options->waiting, g->env);
 }
 
 void guest_job_acked(struct guest *g)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keep.c - what the runner must still know after it, or the guest, has died: two small files. */
+/* keep.c - what the runner must still know after it, or the guest, has died: three small files. */
 #include "guest/keep.h"
 
 #include <errno.h>
@@ -16,6 +16,7 @@
 #define FILE_BYTES_MAX 8192
 #define STARTED "started.json"
 #define EXIT "exit.json"
+#define OWNER "owner.json"
 #define SCRIPT "script"
 
 static void path_of(const char *dir, const char *name, char *ret)
@@ -59,11 +60,21 @@ static int load(const char *dir, const char *name, struct buf *out)
     return 0;
 }
 
-int keep_started(const char *dir, const struct runner_started *started)
+static int keep_as(const char *dir, const char *name, const struct runner_started *started)
 {
     _cleanup_(buf_done) struct buf text = BUF_INIT(FILE_BYTES_MAX);
     runner_started_write(started, &text);
-    return replace(dir, STARTED, &text);
+    return replace(dir, name, &text);
+}
+
+int keep_started(const char *dir, const struct runner_started *started)
+{
+    return keep_as(dir, STARTED, started);
+}
+
+int keep_owner(const char *dir, const struct runner_started *owner)
+{
+    return keep_as(dir, OWNER, owner);
 }
 
 int keep_exit(const char *dir, const struct runner_exit *exit)
@@ -73,11 +84,21 @@ int keep_exit(const char *dir, const struct runner_exit *exit)
     return replace(dir, EXIT, &text);
 }
 
-int keep_load_started(const char *dir, struct runner_started *ret)
+static int load_as(const char *dir, const char *name, struct runner_started *ret)
 {
     _cleanup_(buf_done) struct buf text = BUF_INIT(FILE_BYTES_MAX);
-    int r = load(dir, STARTED, &text);
+    int r = load(dir, name, &text);
     return r < 0 ? r : runner_started_read(text.data, text.len, ret, NULL);
+}
+
+int keep_load_started(const char *dir, struct runner_started *ret)
+{
+    return load_as(dir, STARTED, ret);
+}
+
+int keep_load_owner(const char *dir, struct runner_started *ret)
+{
+    return load_as(dir, OWNER, ret);
 }
 
 int keep_load_exit(const char *dir, struct runner_exit *ret)

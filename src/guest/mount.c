@@ -139,7 +139,7 @@ static int mount_one(const char *root, const struct runner_mount *m, struct vdi_
         r = make_dirs(path);
     if (r == 0 &&
         mount(source, path, m->type == RUNNER_DISK ? "ext4" : "virtiofs", flags, NULL) < 0)
-        r = -errno;
+        r = errno == EINVAL && m->type == RUNNER_VIRTIOFS ? -ENODEV : -errno; /* no such tag */
     return r < 0 ? fail(m, r, err) : 0;
 }
 

@@ -2,7 +2,7 @@
 noinst_LIBRARIES += src/guest/libguest.a
 src_guest_libguest_a_SOURCES = \
     src/guest/account.c src/guest/account.h \
-    src/guest/capture.c src/guest/capture.h \
+    src/guest/capture.c src/guest/capture.h src/guest/waiting.c src/guest/waiting.h \
     src/guest/environment.c src/guest/environment.h \
     src/guest/guest.c src/guest/guest.h \
     src/guest/guest_job.c \

@@ -31,13 +31,14 @@ static const char help[] =
     "      --allow-root         runs scripts whose owner is root\n"
     "      --set-clock          sets the clock when the host says what time it is\n"
     "      --session PROGRAM    is a desktop's session, run as its owner (/etc/vdi-runner/session)\n"
+    "      --waiting PROGRAM    is shown until there is an owner (/etc/vdi-runner/waiting)\n"
     "      --message PROGRAM    shows the user a text from its stdin (/etc/vdi-runner/message)\n"
     "      --shutdown PROGRAM   switches the guest off (/sbin/poweroff)\n"
     "  -v, --verbose            says more\n"
     "  -h, --help               prints this\n"
     "  -V, --version            prints the version\n";
 
-enum { OPT_ALLOW_ROOT = 256, OPT_SET_CLOCK, OPT_SESSION, OPT_MESSAGE, OPT_SHUTDOWN };
+enum { OPT_ALLOW_ROOT = 256, OPT_SET_CLOCK, OPT_SESSION, OPT_WAITING, OPT_MESSAGE, OPT_SHUTDOWN };
 
 static const struct option long_options[] = {
     {"port", required_argument, NULL, 'p'},
@@ -46,6 +47,7 @@ static const struct option long_options[] = {
     {"allow-root", no_argument, NULL, OPT_ALLOW_ROOT},
     {"set-clock", no_argument, NULL, OPT_SET_CLOCK},
     {"session", required_argument, NULL, OPT_SESSION},
+    {"waiting", required_argument, NULL, OPT_WAITING},
     {"message", required_argument, NULL, OPT_MESSAGE},
     {"shutdown", required_argument, NULL, OPT_SHUTDOWN},
     {"verbose", no_argument, NULL, 'v'},
@@ -70,6 +72,8 @@ static int parse(int argc, char **argv, struct guest_options *o)
             o->set_clock = true;
         else if (c == OPT_SESSION)
             o->session = optarg;
+        else if (c == OPT_WAITING)
+            o->waiting = optarg;
         else if (c == OPT_MESSAGE)
             o->message = optarg;
         else if (c == OPT_SHUTDOWN)
@@ -151,6 +155,7 @@ int main(int argc, char **argv)
 {
     struct guest_options options = {.state_dir = "/var/lib/vdi-runner",
                                     .session = "/etc/vdi-runner/session",
+                                    .waiting = "/etc/vdi-runner/waiting",
                                     .message = "/etc/vdi-runner/message",
                                     .shutdown = "/sbin/poweroff"};
     log_init("vdi-runner", VDI_LOG_INFO);

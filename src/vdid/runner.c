@@ -250,6 +250,7 @@ static int copy_config(struct runner *r, const struct runner_config *config, str
         memcpy(r->mounts, config->mounts, config->n_mounts * sizeof(*r->mounts));
     r->is_session = config->is_session;
     r->merge = config->merge;
+    r->is_seat = config->is_seat;
     r->env = copy_strings(config->env);
     r->payload = config->payload ? strdup(config->payload) : NULL;
     r->work_dir = strdup(config->work_dir ? config->work_dir : "");

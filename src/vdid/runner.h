@@ -32,12 +32,14 @@ struct runner_config {         /* copied */
     bool is_session;      /* the payload has no script: the image's session is started */
     const char *work_dir; /* "": the owner's home */
     bool merge;           /* stderr into "output" */
+    bool is_seat;         /* its owner comes later: the guest must know how */
 };
 
 struct runner_handler { /* all on the loop; runner_free() may be called in none of them */
     /* The guest has answered and has the owner's account. Once. */
     void (*ready)(void *arg, const char *os, const char *version);
-    /* "kernel", "runner", "ready", "script", "session", or "failed" with the reason in detail;
+    /* "kernel", "runner", "ready", "script", "session", "idle" (the image has no session), or
+     * "failed" with the reason in detail;
      * usec by the guest's clock. */
     void (*stage)(void *arg, const char *name, int64_t usec, const char *detail);
     /* It is in RUNNER_EXIT_FILE. Once for a struct runner, also when it was there before. */

@@ -30,7 +30,7 @@ struct runner {
     struct runner_mount mounts[RUNNER_MOUNTS_MAX];
     char **env;
     char *payload, *work_dir;
-    bool is_session, merge;
+    bool is_session, merge, is_seat;
 
     int fd;
     struct source *reads, *writes, *connects, *greets, *ticks, *syncs;

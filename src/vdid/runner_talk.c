@@ -160,6 +160,16 @@ bool runner_fill(struct runner *r, struct buf *out)
 
 /* ---- in ---- */
 
+/* What the guest must be able to do and can't; NULL: nothing. */
+static const char *lacking(const struct runner *r, uint32_t protocol)
+{
+    if (r->is_seat && protocol < RUNNER_PROTOCOL_SEATS)
+        return "is too old for a seat that gets its owner later";
+    if (r->n_mounts && protocol < RUNNER_PROTOCOL_MOUNTS) /* not without its owner's files */
+        return "is too old to mount what the job's template names";
+    return NULL;
+}
+
 static int take_hello(struct runner *r, const struct runner_message *m)
 {
     uint32_t common = m->protocol_max < RUNNER_PROTOCOL_MAX ? m->protocol_max : RUNNER_PROTOCOL_MAX;
@@ -173,10 +183,8 @@ static int take_hello(struct runner *r, const struct runner_message *m)
         r->in_session = false;
         return 0;
     }
-    if (r->n_mounts && common < RUNNER_PROTOCOL_MOUNTS) { /* not without its owner's files */
-        snprintf(why, sizeof(why),
-                 "the guest runner %s is too old to mount what the job's template names",
-                 m->version);
+    if (lacking(r, common)) {
+        snprintf(why, sizeof(why), "the guest runner %s %s", m->version, lacking(r, common));
         runner_problem(r, why);
         r->in_session = false;
         return 0;
@@ -231,11 +239,13 @@ int runner_hand_over(struct runner *r)
 
 static int take_ready(struct runner *r, const struct runner_message *m)
 {
-    if (!r->was_ready && r->handler->ready)
-        r->handler->ready(r->arg, r->os, r->version);
+    bool is_first = !r->was_ready;
+
     r->was_ready = true;
     r->is_begun = r->is_begun || m->started;
     r->is_waiting = r->payload && !m->started;
+    if (is_first && r->handler->ready)
+        r->handler->ready(r->arg, r->os, r->version);
     return runner_hand_over(r);
 }
 
@@ -269,6 +279,14 @@ static int take_failure(struct runner *r, const struct runner_message *m)
     r->exit = (struct runner_exit){.id = r->id, .code = CODE_NOT_STARTED};
     str_copy(r->exit.detail, sizeof(r->exit.detail), m->detail);
     return runner_keep_exit(r);
+}
+
+/* Nothing of ours is done there, and never will be. */
+static int take_refusal(struct runner *r, const struct runner_message *m)
+{
+    if (r->handler->stage)
+        r->handler->stage(r->arg, "failed", time_now_usec(), m->detail);
+    return take_failure(r, m);
 }
 
 static int take_exit(struct runner *r, const struct runner_message *m)
@@ -328,6 +346,8 @@ static int take_message(struct runner *r, const struct runner_message *m)
         return take_numbered(r, m);
     case RUNNER_ACK:
         return take_ack(r, m);
+    case RUNNER_REFUSE:
+        return take_refusal(r, m);
     case RUNNER_PONG:
         return 0;
     default:

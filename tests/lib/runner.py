@@ -142,7 +142,7 @@ class Rig:
                 json.dump(payload, f)
         self.owner = (UID if uid is None else uid, GID if gid is None else gid)
         self.work_dir, self.merge, self.max = work_dir, merge, output_max
-        self.guest_args, self.nonce = list(guest_args), "n1"
+        self.guest_args, self.nonce, self.job = list(guest_args), "n1", 7
         self.guest = self.host = None
         self.guest_log = open(os.path.join(self.dir, "guest.log"), "ab")
         self.lines = []
@@ -179,7 +179,7 @@ class Rig:
         argv = [os.path.join(vdi.BUILD, "tests", "runner_host"),
                 socket_path or self.port.paths["host"], self.node, str(self.max),
                 str(self.owner[0]), str(self.owner[1]), self.home, self.work_dir, self.payload,
-                self.nonce, "merge" if self.merge else "apart", self.owner_name]
+                self.nonce, "merge" if self.merge else "apart", self.owner_name, str(self.job)]
         self.host = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      stderr=self.guest_log, text=True, env=ENVIRONMENT)
         threading.Thread(target=self._collect, args=(self.host,), daemon=True).start()

@@ -150,6 +150,7 @@ static enum runner_side side_of(uint32_t type)
     case RUNNER_OUTPUT:
     case RUNNER_EXIT:
     case RUNNER_ACK:
+    case RUNNER_REFUSE:
         return RUNNER_GUEST;
     default:
         return RUNNER_HOST;
