@@ -75,6 +75,7 @@ const struct field job_spec_fields[] = {
     {"cpus", FIELD_U32, SPEC(cpus), CHANGE | FIELD_LIST, 1, 4096, NULL, "virtual CPUs"},
     {"memory_mib", FIELD_U32, SPEC(memory_mib), CHANGE | FIELD_LIST, 1, 64 << 20, NULL, "memory"},
     {"gpus", FIELD_U32, SPEC(gpus), CHANGE | FIELD_LIST, 0, 64, NULL, "GPUs"},
+    {"nodes", FIELD_U32, SPEC(nodes), FIELD_KEEP, 0, JOB_NODES_MAX, NULL, ""},
     {"nice", FIELD_I32, SPEC(nice), CHANGE, -1000000, 1000000, NULL,
      "lowers the priority (operators may raise it)"},
     {"signal", FIELD_U32, SPEC(signal), ASK, 0, 64, NULL, "signal before the time limit"},

@@ -25,6 +25,8 @@ extern const char *const job_kind_names[]; /* NULL-terminated */
 #define JOB_PRIORITY_MAX 1000000000
 
 #define JOB_DIGEST_BYTES 32
+/* Nodes of one job. */
+#define JOB_NODES_MAX 64
 
 /* Strings are words (base/word.h), for most are the same in thousands of jobs; never
  * NULL ("" for none). job_spec_set() changes one. */
@@ -52,7 +54,7 @@ struct job_spec {
     int64_t time_limit_sec; /* 0: unlimited */
     int64_t begin_usec;     /* 0: now */
     int64_t deadline_usec;  /* 0: none */
-    uint32_t cpus;
+    uint32_t cpus;          /* of each of its nodes, as memory and GPUs */
     uint32_t memory_mib;
     uint32_t gpus;
     int32_t nice;
@@ -60,6 +62,7 @@ struct job_spec {
     uint32_t signal_sec; /* so long before it */
     bool requeue;
     bool kill_on_invalid_dep; /* it ends when its dependency can't be met any more */
+    uint32_t nodes;           /* so many at once, an instance on each; 0 is 1 */
     char *idempotency_key;    /* NULL: none; the spec's own, it is in no other */
     unsigned char request_digest[JOB_DIGEST_BYTES]; /* SHA-256 of the body that came with it */
     uint32_t script_bytes; /* the script itself stays in the submit event */
@@ -141,6 +144,10 @@ int64_t job_limit_usec(const struct job *job);
 int64_t job_left_usec(const struct job *job);
 /* How long it has run, suspensions left out, rounded up; of a job that is SUSPENDED. */
 int64_t job_ran_sec(const struct job *job);
+static inline uint32_t job_spec_nodes(const struct job_spec *spec)
+{
+    return spec->nodes ? spec->nodes : 1;
+}
 /* In line for a node: to start, or to be resumed on its own. */
 bool job_is_waiting(const struct job *job);
 

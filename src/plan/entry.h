@@ -18,18 +18,29 @@ enum entry_place {
     ENTRY_ACTIVE,    /* holds resources of a node */
 };
 
-/* At most 128 bytes with the allocator's own: 100,000 of these are kept. */
+/*
+ * A job on several nodes is one entry, on the first of them, and a part on each other: an entry
+ * in the list of its node alone, with the same shape, place and end.
+ * At most 128 bytes with the allocator's own: 100,000 of these are kept. */
 struct entry {
     uint64_t id;
     union {
         struct { /* QUEUED: queue.c */
             struct entry *left, *right, *parent;
         };
-        struct gpu_hold *gpus; /* tentative, active; NULL: none */
+        struct {                   /* tentative, active */
+            struct gpu_hold *gpus; /* on its node; NULL: none */
+            struct entry *part;    /* the next part of the job */
+            struct entry *head;    /* parts: the job's own entry; else NULL */
+        };
     };
-    struct entry *next; /* in the list of its node: tentative, active */
+    union {
+        struct entry *next;         /* in the list of its node: tentative, active */
+        struct plan_node **planned; /* QUEUED, several nodes: where; NULL: none */
+    };
     struct shape *shape;
-    struct plan_node *node; /* that holds it; QUEUED: where the estimate sees it, or NULL */
+    struct plan_node *node; /* that holds it; QUEUED: where the estimate sees it (the
+                             * first of several), or NULL */
     int64_t submit_usec;
     int64_t begin_usec;
     int64_t deadline_usec;

@@ -33,6 +33,13 @@ struct plan_partition {
     size_t n_nodes;
 };
 
+/* What a job holds: a node and GPUs of it, and a part for each further node. */
+struct held {
+    struct plan_node *node; /* NULL: nothing */
+    struct gpu_hold *gpus;
+    struct entry *parts;
+};
+
 /* Kept as long as the planner: entries point to it. Undefined: named by a job only, or removed. */
 struct plan_node {
     struct node facts;
@@ -119,16 +126,39 @@ static inline struct amount plan_node_free(const struct plan_node *n)
 /* planner.c */
 void planner_mark(struct planner *p, enum plan_dirt dirt);
 void planner_mark_moved(struct planner *p); /* a reservation or a holder is gone or elsewhere */
-/* Takes over `gpus`. */
-void planner_hold(struct planner *p, struct entry *e, struct plan_node *node, struct gpu_hold *gpus,
-                  enum entry_place place, int64_t end_usec);
 void planner_enqueue(struct planner *p, struct entry *e);
 void planner_dequeue(struct planner *p, struct entry *e);
+/* QUEUED: where and when it might start is not known any more. */
+void planner_forget_estimate(struct entry *e);
 void planner_settle_pending(struct planner *p, struct entry *e);
 void planner_release(struct planner *p, struct entry *e);
 /* Sorts the nodes and says where each is, if that changed. */
 void planner_sort_nodes(struct planner *p);
 struct plan_partition *planner_partition(const struct planner *p, const char *name);
+
+/* The node of that name; an undefined one is made if there is none. NULL: no memory. */
+struct plan_node *planner_node_get(struct planner *p, const char *name);
+
+/* held.c */
+static inline bool entry_holds(const struct entry *e)
+{
+    return e->place == ENTRY_TENTATIVE || e->place == ENTRY_ACTIVE;
+}
+/* Takes over `gpus`, one for each of the nodes, on success. -ENOMEM. */
+int planner_held_make(struct plan_node *const *nodes, struct gpu_hold *const *gpus, uint32_t n,
+                      struct held *ret);
+void planner_held_done(struct held *held);
+bool planner_held_is_equal(const struct held *a, const struct held *b);
+/* What it holds, without giving it up. */
+struct held planner_held_by(const struct entry *e);
+/* Takes over what is held. */
+void planner_hold(struct planner *p, struct entry *e, struct held held, enum entry_place place,
+                  int64_t end_usec);
+/* Returns what it held, to be freed. */
+struct held planner_take_off(struct planner *p, struct entry *e);
+/* What `e` (NULL: a new one) holds by its record. -ENOMEM. */
+int planner_find_held(struct planner *p, struct entry *e, struct shape *shape,
+                      const struct plan_place *places, uint32_t n, struct held *ret);
 
 /* kinds.c: takes nodes' kinds of GPU from the configuration. */
 int kinds_init(struct planner *p);

@@ -10,6 +10,7 @@
  * budget decides how far a step gets and never what it decides; a job put
  * behind all that are planned is planned by going on.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -205,19 +206,20 @@ static bool warm_up(struct planner *p, struct sink *s)
     return true;
 }
 
-/* The reservation is in the lines already. Takes over `gpus`. */
-static void start(struct planner *p, struct entry *e, struct plan_node *node, struct gpu_hold *gpus,
-                  struct sink *s)
+/* The reservation is in the lines already. Takes over what is held. */
+static void start(struct planner *p, struct entry *e, struct held held, struct sink *s)
 {
     struct plan_action *action = &s->actions[s->n++];
+    const struct gpu_hold *gpus = held.gpus;
 
-    *action = (struct plan_action){.type = PLAN_START, .job = e->id};
-    memcpy(action->node, node->facts.name, sizeof(action->node));
+    *action = (struct plan_action){.type = PLAN_START, .job = e->id, .n_nodes = e->shape->nodes};
+    memcpy(action->node, held.node->facts.name, sizeof(action->node));
     if (gpus)
-        gpu_held_format(gpus->profile, gpus->places, gpus->n, gpu_has_slots(&p->kinds[node->kind]),
-                        action->gpus_held, sizeof(action->gpus_held));
+        gpu_held_format(gpus->profile, gpus->places, gpus->n,
+                        gpu_has_slots(&p->kinds[held.node->kind]), action->gpus_held,
+                        sizeof(action->gpus_held));
     planner_dequeue(p, e);
-    planner_hold(p, e, node, gpus, ENTRY_TENTATIVE, p->now_usec + e->shape->span_usec);
+    planner_hold(p, e, held, ENTRY_TENTATIVE, p->now_usec + e->shape->span_usec);
 }
 
 static bool may_start(struct planner *p, const struct entry *e, const struct plan_node *node,
@@ -227,40 +229,70 @@ static bool may_start(struct planner *p, const struct entry *e, const struct pla
            place_is_free(p, node, gpus);
 }
 
+/* On all nodes or, but for the estimate, on none. True: it started. */
+static bool start_on(struct planner *p, struct entry *e, struct plan_node *const *nodes,
+                     struct gpu_hold *const *gpus, struct sink *s)
+{
+    struct held held;
+
+    if (p->harmed) {
+        planner_mark(p, PLAN_HOPEFUL);
+        return false;
+    }
+    if (planner_held_make(nodes, gpus, e->shape->nodes, &held) < 0) {
+        planner_mark(p, PLAN_STALE);
+        return false;
+    }
+    start(p, e, held, s);
+    return true;
+}
+
+/* What the estimate says; several nodes are kept for those who ask why. */
+static void set_estimate(struct entry *e, struct plan_node *const *nodes, int64_t at_usec)
+{
+    size_t size = e->shape->nodes * sizeof(struct plan_node *);
+
+    e->node = nodes[0];
+    e->time_usec = at_usec;
+    if (e->shape->nodes > 1 && (e->planned = malloc(size)))
+        memcpy(e->planned, nodes, size);
+}
+
 /* Reserves what was found. True: it starts. */
 static bool take(struct planner *p, struct entry *e, const struct candidate *best, struct sink *s)
 {
-    struct plan_node *node = p->nodes[best->node];
+    struct plan_node *nodes[JOB_NODES_MAX];
+    struct gpu_hold *gpus[JOB_NODES_MAX];
     int64_t at = best->earliest_usec;
-    int r;
-    struct gpu_hold *gpus = place_reserve(p, e->shape, node, at, best->offer, &r);
+    bool may = true;
 
-    if (r < 0)
-        node->lines.amount.closed = true;
-    if (r == 0 && may_start(p, e, node, gpus, at)) {
-        if (!p->harmed) {
-            start(p, e, node, gpus, s);
-            return true;
-        }
-        planner_mark(p, PLAN_HOPEFUL);
+    for (uint32_t i = 0; i < e->shape->nodes; i++) {
+        int r;
+
+        nodes[i] = p->nodes[best[i].node];
+        gpus[i] = place_reserve(p, e->shape, nodes[i], at, best[i].offer, &r);
+        if (r < 0)
+            nodes[i]->lines.amount.closed = true;
+        may &= r == 0 && may_start(p, e, nodes[i], gpus[i], at);
     }
-    place_hold_free(gpus);
-    e->node = node;
-    e->time_usec = at;
+    if (may && start_on(p, e, nodes, gpus, s))
+        return true;
+    for (uint32_t i = 0; i < e->shape->nodes; i++)
+        place_hold_free(gpus[i]);
+    set_estimate(e, nodes, at);
     return false;
 }
 
 static void pass_job(struct planner *p, struct entry *e, struct sink *s)
 {
     int64_t from = e->late && e->begin_usec > p->now_usec ? e->begin_usec : p->now_usec;
-    struct candidate best;
+    struct candidate best[JOB_NODES_MAX];
 
     p->next = queue_next(e);
     p->last = *e;
     p->begun = true;
-    e->node = NULL;
-    e->time_usec = 0;
-    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, &best) && take(p, e, &best, s))
+    planner_forget_estimate(e);
+    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, best) && take(p, e, best, s))
         return;
     /* By an old plan there is no room: by a new one there may be. */
     if (p->dirt == PLAN_STALE && !e->late && !shape_is_full(p, e->shape))
@@ -348,10 +380,12 @@ void planner_full(struct planner *p, int64_t now_usec)
         struct entry *e = value;
         int64_t wake_usec = e->wake_usec;
 
+        if (e->place == ENTRY_QUEUED)
+            planner_forget_estimate(e);
         if (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) {
             planner_settle_pending(p, e);
         } else if (e->place != ENTRY_TOLD) {
-            planner_hold(p, e, e->node, e->gpus, e->place, e->time_usec);
+            planner_hold(p, e, (struct held){e->node, e->gpus, e->part}, e->place, e->time_usec);
             wake_set(&p->wake, e, wake_usec); /* the retry runs from the action, not from here */
         }
     }

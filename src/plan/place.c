@@ -297,6 +297,15 @@ struct gpu_hold *place_hold_free(struct gpu_hold *hold)
     return NULL;
 }
 
+struct gpu_hold *place_hold_copy(const struct gpu_hold *hold)
+{
+    struct gpu_hold *copy = hold_new(hold->profile, hold->offer, hold->n);
+
+    if (copy)
+        memcpy(copy->places, hold->places, hold->n * sizeof(*hold->places));
+    return copy;
+}
+
 void place_find_offer(const struct planner *p, const struct plan_node *node, struct gpu_hold *hold)
 {
     int offer = gpu_find_offer(kind_of(p, node), hold->profile);
@@ -523,7 +532,7 @@ int place_of_record(struct planner *p, struct shape *shape, struct plan_node *no
 uint32_t planner_count(struct planner *p, const struct job_spec *spec)
 {
     struct job job = {.spec = (struct job_spec *)spec, .state = JOB_PENDING, .node = ""};
-    struct shape *shape = shape_get(p, &job, NULL);
+    struct shape *shape = shape_get(p, &job, NULL, "");
     uint64_t n = 0;
 
     planner_sort_nodes(p);

@@ -84,7 +84,8 @@ bool place_is_free(const struct planner *p, const struct plan_node *node,
                    const struct gpu_hold *hold);
 /* The kind of the node is another: finds the profile among what it offers now. */
 void place_find_offer(const struct planner *p, const struct plan_node *node, struct gpu_hold *hold);
-struct gpu_hold *place_hold_free(struct gpu_hold *hold); /* takes NULL, returns it */
+struct gpu_hold *place_hold_copy(const struct gpu_hold *hold); /* NULL: no memory */
+struct gpu_hold *place_hold_free(struct gpu_hold *hold);       /* takes NULL, returns it */
 /* A hold at the places the record says; where it says none, at those that are free, or the
  * first. -ENOMEM. */
 int place_of_record(struct planner *p, struct shape *shape, struct plan_node *node,

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "plan/inner.h"
@@ -51,15 +52,23 @@ void planner_set_boot(struct planner *p, int64_t boot_usec)
     p->boot_usec = boot_usec;
 }
 
-static bool holds_node(const struct entry *e)
+void planner_forget_estimate(struct entry *e)
 {
-    return e->place == ENTRY_TENTATIVE || e->place == ENTRY_ACTIVE;
+    e->node = NULL;
+    e->time_usec = 0;
+    if (e->shape->nodes == 1)
+        return;
+    free(e->planned);
+    e->planned = NULL;
 }
 
 static void entry_free(struct entry *e)
 {
-    if (holds_node(e))
-        place_hold_free(e->gpus);
+    struct held held = planner_held_by(e);
+
+    if (e->place == ENTRY_QUEUED)
+        planner_forget_estimate(e);
+    planner_held_done(&held);
     free(e);
 }
 
@@ -129,6 +138,7 @@ void planner_enqueue(struct planner *p, struct entry *e)
 {
     e->place = ENTRY_QUEUED;
     e->node = NULL;
+    e->planned = NULL;
     e->time_usec = 0;
     queue_insert(&p->queue, e);
     e->shape->queued++;
@@ -147,9 +157,8 @@ void planner_dequeue(struct planner *p, struct entry *e)
         p->next = queue_next(e);
     queue_remove(&p->queue, e);
     e->shape->queued--;
+    planner_forget_estimate(e);
     e->place = ENTRY_ASIDE;
-    e->node = NULL;
-    e->time_usec = 0;
 }
 
 static void leave_line(struct planner *p, struct entry *e)
@@ -178,51 +187,21 @@ void planner_settle_pending(struct planner *p, struct entry *e)
 
 /* ---- what holds a node -------------------------------------------------- */
 
-void planner_hold(struct planner *p, struct entry *e, struct plan_node *node, struct gpu_hold *gpus,
-                  enum entry_place place, int64_t end_usec)
+/* All nodes of it have more room than before. */
+static void mark_gains(struct planner *p, const struct held *held)
 {
-    e->place = (uint8_t)place;
-    e->node = node;
-    e->time_usec = end_usec < TIMELINE_NEVER ? end_usec : TIMELINE_NEVER - 1;
-    e->late = false;
-    e->gpus = gpus;
-    if (node) {
-        node->base_is_valid = false;
-        place_hold(p, node, gpus, 1);
-        e->next = node->jobs;
-        node->jobs = e;
-        node->n_jobs++;
-        amount_add(&node->used, &e->shape->need, 1);
-    }
-    wake_set(&p->wake, e,
-             place == ENTRY_TENTATIVE ? p->now_usec + PLAN_RETRY_USEC : plan_expected_end(p, e));
-}
-
-/* Returns what it held of GPUs, to be freed. */
-static struct gpu_hold *take_off(struct planner *p, struct entry *e)
-{
-    struct plan_node *node = e->node;
-    struct gpu_hold *gpus = e->gpus;
-    struct entry **link;
-
-    e->place = ENTRY_ASIDE;
-    e->node = NULL;
-    e->gpus = NULL;
-    if (!node)
-        return gpus;
-    node->base_is_valid = false;
-    place_hold(p, node, gpus, -1);
-    for (link = &node->jobs; *link != e; link = &(*link)->next)
-        ;
-    *link = e->next;
-    node->n_jobs--;
-    amount_add(&node->used, &e->shape->need, -1);
-    return gpus;
+    if (held->node)
+        mark_gain(p, held->node);
+    for (const struct entry *part = held->parts; part; part = part->part)
+        mark_gain(p, part->node);
 }
 
 void planner_release(struct planner *p, struct entry *e)
 {
-    place_hold_free(take_off(p, e));
+    struct held held = planner_take_off(p, e);
+
+    mark_gains(p, &held);
+    planner_held_done(&held);
 }
 
 /* ---- nodes -------------------------------------------------------------- */
@@ -259,8 +238,7 @@ static int nodes_reserve(struct planner *p)
     return 0;
 }
 
-/* The node of that name; an undefined one is made if there is none. NULL: no memory. */
-static struct plan_node *node_get(struct planner *p, const char *name)
+struct plan_node *planner_node_get(struct planner *p, const char *name)
 {
     struct plan_node *node = hash_get(p->node_names, name);
 
@@ -286,13 +264,16 @@ static struct plan_node *node_get(struct planner *p, const char *name)
 /* Starts given out for a node that no longer takes any go back in line. */
 static void drop_tentative(struct planner *p, struct plan_node *node)
 {
-    struct entry *next;
-    for (struct entry *e = node->jobs; e; e = next) {
-        next = e->next;
-        if (e->place != ENTRY_TENTATIVE)
+    for (struct entry *e = node->jobs; e;) {
+        struct entry *head = e->head ? e->head : e;
+
+        e = e->next;
+        if (head->place != ENTRY_TENTATIVE)
             continue;
-        planner_release(p, e);
-        planner_settle_pending(p, e);
+        while (e && (e == head || e->head == head))
+            e = e->next; /* a part of the same job goes with it */
+        planner_release(p, head);
+        planner_settle_pending(p, head);
     }
 }
 
@@ -304,7 +285,7 @@ static bool is_reshaped(const struct node *a, const struct node *b)
 
 int planner_put_node(struct planner *p, const struct node *facts)
 {
-    struct plan_node *node = node_get(p, facts->name);
+    struct plan_node *node = planner_node_get(p, facts->name);
     if (!node)
         return -ENOMEM;
 
@@ -332,7 +313,7 @@ int planner_put_node(struct planner *p, const struct node *facts)
 
 int planner_put_stored(struct planner *p, const char *name, uint32_t gib)
 {
-    struct plan_node *node = node_get(p, name);
+    struct plan_node *node = planner_node_get(p, name);
     int32_t now = gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB : (int32_t)gib, was;
 
     if (!node)
@@ -403,13 +384,12 @@ static int64_t deadline_of(const struct job *job)
 
 /* Says nothing new about a job that is pending, or holds the same as before? */
 static bool is_unchanged(const struct planner *p, const struct entry *e, const struct job *job,
-                         enum plan_disk_block block, const struct shape *shape,
-                         const struct plan_node *node)
+                         enum plan_disk_block block, const struct shape *shape)
 {
     if (e->shape != shape)
         return false;
     if (!job_is_waiting(job))
-        return e->place == ENTRY_ACTIVE && e->node == node && e->time_usec == end_of(p, job);
+        return e->place == ENTRY_ACTIVE && e->time_usec == end_of(p, job);
     return (e->place == ENTRY_QUEUED || e->place == ENTRY_ASIDE) && e->priority == job->priority &&
            e->submit_usec == job->submit_usec && e->begin_usec == begin_of(job) &&
            e->deadline_usec == deadline_of(job) && e->held_user == job->held_by_user &&
@@ -417,22 +397,21 @@ static bool is_unchanged(const struct planner *p, const struct entry *e, const s
            e->disk_block == block;
 }
 
-/* Returns what it held of GPUs. */
-static struct gpu_hold *detach(struct planner *p, struct entry *e)
+/* Returns what it held. */
+static struct held detach(struct planner *p, struct entry *e)
 {
-    struct gpu_hold *gpus = NULL;
+    struct held held = {0};
 
     if (e->place == ENTRY_QUEUED)
         leave_line(p, e);
-    else if (holds_node(e))
-        gpus = take_off(p, e);
+    else if (entry_holds(e))
+        held = planner_take_off(p, e);
     e->place = ENTRY_ASIDE;
-    return gpus;
+    return held;
 }
 
-/* Takes over `gpus`. */
-static void attach(struct planner *p, struct entry *e, const struct job *job,
-                   struct plan_node *node, struct gpu_hold *gpus)
+/* Takes over what it holds. */
+static void attach(struct planner *p, struct entry *e, const struct job *job, struct held held)
 {
     e->priority = job->priority;
     e->submit_usec = job->submit_usec;
@@ -444,38 +423,7 @@ static void attach(struct planner *p, struct entry *e, const struct job *job,
     if (job_is_waiting(job))
         planner_settle_pending(p, e);
     else
-        planner_hold(p, e, node, gpus, ENTRY_ACTIVE, end_of(p, job));
-}
-
-static struct plan_node *holder_of(const struct entry *e)
-{
-    return holds_node(e) ? e->node : NULL;
-}
-
-/* What the record says it holds; where it says nothing, what was held there already. */
-static int find_gpus(struct planner *p, struct entry *e, const struct job *job, struct shape *shape,
-                     struct plan_node *node, struct gpu_hold **io)
-{
-    struct gpu_hold *was = *io;
-    const char *held = job->gpus_held ? job->gpus_held : "";
-    int r;
-
-    if (was && node == holder_of(e) && !*held && was->n == shape->gpus)
-        return 0;
-    if (was)
-        place_hold(p, holder_of(e), was, -1); /* its own places are free for it */
-    r = place_of_record(p, shape, node, held, io);
-    if (was)
-        place_hold(p, holder_of(e), was, 1);
-    return r;
-}
-
-static bool is_same_hold(const struct gpu_hold *a, const struct gpu_hold *b)
-{
-    if (!a || !b)
-        return a == b;
-    return a->offer == b->offer && a->n == b->n &&
-           !memcmp(a->places, b->places, a->n * sizeof(*a->places));
+        planner_hold(p, e, held, ENTRY_ACTIVE, end_of(p, job));
 }
 
 /* Does what a shape leaves suffice for the other? */
@@ -484,27 +432,24 @@ static bool covers(const struct shape *a, const struct shape *b)
     return a == b || (amount_covers(&a->need, &b->need) && a->gpus >= b->gpus && !b->gpus);
 }
 
-/* Takes over the reference to `shape`, and `gpus` unless the entry has it already. */
+/* Takes over the reference to `shape`, and what is held. */
 static void change(struct planner *p, struct entry *e, const struct job *job, struct shape *shape,
-                   struct plan_node *node, struct gpu_hold *gpus)
+                   struct held held)
 {
-    struct plan_node *was_on = holder_of(e);
     struct shape *was = e->shape;
     int64_t was_until_usec = e->time_usec;
-    struct gpu_hold *had = detach(p, e);
-    bool moved = !is_same_hold(had, gpus);
+    struct held had = detach(p, e);
+    bool is_same = planner_held_is_equal(&had, &held);
 
-    if (had != gpus)
-        place_hold_free(had);
     e->shape = shape;
-    attach(p, e, job, node, gpus);
-    if (was_on && (holder_of(e) != was_on || moved || !covers(shape, was)))
-        mark_gain(p, was_on);
-    if (holder_of(e) &&
-        (holder_of(e) != was_on || moved || !covers(was, shape) || e->time_usec > was_until_usec))
+    attach(p, e, job, held);
+    if (had.node && (!is_same || !covers(shape, was)))
+        mark_gains(p, &had);
+    if (held.node && (!is_same || !covers(was, shape) || e->time_usec > was_until_usec))
         p->harmed = true;
-    if (was_on || holder_of(e))
+    if (had.node || held.node)
         planner_mark_moved(p);
+    planner_held_done(&had);
     shape_unref(p, was);
 }
 
@@ -523,26 +468,23 @@ static struct entry *entry_new(struct planner *p, uint64_t id)
 
 /* Takes over the reference to `shape`. */
 static int put(struct planner *p, const struct job *job, enum plan_disk_block block,
-               struct shape *shape, struct plan_node *node)
+               struct shape *shape, const struct plan_place *places, uint32_t n)
 {
     struct entry *e = hash_get_u64(p->jobs, job->id);
-    struct gpu_hold *gpus = e && holds_node(e) ? e->gpus : NULL;
-    int r = 0;
+    struct held held = {0}, was = {0};
+    int r = planner_find_held(p, e, shape, places, n, &held);
 
-    if (node)
-        r = find_gpus(p, e, job, shape, node, &gpus);
-    else
-        gpus = NULL;
-    if (r == 0 && !e && !(e = entry_new(p, job->id))) {
-        place_hold_free(gpus);
+    if (r == 0 && !e && !(e = entry_new(p, job->id)))
         r = -ENOMEM;
-    }
-    if (r < 0 || (is_unchanged(p, e, job, block, shape, node) && (!node || gpus == e->gpus))) {
+    if (r == 0)
+        was = planner_held_by(e);
+    if (r < 0 || (is_unchanged(p, e, job, block, shape) && planner_held_is_equal(&was, &held))) {
+        planner_held_done(&held);
         shape_unref(p, shape);
         return r;
     }
     e->disk_block = (uint8_t)block; /* looked at when it is settled, in here */
-    change(p, e, job, shape, node, gpus);
+    change(p, e, job, shape, held);
     return 0;
 }
 
@@ -553,17 +495,42 @@ int planner_put_job(struct planner *p, const struct job *job)
 
 int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_disks *disks)
 {
+    struct plan_place place = {.node = ""};
+
+    if (job->state == JOB_PENDING || !*job->node)
+        return planner_put_job_on(p, job, disks, NULL, 0);
+    str_copy(place.node, sizeof(place.node), job->node);
+    str_copy(place.gpus_held, sizeof(place.gpus_held), job->gpus_held ? job->gpus_held : "");
+    return planner_put_job_on(p, job, disks, &place, 1);
+}
+
+/* The nodes as a hostlist. NULL: no memory. */
+static char *name_nodes(const struct plan_place *places, uint32_t n)
+{
+    struct buf out = BUF_INIT(0);
+
+    for (uint32_t i = 0; i < n; i++)
+        buf_printf(&out, "%s%s", i ? "," : "", places[i].node);
+    return buf_take(&out, NULL);
+}
+
+int planner_put_job_on(struct planner *p, const struct job *job, const struct plan_disks *disks,
+                       const struct plan_place *places, uint32_t n)
+{
     enum plan_disk_block block = disks ? disks->block : PLAN_DISK_FREE;
     bool is_saved = job->state == JOB_SUSPENDED && !job->wake_usec;
+    _cleanup_(freep) char *saved_on = NULL;
+
+    if (n > JOB_NODES_MAX || job->spec->nodes > JOB_NODES_MAX)
+        return -EINVAL;
     if (is_saved || (job->state != JOB_PENDING && !job_state_is_active(job->state))) {
         planner_remove_job(p, job->id);
         return 0;
     }
-    struct plan_node *node = NULL;
-    if (!job_is_waiting(job) && *job->node && !(node = node_get(p, job->node)))
+    if (job->state == JOB_SUSPENDED && !(saved_on = name_nodes(places, n)))
         return -ENOMEM;
-    struct shape *shape = shape_get(p, job, disks);
-    return shape ? put(p, job, block, shape, node) : -ENOMEM;
+    struct shape *shape = shape_get(p, job, disks, saved_on);
+    return shape ? put(p, job, block, shape, places, job_is_waiting(job) ? 0 : n) : -ENOMEM;
 }
 
 void planner_remove_job(struct planner *p, uint64_t id)
@@ -571,12 +538,11 @@ void planner_remove_job(struct planner *p, uint64_t id)
     struct entry *e = hash_remove_u64(p->jobs, id);
     if (!e)
         return;
-    struct plan_node *was_on = holder_of(e);
-    place_hold_free(detach(p, e));
-    if (was_on)
-        mark_gain(p, was_on);
-    if (was_on)
+    struct held had = detach(p, e);
+    mark_gains(p, &had);
+    if (had.node)
         planner_mark_moved(p);
+    planner_held_done(&had);
     wake_set(&p->wake, e, 0);
     shape_unref(p, e->shape);
     free(e);
@@ -620,7 +586,7 @@ static void resettle(struct planner *p)
 
         if ((!queued && e->place != ENTRY_ASIDE) || (queued == pool->up && e->tier == pool->tier))
             continue;
-        place_hold_free(detach(p, e));
+        detach(p, e);
         planner_settle_pending(p, e);
     }
 }

@@ -28,9 +28,11 @@ enum plan_action_type { PLAN_START, PLAN_PREEMPT, PLAN_DEADLINE };
 struct plan_action {
     enum plan_action_type type;
     uint64_t job;
-    /* PLAN_START: where, and which GPUs ("" without) */
+    /* PLAN_START: where, and which GPUs ("" without). Of several nodes the first; all of them are
+     * told by planner_each_place(). */
     char node[64];
     char gpus_held[GPU_HELD_TEXT]; /* gpu_held_format() */
+    uint32_t n_nodes;
 };
 
 /* What keeps a job from starting. Several may hold at once; the binding one first. */
@@ -42,7 +44,7 @@ enum plan_blocker_type {
     PLAN_BLOCK_DEPENDENCY_NEVER,
     PLAN_BLOCK_BEGIN,      /* begin time not reached: until */
     PLAN_BLOCK_PARTITION,  /* partition down or gone */
-    PLAN_BLOCK_NO_NODE,    /* no node of the partition could ever hold it */
+    PLAN_BLOCK_NO_NODE,    /* no node of the partition could ever hold it, or too few could */
     PLAN_BLOCK_NODES_OUT,  /* the nodes that could are down or drained */
     PLAN_BLOCK_DISK_NODE,  /* so is the node on which a disk of it lies */
     PLAN_BLOCK_DISK_BUSY,  /* another job has a disk that it needs */
@@ -70,7 +72,7 @@ struct plan_blocker {
 struct plan_why {
     uint64_t place;     /* 1 = next in line; 0: not in line */
     int64_t start_usec; /* estimate; 0: none can be given */
-    char node[64];      /* where, by the estimate; "" */
+    char node[64];      /* where, by the estimate, as a hostlist if that fits; "" */
     struct plan_blocker blockers[16];
     size_t n_blockers;
 };
@@ -97,6 +99,20 @@ struct plan_disks {
     enum plan_disk_block block; /* it is not in line while this holds */
 };
 int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_disks *disks);
+/*
+ * The same for a job on several nodes: where each of its instances is, when it holds any or is
+ * saved there. A job's own record names one node alone. `disks` may be NULL; -EINVAL: more
+ * places than JOB_NODES_MAX.
+ */
+struct plan_place {
+    char node[64];
+    char gpus_held[GPU_HELD_TEXT];
+};
+int planner_put_job_on(struct planner *p, const struct job *job, const struct plan_disks *disks,
+                       const struct plan_place *places, uint32_t n_places);
+/* What a job holds, or shall by a start that was given out, node after node. */
+typedef void plan_place_fn(void *arg, const struct plan_place *place);
+void planner_each_place(const struct planner *p, uint64_t job, plan_place_fn *fn, void *arg);
 /* Disks that are on the node and go with no job that holds it. */
 int planner_put_stored(struct planner *p, const char *node, uint32_t gib);
 void planner_remove_job(struct planner *p, uint64_t id);

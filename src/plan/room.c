@@ -42,6 +42,15 @@ static uint64_t part(const struct shape *shape, enum plan_blocker_type type)
                                      : (uint64_t)shape->need.memory_mib;
 }
 
+static bool is_planned_on(const struct entry *e, const struct plan_node *n)
+{
+    bool is = e->node == n;
+
+    for (uint32_t i = 0; !is && e->shape->nodes > 1 && e->planned && i < e->shape->nodes; i++)
+        is = e->planned[i] == n;
+    return is;
+}
+
 /* Of those planned on the node at that time, the one that needs most of it. */
 static void find_blocker(struct planner *p, const struct plan_node *n, int64_t at_usec,
                          enum plan_blocker_type type, struct plan_room *ret)
@@ -49,7 +58,7 @@ static void find_blocker(struct planner *p, const struct plan_node *n, int64_t a
     const struct entry *found = NULL;
 
     for (struct entry *e = queue_first(&p->queue); e; e = queue_next(e)) {
-        if (e->node != n || !e->time_usec || e->time_usec > at_usec ||
+        if (!is_planned_on(e, n) || !e->time_usec || e->time_usec > at_usec ||
             e->time_usec + e->shape->span_usec <= at_usec || !part(e->shape, type))
             continue;
         if (!found || part(e->shape, type) > part(found->shape, type))
@@ -101,35 +110,51 @@ static int64_t gpu_conflict(const struct planner *p, const struct plan_node *n,
     return first;
 }
 
-int planner_room(struct planner *p, uint64_t job, struct plan_room *ret)
+/* The same for what the job, or the part of it, has on its node; closed lines have no room. */
+static void room_on(struct planner *p, const struct entry *e, int64_t end_usec,
+                    struct plan_room *ret)
 {
-    struct entry *e = hash_get_u64(p->jobs, job);
-    struct plan_node *n = e && e->place == ENTRY_ACTIVE ? e->node : NULL;
+    struct plan_node *n = e->node;
     enum plan_blocker_type type = PLAN_BLOCK_GPUS;
     const struct plan_lines *lines;
-    int64_t end, at, gpu_at;
+    int64_t at, gpu_at;
 
-    if (!n)
-        return -ENOENT;
-    if (!planner_is_current(p))
-        return -EAGAIN;
     *ret = (struct plan_room){.room_usec = INT64_MAX};
     /* Where this pass has nothing there may be seats of classes still. */
     lines = n->pass != p->pass || !queue_first(&p->queue) ? plan_base_lines(p, n) : &n->lines;
     if (!lines || lines->amount.closed) {
         ret->room_usec = 0;
-        return 0;
+        return;
     }
-    end = plan_expected_end(p, e);
-    at = line_conflict(lines, e, end, &type);
-    gpu_at = gpu_conflict(p, n, lines, e, end);
+    at = line_conflict(lines, e, end_usec, &type);
+    gpu_at = gpu_conflict(p, n, lines, e, end_usec);
     if (gpu_at < at) {
         at = gpu_at;
         type = PLAN_BLOCK_GPUS;
     }
     if (at >= TIMELINE_NEVER)
-        return 0;
-    ret->room_usec = at > end ? at - end : 0;
-    find_blocker(p, n, at > end ? at : end, type, ret);
+        return;
+    ret->room_usec = at > end_usec ? at - end_usec : 0;
+    find_blocker(p, n, at > end_usec ? at : end_usec, type, ret);
+}
+
+int planner_room(struct planner *p, uint64_t job, struct plan_room *ret)
+{
+    struct entry *e = hash_get_u64(p->jobs, job);
+    int64_t end;
+
+    if (!e || e->place != ENTRY_ACTIVE || !e->node)
+        return -ENOENT;
+    if (!planner_is_current(p))
+        return -EAGAIN;
+    end = plan_expected_end(p, e);
+    room_on(p, e, end, ret);
+    for (const struct entry *part = e->part; part; part = part->part) {
+        struct plan_room there;
+
+        room_on(p, part, end, &there);
+        if (there.room_usec < ret->room_usec)
+            *ret = there;
+    }
     return 0;
 }

@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/plan/libplan.a
 src_plan_libplan_a_SOURCES = \
     src/plan/entry.h \
     src/plan/gpuline.c src/plan/gpuline.h \
+    src/plan/held.c \
     src/plan/inner.h \
     src/plan/kinds.c \
     src/plan/pass.c \
@@ -21,7 +22,7 @@ src_plan_libplan_a_SOURCES = \
 PLAN_LIBS = src/plan/libplan.a
 
 UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
-    tests/unit/plan/test_property
+    tests/unit/plan/test_property tests/unit/plan/test_wide
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -36,6 +37,9 @@ tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c \
     tests/unit/plan/reference.c tests/unit/plan/reference.h tests/unit/plan/world.h
 tests_unit_plan_test_property_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_property_LDADD = $(plan_test_libs)
+tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/world.h
+tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_wide_LDADD = $(plan_test_libs)
 
 EXTRA_PROGRAMS += bench/bench_planner
 CLEANFILES += bench/bench_planner

@@ -277,7 +277,7 @@ static struct seat_window *window_new(struct admission *a, const struct plan_cla
     struct seat_window *w = calloc(1, sizeof(*w) + c->seats * sizeof(*w->seats));
 
     if (w)
-        w->shape = shape_get(a->p, seat, NULL);
+        w->shape = shape_get(a->p, seat, NULL, "");
     if (!w || !w->shape) {
         free(w);
         a->r = -ENOMEM;

@@ -67,13 +67,14 @@ struct where {
     const char *partition, *constraint, *nodelist, *exclude, *pin;
 };
 
-/* The memory of a saved job lies on one node, whatever it once asked for. */
-static struct where where_of(const struct job *job, const struct plan_disks *disks)
+/* The memory of a saved job lies on its nodes, whatever it once asked for. */
+static struct where where_of(const struct job *job, const struct plan_disks *disks,
+                             const char *saved_on)
 {
     const struct job_spec *spec = job->spec;
 
     if (job->state == JOB_SUSPENDED)
-        return (struct where){spec->partition, "", job->node, "", ""};
+        return (struct where){spec->partition, "", saved_on, "", ""};
     return (struct where){spec->partition, spec->constraint, spec->nodelist, spec->exclude,
                           disks ? disks->node : ""};
 }
@@ -184,6 +185,7 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     pool->refs++;
     shape->need = (struct amount){
         .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .disk_gib = (int32_t)disk_gib};
+    shape->nodes = job_spec_nodes(spec);
     shape->gpus = spec->gpus;
     shape->span_usec = plan_span(p, job);
     shape->next = p->shapes.first;
@@ -200,14 +202,16 @@ static char *shape_key(const struct planner *p, const struct pool *pool, const s
     char wish[GPU_WISH_TEXT];
 
     gpu_wish(job, wish, sizeof(wish));
-    return str_printf("%llu %u %u %u %u %lld %d %s", (unsigned long long)pool->number, spec->cpus,
-                      spec->memory_mib, spec->gpus, disk_gib, (long long)plan_span(p, job),
-                      spec->gpus && spec->kind == JOB_INTERACTIVE, wish);
+    return str_printf("%llu %u %u %u %u %u %lld %d %s", (unsigned long long)pool->number,
+                      job_spec_nodes(spec), spec->cpus, spec->memory_mib, spec->gpus, disk_gib,
+                      (long long)plan_span(p, job), spec->gpus && spec->kind == JOB_INTERACTIVE,
+                      wish);
 }
 
-struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks)
+struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks,
+                        const char *saved_on)
 {
-    const struct where where = where_of(job, disks);
+    const struct where where = where_of(job, disks, saved_on);
     uint32_t gib = !disks                                 ? 0
                    : disks->gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB
                                                           : disks->gib;
@@ -337,13 +341,16 @@ bool shape_fits(struct planner *p, struct shape *shape, const struct plan_node *
 
 bool shape_is_full(struct planner *p, struct shape *shape)
 {
+    uint32_t n = 0;
+
     if (shape->full && shape->full_layout == p->layout)
         return true;
     shape->full = false;
-    if (shape->roomy < p->n_nodes && shape_fits(p, shape, p->nodes[shape->roomy]))
+    if (shape->nodes == 1 && shape->roomy < p->n_nodes &&
+        shape_fits(p, shape, p->nodes[shape->roomy]))
         return false;
     for (uint32_t i = 0; i < p->n_nodes; i++) {
-        if (shape_fits(p, shape, p->nodes[i])) {
+        if (shape_fits(p, shape, p->nodes[i]) && ++n == shape->nodes) {
             shape->roomy = i;
             return false;
         }
@@ -371,6 +378,25 @@ static void sift_down(struct shape *shape, struct candidate c)
             break;
         shape->heap[i] = shape->heap[child];
     }
+    shape->heap[i] = c;
+}
+
+static struct candidate heap_pop(struct shape *shape)
+{
+    struct candidate first = shape->heap[0];
+
+    shape->n_heap--;
+    sift_down(shape, shape->heap[shape->n_heap]);
+    return first;
+}
+
+/* There is room: it was in the heap before. */
+static void heap_push(struct shape *shape, struct candidate c)
+{
+    size_t i = shape->n_heap++;
+
+    for (; i && candidate_before(&c, &shape->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        shape->heap[i] = shape->heap[(i - 1) / 2];
     shape->heap[i] = c;
 }
 
@@ -411,20 +437,17 @@ static int64_t earliest_on(struct planner *p, struct shape *shape, struct plan_n
     return place_earliest(p, shape, n, &n->lines, not_before_usec, ret_offer);
 }
 
-bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
-                struct candidate *ret)
+/* Makes the first of the heap exact: it is the earliest from then on. False: there is none. */
+static bool settle_first(struct planner *p, struct shape *shape, int64_t not_before_usec)
 {
-    if (shape->pass != p->pass)
-        heap_begin(p, shape);
     while (shape->n_heap) {
         struct candidate c = shape->heap[0];
         int64_t floor = c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
         int64_t t = earliest_on(p, shape, p->nodes[c.node], floor, &c.offer);
 
         if (t >= TIMELINE_NEVER) {
-            shape->n_heap--;
+            heap_pop(shape);
             p->shapes.n_candidates--;
-            sift_down(shape, shape->heap[shape->n_heap]);
             continue;
         }
         bool exact = t == c.earliest_usec;
@@ -432,11 +455,46 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
         if (!exact)
             sift_down(shape, c);
         if (exact || shape->heap[0].node == c.node) {
-            *ret = c;
+            shape->heap[0].offer = c.offer;
             return true;
         }
     }
     return false;
+}
+
+/*
+ * Before the time at which the last of them is free for the first time they are not all free,
+ * so that time is looked at next, until all are free at it.
+ */
+static bool best_nodes(struct planner *p, struct shape *shape, int64_t from_usec,
+                       struct candidate *ret)
+{
+    for (;;) {
+        uint32_t n = 0;
+
+        while (n < shape->nodes && settle_first(p, shape, from_usec))
+            ret[n++] = heap_pop(shape);
+        for (uint32_t i = 0; i < n; i++)
+            heap_push(shape, ret[i]);
+        if (n < shape->nodes)
+            return false;
+        if (ret[0].earliest_usec == ret[n - 1].earliest_usec)
+            return true;
+        from_usec = ret[n - 1].earliest_usec;
+    }
+}
+
+bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
+                struct candidate *ret)
+{
+    if (shape->pass != p->pass)
+        heap_begin(p, shape);
+    if (shape->nodes > 1)
+        return best_nodes(p, shape, not_before_usec, ret);
+    if (!settle_first(p, shape, not_before_usec))
+        return false;
+    *ret = shape->heap[0];
+    return true;
 }
 
 void shape_trim(struct planner *p, struct shape *shape)

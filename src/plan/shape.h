@@ -42,7 +42,8 @@ struct shape {
     char *key;
     struct pool *pool;
     struct amount need;
-    uint32_t gpus; /* devices, each with a share that meets the wish */
+    uint32_t nodes; /* so many at once, each with this need */
+    uint32_t gpus;  /* devices, each with a share that meets the wish */
     struct wish *wish;
     int64_t span_usec; /* plan_span() */
     unsigned refs;     /* entries */
@@ -70,8 +71,10 @@ struct shapes {
 
 int shapes_init(struct shapes *s);
 void shapes_done(struct planner *p);
-/* The shape of a job, with one reference more. NULL: no memory. */
-struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks);
+/* The shape of a job, with one reference more. `saved_on`: the nodes of one that is saved, as a
+ * hostlist. NULL: no memory. */
+struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks,
+                        const char *saved_on);
 void shape_unref(struct planner *p, struct shape *shape); /* takes NULL */
 /* Brings `exists`, `up`, `tier` in step with the configuration. */
 void pool_configure(const struct planner *p, struct pool *pool);
@@ -82,7 +85,8 @@ bool shape_is_possible(struct planner *p, struct shape *shape, const struct plan
 /* Does it fit now, reservations aside? */
 bool shape_fits(struct planner *p, struct shape *shape, const struct plan_node *node);
 bool shape_is_full(struct planner *p, struct shape *shape);
-/* The best node and time for the shape in this pass. False: none. */
+/* The best nodes, as many as it asks for, and the time at which all are free for it, in this
+ * pass: the first by name. False: there are none. */
 bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
                 struct candidate *ret);
 /* Gives memory back when all heaps together are large; a later call makes it anew. */

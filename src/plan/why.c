@@ -90,16 +90,45 @@ static int64_t earliest_of(struct planner *p, struct shape *shape, const struct 
     return timeline_earliest(&lines->amount, p->now_usec, shape->span_usec, &only);
 }
 
+/* The lowest values that nodes have, as many as the job asks for nodes. */
+struct lowest {
+    uint32_t want, n;
+    int64_t value[JOB_NODES_MAX];
+    const struct plan_node *node[JOB_NODES_MAX];
+};
+
+static void lowest_add(struct lowest *l, int64_t value, const struct plan_node *node)
+{
+    uint32_t k = l->n < l->want ? l->n++ : l->want - 1;
+
+    if (l->n == l->want && k == l->want - 1 && l->node[k] && value >= l->value[k])
+        return;
+    for (; k > 0 && l->value[k - 1] > value; k--) {
+        l->value[k] = l->value[k - 1];
+        l->node[k] = l->node[k - 1];
+    }
+    l->value[k] = value;
+    l->node[k] = node;
+}
+
+/* What the last of the nodes has that the job needs; `none` where there are too few. */
+static int64_t lowest_last(const struct lowest *l, int64_t none)
+{
+    return l->n < l->want ? none : l->value[l->want - 1];
+}
+
 /* What the nodes of the pool say about one job. */
 struct survey {
     size_t n_allowed, n_possible, n_serving; /* in the pool; large enough; those in service */
-    bool fits;                               /* one has room now */
-    int64_t alone_usec;                      /* when one will, were there no line */
-    const struct plan_node *alone;           /* that one */
+    size_t n_fits;                           /* have room now */
+    bool fits;                               /* as many as it needs */
+    int64_t alone_usec;                      /* when as many will, were there no line */
+    const struct plan_node *alone;           /* of these the first without room now, if any */
     struct {
-        int64_t most, free; /* the largest node; the most free on one in service */
-        int64_t until_usec; /* when the need is free on one */
+        int64_t most, free; /* the largest node; on as many in service as it needs */
+        int64_t until_usec; /* when the need is free on as many */
         const struct plan_node *node;
+        struct lowest owing, until; /* free with its sign turned; when it is free */
     } of[N_RESOURCES];
 };
 
@@ -113,34 +142,50 @@ static void survey_serving(struct planner *p, struct shape *shape, struct plan_n
                            struct survey *s)
 {
     const struct plan_lines *lines = plan_base_lines(p, n);
-    uint8_t offer;
-    int64_t t;
 
     if (!lines)
         return;
-    t = place_earliest(p, shape, n, lines, p->now_usec, &offer);
-    if (t < s->alone_usec) {
-        s->alone_usec = t;
-        s->alone = n;
-    }
     for (enum resource r = CPUS; r < N_RESOURCES; r++) {
-        int64_t have = free_of(p, shape, n, r);
+        int64_t t = earliest_of(p, shape, n, lines, r);
 
-        if (have > s->of[r].free)
-            s->of[r].free = have;
-        t = earliest_of(p, shape, n, lines, r);
-        if (t < s->of[r].until_usec) {
-            s->of[r].until_usec = t;
-            s->of[r].node = n;
-        }
+        lowest_add(&s->of[r].owing, -free_of(p, shape, n, r), n);
+        if (t < TIMELINE_NEVER)
+            lowest_add(&s->of[r].until, t, n);
     }
+}
+
+/* When as many nodes as it needs have room for it at once, were there no line. */
+static void survey_alone(struct planner *p, struct shape *shape, struct survey *s)
+{
+    struct lowest l = {.n = 0};
+    int64_t from = p->now_usec;
+
+    do {
+        l = (struct lowest){.want = shape->nodes};
+        for (size_t i = 0; i < p->n_nodes; i++) {
+            struct plan_node *n = p->nodes[i];
+            bool may = plan_node_in_service(n) && shape_is_possible(p, shape, n);
+            const struct plan_lines *lines = may ? plan_base_lines(p, n) : NULL;
+            uint8_t offer;
+            int64_t t = lines ? place_earliest(p, shape, n, lines, from, &offer) : TIMELINE_NEVER;
+
+            if (t < TIMELINE_NEVER)
+                lowest_add(&l, t, n);
+        }
+        from = lowest_last(&l, TIMELINE_NEVER);
+    } while (from < TIMELINE_NEVER && l.value[0] < from);
+    s->alone_usec = from;
+    s->alone = from < TIMELINE_NEVER ? l.node[0] : NULL;
+    for (uint32_t i = l.n; s->alone && i > 0; i--)
+        if (!shape_fits(p, shape, l.node[i - 1]))
+            s->alone = l.node[i - 1];
 }
 
 static void survey_nodes(struct planner *p, struct shape *shape, struct survey *s)
 {
     *s = (struct survey){.alone_usec = TIMELINE_NEVER};
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
-        s->of[r].until_usec = TIMELINE_NEVER;
+        s->of[r].owing.want = s->of[r].until.want = shape->nodes;
     planner_sort_nodes(p);
     for (size_t i = 0; i < p->n_nodes; i++) {
         struct plan_node *n = p->nodes[i];
@@ -158,8 +203,16 @@ static void survey_nodes(struct planner *p, struct shape *shape, struct survey *
         if (!plan_node_in_service(n))
             continue;
         s->n_serving++;
-        s->fits |= shape_fits(p, shape, n);
+        s->n_fits += shape_fits(p, shape, n);
         survey_serving(p, shape, n, s);
+    }
+    s->fits = s->n_fits >= shape->nodes;
+    survey_alone(p, shape, s);
+    for (enum resource r = CPUS; r < N_RESOURCES; r++) {
+        s->of[r].free = -lowest_last(&s->of[r].owing, 0);
+        s->of[r].until_usec = lowest_last(&s->of[r].until, TIMELINE_NEVER);
+        if (s->of[r].until_usec < TIMELINE_NEVER)
+            s->of[r].node = s->of[r].until.node[shape->nodes - 1];
     }
 }
 
@@ -174,8 +227,14 @@ static struct plan_blocker *add(struct plan_why *why, enum plan_blocker_type typ
 static void add_no_node(struct plan_why *why, const struct shape *shape, const struct survey *s)
 {
     const struct pool *pool = shape->pool;
-    bool named = false;
+    bool named = s->n_possible > 0;
 
+    if (named) {
+        struct plan_blocker *b = add(why, PLAN_BLOCK_NO_NODE);
+        b->need = shape->nodes;
+        b->free = s->n_possible;
+        str_copy(b->subject, sizeof(b->subject), "nodes");
+    }
     for (enum resource r = CPUS; s->n_allowed && r < N_RESOURCES; r++) {
         if (need_of(shape, r) <= s->of[r].most)
             continue;
@@ -308,7 +367,7 @@ static void add_of_job(const struct entry *e, int64_t now_usec, struct plan_why 
 /* The line holds it up beyond what running jobs do. */
 static bool waits_in_line(const struct entry *e, const struct plan_why *why, const struct survey *s)
 {
-    if (e->place != ENTRY_QUEUED || e->late || why->place < 2 || !s->n_serving)
+    if (e->place != ENTRY_QUEUED || e->late || why->place < 2 || s->n_serving < e->shape->nodes)
         return false;
     return s->fits || !e->time_usec || e->time_usec > s->alone_usec;
 }
@@ -340,6 +399,23 @@ static void sort_blockers(struct plan_why *why)
     }
 }
 
+/* All its nodes, where they fit into the text; else the first. */
+static void name_nodes(const struct entry *e, char *ret, size_t size)
+{
+    const char *names[JOB_NODES_MAX] = {e->node->facts.name};
+    uint32_t n = 1;
+
+    if (e->place == ENTRY_TENTATIVE) {
+        for (const struct entry *part = e->part; part; part = part->part)
+            names[n++] = part->node->facts.name;
+    } else if (e->shape->nodes > 1 && e->planned) {
+        for (; n < e->shape->nodes; n++)
+            names[n] = e->planned[n]->facts.name;
+    }
+    _cleanup_(freep) char *folded = n > 1 ? hostlist_fold(names, n) : NULL;
+    str_copy(ret, size, folded && strlen(folded) < size ? folded : names[0]);
+}
+
 static void set_estimate(const struct entry *e, int64_t now_usec, struct plan_why *why)
 {
     int64_t start = e->place == ENTRY_TENTATIVE ? now_usec : e->time_usec;
@@ -352,7 +428,7 @@ static void set_estimate(const struct entry *e, int64_t now_usec, struct plan_wh
         start = now_usec;
     why->start_usec = shown(start, now_usec);
     if (why->start_usec)
-        str_copy(why->node, sizeof(why->node), e->node->facts.name);
+        name_nodes(e, why->node, sizeof(why->node));
 }
 
 int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_why *ret)
@@ -370,9 +446,9 @@ int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_w
     if (!e->shape->pool->exists)
         return 0;
     survey_nodes(p, e->shape, &s);
-    if (!s.n_possible)
+    if (s.n_possible < e->shape->nodes)
         add_no_node(ret, e->shape, &s);
-    else if (!s.n_serving)
+    else if (s.n_serving < e->shape->nodes)
         add_nodes_out(p, ret, e->shape, &s);
     else
         add_resources(p, ret, e->shape, &s);

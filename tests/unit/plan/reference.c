@@ -8,18 +8,24 @@ int64_t span(const struct job_spec *spec)
                                 : PLAN_UNLIMITED_USEC;
 }
 
-/* A saved job wants its own node, for what is left of its limit. */
-struct job_spec now_wanted(const struct job *job, char wish[64])
+/* A saved job wants its own nodes, for what is left of its limit. */
+struct job_spec now_wanted(const struct world *w, int j, struct wanted *ret)
 {
+    const struct job *job = &w->jobs[j];
+    char *wish = ret->wish;
+
     struct job_spec spec = *job->spec;
     int64_t ran_usec = job->suspended_usec - job->start_usec - job->suspended_total_usec;
 
     if (job->state != JOB_SUSPENDED)
         return spec;
+    ret->nodes[0] = '\0';
+    for (int i = 0; i < w->n_places[j]; i++)
+        strcat(strcat(ret->nodes, i ? "," : ""), w->places[j][i].node);
     snprintf(wish, 64, "%.*s", (int)strcspn(job->gpus_held, ":"), job->gpus_held);
     if (*wish && spec.gpus)
         spec.profile = wish; /* its memory knows the profile */
-    spec.nodelist = (char *)job->node;
+    spec.nodelist = ret->nodes;
     spec.exclude = spec.constraint = (char *)"";
     spec.begin_usec = spec.deadline_usec = 0;
     if (spec.time_limit_sec && ran_usec < spec.time_limit_sec * 1000000)
@@ -279,7 +285,7 @@ bool room(const struct world *w, const struct plan *plan, int node, int64_t t, i
     return !spec->gpus;
 }
 
-static void say_held(const struct world *w, const struct hold *h, char *ret)
+void say_held(const struct world *w, const struct hold *h, char *ret)
 {
     const struct gpu_kind *k = kind_of(w, h->node);
 
@@ -293,36 +299,39 @@ static void place_job(const struct world *w, struct plan *plan, int j)
 {
     const struct job_spec *spec = &plan->specs[j];
     int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;
-    struct hold h, found;
+    int want = (int)job_spec_nodes(spec);
 
-    plan->node[j] = -1;
+    plan->n_found[j] = 0;
     for (size_t i = 0; i <= plan->n; i++) {
         int64_t t = i < plan->n ? plan->holds[i].to : from;
-        for (int n = 0; t >= from && t < best && n < N_NODES; n++) {
-            if (!room(w, plan, n, t, j, spec, &h))
-                continue;
-            best = t;
-            found = h;
-        }
+        struct hold found[N_NODES];
+        int n_found = 0;
+
+        for (int n = 0; t >= from && t < best && n < N_NODES && n_found < want; n++)
+            n_found += room(w, plan, n, t, j, spec, &found[n_found]);
+        if (n_found < want || t < from || t >= best)
+            continue;
+        best = t;
+        plan->n_found[j] = want;
+        memcpy(plan->found[j], found, sizeof(found));
     }
-    if (best == INT64_MAX)
-        return;
-    plan->node[j] = found.node;
     plan->at[j] = best;
-    say_held(w, &found, plan->held[j]);
-    plan->holds[plan->n++] = found;
+    for (int i = 0; i < plan->n_found[j]; i++)
+        plan->holds[plan->n++] = plan->found[j][i];
 }
 
-/* What a job holds from now on, at the places that its record says. */
-struct hold held_by(const struct world *w, int j, int node, int64_t to)
+struct hold held_by(const struct world *w, int j, int i, int64_t to)
 {
+    const struct plan_place *place = &w->places[j][i];
+    int node = node_of(place->node);
     struct hold h = {
         .node = node, .from = INT64_MIN, .to = to, .spec = &w->specs[j], .gib = w->disks[j].gib};
     char profile[64];
     size_t n = 0;
 
     if (w->specs[j].gpus) {
-        assert_int_equal(gpu_held_parse(w->held[j], profile, h.places, GPU_PLACES_MAX, &n), 0);
+        assert_int_equal(gpu_held_parse(place->gpus_held, profile, h.places, GPU_PLACES_MAX, &n),
+                         0);
         h.n_gpus = (int)n;
         h.offer = gpu_find_offer(kind_of(w, node), profile);
         assert_true(h.offer >= 0 && n == w->specs[j].gpus);
@@ -340,8 +349,10 @@ static int64_t seen_end(const struct world *w, int64_t end)
     return end > w->now ? end : (w->now / MIN + 1) * MIN;
 }
 
-static int64_t end_of_job(const struct job *job)
+static int64_t end_of_job(const struct world *w, int j)
 {
+    const struct job *job = &w->jobs[j];
+
     if (job->state == JOB_COMPLETING)
         return 0;
     if (job->state == JOB_RUNNING && job_limit_usec(job))
@@ -349,8 +360,8 @@ static int64_t end_of_job(const struct job *job)
     if (job->state == JOB_CONFIGURING)
         return job->alloc_usec + span(job->spec) - PLAN_LAG_USEC;
     if (job->state == JOB_SUSPENDED) {
-        char wish[64];
-        struct job_spec left = now_wanted(job, wish);
+        struct wanted wanted;
+        struct job_spec left = now_wanted(w, j, &wanted);
         return job->restore_usec + span(&left) - PLAN_LAG_USEC;
     }
     return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
@@ -362,15 +373,16 @@ bool in_line(const struct world *w, int j)
     if (!w->has_job[j])
         return false;
     const struct config_partition *part = &w->config.partitions[*w->specs[j].partition == 'l'];
-    return waits(job) && w->given[j] < 0 && !w->told[j] && !job->held_by_user &&
-           !job->held_by_admin && !job->unknown && !w->disks[j].block && part->up;
+    return waits(job) && !w->given[j] && !w->told[j] && !job->held_by_user && !job->held_by_admin &&
+           !job->unknown && !w->disks[j].block && part->up;
 }
 
 static bool comes_before(const struct world *w, int a, int b)
 {
     const struct job *x = &w->jobs[a], *y = &w->jobs[b];
-    char wish[64];
-    int64_t begin_x = now_wanted(x, wish).begin_usec, begin_y = now_wanted(y, wish).begin_usec;
+    struct wanted wanted;
+    int64_t begin_x = now_wanted(w, a, &wanted).begin_usec;
+    int64_t begin_y = now_wanted(w, b, &wanted).begin_usec;
     bool late_x = begin_x > w->now, late_y = begin_y > w->now;
     if (late_x != late_y)
         return late_y;
@@ -416,13 +428,10 @@ void reference_until(const struct world *w, struct plan *plan, int until)
         const struct job *job = &w->jobs[j];
         if (!w->has_job[j] || holds_nothing(job))
             continue;
-        plan->specs[j] = now_wanted(job, plan->wish[j]);
-        if (!waits(job))
-            plan->holds[plan->n++] =
-                held_by(w, j, node_of(job->node), seen_end(w, end_of_job(job)));
-        else if (w->given[j] >= 0)
-            plan->holds[plan->n++] =
-                held_by(w, j, w->given[j], seen_end(w, w->given_usec[j] + span(&plan->specs[j])));
+        plan->specs[j] = now_wanted(w, j, &plan->wanted[j]);
+        int64_t end = waits(job) ? w->given_usec[j] + span(&plan->specs[j]) : end_of_job(w, j);
+        for (int i = 0; (!waits(job) || w->given[j]) && i < w->n_places[j]; i++)
+            plan->holds[plan->n++] = held_by(w, j, i, seen_end(w, end));
         if (!in_line(w, j))
             continue;
         int i = n++;

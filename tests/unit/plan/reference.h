@@ -17,7 +17,9 @@ struct world {
     struct world_config config;
     struct config_node config_nodes[N_NODES];
     struct gpu_kind kinds[4];
-    char held[N_JOBS][GPU_HELD_TEXT]; /* gpus_held of its record, or of the start given out */
+    /* Where each job is by its record, or by the start given out, and what it has there. */
+    struct plan_place places[N_JOBS][N_NODES];
+    int n_places[N_JOBS];
     struct node nodes[N_NODES];
     bool has_node[N_NODES];
     struct job_spec specs[N_JOBS];
@@ -25,7 +27,7 @@ struct world {
     bool has_job[N_JOBS];
     struct plan_disks disks[N_JOBS];
     uint32_t stored_gib[N_NODES];
-    int given[N_JOBS]; /* node of a start that was given out; -1: none */
+    bool given[N_JOBS]; /* a start was given out */
     int64_t given_usec[N_JOBS];
     bool told[N_JOBS];
     struct plan_seat seats[128]; /* of classes that were admitted */
@@ -33,8 +35,9 @@ struct world {
     uint64_t seat_class[128];
     size_t n_seats;
     struct planner *planner;
+    int taking; /* the job whose start is being taken */
     int64_t now;
-    unsigned long starts, checks, elsewhere, admitted, refused;
+    unsigned long starts, wide_starts, checks, elsewhere, admitted, refused;
 };
 
 struct hold {
@@ -46,20 +49,24 @@ struct hold {
     struct gpu_place places[GPU_PLACES_MAX];
 };
 
+struct wanted {
+    char wish[64], nodes[N_NODES * 8];
+};
+
 struct plan {
-    struct hold holds[2 * N_JOBS + 128];
+    struct hold holds[2 * N_JOBS * N_NODES + 128];
     size_t n;
-    struct job_spec specs[N_JOBS]; /* what each now wants */
-    char wish[N_JOBS][64];
-    char held[N_JOBS][GPU_HELD_TEXT]; /* by estimate */
-    int node[N_JOBS];                 /* by estimate; -1: none */
+    struct job_spec specs[N_JOBS];      /* what each now wants */
+    struct wanted wanted[N_JOBS];       /* texts of these */
+    struct hold found[N_JOBS][N_NODES]; /* by estimate, on each of its nodes */
+    int n_found[N_JOBS];                /* 0: none */
     int64_t at[N_JOBS];
     unsigned place[N_JOBS];
 };
 
 int64_t span(const struct job_spec *spec);
-/* A saved job wants its own node, for what is left of its limit. */
-struct job_spec now_wanted(const struct job *job, char wish[64]);
+/* A saved job wants its own nodes, for what is left of its limit. The texts are in *ret. */
+struct job_spec now_wanted(const struct world *w, int j, struct wanted *ret);
 bool waits(const struct job *job);
 bool holds_nothing(const struct job *job);
 const struct gpu_kind *kind_of(const struct world *w, int node);
@@ -68,11 +75,13 @@ bool gpu_room(const struct world *w, const struct plan *plan, int node, int gpu,
 /* Is there room from t on? With where, if it needs GPUs. */
 bool room(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
           const struct job_spec *spec, struct hold *ret);
-/* What a job holds from now on, at the places that its record says. */
-struct hold held_by(const struct world *w, int j, int node, int64_t to);
+/* What a job holds from now on in one of its places. */
+struct hold held_by(const struct world *w, int j, int i, int64_t to);
+/* gpus_held of it. */
+void say_held(const struct world *w, const struct hold *h, char *ret);
 /* What a seat of a class holds, and when. */
 struct hold seat_hold(const struct world *w, size_t i);
-int node_of(const char *name);
+int node_of(const char *name); /* -1: "" */
 bool in_line(const struct world *w, int j);
 /* Who starts when and where; `until`: no further than the line before that job, -1: all. */
 void reference_until(const struct world *w, struct plan *plan, int until);
