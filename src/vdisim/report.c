@@ -151,17 +151,24 @@ void report_write_seats(const struct world *w, struct buf *out)
 
 void report_write_starts(const struct world *w, struct buf *out)
 {
-    buf_puts(out, "origin_id,submit_s,start_s,end_s,node,units,gpus\n");
-    for (size_t i = 0; i < w->n_jobs; i++) {
-        const struct world_job *j = &w->jobs[i];
+    buf_puts(out, "origin_id,submit_s,start_s,end_s,node,units,gpus,from_s,how\n");
+    for (size_t i = 0; i < w->n_runs; i++) {
+        const struct world_run *r = &w->runs[i];
+        const struct world_job *j = &w->jobs[r->job];
         int64_t zero_usec = j->submit_usec - j->trace->submit_sec * 1000000;
 
         write_text(j->trace->id, out);
         buf_printf(out, ",%" PRId64 ",", j->trace->submit_sec);
-        write_sec(j->start_usec - zero_usec, out);
-        write_sec(j->end_usec - zero_usec, out);
-        buf_printf(out, "%s,%u,", w->config->nodes[j->node].name, j->units);
-        write_text(j->job->gpus_held, out);
-        buf_putc(out, '\n');
+        if (r->start_usec)
+            write_sec(r->start_usec - zero_usec, out);
+        else
+            buf_putc(out, ',');
+        write_sec(r->to_usec - zero_usec, out);
+        write_text(r->nodes, out);
+        buf_printf(out, ",%u,", j->units);
+        write_text(r->gpus, out);
+        buf_putc(out, ',');
+        write_sec(r->from_usec - zero_usec, out);
+        buf_printf(out, "%s\n", r->how);
     }
 }

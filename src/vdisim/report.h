@@ -28,8 +28,9 @@ void report_write_text(const struct report *r, struct buf *out);
 void report_write_json(const struct report *r, struct buf *out);
 /* CSV, a line per seat of a class: class_id,profile,from_s,begin_s,end_s,node,gpus. */
 void report_write_seats(const struct world *w, struct buf *out);
-/* CSV, a line per job in the trace's order: origin_id,submit_s,start_s,end_s,node,units,gpus.
- * Seconds of the trace's own clock; gpus as in the job's gpus_held. */
+/* CSV, a line per run of a job, as they end: origin_id,submit_s,start_s,end_s,node,units,gpus,
+ * from_s,how. Seconds of the trace's own clock; nodes are held from from_s to end_s. gpus: as a
+ * job's gpus_held. Those of several nodes are joined by ';'. */
 void report_write_starts(const struct world *w, struct buf *out);
 
 #endif

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/vdisim/libvdisim.a
 src_vdisim_libvdisim_a_SOURCES = \
+    src/vdisim/ask.c \
+    src/vdisim/classes.c \
     src/vdisim/draw.c src/vdisim/draw.h \
+    src/vdisim/life.c \
     src/vdisim/plot.c src/vdisim/plot.h \
     src/vdisim/report.c src/vdisim/report.h \
+    src/vdisim/run.h \
     src/vdisim/timer.c src/vdisim/timer.h \
     src/vdisim/timetable.c src/vdisim/timetable.h \
     src/vdisim/trace.c src/vdisim/trace.h \

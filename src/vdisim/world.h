@@ -45,8 +45,19 @@ struct world_job {
     struct job *job;
     int64_t run_usec; /* what it takes; cut at its limit */
     int64_t submit_usec, start_usec, end_usec;
-    uint32_t units; /* GPUs, or what the unit is */
-    uint32_t node;  /* index in config->nodes */
+    uint32_t units;            /* GPUs of all its nodes, or what the unit is */
+    struct plan_place *places; /* what it holds now */
+    uint32_t n_places;
+    int64_t held_usec; /* since when */
+};
+
+/* Nodes that a job held without a break, from a start order on. */
+struct world_run {
+    size_t job;
+    int64_t from_usec, start_usec,
+        to_usec;        /* start: it ran from then; 0: it did not come to that */
+    const char *how;    /* it ended: a constant */
+    char *nodes, *gpus; /* of each node, in order, joined by ';' */
 };
 
 /* A change of what the cluster does, for pictures: one per instant that changed anything. */
@@ -76,6 +87,8 @@ struct world {
     struct world_seat *seats; /* of the classes, in the timetable's order */
     size_t n_seats, seats_size;
     uint64_t classes;
+    struct world_run *runs; /* in the order of their ends */
+    size_t n_runs, runs_size;
     struct world_sample *samples;
     size_t n_samples, samples_size;
 };

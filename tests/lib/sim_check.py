@@ -6,16 +6,29 @@
 
 Reads what vdisim wrote and shares nothing with it: at every instant, of each GPU, what lies on
 it is looked at pair by pair. LAW is homogeneous or mixed (SIZE of SLOTS slots each). A job
-without a profile has the GPU alone. Prints one line per breach, and the number of intervals.
+without a profile has the GPU alone. A job on several nodes has as many GPUs on each, of different
+nodes, and in all what it asked for. Prints one line per breach, and the number of intervals on
+one node.
 """
 import csv
 import sys
 
 
+def is_spread(row):
+    nodes, gpus = row["node"].split(";"), row["gpus"].split(";")
+    counts = [len(g.split(",")) if g else 0 for g in gpus]
+    return (len(set(nodes)) == len(nodes) == len(gpus) and len(set(counts)) == 1
+            and 0 <= sum(counts) - int(row["units"]) < len(nodes))
+
+
 def intervals(starts, seats):
     for row in csv.DictReader(open(starts, newline="")):
-        if row["gpus"]:
-            yield row["node"], row["gpus"], float(row["start_s"]), float(row["end_s"]), row["origin_id"]
+        who, begin, end = row["origin_id"], float(row["from_s"]), float(row["end_s"])
+        if not is_spread(row):
+            print(f"{who}: not spread over nodes as asked for: {row['node']} {row['gpus']}")
+        for node, gpus in zip(row["node"].split(";"), row["gpus"].split(";")):
+            if gpus:
+                yield node, gpus, begin, end, who
     for row in csv.DictReader(open(seats, newline="")):
         yield row["node"], row["gpus"], float(row["from_s"]), float(row["end_s"]), "class " + row["class_id"]
 

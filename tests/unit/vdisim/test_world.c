@@ -214,13 +214,47 @@ static void test_traced(void **state)
     config_free(c);
 }
 
+/* Totals of a job are shared out over its nodes; it has all of them at once or waits. */
+static void test_wide(void **state)
+{
+    struct trace_job jobs[] = {JOB(0, 10, 10, 1), JOB(1, 10, 10, 4), JOB(2, 5, 5, 1),
+                               JOB(3, 5, 5, 1)};
+    const struct trace t = {.jobs = jobs, .n = 4};
+    struct world_options o = by_cpus;
+    struct config *c = cluster("site \"fake\" { }\n"
+                               "node \"n[1-2]\" { cpus = 8 memory = \"4G\"\n"
+                               "gpu \"T4\" { count = 2 } }\n"
+                               "partition \"p\" { nodes = \"n[1-2]\" default = true }\n");
+    struct buf starts = BUF_INIT(0);
+    struct world w;
+
+    for (int i = 0; i < 4; i++)
+        jobs[i].gpus = 1;
+    jobs[1].gpus = 4;
+    jobs[1].nodes = 2;
+    jobs[3].gpus = 3;
+    jobs[3].nodes = 3;
+    o.unit = WORLD_AS_TRACED;
+    assert_int_equal(world_run(c, &t, NULL, &o, &w, NULL), 0);
+    starts_at(&w, 3, (const int64_t[]){0, 10, 2});
+    assert_int_equal(w.left_out, 1); /* there are no three nodes */
+    report_write_starts(&w, &starts);
+    assert_string_equal(starts.data, "origin_id,submit_s,start_s,end_s,node,units,gpus,from_s,how\n"
+                                     "j,2,2,7,n1,1,:1,2,completed\n"
+                                     "j,0,0,10,n1,1,:0,0,completed\n"
+                                     "j,1,10,20,n1;n2,4,\":0,1;:0,1\",10,completed\n");
+    buf_done(&starts);
+    world_done(&w);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_draw),     cmocka_unit_test(test_timers),
         cmocka_unit_test(test_backfill), cmocka_unit_test(test_limit),
         cmocka_unit_test(test_boots),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_traced),
+        cmocka_unit_test(test_traced),   cmocka_unit_test(test_wide),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

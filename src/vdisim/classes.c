@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* classes.c - the classes of a timetable, and what becomes of their seats. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "vdisim/run.h"
+
+static void add_seat(void *arg, const struct plan_seat *seat)
+{
+    struct run *run = arg;
+    struct world *w = run->world;
+
+    if (w->n_seats == w->seats_size) {
+        size_t size = w->seats_size ? 2 * w->seats_size : 1024;
+        struct world_seat *seats = realloc(w->seats, size * sizeof(*seats));
+
+        if (!seats) {
+            run->no_memory = true;
+            return;
+        }
+        w->seats = seats;
+        w->seats_size = size;
+    }
+    w->seats[w->n_seats++] = (struct world_seat){.row = w->classes, .at = *seat};
+}
+
+static int admit(struct run *run, const struct timetable_row *row, struct job_spec *spec,
+                 struct vdi_error *err)
+{
+    struct world *w = run->world;
+    struct plan_window window = {.from_usec =
+                                     EPOCH_USEC + (row->begin_sec - w->options.lead_sec) * USEC,
+                                 .to_usec = EPOCH_USEC + row->end_sec * USEC};
+    struct plan_class c = {.id = w->classes + 1,
+                           .seat = spec,
+                           .seats = row->seats,
+                           .windows = &window,
+                           .n_windows = 1};
+    struct plan_shortage shortage = {0};
+    int r = job_spec_set(&spec->profile, row->profile);
+
+    if (r == 0)
+        r = planner_put_class(run->planner, &c, EPOCH_USEC, &shortage);
+    if (r == -ENOSPC) {
+        error_set(err, ENOSPC, "classes",
+                  "class %s at %lld s wants %u seat%s of %s, and there are %u beside the classes "
+                  "before it",
+                  *row->id ? row->id : "(unnamed)", (long long)row->begin_sec, row->seats,
+                  row->seats == 1 ? "" : "s", *row->profile ? row->profile : "a whole GPU",
+                  shortage.seats);
+        error_hint(err, NULL, "give the cluster more GPUs, or the class another time");
+        return r;
+    }
+    if (r < 0)
+        return error_set(err, r, "", "out of memory");
+    planner_each_seat(run->planner, c.id, add_seat, run);
+    w->classes++;
+    return run->no_memory ? error_set(err, ENOMEM, "", "out of memory") : 0;
+}
+
+int classes_admit(struct run *run, struct vdi_error *err)
+{
+    struct world *w = run->world;
+    struct job_spec *spec = job_spec_new();
+    int r = spec ? job_spec_set(&spec->partition, ask_partition(w)->name) : -ENOMEM;
+
+    if (r < 0)
+        r = error_set(err, ENOMEM, "", "out of memory");
+    if (spec) {
+        spec->kind = JOB_INTERACTIVE;
+        spec->gpus = 1;
+    }
+    for (size_t i = 0; w->timetable && i < w->timetable->n && r == 0; i++)
+        r = admit(run, &w->timetable->rows[i], spec, err);
+    job_spec_unref(spec);
+    return r;
+}
