@@ -6,8 +6,8 @@
  * it, that other seats and the jobs that run by then leave. Later jobs are planned around
  * them. Kept: seats are on their node's list; a window is in the heap until its end.
  *
- * Seats fill one GPU before the next, the first GPU of every node before any second: few GPUs
- * are touched by classes, and the machines share the work of starting them.
+ * Seats fill one GPU before the next and one node before the next, so that few nodes are touched
+ * by classes, and whole ones are left to the jobs that need them.
  */
 #include "plan/seat.h"
 
@@ -201,7 +201,6 @@ struct admission {
     struct planner *p;
     struct plan_lines *lines; /* by node */
     bool *known;
-    uint32_t most_gpus;
     int r; /* -ENOMEM */
 };
 
@@ -244,16 +243,19 @@ static bool may_have_seats(struct admission *a, struct shape *shape, const struc
     return node->defined && shape_is_possible(a->p, shape, node);
 }
 
-/* Seats with one GPU: device by device, each filled before the next. */
+/* Seats with one GPU: device by device, each filled before the next, node by node. */
 static void fill_devices(struct admission *a, struct seat_window *w, uint32_t seats)
 {
-    for (uint32_t gpu = 0; gpu < a->most_gpus; gpu++) {
-        for (size_t i = 0; i < a->p->n_nodes && w->n < seats && a->r == 0; i++) {
-            struct plan_node *node = a->p->nodes[i];
+    for (size_t i = 0; i < a->p->n_nodes; i++) {
+        struct plan_node *node = a->p->nodes[i];
 
-            while (gpu < node->gpus.n && may_have_seats(a, w->shape, node) && w->n < seats &&
-                   take_one(a, w, node, gpu))
-                ;
+        if (!may_have_seats(a, w->shape, node))
+            continue;
+        for (uint32_t gpu = 0; gpu < node->gpus.n; gpu++) {
+            do {
+                if (w->n == seats || a->r < 0)
+                    return;
+            } while (take_one(a, w, node, gpu));
         }
     }
 }
@@ -320,9 +322,6 @@ static int begin_admission(struct admission *a, struct planner *p)
     planner_sort_nodes(p);
     a->lines = calloc(p->n_nodes + 1, sizeof(*a->lines));
     a->known = calloc(p->n_nodes + 1, sizeof(*a->known));
-    for (size_t i = 0; i < p->n_nodes; i++)
-        if (p->nodes[i]->gpus.n > a->most_gpus)
-            a->most_gpus = p->nodes[i]->gpus.n;
     return a->lines && a->known ? 0 : -ENOMEM;
 }
 
