@@ -169,6 +169,17 @@ static int read_message(const struct value *body, char **ret, struct vdi_error *
     return *ret ? 0 : error_set(err, ENOMEM, "", "out of memory");
 }
 
+/* Whose it is to be stands in the job's document. */
+static int read_bind(const struct value *body, struct vdid_order *ret, struct vdi_error *err)
+{
+    const struct value *job = value_get(body, "details.job");
+
+    ret->wish.job = (uint64_t)value_get_int(job, "id", 0);
+    if (!str_copy(ret->wish.owner, sizeof(ret->wish.owner), value_get_string(job, "owner", "")))
+        return error_set(err, EINVAL, "owner", "the owner's name in the order is too long");
+    return read_details(body, &ret->details, err);
+}
+
 static int fill(struct agent *agent, const struct link_order *o, struct vdid_order *ret,
                 struct vdi_error *err)
 {
@@ -185,6 +196,8 @@ static int fill(struct agent *agent, const struct link_order *o, struct vdid_ord
         if (r >= 0 && agent->in_service)
             r = want_image(agent, value_get(body, "details.image"), true, err);
         return r < 0 ? r : read_details(body, &ret->details, err);
+    case LINK_VERB_BIND:
+        return read_bind(body, ret, err);
     case LINK_VERB_STOP:
         ret->grace_sec = (uint32_t)value_get_int(body, "grace_sec", 0);
         return 0;
@@ -287,6 +300,8 @@ static int verb_of(uint32_t link_verb)
     switch (link_verb) {
     case LINK_VERB_START:
         return VDID_START;
+    case LINK_VERB_BIND:
+        return VDID_BIND;
     case LINK_VERB_STOP:
         return VDID_STOP;
     case LINK_VERB_POLL:
@@ -333,7 +348,7 @@ static void on_order(void *arg, const struct link_order *o)
     } else if (o->verb == LINK_VERB_CONNECTION) {
         connection(t, &order);
     } else if (verb < 0) {
-        refuse(t, ENOSYS, "this version of vdid can't give a running seat to another owner");
+        refuse(t, ENOSYS, "this version of vdid knows no such order");
     } else if (fill(agent, o, &order, &err) < 0) {
         answer(t, -err.code, NULL, &err);
     } else if (verb == VDID_START && !agent->in_service) {

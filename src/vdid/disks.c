@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * disks.c - the disks of an instance: made and formatted before QEMU; volumes listed and removed.
+ * disks.c - the disks of an instance: made and formatted before QEMU has them; volumes listed and
+ * removed.
  *
  * A volume goes to one instance of this node at a time: an order that wants one that another has
  * is refused before there is a record of it.
@@ -232,10 +233,18 @@ static void looked(void *arg, bool dropped)
     next(in);
 }
 
+static void made(struct instance *in)
+{
+    if (in->rec.state == RECORD_BIND)
+        instance_plug(in);
+    else
+        instance_share(in);
+}
+
 static void next(struct instance *in)
 {
     if (in->stop || in->n_disks == in->run->n_disks)
-        instance_share(in);
+        made(in);
     else if (!post(in, look_work, looked))
         no_memory(in);
 }
@@ -246,7 +255,7 @@ void instance_disks(struct instance *in)
     if (in->run && in->run->n_disks)
         next(in);
     else
-        instance_share(in);
+        made(in);
 }
 
 /* ---- what the guest's user is told ---- */

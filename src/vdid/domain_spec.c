@@ -88,6 +88,20 @@ static int check_socket(const char *field, const char *path, struct vdi_error *e
     return -ENAMETOOLONG;
 }
 
+int domain_share_check(const char *socket, struct vdi_error *err)
+{
+    int r = str_is_empty(socket) ? error_set(err, EINVAL, "mounts", "a mount has no socket")
+                                 : check_path("mounts", socket, err);
+
+    return r < 0 ? r : check_socket("mounts", socket, err);
+}
+
+int domain_disk_check(const char *file, struct vdi_error *err)
+{
+    return str_is_empty(file) ? error_set(err, EINVAL, "disks", "a disk has no file")
+                              : check_path("disks", file, err);
+}
+
 static int check_paths(const struct domain_spec *s, struct vdi_error *err)
 {
     const struct {
@@ -104,17 +118,15 @@ static int check_paths(const struct domain_spec *s, struct vdi_error *err)
         r = check_path(paths[i].field, paths[i].path, err);
     if (r == 0 && s->n_shares > DOMAIN_SHARES_MAX)
         return error_set(err, E2BIG, "mounts", "there are %" PRIu32 " mounts", s->n_shares);
-    for (uint32_t i = 0; r == 0 && i < s->n_shares; i++) {
-        r = str_is_empty(s->share_sockets[i]) ? -EINVAL
-                                              : check_path("mounts", s->share_sockets[i], err);
-        if (r == 0)
-            r = check_socket("mounts", s->share_sockets[i], err);
-    }
+    for (uint32_t i = 0; r == 0 && i < s->n_shares; i++)
+        r = domain_share_check(s->share_sockets[i], err);
     if (r == 0 && s->n_disks > DOMAIN_DISKS_MAX)
         return error_set(err, E2BIG, "disks", "there are %" PRIu32 " disks", s->n_disks);
     for (uint32_t i = 0; r == 0 && i < s->n_disks; i++)
-        r = str_is_empty(s->disks[i]) ? error_set(err, EINVAL, "disks", "a disk has no file")
-                                      : check_path("disks", s->disks[i], err);
+        r = domain_disk_check(s->disks[i], err);
+    if (r == 0 && s->n_spare > DOMAIN_SHARES_MAX + DOMAIN_DISKS_MAX)
+        return error_set(err, E2BIG, "seat", "there are places for %" PRIu32 " devices",
+                         s->n_spare);
     return r < 0 ? r : check_socket("job_socket", s->job_socket, err);
 }
 

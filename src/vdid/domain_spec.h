@@ -64,6 +64,8 @@ struct domain_spec {
     /* raw files; their serial numbers are "vdi-disk-0", "vdi-disk-1" ... */
     const char *disks[DOMAIN_DISKS_MAX];
     uint32_t n_disks;
+    uint32_t n_spare;      /* places for disks and shares that are plugged in while it runs */
+    bool is_memory_shared; /* for such shares; with n_shares it is */
     struct domain_graphics graphics;
     enum domain_video video;
     uint32_t width_px, height_px; /* 0: the device's own */
@@ -77,6 +79,9 @@ const char *domain_share_tag(uint32_t i, char *ret);
 const char *domain_disk_serial(uint32_t i, char *ret);
 /* False: not a name of ours. */
 bool domain_name_parse(const char *prefix, const char *name, struct vdi_instance_id *ret);
+/* Of one of them. -EINVAL, -ENAMETOOLONG. */
+int domain_share_check(const char *socket, struct vdi_error *err);
+int domain_disk_check(const char *file, struct vdi_error *err);
 /* -EINVAL, -ERANGE with err naming the member. */
 int domain_spec_check(const struct domain_spec *spec, struct vdi_error *err);
 

@@ -236,23 +236,20 @@ static void add_disk(struct writer *w, xmlNodePtr devices, const struct domain_s
 }
 
 /* Raw is said and never guessed from what a guest writes at the beginning of its disk. */
-static void add_more_disks(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
+static void add_more_disk(struct writer *w, xmlNodePtr devices, const char *file, uint32_t i)
 {
+    xmlNodePtr disk = element_with(w, devices, "disk", "type", "file"), node;
     char serial[DOMAIN_TAG_MAX], dev[8];
 
-    for (uint32_t i = 0; i < s->n_disks; i++) {
-        xmlNodePtr disk = element_with(w, devices, "disk", "type", "file"), node;
-
-        attribute(w, disk, "device", "disk");
-        node = element_with(w, disk, "driver", "name", "qemu");
-        attribute(w, node, "type", "raw");
-        attribute(w, node, "discard", "unmap");
-        element_with(w, disk, "source", "file", s->disks[i]);
-        snprintf(dev, sizeof(dev), "vd%c", (char)('b' + i));
-        node = element_with(w, disk, "target", "dev", dev);
-        attribute(w, node, "bus", "virtio");
-        text_element(w, disk, "serial", domain_disk_serial(i, serial));
-    }
+    attribute(w, disk, "device", "disk");
+    node = element_with(w, disk, "driver", "name", "qemu");
+    attribute(w, node, "type", "raw");
+    attribute(w, node, "discard", "unmap");
+    element_with(w, disk, "source", "file", file);
+    snprintf(dev, sizeof(dev), "vd%c", (char)('b' + i));
+    node = element_with(w, disk, "target", "dev", dev);
+    attribute(w, node, "bus", "virtio");
+    text_element(w, disk, "serial", domain_disk_serial(i, serial));
 }
 
 /* Guests see the way out and not each other. */
@@ -355,24 +352,40 @@ static void add_memory(struct writer *w, xmlNodePtr root, const struct domain_sp
 {
     xmlNodePtr backing;
 
-    if (!s->n_shares)
+    if (!s->n_shares && !s->is_memory_shared)
         return;
     backing = element(w, root, "memoryBacking");
     element_with(w, backing, "source", "type", "memfd");
     element_with(w, backing, "access", "mode", "shared");
 }
 
-static void add_shares(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
+static void add_share(struct writer *w, xmlNodePtr devices, const char *socket, uint32_t i)
 {
+    xmlNodePtr node = element_with(w, devices, "filesystem", "type", "mount");
     char tag[DOMAIN_TAG_MAX];
 
-    for (uint32_t i = 0; i < s->n_shares; i++) {
-        xmlNodePtr node = element_with(w, devices, "filesystem", "type", "mount");
+    element_with(w, node, "driver", "type", "virtiofs");
+    element_with(w, node, "source", "socket", socket);
+    element_with(w, node, "target", "dir", domain_share_tag(i, tag));
+}
 
-        element_with(w, node, "driver", "type", "virtiofs");
-        element_with(w, node, "source", "socket", s->share_sockets[i]);
-        element_with(w, node, "target", "dir", domain_share_tag(i, tag));
-    }
+/* libvirt makes a port for each device that is there at the start, and no more; and it gives those
+ * that we name to the first devices it comes to. So all of them are named: those of virtio's disks,
+ * shares, network, ports, rng, and of the tablet or its USB controller. */
+static void add_slots(struct writer *w, xmlNodePtr devices, const struct domain_spec *s)
+{
+    uint32_t n =
+        !str_is_empty(s->overlay) + s->n_disks + s->n_shares + !str_is_empty(s->bridge) + 3;
+    xmlNodePtr root;
+
+    if (!s->n_spare)
+        return;
+    root = element_with(w, devices, "controller", "type", "pci");
+    number(w, root, "index", 0);
+    attribute(w, root, "model", "pcie-root");
+    for (uint32_t i = 0; i < n + s->n_spare; i++)
+        attribute(w, element_with(w, devices, "controller", "type", "pci"), "model",
+                  "pcie-root-port");
 }
 
 static void add_devices(struct writer *w, xmlNodePtr root, const struct domain_spec *s,
@@ -384,10 +397,13 @@ static void add_devices(struct writer *w, xmlNodePtr root, const struct domain_s
     if (!str_is_empty(s->emulator))
         text_element(w, devices, "emulator", s->emulator);
     add_disk(w, devices, s);
-    add_more_disks(w, devices, s);
+    for (uint32_t i = 0; i < s->n_disks; i++)
+        add_more_disk(w, devices, s->disks[i], i);
+    add_slots(w, devices, s);
     node = element_with(w, devices, "controller", "type", "usb");
     attribute(w, node, "model", windows ? "qemu-xhci" : "none");
-    add_shares(w, devices, s);
+    for (uint32_t i = 0; i < s->n_shares; i++)
+        add_share(w, devices, s->share_sockets[i], i);
     add_network(w, devices, s);
     add_ports(w, devices, s);
     node = element_with(w, devices, "input", "type", "tablet");
@@ -460,29 +476,72 @@ int domain_xml(const struct domain_spec *s, char **ret, struct vdi_error *err)
     return dump(doc, &w, ret, err);
 }
 
+/* ---- one device ---- */
+
+/* A document of what `holder` holds. */
+static xmlNodePtr begin_device(xmlDocPtr doc)
+{
+    xmlNodePtr holder = doc ? xmlNewNode(NULL, BAD_CAST "devices") : NULL;
+
+    if (holder)
+        xmlDocSetRootElement(doc, holder);
+    return holder;
+}
+
+static int end_device(xmlDocPtr doc, xmlNodePtr holder, struct writer *w, char **ret,
+                      struct vdi_error *err)
+{
+    xmlNodePtr node = holder ? holder->children : NULL;
+
+    w->failed = w->failed || !node;
+    if (node) {
+        xmlUnlinkNode(node);
+        xmlDocSetRootElement(doc, node);
+        xmlFreeNode(holder);
+    }
+    return dump(doc, w, ret, err);
+}
+
 int domain_xml_ticket(const struct domain_graphics *g, const char *password, int64_t expire_sec,
                       char **ret, struct vdi_error *err)
 {
     _cleanup_(doc_freep) xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
     struct writer w = {0};
     size_t len = strlen(password);
-    xmlNodePtr holder, node;
+    xmlNodePtr holder;
 
     /* SPICE_MAX_PASSWORD_LENGTH of spice-protocol */
     if (len < 16 || len > 60 ||
         strspn(password, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH"
                          "IJKLMNOPQRSTUVWXYZ-_") != len)
         return error_set(err, EINVAL, "password", "a ticket has 16 to 60 letters and digits");
-    holder = doc ? xmlNewNode(NULL, BAD_CAST "devices") : NULL;
-    if (!holder)
-        return error_set(err, ENOMEM, "ticket", "no memory");
-    xmlDocSetRootElement(doc, holder);
+    holder = begin_device(doc);
     add_graphics(&w, holder, g, password, expire_sec);
-    node = holder->children;
-    if (node) {
-        xmlUnlinkNode(node);
-        xmlDocSetRootElement(doc, node);
-        xmlFreeNode(holder);
-    }
-    return dump(doc, &w, ret, err);
+    return end_device(doc, holder, &w, ret, err);
+}
+
+int domain_xml_disk(const char *file, uint32_t i, char **ret, struct vdi_error *err)
+{
+    _cleanup_(doc_freep) xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlNodePtr holder = begin_device(doc);
+    struct writer w = {0};
+    int r = domain_disk_check(file, err);
+
+    if (r < 0)
+        return r;
+    add_more_disk(&w, holder, file, i);
+    return end_device(doc, holder, &w, ret, err);
+}
+
+int domain_xml_share(const char *socket, uint32_t i, char **ret, struct vdi_error *err)
+{
+    _cleanup_(doc_freep) xmlDocPtr doc = xmlNewDoc(BAD_CAST "1.0");
+    xmlNodePtr holder = begin_device(doc);
+    struct writer w = {0};
+    int r = domain_share_check(socket, err);
+
+    if (r < 0)
+        return r;
+    add_share(&w, holder, socket, i);
+    return end_device(doc, holder, &w, ret, err);
 }

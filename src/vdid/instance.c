@@ -40,6 +40,12 @@ struct instance *instance_new(struct vdid *v, const struct record *rec)
     return in;
 }
 
+static void parked_free(struct parked *p)
+{
+    vdid_order_done(&p->order);
+    free(p);
+}
+
 void instance_free(struct instance *in)
 {
     struct vdi_error err = {0};
@@ -50,13 +56,14 @@ void instance_free(struct instance *in)
         struct parked *p = list_entry(it, struct parked, link);
 
         p->fn(p->arg, -ECANCELED, NULL, &err);
-        free(p);
+        parked_free(p);
     }
     if (hash_get_u64(in->vdid->instances, in->rec.id) == in)
         hash_remove_u64(in->vdid->instances, in->rec.id);
     instance_unwatch(in);
     instance_run_done(in);
     instance_shares_done(in);
+    instance_bind_done(in);
     child_free(in->child);
     source_free(in->timer);
     free(in->image);
@@ -219,7 +226,7 @@ static void write_done(void *arg, bool dropped)
     if (r < 0)
         error_set(&err, r, "state_dir", "the record of instance %" PRIu64 " cannot be written: %s",
                   in->rec.id, strerror(-r));
-    if (r < 0 && in->rec.state < RECORD_BOOT) {
+    if (r < 0 && (in->rec.state < RECORD_BOOT || in->rec.state == RECORD_BIND)) {
         instance_fail(in, &err);
         return;
     }
@@ -310,6 +317,8 @@ void instance_fail(struct instance *in, const struct vdi_error *err)
     in->failed_start = true;
     in->why = *err;
     in->busy = false;
+    /* First: who waits for a bind looks for another seat, and does not wait for the end of this. */
+    instance_answer(in, 1u << VDID_BIND, -err->code, err);
     instance_end(in, true, err->detail);
     if (!in->busy) /* the record could not even be queued */
         instance_act(in);
@@ -347,6 +356,12 @@ int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn f
     if (!p)
         return in->n_parked < WAITERS_MAX ? -ENOMEM : -EBUSY;
     *p = (struct parked){.order = *order, .fn = fn, .arg = arg};
+    p->order.details = order->details ? strdup(order->details) : NULL;
+    p->order.text = NULL; /* no order with a text is parked */
+    if (order->details && !p->order.details) {
+        free(p);
+        return -ENOMEM;
+    }
     list_append(&in->parked, &p->link);
     in->n_parked++;
     return 0;
@@ -354,7 +369,8 @@ int instance_park(struct instance *in, const struct vdid_order *order, vdid_fn f
 
 static bool is_at_rest(const struct instance *in)
 {
-    return (in->rec.state >= RECORD_BOOT && in->rec.state <= RECORD_PAUSED) ||
+    return (in->rec.state >= RECORD_BOOT && in->rec.state <= RECORD_PAUSED &&
+            in->rec.state != RECORD_BIND) ||
            in->rec.state == RECORD_SAVED || in->rec.state == RECORD_GONE;
 }
 
@@ -367,7 +383,7 @@ static void take_parked(struct instance *in)
         list_remove(&p->link);
         in->n_parked--;
         vdid_order(in->vdid, &p->order, p->fn, p->arg);
-        free(p);
+        parked_free(p);
     }
 }
 
@@ -399,6 +415,9 @@ void instance_act(struct instance *in)
     case RECORD_READY:
     case RECORD_PAUSED:
         instance_watch(in);
+        break;
+    case RECORD_BIND:
+        instance_bind(in);
         break;
     case RECORD_SAVE:
         if (up)

@@ -67,7 +67,7 @@ struct waiter {
 /* An order that came while a step was under way. */
 struct parked {
     struct list link;
-    struct vdid_order order;
+    struct vdid_order order; /* its details are its own */
     vdid_fn fn;
     void *arg;
 };
@@ -107,9 +107,15 @@ struct instance {
     struct source *patience; /* with the files */
     unsigned port_tries;
     struct share *shares[RUN_SHARES_MAX]; /* shares.c; NULL: none, or it has not been asked for */
-    uint32_t n_shared;                    /* PREPARE: so many serve */
-    uint32_t n_disks;                     /* PREPARE: so many are there */
+    uint32_t n_shared;                    /* PREPARE, BIND: so many serve */
+    uint32_t n_disks;                     /* PREPARE, BIND: so many are there */
     uint32_t qemu_uid, qemu_gid;
+    /* bind.c */
+    uint32_t n_plugged_disks, n_plugged_shares; /* BIND: so many are in the domain */
+    bool is_plugged;                            /* BIND: all of them */
+    bool is_plug_lost;                          /* BIND: the last one may be in all the same */
+    bool has_begun;                             /* its session or script, or there is none */
+    struct source *bind_timer;
     struct source *share_timer;
     char share_why[160];
     struct image *image; /* while PREPARE */
@@ -193,6 +199,18 @@ void instance_tell_fetching(struct instance *in);
 void instance_create(struct instance *in);
 void instance_clean(struct instance *in); /* files of a running instance go; then GONE */
 
+/* ---- orders.c ---- */
+/* What o's details ask for, with what the node adds. */
+int vdid_read_run(const struct vdid *v, const struct vdid_order *o, const char *nonce,
+                  struct run_wish **ret, struct vdi_error *err);
+void instance_take_run(struct instance *in, struct run_wish *run);
+
+/* ---- bind.c ---- */
+void vdid_bind(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg);
+void instance_bind(struct instance *in); /* the next step in BIND */
+void instance_plug(struct instance *in); /* a disk was made, a share serves */
+void instance_bind_done(struct instance *in);
+
 /* ---- disks.c ---- */
 struct volume_config vdid_volume_config(const struct vdid *v);
 /* 0, or -EBUSY with err: another instance of the node has one of them. */
@@ -211,7 +229,9 @@ void instance_share(struct instance *in);  /* starts the servers; busy until: */
 void instance_shared(struct instance *in); /* prepare.c: goes on */
 void instance_shares_watch(struct instance *in);
 void instance_share_socket(const struct instance *in, uint32_t i, char *ret);
-void instance_shares_end(const struct instance *in); /* on the disk's thread */
+/* From number `from` on: their servers end; on the disk's thread. Forgotten first, if it runs. */
+void instance_shares_end(const struct instance *in, uint32_t from);
+void instance_shares_forget(struct instance *in, uint32_t from);
 void instance_shares_done(struct instance *in);
 
 /* ---- save.c ---- */

@@ -12,7 +12,7 @@
 
 const char *const vdid_verb_names[] = {"start",  "stop",    "poll",   "pause",      "save",
                                        "resume", "reboot",  "ticket", "screenshot", "log",
-                                       "signal", "message", "output", NULL};
+                                       "signal", "message", "bind",   "output",     NULL};
 
 /* The wish is read as a record, whose table has its rows. */
 struct order_text {
@@ -30,7 +30,7 @@ static const struct field order_fields[] = {
     {"grace_sec", FIELD_U32, O(grace_sec), FIELD_SUBMIT, 0, 3600, NULL, "stop: for the guest"},
     {"password", FIELD_FIXED, O(password), FIELD_SUBMIT, 0, 0, NULL, "ticket"},
     {"expire_sec", FIELD_I64, O(expire_sec), FIELD_SUBMIT, 0, INT64_C(1) << 40, NULL, "ticket"},
-    {"details", FIELD_TEXT, O(details), FIELD_SUBMIT, 0, RUN_WISH_BYTES_MAX, NULL, "start"},
+    {"details", FIELD_TEXT, O(details), FIELD_SUBMIT, 0, RUN_WISH_BYTES_MAX, NULL, "start, bind"},
     {"text", FIELD_TEXT, O(text), FIELD_SUBMIT, 0, 4096, NULL, "message"},
     {"signal", FIELD_U32, O(signal), FIELD_SUBMIT, 1, 64, NULL, "signal"},
     {"stream", FIELD_ENUM, O(stream), FIELD_SUBMIT, 0, 0, runner_stream_names, "output"},

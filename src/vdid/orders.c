@@ -88,6 +88,8 @@ static int add_env(const struct vdid *v, const struct vdid_order *o, const char 
     int r = 0;
 
     snprintf(job, sizeof(job), "%" PRIu64, o->wish.job);
+    if (!o->wish.job)
+        job[0] = '\0';
     snprintf(instance, sizeof(instance), "%" PRIu64, o->id.id);
     snprintf(generation, sizeof(generation), "%" PRIu32, o->id.generation);
     for (size_t i = 0; r == 0 && i < ELEMENTS(all); i++)
@@ -96,8 +98,8 @@ static int add_env(const struct vdid *v, const struct vdid_order *o, const char 
     return r;
 }
 
-static int read_run(const struct vdid *v, const struct vdid_order *o, const char *nonce,
-                    struct run_wish **ret, struct vdi_error *err)
+int vdid_read_run(const struct vdid *v, const struct vdid_order *o, const char *nonce,
+                  struct run_wish **ret, struct vdi_error *err)
 {
     int r;
 
@@ -107,6 +109,19 @@ static int read_run(const struct vdid *v, const struct vdid_order *o, const char
     if (r == 0 && add_env(v, o, nonce, *ret) < 0)
         r = error_set(err, ENOMEM, "node", "the node is out of memory");
     return r;
+}
+
+void instance_take_run(struct instance *in, struct run_wish *run)
+{
+    run_wish_free(in->run);
+    in->run = run;
+    in->has_run_file = false;
+    if (!run || !run->groups_left_out)
+        return;
+    in->rec.problem_usec = loop_now_usec(in->vdid->loop);
+    snprintf(in->rec.problem, sizeof(in->rec.problem),
+             "the owner is in %u groups more than the %d that a guest is told of",
+             run->groups_left_out, RUNNER_GROUPS_MAX);
 }
 
 static void start_new(struct vdid *v, const struct vdid_order *o, vdid_fn fn, void *arg)
@@ -122,10 +137,15 @@ static void start_new(struct vdid *v, const struct vdid_order *o, vdid_fn fn, vo
     if (make_uuid(rec.uuid) < 0 || make_nonce(rec.nonce) < 0)
         error_set(&err, EIO, "node", "the kernel gives no random bytes");
     else
-        read_run(v, o, rec.nonce, &run, &err);
+        vdid_read_run(v, o, rec.nonce, &run, &err);
     if (!err.code)
         vdid_disks_check(v, o->id.id, run, &err);
     rec.is_interactive = run && run->is_interactive;
+    rec.is_seat = run && run->is_seat;
+    if (rec.is_seat) {
+        rec.seat_mounts = run->seat_mounts;
+        rec.seat_disks = run->seat_disks;
+    }
     in = err.code ? NULL : instance_new(v, &rec);
     if (!in) {
         run_wish_free(run);
@@ -134,13 +154,7 @@ static void start_new(struct vdid *v, const struct vdid_order *o, vdid_fn fn, vo
         refuse(fn, arg, &err);
         return;
     }
-    in->run = run;
-    if (run && run->groups_left_out) {
-        in->rec.problem_usec = rec.order_usec;
-        snprintf(in->rec.problem, sizeof(in->rec.problem),
-                 "the owner is in %u groups more than the %d that a guest is told of",
-                 run->groups_left_out, RUNNER_GROUPS_MAX);
-    }
+    instance_take_run(in, run);
     wait_or_refuse(in, VDID_START, fn, arg);
     instance_set(in, RECORD_PREPARE);
 }
@@ -481,6 +495,8 @@ static void order_of_known(struct instance *in, const struct vdid_order *o, vdid
         vdid_show_log(in, fn, arg);
     else if (in->rec.state >= RECORD_STOP)
         refuse_with(fn, arg, ENOENT, o->id, "has ended");
+    else if (o->verb == VDID_BIND)
+        vdid_bind(in, o, fn, arg);
     else if (o->verb == VDID_PAUSE || o->verb == VDID_SAVE || o->verb == VDID_RESUME ||
              o->verb == VDID_REBOOT)
         change(in, o, fn, arg);

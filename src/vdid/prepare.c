@@ -47,7 +47,7 @@ static void load_work(void *arg)
     if (p->result == 0 && p->in->run)
         p->result = file_make_dir(spool);
     unlink(overlay); /* of an attempt that a crash cut off */
-    instance_shares_end(p->in);
+    instance_shares_end(p->in, 0);
     if (p->result < 0)
         error_set(&p->err, p->result, "state_dir", "%s cannot be made: %s", dir,
                   strerror(-p->result));
@@ -140,6 +140,8 @@ static int fill_spec(struct instance *in, struct domain_spec *s, struct vdi_erro
     s->width_px = width;
     s->height_px = height;
     s->graphics = instance_graphics(in);
+    s->n_spare = in->rec.seat_mounts + in->rec.seat_disks;
+    s->is_memory_shared = in->rec.seat_mounts > 0;
     return 0;
 }
 
@@ -475,7 +477,7 @@ static void clean_work(void *arg)
     struct preparing *p = arg;
     char path[PATH_MAX];
 
-    instance_shares_end(p->in);
+    instance_shares_end(p->in, 0);
     for (size_t i = 0; i < ELEMENTS(files); i++) {
         instance_path(p->in, files[i], path);
         if (unlink(path) < 0 && errno != ENOENT)

@@ -11,8 +11,8 @@
 #include "base/str.h"
 #include "vdid/domain_spec.h"
 
-const char *const record_state_names[] = {"prepare", "create",  "boot", "ready", "paused", "save",
-                                          "saved",   "restore", "stop", "gone",  NULL};
+const char *const record_state_names[] = {"prepare", "create", "boot",    "ready", "bind", "paused",
+                                          "save",    "saved",  "restore", "stop",  "gone", NULL};
 
 #define R(m) offsetof(struct record, m), sizeof(((struct record *)0)->m)
 #define ASKED (FIELD_SUBMIT | FIELD_KEEP) /* in the order as well */
@@ -41,6 +41,9 @@ const struct field record_fields[] = {
     {"by_runner", FIELD_BOOL, R(by_runner), FIELD_KEEP, 0, 0, NULL, "its runner makes it ready"},
     {"nonce", FIELD_FIXED, R(nonce), FIELD_KEEP, 0, 0, NULL, "of what runs in it"},
     {"interactive", FIELD_BOOL, R(is_interactive), FIELD_KEEP, 0, 0, NULL, "somebody looks at it"},
+    {"seat", FIELD_BOOL, R(is_seat), FIELD_KEEP, 0, 0, NULL, "started without a job"},
+    {"seat_mounts", FIELD_U32, R(seat_mounts), FIELD_KEEP, 0, UINT32_MAX, NULL, "places"},
+    {"seat_disks", FIELD_U32, R(seat_disks), FIELD_KEEP, 0, UINT32_MAX, NULL, "places"},
     {"output_max_mib", FIELD_U32, R(output_max_mib), FIELD_KEEP, 0, UINT32_MAX, NULL, "spooled"},
     {"port", FIELD_U32, R(port), FIELD_KEEP, 0, 65535, NULL, "of SPICE"},
     {"has_tls", FIELD_BOOL, R(has_tls), FIELD_KEEP, 0, 0, NULL, "the port speaks TLS"},
@@ -67,6 +70,9 @@ const struct field record_fields[] = {
     {"account_usec", FIELD_I64, R(account_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "owner's account"},
     {"picture_usec", FIELD_I64, R(picture_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "not blank"},
     {"script_usec", FIELD_I64, R(script_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "script or session"},
+    {"bind_usec", FIELD_I64, R(bind_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "to be bound"},
+    {"devices_usec", FIELD_I64, R(devices_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "plugged in"},
+    {"bound_usec", FIELD_I64, R(bound_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "its owner's"},
     {"problem_usec", FIELD_I64, R(problem_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "the problem"},
     {"exit_usec", FIELD_I64, R(exit_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "its end"},
     {"ready_usec", FIELD_I64, R(ready_usec), FIELD_KEEP, 0, INT64_MAX, NULL, "ready"},
@@ -89,8 +95,11 @@ static const struct {
     {"account", offsetof(struct record, account_usec), "ready"},
     {"picture", offsetof(struct record, picture_usec), NULL},
     {"ready", offsetof(struct record, ready_usec), NULL},
+    {"bind", offsetof(struct record, bind_usec), NULL},
+    {"devices", offsetof(struct record, devices_usec), NULL},
     {"script", offsetof(struct record, script_usec), "script"},
     {"session", offsetof(struct record, script_usec), "session"},
+    {"bound", offsetof(struct record, bound_usec), NULL},
     {"problem", offsetof(struct record, problem_usec), NULL},
     {"exit", offsetof(struct record, exit_usec), NULL},
     {"gone", offsetof(struct record, gone_usec), NULL},
@@ -196,9 +205,9 @@ void record_write_report(const struct record *r, struct buf *out)
 {
     static const char *const told[] = {
         [RECORD_PREPARE] = "building", [RECORD_CREATE] = "building", [RECORD_BOOT] = "building",
-        [RECORD_READY] = "ready",      [RECORD_PAUSED] = "saved",    [RECORD_SAVE] = "ready",
-        [RECORD_SAVED] = "saved",      [RECORD_RESTORE] = "saved",   [RECORD_STOP] = "gone",
-        [RECORD_GONE] = "gone",
+        [RECORD_READY] = "ready",      [RECORD_BIND] = "ready",      [RECORD_PAUSED] = "saved",
+        [RECORD_SAVE] = "ready",       [RECORD_SAVED] = "saved",     [RECORD_RESTORE] = "saved",
+        [RECORD_STOP] = "gone",        [RECORD_GONE] = "gone",
     };
 
     buf_printf(out, "{\"state\":\"%s\",", told[r->state]);

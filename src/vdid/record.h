@@ -20,6 +20,7 @@ enum record_state {
     RECORD_CREATE,  /* libvirt was asked for the domain */
     RECORD_BOOT,    /* it runs, the guest is not ready */
     RECORD_READY,
+    RECORD_BIND, /* a seat that was ready becomes its owner's */
     RECORD_PAUSED,
     RECORD_SAVE,    /* its memory is being written */
     RECORD_SAVED,   /* no domain; its memory is in a file */
@@ -55,11 +56,13 @@ struct record {
     bool by_runner;       /* the image says that its runner is what counts */
     char nonce[65];       /* of this run: the guest runner starts nothing twice for it */
     bool is_interactive;
-    uint32_t output_max_mib; /* of each stream, in the spool */
-    uint32_t port;           /* SPICE */
-    bool has_tls;            /* the port speaks TLS */
-    uint32_t pid;            /* QEMU's, as last seen */
-    uint32_t boots;          /* how often it was ready */
+    bool is_seat;                     /* it was started without a job; wish.job: bound to it */
+    uint32_t seat_mounts, seat_disks; /* places for what its owner brings */
+    uint32_t output_max_mib;          /* of each stream, in the spool */
+    uint32_t port;                    /* SPICE */
+    bool has_tls;                     /* the port speaks TLS */
+    uint32_t pid;                     /* QEMU's, as last seen */
+    uint32_t boots;                   /* how often it was ready */
     char save_sha256[65];
     bool was_created;
     bool failed;
@@ -70,8 +73,8 @@ struct record {
     int64_t grace_usec; /* STOP: until when the guest may take its time; 0: no longer */
     /* When each stage was reached; 0: not yet. */
     int64_t order_usec, fetch_usec, image_usec, overlay_usec, create_usec, first_usec, kernel_usec,
-        runner_usec, account_usec, picture_usec, script_usec, ready_usec, problem_usec, exit_usec,
-        gone_usec;
+        runner_usec, bind_usec, devices_usec, account_usec, picture_usec, script_usec, bound_usec,
+        ready_usec, problem_usec, exit_usec, gone_usec;
 };
 
 extern const struct field record_fields[]; /* those of the wish have FIELD_SUBMIT */

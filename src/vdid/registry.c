@@ -40,6 +40,7 @@ static void vanished(struct instance *in)
         break;
     case RECORD_BOOT:
     case RECORD_READY:
+    case RECORD_BIND:
     case RECORD_PAUSED:
         instance_end(in, true, "it ended while vdid was not looking");
         break;
@@ -299,6 +300,21 @@ static void load_epoch(struct vdid *v)
 
 /* ---- records ---- */
 
+/* A bind that was not in the record yet when vdid ended: it was never begun. */
+static void forget_owner(struct instance *in)
+{
+    char text[80];
+
+    if (in->run->is_seat)
+        return;
+    run_wish_free(in->run);
+    in->run = NULL;
+    in->has_run_file = false;
+    snprintf(text, sizeof(text), "{\"seat\":{\"mounts\":%u,\"disks\":%u}}", in->rec.seat_mounts,
+             in->rec.seat_disks);
+    run_wish_read(text, strlen(text), &in->run, NULL);
+}
+
 /* What is to be run in it. Without, it goes on as a guest that nobody speaks to. */
 static void load_run(struct instance *in)
 {
@@ -312,6 +328,8 @@ static void load_run(struct instance *in)
     if (r == 0)
         r = run_wish_read(text.data, text.len, &in->run, &err);
     in->has_run_file = r == 0;
+    if (in->run && in->rec.is_seat && !in->rec.wish.job)
+        forget_owner(in);
     if (r < 0 && r != -ENOENT)
         log_error("%s cannot be read: %s", path, *err.detail ? err.detail : strerror(-r));
     buf_done(&text);
@@ -356,7 +374,7 @@ static void load_record(struct vdid *v, const char *name)
         instance_act(in);
     else if (rec.state >= RECORD_BOOT && rec.state <= RECORD_PAUSED)
         instance_watch(in);
-    if (rec.state >= RECORD_BOOT && rec.state <= RECORD_PAUSED)
+    if (rec.state >= RECORD_BOOT && rec.state <= RECORD_PAUSED && rec.state != RECORD_BIND)
         instance_shares_watch(in);
 }
 

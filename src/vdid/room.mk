@@ -2,6 +2,7 @@
 noinst_LIBRARIES += src/vdid/libvdid.a
 src_vdid_libvdid_a_SOURCES = \
     src/vdid/accel.c src/vdid/accel.h \
+    src/vdid/bind.c \
     src/vdid/cache.c src/vdid/cache.h src/vdid/cache_fetch.c src/vdid/cache_impl.h \
     src/vdid/child.c src/vdid/child.h \
     src/vdid/console.c src/vdid/console.h \
@@ -81,7 +82,7 @@ tests_unit_vdid_test_domain_xml_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) $(XML_CFL
 tests_unit_vdid_test_domain_xml_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/data/domain/linux-direct.xml tests/data/domain/linux-uefi.xml \
     tests/data/domain/windows-secure.xml tests/data/domain/linux-shares.xml \
-    tests/data/domain/linux-disks.xml
+    tests/data/domain/linux-disks.xml tests/data/domain/linux-seat.xml
 
 UNIT_TESTS += tests/unit/vdid/test_node
 tests_unit_vdid_test_node_SOURCES = tests/unit/vdid/test_node.c
@@ -128,10 +129,17 @@ tests_unit_vdid_test_instance_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 # And with a guest that it plays, too.
 UNIT_TESTS += tests/unit/vdid/test_run
-tests_unit_vdid_test_run_SOURCES = tests/unit/vdid/test_run.c tests/unit/vdid/fake_virt.c \
-    tests/unit/vdid/fake_virt.h tests/unit/vdid/fake_guest.c tests/unit/vdid/fake_guest.h
+RUN_FIXTURE = tests/unit/vdid/run_fixture.c tests/unit/vdid/run_fixture.h \
+    tests/unit/vdid/fake_virt.c tests/unit/vdid/fake_virt.h \
+    tests/unit/vdid/fake_guest.c tests/unit/vdid/fake_guest.h
+tests_unit_vdid_test_run_SOURCES = tests/unit/vdid/test_run.c $(RUN_FIXTURE)
 tests_unit_vdid_test_run_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_run_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_bind
+tests_unit_vdid_test_bind_SOURCES = tests/unit/vdid/test_bind.c $(RUN_FIXTURE)
+tests_unit_vdid_test_bind_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_bind_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 TESTS += tests/t2310-image-fetch.t
 EXTRA_DIST += tests/t2310-image-fetch.t
@@ -139,7 +147,8 @@ EXTRA_DIST += tests/t2310-image-fetch.t
 # Real VMs take minutes and root: a target of their own.
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4020-save-full.t \
     tests/t4100-node.t tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t \
-    tests/t4140-seat.t tests/t4150-images.t tests/t4160-disks.t tests/t4230-secure-boot.t
+    tests/t4140-seat.t tests/t4150-images.t tests/t4160-disks.t tests/t4170-bind.t \
+    tests/t4230-secure-boot.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \
     tests/lib/spice_client.py doc/design/vdid.md

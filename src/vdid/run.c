@@ -176,10 +176,13 @@ static void on_ready(void *arg, const char *os, const char *version)
     log_info("instance %" PRIu64 ".%" PRIu32 ": guest runner %s, %s", in->rec.id,
              in->rec.generation, version, os);
     in->is_heard = true;
-    if (in->rec.state == RECORD_BOOT)
+    if (in->rec.state == RECORD_BOOT || in->rec.state == RECORD_BIND)
         instance_disks_tell(in);
     if (in->look)
         source_rearm(in->look, 0);
+    in->has_begun = in->has_begun || runner_is_running(in->runner);
+    if (in->rec.state == RECORD_BIND)
+        instance_act(in);
 }
 
 /* The guest's clock may be wrong; how much of it has passed is not. */
@@ -200,19 +203,26 @@ static void on_stage(void *arg, const char *name, int64_t usec, const char *deta
 {
     struct instance *in = arg;
     char reason[sizeof(in->rec.reason)];
+    struct vdi_error err = {0};
 
     if (str_equal(name, "failed")) {
         log_warning("instance %" PRIu64 ".%" PRIu32 ": its guest has failed: %s", in->rec.id,
                     in->rec.generation, detail);
         snprintf(reason, sizeof(reason), "guest: %.88s", *detail ? detail : "it has failed");
+        error_set(&err, EIO, "guest", "%s", reason);
+        instance_answer(in, 1u << VDID_BIND, -EIO, &err);
         instance_end(in, true, reason);
         return;
     }
+    in->has_begun = in->has_begun || str_equal(name, "session") || str_equal(name, "script") ||
+                    str_equal(name, "idle");
     name = record_take_stage(&in->rec, name, stage_time(in, name, usec));
     if (name) {
         instance_emit_stage(in, name);
         instance_keep(in);
     }
+    if (in->rec.state == RECORD_BIND)
+        instance_act(in);
 }
 
 static void on_exited(void *arg, const struct runner_exit *exit)
@@ -227,8 +237,8 @@ static void on_exited(void *arg, const struct runner_exit *exit)
     if (*exit->detail && !in->rec.exited)
         instance_problem(in, exit->detail);
     finish_files(in);
-    if (in->rec.state == RECORD_STOP)
-        instance_act(in); /* it was asked to end */
+    if (in->rec.state == RECORD_STOP || in->rec.state == RECORD_BIND)
+        instance_act(in); /* it was asked to end, or was quicker than its bind */
 }
 
 static void on_problem(void *arg, const char *why)
@@ -278,7 +288,8 @@ void instance_run_open(struct instance *in)
     struct vdi_error err = {0};
     struct runner_config config = {.socket = socket, .dir = dir};
 
-    if (in->runner || !run || in->is_closing || in->is_closed)
+    if (in->runner || !run || in->is_closing || in->is_closed ||
+        (in->rec.state == RECORD_BIND && !in->is_plugged))
         return;
     instance_path(in, "job.sock", socket);
     path_in_spool(in, "", dir);
@@ -293,6 +304,7 @@ void instance_run_open(struct instance *in)
     config.is_session = run->is_session;
     config.work_dir = run->is_session ? "" : run->work_dir;
     config.merge = run->merge;
+    config.is_seat = run->is_seat;
     in->runner = runner_new(in->vdid->loop, in->vdid->spool, &config, &on_runner, in, &err);
     if (!in->runner)
         instance_problem(in, err.detail);
@@ -315,7 +327,7 @@ void instance_run_drop(struct instance *in)
     words_are_lost(in);
     runner_free(in->runner);
     in->runner = NULL;
-    in->is_heard = in->has_picture = in->is_blank = false;
+    in->is_heard = in->has_begun = in->has_picture = in->is_blank = false;
 }
 
 static void on_closed(void *arg)

@@ -302,6 +302,33 @@ static int take_job(const struct value *job, struct run_wish *w, struct vdi_erro
     return 0;
 }
 
+static int take_places(const struct value *seat, struct run_wish *w, struct vdi_error *err)
+{
+    int64_t mounts = value_get_int(seat, "mounts", 0), disks = value_get_int(seat, "disks", 0);
+
+    if (value_is_null(seat))
+        return 0;
+    if (mounts < 0 || mounts > RUN_SHARES_MAX || disks < 0 || disks > DISKS_MAX)
+        return error_set(err, E2BIG, "seat", "a seat has places for %d mounts and %d disks at most",
+                         RUN_SHARES_MAX, DISKS_MAX);
+    w->is_seat = w->is_interactive = true;
+    w->seat_mounts = (uint32_t)mounts;
+    w->seat_disks = (uint32_t)disks;
+    return 0;
+}
+
+/* A seat has no job, and nothing of a job. */
+static int check_seat(const struct value *root, struct vdi_error *err)
+{
+    static const char *const members[] = {"job", "owner", "mounts", "disks", "payload"};
+
+    for (size_t i = 0; i < ELEMENTS(members); i++)
+        if (!value_is_null(value_get(root, members[i])))
+            return error_set(err, EINVAL, members[i], "a seat has no '%s' before it is bound",
+                             members[i]);
+    return 0;
+}
+
 static int read_all(const struct value *root, struct run_wish *w, struct vdi_error *err)
 {
     int r;
@@ -311,6 +338,10 @@ static int read_all(const struct value *root, struct run_wish *w, struct vdi_err
         return no_memory(err);
     w->is_prompt = str_equal(value_get_string(root, "template.login", ""), "prompt");
     r = take_job(value_get(root, "job"), w, err);
+    if (r == 0)
+        r = take_places(value_get(root, "seat"), w, err);
+    if (r == 0 && w->is_seat)
+        r = check_seat(root, err);
     if (r == 0)
         r = take_owner(value_get(root, "owner"), w, err);
     if (r == 0)
@@ -398,10 +429,9 @@ static void write_disks(const struct run_wish *w, struct buf *out)
     buf_putc(out, ']');
 }
 
-void run_wish_write(const struct run_wish *w, struct buf *out)
+static void write_job(const struct run_wish *w, struct buf *out)
 {
-    buf_printf(out, "{\"template\":{\"login\":\"%s\"},\"job\":{\"kind\":\"%s\"",
-               w->is_prompt ? "prompt" : "auto", w->is_interactive ? "interactive" : "batch");
+    buf_printf(out, ",\"job\":{\"kind\":\"%s\"", w->is_interactive ? "interactive" : "batch");
     member(out, "work_dir", w->work_dir);
     member(out, "output", w->files[RUNNER_OUT]);
     /* The other stream's spool depends on it, whether it has a file or not. */
@@ -410,13 +440,28 @@ void run_wish_write(const struct run_wish *w, struct buf *out)
            : *w->files[RUNNER_ERR] ? w->files[RUNNER_ERR]
                                    : "/dev/null");
     member(out, "open_mode", w->truncate ? "truncate" : "append");
-    buf_puts(out, "},\"env\":[");
+    buf_putc(out, '}');
+}
+
+static void write_env(const struct run_wish *w, struct buf *out)
+{
+    buf_puts(out, ",\"env\":[");
     for (char **e = w->env; *e; e++) {
         if (e != w->env)
             buf_putc(out, ',');
         json_write_string(out, *e);
     }
     buf_putc(out, ']');
+}
+
+void run_wish_write(const struct run_wish *w, struct buf *out)
+{
+    buf_printf(out, "{\"template\":{\"login\":\"%s\"}", w->is_prompt ? "prompt" : "auto");
+    if (w->is_seat)
+        buf_printf(out, ",\"seat\":{\"mounts\":%u,\"disks\":%u}", w->seat_mounts, w->seat_disks);
+    else
+        write_job(w, out);
+    write_env(w, out);
     if (*w->owner.name)
         write_owner(&w->owner, out);
     if (w->n_shares)

@@ -9,6 +9,8 @@
  *    "mounts":[{"name","source","target","type","mode"}],
  *    "disks":[{"name","volume","target","where","persistence","size_gib","new"}],
  *    "payload":{"script","args":[],"environment":{}}}
+ * A seat that is nobody's yet has "seat":{"mounts":N,"disks":N} and no job: the places for what its
+ * owner will bring.
  */
 #ifndef VDID_RUN_WISH_H
 #define VDID_RUN_WISH_H
@@ -46,6 +48,8 @@ struct run_wish {
     bool is_session; /* the payload has no script */
     bool is_prompt;  /* the guest asks who it is: no session is opened */
     bool is_interactive;
+    bool is_seat; /* nobody's yet: a desktop in which nothing is run */
+    uint32_t seat_mounts, seat_disks;
     bool merge;                    /* stderr goes where stdout goes */
     bool truncate;                 /* files are emptied when they are opened first */
     char *work_dir;                /* "": the owner's home */

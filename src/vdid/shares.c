@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shares.c - the directories of one instance: their servers, one after the other, before QEMU.
+ * shares.c - the directories of one instance: their servers, one after the other, before QEMU has
+ * them.
  *
  * QEMU connects once to each; a server ends when QEMU does. What is left of one that QEMU never
  * came to is ended with the instance's files.
@@ -92,7 +93,10 @@ static void started(void *arg, const char *why)
         return;
     }
     in->n_shared++;
-    start_next(in);
+    if (in->rec.state == RECORD_BIND)
+        instance_plug(in);
+    else
+        start_next(in);
 }
 
 static void start_next(struct instance *in)
@@ -112,6 +116,10 @@ static void start_next(struct instance *in)
     };
     struct vdi_error err = {0};
 
+    if (in->stop && in->rec.state == RECORD_BIND) {
+        instance_act(in);
+        return;
+    }
     if (in->n_shared == in->run->n_shares || in->stop) {
         instance_shared(in);
         return;
@@ -162,7 +170,7 @@ void instance_share(struct instance *in)
 {
     struct vdi_error err = {0};
 
-    in->n_shared = 0;
+    in->n_shared = in->rec.state == RECORD_BIND ? in->n_plugged_shares : 0;
     if (!in->run || !in->run->n_shares) {
         instance_shared(in);
         return;
@@ -174,11 +182,11 @@ void instance_share(struct instance *in)
     }
 }
 
-void instance_shares_end(const struct instance *in)
+void instance_shares_end(const struct instance *in, uint32_t from)
 {
     char path[PATH_MAX];
 
-    for (uint32_t i = 0; i < RUN_SHARES_MAX; i++) {
+    for (uint32_t i = from; i < RUN_SHARES_MAX; i++) {
         share_path(in, i, "pid", path);
         share_end(path);
         share_path(in, i, "sock", path);
@@ -186,12 +194,17 @@ void instance_shares_end(const struct instance *in)
     }
 }
 
-void instance_shares_done(struct instance *in)
+void instance_shares_forget(struct instance *in, uint32_t from)
 {
-    for (uint32_t i = 0; i < RUN_SHARES_MAX; i++) {
+    for (uint32_t i = from; i < RUN_SHARES_MAX; i++) {
         share_free(in->shares[i]);
         in->shares[i] = NULL;
     }
+}
+
+void instance_shares_done(struct instance *in)
+{
+    instance_shares_forget(in, 0);
     source_free(in->share_timer);
     in->share_timer = NULL;
 }

@@ -60,6 +60,7 @@ enum vdid_verb {
     VDID_LOG,        /* {"stages","failed_stage","reason","console","screenshot"}: vdi/plugin.h */
     VDID_SIGNAL,     /* to the script's process group */
     VDID_MESSAGE,    /* to the user */
+    VDID_BIND,       /* a seat that is ready to its job and owner: vdi/plugin.h */
     VDID_OUTPUT,     /* {"from","size","data","truncated","ended"}: vdi/plugin.h */
     VDID_N_VERBS
 };
@@ -69,15 +70,15 @@ struct vdid_order {
     uint32_t verb; /* enum vdid_verb */
     struct vdi_instance_id id;
     uint64_t epoch;
-    struct record_wish wish; /* start */
+    struct record_wish wish; /* start; bind: job and owner */
     uint32_t grace_sec;      /* stop */
     char password[64];       /* ticket; never logged, never kept */
     int64_t expire_sec;      /* ticket: Unix time */
-    char *details;           /* start: JSON of run_wish.h; "" or NULL: nothing is run. Borrowed */
-    char *text;              /* message: at most 4096 bytes. Borrowed */
-    uint32_t signal;         /* 1 to 64 */
-    uint32_t stream, max;    /* output: RUNNER_OUT or RUNNER_ERR; bytes */
-    uint64_t from;           /* output: offset of the first byte */
+    char *details;   /* start, bind: JSON of run_wish.h; "" or NULL: nothing is run. Borrowed */
+    char *text;      /* message: at most 4096 bytes. Borrowed */
+    uint32_t signal; /* 1 to 64 */
+    uint32_t stream, max; /* output: RUNNER_OUT or RUNNER_ERR; bytes */
+    uint64_t from;        /* output: offset of the first byte */
 };
 
 /* From {"verb":"start","instance":5,"generation":1,"epoch":3,...}; to be freed with

@@ -230,7 +230,8 @@ static void call_work(void *arg)
 static void call_done(void *arg, bool dropped)
 {
     struct virt_call *call = arg;
-    struct virt_result res = {call->domains, call->n_domains, call->uid, call->gid};
+    struct virt_result res = {call->domains, call->n_domains, call->uid,
+                              call->gid,     call->n_disks,   call->n_shares};
 
     if (dropped)
         call->result = error_set(&call->err, ECANCELED, "libvirt", "vdid is ending");
@@ -473,8 +474,10 @@ CALL(reset)
 CALL(pause)
 CALL(resume)
 CALL(ping)
+CALL(plugged)
 CALL_WITH(create)
 CALL_WITH(save)
 CALL_WITH(restore)
 CALL_WITH(screenshot)
 CALL_WITH(update)
+CALL_WITH(attach)

@@ -45,7 +45,8 @@ struct virt_domain {
 struct virt_result {
     const struct virt_domain *domains; /* virt_list alone */
     size_t n_domains;
-    uint32_t uid, gid; /* virt_ids alone */
+    uint32_t uid, gid;          /* virt_ids alone */
+    uint32_t n_disks, n_shares; /* virt_plugged alone */
 };
 
 /* result as below, or -ENOTCONN, -ETIMEDOUT, -EIO; err's detail is libvirt's own sentence. */
@@ -76,6 +77,10 @@ int virt_restore(struct virt *v, const char *name, const char *path, virt_fn fn,
 int virt_screenshot(struct virt *v, const char *name, const char *path, virt_fn fn, void *arg);
 /* Changes the domain's device to what the XML says (a ticket). */
 int virt_update(struct virt *v, const char *name, const char *device_xml, virt_fn fn, void *arg);
+/* Plugs a device into a domain that runs; domain_xml_disk() and domain_xml_share() make it. */
+int virt_attach(struct virt *v, const char *name, const char *device_xml, virt_fn fn, void *arg);
+/* How many disks and shares of domain_spec.h it has: from the first on, without a gap. */
+int virt_plugged(struct virt *v, const char *name, virt_fn fn, void *arg);
 /* As whom QEMU runs: its uid and gid by qemu.conf. */
 int virt_ids(struct virt *v, virt_fn fn, void *arg);
 int virt_ping(struct virt *v, const char *name, virt_fn fn, void *arg); /* the guest agent */

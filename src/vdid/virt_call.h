@@ -22,6 +22,7 @@ struct virt_call {
     struct virt_domain *domains;
     size_t n_domains;
     uint32_t uid, gid;
+    uint32_t n_disks, n_shares;
 };
 
 /* Fills call->err from libvirt's last error on this thread; returns the negative errno. */
@@ -38,6 +39,8 @@ int virt_op_save(virConnectPtr conn, struct virt_call *call);
 int virt_op_restore(virConnectPtr conn, struct virt_call *call);
 int virt_op_screenshot(virConnectPtr conn, struct virt_call *call);
 int virt_op_update(virConnectPtr conn, struct virt_call *call);
+int virt_op_attach(virConnectPtr conn, struct virt_call *call);
+int virt_op_plugged(virConnectPtr conn, struct virt_call *call);
 int virt_op_ping(virConnectPtr conn, struct virt_call *call);
 int virt_op_ids(virConnectPtr conn, struct virt_call *call);
 /* Of "capabilities": the label of the model "dac". -EBADMSG: it has none. */

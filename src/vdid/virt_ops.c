@@ -248,6 +248,41 @@ int virt_op_update(virConnectPtr conn, struct virt_call *call)
     return r;
 }
 
+int virt_op_attach(virConnectPtr conn, struct virt_call *call)
+{
+    int r = 0;
+    _cleanup_(virDomainFreep) virDomainPtr dom = lookup(conn, call, "the new device", &r);
+
+    if (dom && virDomainAttachDeviceFlags(dom, call->text, VIR_DOMAIN_AFFECT_LIVE) < 0)
+        r = virt_call_failed(call, "the new device");
+    return r;
+}
+
+/* Nothing in a live domain's XML is text of a guest's. */
+int virt_op_plugged(virConnectPtr conn, struct virt_call *call)
+{
+    int r = 0;
+    _cleanup_(virDomainFreep) virDomainPtr dom = lookup(conn, call, "a look at the devices", &r);
+    char *xml = dom ? virDomainGetXMLDesc(dom, 0) : NULL, mark[DOMAIN_TAG_MAX + 32];
+    char name[DOMAIN_TAG_MAX];
+
+    if (dom && !xml)
+        r = virt_call_failed(call, "a look at the devices");
+    for (; xml && call->n_disks < DOMAIN_DISKS_MAX; call->n_disks++) {
+        snprintf(mark, sizeof(mark), "<serial>%s</serial>",
+                 domain_disk_serial(call->n_disks, name));
+        if (!strstr(xml, mark))
+            break;
+    }
+    for (; xml && call->n_shares < DOMAIN_SHARES_MAX; call->n_shares++) {
+        snprintf(mark, sizeof(mark), "<target dir='%s'/>", domain_share_tag(call->n_shares, name));
+        if (!strstr(xml, mark))
+            break;
+    }
+    free(xml);
+    return r;
+}
+
 int virt_op_ping(virConnectPtr conn, struct virt_call *call)
 {
     int r = 0;

@@ -218,7 +218,8 @@ static void look_at_picture(struct instance *in)
 
 static bool is_up(const struct instance *in)
 {
-    bool needs_runner = in->rec.by_runner || (in->run && in->run->payload && !in->run->is_session);
+    bool needs_runner = in->rec.by_runner || in->rec.is_seat ||
+                        (in->run && in->run->payload && !in->run->is_session);
 
     return in->is_heard || (in->is_found_text && !needs_runner);
 }

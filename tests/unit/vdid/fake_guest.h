@@ -17,6 +17,7 @@ struct fake_guest {
     struct buf out; /* all that its script has written */
     bool is_welcome, is_begun, never_ready;
     unsigned n_run, n_signals, n_messages, n_shutdowns, n_times;
+    const char *runs_as; /* the stage that it tells when it is to run something; NULL: none */
     uint32_t last_signal;
     struct runner_message welcome;
     struct buf payload;

@@ -62,7 +62,8 @@ void fake_event(struct virt *v, const char *name, enum virt_event event)
 static void give(struct virt *v, struct answer *a)
 {
     struct virt_domain domains[FAKE_DOMAINS_MAX];
-    struct virt_result res = {domains, 0};
+    struct virt_result res = {
+        .domains = domains, .n_disks = fake.n_disks, .n_shares = fake.n_shares};
     struct vdi_error err = {0};
 
     for (int i = 0; a->is_list && i < FAKE_DOMAINS_MAX; i++)
@@ -183,6 +184,25 @@ int virt_restore(struct virt *v, const char *name, const char *path, virt_fn fn,
 int virt_ids(struct virt *v, virt_fn fn, void *arg)
 {
     return later(v, 0, false, fn, arg);
+}
+
+int virt_attach(struct virt *v, const char *name, const char *device_xml, virt_fn fn, void *arg)
+{
+    int r = fake_has(name) ? fake.attach_result : -ENOENT;
+
+    fake.n_attach++;
+    fake.attach_result = 0;
+    snprintf(fake.plugged, sizeof(fake.plugged), "%s", device_xml);
+    if (r == 0 || fake.attach_anyway) {
+        fake.n_disks += strstr(device_xml, "<disk") != NULL;
+        fake.n_shares += strstr(device_xml, "<filesystem") != NULL;
+    }
+    return later(v, r, false, fn, arg);
+}
+
+int virt_plugged(struct virt *v, const char *name, virt_fn fn, void *arg)
+{
+    return later(v, fake_has(name) ? 0 : -ENOENT, false, fn, arg);
 }
 
 int virt_ping(struct virt *v, const char *name, virt_fn fn, void *arg)

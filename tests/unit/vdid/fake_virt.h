@@ -11,10 +11,15 @@
 struct fake_libvirtd {
     char domains[FAKE_DOMAINS_MAX][DOMAIN_NAME_MAX];
     unsigned n_create, n_destroy, n_save, n_restore, n_screenshots;
-    int save_result;    /* of the next save, which leaves a piece of a file; then 0 again */
-    bool is_blank;      /* what screenshots show */
-    int create_result;  /* of the next create; then 0 again */
-    bool create_anyway; /* it does create, whatever the result says: the answer was lost */
+    int save_result;            /* of the next save, which leaves a piece of a file; then 0 again */
+    bool is_blank;              /* what screenshots show */
+    int create_result;          /* of the next create; then 0 again */
+    bool create_anyway;         /* it does create, whatever the result says: the answer was lost */
+    unsigned n_disks, n_shares; /* plugged into the one domain that gets any */
+    unsigned n_attach;
+    int attach_result;  /* of the next; then 0 again */
+    bool attach_anyway; /* as above */
+    char plugged[2048]; /* the last */
 };
 
 extern struct fake_libvirtd fake;

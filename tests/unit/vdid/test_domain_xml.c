@@ -152,13 +152,48 @@ static void test_golden(void **state)
     s.disks[s.n_disks++] = "/var/lib/vdi/node/disks/7.0011223344556677.img";
     s.disks[s.n_disks++] = "/shared/8.0011223344556677.img";
     compare(&s, "linux-disks.xml");
+    s = plain();
+    s.n_spare = 2;
+    s.is_memory_shared = true;
+    compare(&s, "linux-seat.xml");
+}
+
+/* What is plugged in later is what would have been there from the start. */
+static void test_devices_that_come_later(void **state)
+{
+    struct domain_spec s = plain();
+    struct vdi_error err = {0};
+    char *xml = NULL, *whole;
+
+    s.disks[s.n_disks++] = "/disks/7.img";
+    s.share_sockets[s.n_shares++] = "/state/share-0.sock";
+    whole = make(&s);
+    assert_int_equal(domain_xml_disk("/disks/7.img", 0, &xml, &err), 0);
+    assert_at(xml, "/disk/source/@file", "/disks/7.img");
+    assert_at(xml, "/disk/driver/@type", "raw");
+    assert_at(xml, "/disk/serial", "vdi-disk-0");
+    assert_at(whole, "//disk[serial]/target/@dev", "vdb");
+    assert_at(xml, "/disk/target/@dev", "vdb");
+    free(xml);
+    assert_int_equal(domain_xml_share("/state/share-0.sock", 0, &xml, &err), 0);
+    assert_at(xml, "/filesystem/driver/@type", "virtiofs");
+    assert_at(xml, "/filesystem/source/@socket", "/state/share-0.sock");
+    assert_at(whole, "//filesystem/target/@dir", "vdi-0");
+    assert_at(xml, "/filesystem/target/@dir", "vdi-0");
+    free(xml);
+    free(whole);
+    xml = NULL;
+    assert_int_equal(domain_xml_disk("", 0, &xml, &err), -EINVAL);
+    assert_int_equal(domain_xml_disk("nbd://host/disk", 0, &xml, &err), -EINVAL);
+    assert_int_equal(domain_xml_share("/a/../b", 0, &xml, &err), -EINVAL);
+    assert_null(xml);
 }
 
 /* libvirt's own schema, where it is installed. */
 static void test_schema(void **state)
 {
     static const char *const names[] = {"linux-direct.xml", "windows-secure.xml", "linux-uefi.xml",
-                                        "linux-shares.xml", "linux-disks.xml"};
+                                        "linux-shares.xml", "linux-disks.xml",    "linux-seat.xml"};
     char command[1024];
 
     if (access("/usr/share/libvirt/schemas/domain.rng", R_OK) < 0 ||
@@ -251,6 +286,7 @@ static void test_refusals(void **state)
     REFUSED(width_px, 20000, "resolution");
     REFUSED(firmware, DOMAIN_UEFI, "firmware");
     REFUSED(kernel, NULL, "image");
+    REFUSED(n_spare, DOMAIN_SHARES_MAX + DOMAIN_DISKS_MAX + 1, "seat");
     memset(path, 'a', sizeof(path));
     path[0] = '/';
     path[sizeof(path) - 1] = '\0';
@@ -325,13 +361,10 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_schema),
-        cmocka_unit_test(test_markup_is_inert),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_every_lock_is_another_and_expired),
-        cmocka_unit_test(test_ticket),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_golden),   cmocka_unit_test(test_devices_that_come_later),
+        cmocka_unit_test(test_schema),   cmocka_unit_test(test_markup_is_inert),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_every_lock_is_another_and_expired),
+        cmocka_unit_test(test_ticket),   cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,6 +182,33 @@ static void disks(void **state)
     assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL); /* nobody's */
 }
 
+static void seats(void **state)
+{
+    static const char *const wrong[] = {
+        "{\"seat\":{\"mounts\":17}}",   "{\"seat\":{\"disks\":-1}}",
+        "{\"seat\":{},\"job\":{}}",     "{\"seat\":{}," OWNER "}",
+        "{\"seat\":{},\"payload\":{}}", "{\"seat\":{},\"mounts\":[{}]}",
+    };
+    struct run_wish *w =
+        again(read_wish("{\"template\":{\"login\":\"auto\"},\"seat\":{\"mounts\":2,\"disks\":1}}"));
+
+    assert_true(w->is_seat && w->is_interactive);
+    assert_int_equal(w->seat_mounts, 2);
+    assert_int_equal(w->seat_disks, 1);
+    assert_string_equal(w->owner.name, "");
+    assert_null(w->payload);
+    run_wish_free(w);
+    for (size_t i = 0; i < ELEMENTS(wrong); i++) {
+        struct vdi_error err = {0};
+
+        w = NULL;
+        if (run_wish_read(wrong[i], strlen(wrong[i]), &w, &err) >= 0)
+            fail_msg("%s was taken", wrong[i]);
+        assert_null(w);
+        assert_true(*err.field);
+    }
+}
+
 static void environment(void **state)
 {
     struct run_wish *w = read_wish("{\"env\":[\"VDI_NODE=theirs\"]}");
@@ -261,7 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batch),       cmocka_unit_test(streams), cmocka_unit_test(sessions),
         cmocka_unit_test(mounts),      cmocka_unit_test(disks),   cmocka_unit_test(environment),
-        cmocka_unit_test(many_groups), cmocka_unit_test(refused),
+        cmocka_unit_test(many_groups), cmocka_unit_test(refused), cmocka_unit_test(seats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
