@@ -87,7 +87,7 @@ class Machine:
         self.host = subprocess.Popen(
             [os.path.join(vdi.BUILD, "tests", "runner_host"), self.job, self.dir + "/node",
              "1000000", str(runner.UID), str(runner.GID), "/home/runner-test", "",
-             self.dir + "/payload", "n1", "merge", "runner-test"],
+             self.dir + "/payload", "n1", "merge", "runner-test", "7"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         runner.threading.Thread(target=self._collect, daemon=True).start()
         return self

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # t4210-demo-vdid.t - the demo image as vdid starts it, through libvirt: its desktop is READY with a
-# picture that names the job, a resolution is heeded, a stop ends it in an orderly way.
+# picture that names the job, a resolution is heeded, a stop ends it in an orderly way; as a seat it
+# shows that it waits, and is bound to a job with a picture of that.
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}"
 . "$top_srcdir/tests/lib/vdi.sh"
 . "$top_srcdir/tests/lib/libvirt.sh"
@@ -40,8 +41,8 @@ details=$(jq -cn '{job: {kind: "interactive", work_dir: "/"},
     template: {resolution: "1024x768"},
     owner: {name: "alice", uid: 64001, gid: 64001, home: "/home/alice", groups: []},
     env: ["VDI_CLUSTER=test"], payload: {environment: {DEMO_NONCE: "7f3a9c21d4"}}} | tojson')
-shot() { order screenshot 1.1; jq -r .path <<<"${answer#* ok }"; }
-code() { zbarimg --quiet --raw --nodbus "$(shot)" 2>/dev/null; }
+shot() { order screenshot "${1:-1.1}"; jq -r .path <<<"${answer#* ok }"; }
+code() { zbarimg --quiet --raw --nodbus "$(shot "${1:-1.1}")" 2>/dev/null; }
 # Of a PNG or a PPM: QEMU makes what it can.
 size() {
     if [ "$(head -c 2 "$1")" = P6 ]; then
@@ -69,6 +70,17 @@ like "$(console 1.1)" 'reboot: Power down' "... the guest switched itself off"
 no_domains() { [ -z "$(domains)" ]; }
 vdi_wait_for "libvirt to drop the domain" no_domains
 is "$(domains)" "" "... and the domain is gone"
+
+# ---- a seat ----
+seat=$(jq -cn '{template: {resolution: "1024x768"}, seat: {mounts: 0, disks: 0}} | tojson')
+order start 2.1 "\"image\":\"demo\",\"vcpus\":1,\"memory_mib\":256,\"template\":\"t\",\"details\":$seat"
+heard '^event 2.1 ready '; ok $? "a seat is ready by a picture, too: that it waits for its user"
+is "$(code 2.1)" "" "... which is nobody's"
+order bind 2.1 "\"job\":8,\"details\":$details"
+like "$answer" '^answer bind 2.1 ok' "it is bound to a job"
+is_code_of_8() { [ "$(code 2.1)" = "OSVDI job=8 nonce=7f3a9c21d4" ]; }
+vdi_wait_for "the job's picture" is_code_of_8; ok $? "... and shows that job's desktop"
+order stop 2.1
 drive_quit
 DRIVE_PID=
 done_testing

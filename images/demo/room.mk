@@ -2,7 +2,7 @@
 # The recipe of the demo image; vdi-image demo runs it.
 demodir = $(pkgdatadir)/demo
 dist_demo_SCRIPTS = images/demo/build images/demo/init images/demo/message \
-    images/demo/poweroff images/demo/session images/demo/supervise
+    images/demo/poweroff images/demo/session images/demo/supervise images/demo/waiting
 dist_demo_DATA = images/demo/cmdline images/demo/inittab
 
 # What a guest of somebody's own needs besides vdi-runner.

@@ -37,12 +37,14 @@ static const char help[] =
     "  -m, --message FILE   a text that is shown when it appears there (" MESSAGE ")\n"
     "  -o, --output FILE    draws once into a PPM file, and ends; no display is needed\n"
     "  -s, --size WxH       of that file (1280x800)\n"
+    "  -w, --waiting        says that the desktop waits for its user; no input is read\n"
     "  -h, --help           prints this\n"
     "  -V, --version        prints the version\n";
 
 struct options {
     const char *fonts, *message, *output;
     int width, height;
+    bool is_waiting;
 };
 
 struct picture {
@@ -72,7 +74,7 @@ static const char *either(const char *a, const char *b)
     return *a ? a : b;
 }
 
-static struct scene_facts facts_of_environment(const char *device)
+static struct scene_facts facts_of_environment(const struct options *o, const char *device)
 {
     return (struct scene_facts){.job = variable("VDI_JOB_ID"),
                                 .name = variable("VDI_JOB_NAME"),
@@ -80,7 +82,8 @@ static struct scene_facts facts_of_environment(const char *device)
                                 .cluster = variable("VDI_CLUSTER"),
                                 .node = variable("VDI_NODE"),
                                 .nonce = either(variable("DEMO_NONCE"), variable("VDI_NONCE")),
-                                .device = device};
+                                .device = device,
+                                .is_waiting = o->is_waiting};
 }
 
 static struct rect pointer_at(int x, int y)
@@ -107,6 +110,8 @@ static void refresh(struct picture *p)
     for (int i = 0; i < s->n_damage; i++)
         show(p, s->damage[i]);
     s->n_damage = 0;
+    if (p->options->is_waiting)
+        return; /* there is no pointer */
     show(p, p->pointer);
     p->pointer = pointer_at(s->pointer_x, s->pointer_y);
     canvas_ring(&p->screen.frame, s->pointer_x, s->pointer_y, POINTER_PX, 3, 0xff2dd4bf);
@@ -201,7 +206,8 @@ static int session_run(struct picture *p)
         p->message_time = st.st_mtim;
     p->started_usec = loop_monotonic_usec(p->loop);
     p->tick = loop_timer(p->loop, 0, on_tick, p);
-    input_open(&p->input, p->loop, p->scene.canvas.width, p->scene.canvas.height, &handler, p);
+    if (!p->options->is_waiting)
+        input_open(&p->input, p->loop, p->scene.canvas.width, p->scene.canvas.height, &handler, p);
     scene_draw(&p->scene, loop_now_usec(p->loop) / USEC_PER_SEC, 0);
     refresh(p);
     if (p->tick)
@@ -221,7 +227,7 @@ static int session(const struct options *o, struct typeface *typeface, struct vd
 
     if (r < 0)
         return r;
-    facts = facts_of_environment(p.screen.device);
+    facts = facts_of_environment(o, p.screen.device);
     r = scene_init(&p.scene, p.screen.frame.width, p.screen.frame.height, typeface, &facts, err);
     p.loop = r < 0 ? NULL : loop_new();
     if (r == 0)
@@ -252,7 +258,7 @@ static int write_ppm(const struct canvas *c, const char *path)
 
 static int draw_once(const struct options *o, struct typeface *typeface, struct vdi_error *err)
 {
-    struct scene_facts facts = facts_of_environment("a file");
+    struct scene_facts facts = facts_of_environment(o, "a file");
     struct scene scene;
     int r = scene_init(&scene, o->width, o->height, typeface, &facts, err);
 
@@ -267,13 +273,10 @@ static int draw_once(const struct options *o, struct typeface *typeface, struct 
 }
 
 static const struct option long_options[] = {
-    {"fonts", required_argument, NULL, 'f'},
-    {"message", required_argument, NULL, 'm'},
-    {"output", required_argument, NULL, 'o'},
-    {"size", required_argument, NULL, 's'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
+    {"fonts", required_argument, NULL, 'f'},  {"message", required_argument, NULL, 'm'},
+    {"output", required_argument, NULL, 'o'}, {"size", required_argument, NULL, 's'},
+    {"waiting", no_argument, NULL, 'w'},      {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
 };
 
 static bool parse_size(char *text, struct options *o)
@@ -295,7 +298,7 @@ static bool parse_size(char *text, struct options *o)
 /* -1: go on; else the program's exit status. */
 static int parse(int argc, char **argv, struct options *o)
 {
-    for (int c; (c = getopt_long(argc, argv, "f:m:o:s:hV", long_options, NULL)) >= 0;) {
+    for (int c; (c = getopt_long(argc, argv, "f:m:o:s:whV", long_options, NULL)) >= 0;) {
         if (c == 'f')
             o->fonts = optarg;
         else if (c == 'm')
@@ -304,6 +307,8 @@ static int parse(int argc, char **argv, struct options *o)
             o->output = optarg;
         else if (c == 's' && parse_size(optarg, o))
             continue;
+        else if (c == 'w')
+            o->is_waiting = true;
         else if (c == 'h')
             return fputs(help, stdout) < 0;
         else if (c == 'V')

@@ -36,7 +36,7 @@
 static const struct rect clock_place = {52, 148, 652, 132}, date_place = {64, 290, 640, 40},
                          facts_place = {64, 372, 640, 208}, qr_place = {768, 128, 448, 452},
                          typed_place = {64, 616, 1152, 104}, message_place = {260, 26, 780, 64},
-                         head_place = {260, 26, 960, 64};
+                         head_place = {260, 26, 960, 64}, waiting_place = {64, 420, 1152, 196};
 
 static int px(const struct scene *s, int units)
 {
@@ -267,16 +267,33 @@ void scene_done(struct scene *s)
     canvas_done(&s->canvas);
 }
 
+static void draw_waiting(struct scene *s)
+{
+    struct rect r = place(s, waiting_place);
+
+    canvas_round_rect(&s->canvas, r, px(s, 20), PANEL_TOP, PANEL_BOTTOM);
+    put_text(s, WEIGHT_BOLD, 44, WHITE, waiting_place.x + 44, waiting_place.y + 92, 1060,
+             "This desktop is ready for its user");
+    put_text(s, WEIGHT_REGULAR, 24, SOFT, waiting_place.x + 44, waiting_place.y + 146, 1060,
+             "It opens by itself, without a login.");
+    put_text_right(s, 20, DIM, waiting_place.x + waiting_place.width - 44, waiting_place.y + 146,
+                   400, s->facts.node);
+}
+
 void scene_draw(struct scene *s, int64_t now_sec, int64_t running_sec)
 {
     draw_sky(s, (struct rect){0, 0, s->canvas.width, s->canvas.height});
     draw_sign(s);
     draw_head(s);
     draw_clock(s, now_sec);
-    draw_facts(s, running_sec);
-    draw_code(s);
-    draw_typed(s);
-    draw_foot(s);
+    if (s->facts.is_waiting) {
+        draw_waiting(s);
+    } else {
+        draw_facts(s, running_sec);
+        draw_code(s);
+        draw_typed(s);
+        draw_foot(s);
+    }
     s->n_damage = 0;
     damage(s, (struct rect){0, 0, s->canvas.width, s->canvas.height});
 }
@@ -284,7 +301,8 @@ void scene_draw(struct scene *s, int64_t now_sec, int64_t running_sec)
 void scene_tick(struct scene *s, int64_t now_sec, int64_t running_sec)
 {
     draw_clock(s, now_sec);
-    draw_facts(s, running_sec);
+    if (!s->facts.is_waiting)
+        draw_facts(s, running_sec);
 }
 
 void scene_key(struct scene *s, char letter)

@@ -20,6 +20,7 @@
 /* Strings of the environment; "" for what is not known. */
 struct scene_facts {
     const char *job, *name, *user, *cluster, *node, *nonce, *device;
+    bool is_waiting; /* nobody's yet: a clock, and that it is ready */
 };
 
 struct scene {

@@ -167,6 +167,28 @@ static void assert_told(const struct scene *s, const struct canvas *before)
     assert_true(changed > 0);
 }
 
+/* Nobody's: a clock that goes on, and nothing that is somebody's. */
+static void waiting(void **state)
+{
+    struct fixture *f = *state;
+    struct scene s, *other = scene_of(state);
+    struct scene_facts nobody = {"", "", "", "", "n1", "", "memory", true};
+    struct rect code_place = {768, 128, 448, 292}, all = {0, 0, 1280, 800};
+    struct vdi_error err = {0};
+    uint64_t empty, first;
+
+    assert_int_equal(scene_init(&s, 1280, 800, f->typeface, &nobody, &err), 0);
+    scene_draw(&s, 1000000, 0);
+    empty = sum(&s.canvas, code_place);
+    first = sum(&s.canvas, all);
+    assert_true(empty != sum(&other->canvas, code_place));
+    s.n_damage = 0;
+    scene_tick(&s, 1000001, 1);
+    assert_true(first != sum(&s.canvas, all));
+    assert_true(empty == sum(&s.canvas, code_place));
+    scene_done(&s);
+}
+
 static void parts(void **state)
 {
     struct scene *s = scene_of(state);
@@ -351,6 +373,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes),
         cmocka_unit_test(code),
+        cmocka_unit_test_setup_teardown(waiting, setup, teardown),
         cmocka_unit_test_setup_teardown(parts, setup, teardown),
         cmocka_unit_test_setup_teardown(typed, setup, teardown),
         cmocka_unit_test(refused),
