@@ -153,10 +153,11 @@ struct plan_usage {
 bool planner_node_usage(const struct planner *p, const char *node, struct plan_usage *ret);
 
 /*
- * Classes: seats that are kept free for windows of time. All windows get all seats, or none does:
- * -ENOSPC, with what the first short one could have; -EEXIST: remove it first; -ENOMEM.
- * Seats are put where other seats and jobs that run by then leave room; nodes that are down
- * count, for they come back. A window goes by itself at its end.
+ * Classes: seats that are kept free for windows of time. A class that is put again gets these
+ * windows besides those that it has. All of them get all seats, or none does: -ENOSPC, with what
+ * the first short one could have; -ENOMEM. Seats are put where other seats and jobs that run by
+ * then leave room; nodes that are down count, for they come back. A window goes by itself at its
+ * end.
  */
 struct plan_window {
     int64_t from_usec, to_usec;
@@ -167,6 +168,7 @@ struct plan_class {
     uint32_t seats;
     const struct plan_window *windows;
     size_t n_windows;
+    bool only_in_service; /* not where seats wait for a node to come back */
 };
 struct plan_shortage {
     size_t window;
@@ -180,9 +182,26 @@ struct plan_seat {
 typedef void plan_seat_fn(void *arg, const struct plan_seat *seat);
 int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
                       struct plan_shortage *ret);
+/* The same, but nothing is kept: would it be admitted? */
+int planner_try_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
+                      struct plan_shortage *ret);
 void planner_remove_class(struct planner *p, uint64_t id);
+/* The window that begins then. */
+void planner_remove_window(struct planner *p, uint64_t id, int64_t from_usec);
+/*
+ * Takes the seats of a class out of the plan, to try others in their place, and puts them back
+ * as they were, or for good. Between the two calls the planner is told of no job or node and
+ * makes no step. NULL: it has none.
+ */
+struct plan_detached;
+struct plan_detached *planner_detach_class(struct planner *p, uint64_t id);
+void planner_attach_class(struct planner *p, struct plan_detached *detached);
+void planner_detached_free(struct planner *p, struct plan_detached *detached);
 /* When the next window of a class is over; 0: there is none. */
 int64_t planner_next_window_usec(const struct planner *p);
+/* Takes one seat on that node out of the class's windows: whoever asks puts a job there at once.
+ * False: it has none there. */
+bool planner_take_seat(struct planner *p, uint64_t id, const char *node, struct plan_seat *ret);
 void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, void *arg);
 /* How many more of this could start now in the nodes of its partition that are up and take any. */
 uint32_t planner_count(struct planner *p, const struct job_spec *spec);

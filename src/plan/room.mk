@@ -22,7 +22,8 @@ src_plan_libplan_a_SOURCES = \
 PLAN_LIBS = src/plan/libplan.a
 
 UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
-    tests/unit/plan/test_property tests/unit/plan/test_wide
+    tests/unit/plan/test_property tests/unit/plan/test_seat \
+    tests/unit/plan/test_wide
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -37,6 +38,9 @@ tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c \
     tests/unit/plan/reference.c tests/unit/plan/reference.h tests/unit/plan/world.h
 tests_unit_plan_test_property_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_property_LDADD = $(plan_test_libs)
+tests_unit_plan_test_seat_SOURCES = tests/unit/plan/test_seat.c tests/unit/plan/world.h
+tests_unit_plan_test_seat_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_seat_LDADD = $(plan_test_libs)
 tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/world.h
 tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_wide_LDADD = $(plan_test_libs)

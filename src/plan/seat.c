@@ -79,7 +79,11 @@ static void heap_remove(struct seats *s, struct seat_window *w)
 
 /* ---- lists ---------------------------------------------------------------- */
 
-static void seat_link(struct seat *seat)
+static int take_seat(const struct planner *p, const struct seat *seat, struct plan_lines *lines);
+
+/* Base lines that are valid stay so: made anew for every seat, they would cost the square of the
+ * seats of a node. */
+static void seat_link(struct planner *p, struct seat *seat)
 {
     struct plan_node *node = seat->node;
 
@@ -88,7 +92,8 @@ static void seat_link(struct seat *seat)
     if (seat->next)
         seat->next->link = &seat->next;
     node->seats = seat;
-    node->base_is_valid = false;
+    if (node->base_is_valid)
+        node->base_is_valid = take_seat(p, seat, &node->base) == 0;
 }
 
 static void seat_unlink(struct seat *seat)
@@ -99,18 +104,38 @@ static void seat_unlink(struct seat *seat)
         seat->next->link = seat->link;
 }
 
+static void window_link(struct planner *p, struct seat_window *w)
+{
+    for (uint32_t i = 0; i < w->n; i++)
+        seat_link(p, &w->seats[i]);
+    heap_fix(&p->seats, ++p->seats.n, w);
+}
+
+static void window_unlink(struct planner *p, struct seat_window *w)
+{
+    for (uint32_t i = 0; i < w->n; i++)
+        seat_unlink(&w->seats[i]);
+    heap_remove(&p->seats, w);
+}
+
 /* One that was admitted, or not yet: then its seats are on no list. */
 static void window_free(struct planner *p, struct seat_window *w)
 {
-    for (uint32_t i = 0; i < w->n; i++) {
-        if (w->slot)
-            seat_unlink(&w->seats[i]);
-        place_hold_free(w->seats[i].gpus);
-    }
     if (w->slot)
-        heap_remove(&p->seats, w);
+        window_unlink(p, w);
+    for (uint32_t i = 0; i < w->n; i++)
+        place_hold_free(w->seats[i].gpus);
     shape_unref(p, w->shape);
     free(w);
+}
+
+static size_t windows_count(const struct seat_window *first)
+{
+    size_t n = 0;
+
+    for (const struct seat_window *w = first; w; w = w->next_of_class)
+        n++;
+    return n;
 }
 
 static void windows_free(struct planner *p, struct seat_window *first)
@@ -133,7 +158,7 @@ void seats_done(struct planner *p)
 
 /* ---- time ----------------------------------------------------------------- */
 
-static void forget_first(struct planner *p, struct seat_window *w)
+static void forget_window(struct planner *p, struct seat_window *w)
 {
     struct seat_window *first = hash_remove_u64(p->seats.classes, w->class_id);
     struct seat_window **link = &first;
@@ -151,7 +176,7 @@ bool seats_expire(struct planner *p)
     bool any = false;
 
     while (p->seats.n && p->seats.by_end[1]->to_usec <= p->now_usec) {
-        forget_first(p, p->seats.by_end[1]);
+        forget_window(p, p->seats.by_end[1]);
         any = true;
     }
     return any;
@@ -201,6 +226,7 @@ struct admission {
     struct planner *p;
     struct plan_lines *lines; /* by node */
     bool *known;
+    bool only_in_service;
     int r; /* -ENOMEM */
 };
 
@@ -240,7 +266,8 @@ static bool take_one(struct admission *a, struct seat_window *w, struct plan_nod
 
 static bool may_have_seats(struct admission *a, struct shape *shape, const struct plan_node *node)
 {
-    return node->defined && shape_is_possible(a->p, shape, node);
+    return node->defined && (!a->only_in_service || plan_node_in_service(node)) &&
+           shape_is_possible(a->p, shape, node);
 }
 
 /* Seats with one GPU: device by device, each filled before the next, node by node. */
@@ -333,50 +360,74 @@ static void end_admission(struct admission *a)
     free(a->known);
 }
 
-static void settle(struct planner *p, struct seat_window *first)
+/* Puts the windows before those that the class has. -ENOMEM: nothing was done. */
+static int settle(struct planner *p, uint64_t id, struct seat_window *first)
 {
-    for (struct seat_window *w = first; w; w = w->next_of_class) {
-        for (uint32_t i = 0; i < w->n; i++)
-            seat_link(&w->seats[i]);
-        heap_fix(&p->seats, ++p->seats.n, w);
+    struct seat_window *had, *last = first;
+
+    if (!first)
+        return 0;
+    while (last->next_of_class)
+        last = last->next_of_class;
+    had = hash_remove_u64(p->seats.classes, id);
+    last->next_of_class = had;
+    if (hash_put_u64(p->seats.classes, id, first) < 0) {
+        last->next_of_class = NULL;
+        windows_free(p, had); /* as in forget_window() */
+        return -ENOMEM;
     }
+    for (struct seat_window *w = first; w != had; w = w->next_of_class)
+        window_link(p, w);
     p->harmed = true; /* what was planned may be where the seats are */
     planner_mark(p, PLAN_HOPEFUL);
+    return 0;
 }
 
-static int put_class(struct planner *p, const struct plan_class *c, struct plan_shortage *ret)
+static int put_class(struct planner *p, const struct plan_class *c, bool only_try,
+                     struct plan_shortage *ret)
 {
     struct job seat = {.spec = (struct job_spec *)c->seat, .state = JOB_PENDING, .node = ""};
     struct seat_window *first = NULL;
     struct admission a;
 
     a.r = begin_admission(&a, p);
+    a.only_in_service = c->only_in_service;
     if (a.r == 0)
         a.r = heap_reserve(&p->seats, p->seats.n + c->n_windows);
     if (a.r == 0)
         first = admit(&a, c, &seat, ret);
-    if (a.r == 0 && first)
-        a.r = hash_put_u64(p->seats.classes, c->id, first);
-    if (a.r == 0)
-        settle(p, first);
-    else
-        windows_free(p, first);
+    if (a.r == 0 && !only_try) {
+        a.r = settle(p, c->id, first);
+        if (a.r == 0)
+            first = NULL;
+    }
+    windows_free(p, first);
     end_admission(&a);
     return a.r;
+}
+
+static int put_at(struct planner *p, const struct plan_class *c, int64_t now_usec, bool only_try,
+                  struct plan_shortage *ret)
+{
+    int64_t step_usec = p->now_usec;
+    int r;
+
+    p->now_usec = now_usec; /* jobs that are overdue end later than the last step thought */
+    r = put_class(p, c, only_try, ret);
+    p->now_usec = step_usec;
+    return r;
 }
 
 int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
                       struct plan_shortage *ret)
 {
-    int64_t step_usec = p->now_usec;
-    int r = -EEXIST;
+    return put_at(p, c, now_usec, false, ret);
+}
 
-    if (hash_get_u64(p->seats.classes, c->id))
-        return r;
-    p->now_usec = now_usec; /* jobs that are overdue end later than the last step thought */
-    r = put_class(p, c, ret);
-    p->now_usec = step_usec;
-    return r;
+int planner_try_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
+                      struct plan_shortage *ret)
+{
+    return put_at(p, c, now_usec, true, ret);
 }
 
 void planner_remove_class(struct planner *p, uint64_t id)
@@ -388,20 +439,98 @@ void planner_remove_class(struct planner *p, uint64_t id)
         planner_mark(p, PLAN_HOPEFUL);
 }
 
+void planner_remove_window(struct planner *p, uint64_t id, int64_t from_usec)
+{
+    for (struct seat_window *w = hash_get_u64(p->seats.classes, id), *next; w; w = next) {
+        next = w->next_of_class;
+        if (w->from_usec != from_usec)
+            continue;
+        forget_window(p, w);
+        planner_mark(p, PLAN_HOPEFUL);
+    }
+}
+
+struct plan_detached *planner_detach_class(struct planner *p, uint64_t id)
+{
+    struct seat_window *first = hash_remove_u64(p->seats.classes, id);
+
+    for (struct seat_window *w = first; w; w = w->next_of_class)
+        window_unlink(p, w);
+    return (struct plan_detached *)first;
+}
+
+void planner_attach_class(struct planner *p, struct plan_detached *detached)
+{
+    struct seat_window *first = (struct seat_window *)detached;
+
+    if (!first)
+        return;
+    if (heap_reserve(&p->seats, p->seats.n + windows_count(first)) < 0 ||
+        settle(p, first->class_id, first) < 0)
+        windows_free(p, first);
+}
+
+void planner_detached_free(struct planner *p, struct plan_detached *detached)
+{
+    windows_free(p, (struct seat_window *)detached);
+    if (detached)
+        planner_mark(p, PLAN_HOPEFUL);
+}
+
+/* ---- one by one ------------------------------------------------------------ */
+
+static void describe(const struct planner *p, const struct seat *s, struct plan_seat *ret)
+{
+    *ret = (struct plan_seat){.from_usec = s->window->from_usec, .to_usec = s->window->to_usec};
+    memcpy(ret->node, s->node->facts.name, sizeof(ret->node));
+    if (s->gpus)
+        gpu_held_format(s->gpus->profile, s->gpus->places, s->gpus->n,
+                        gpu_has_slots(&p->kinds[s->node->kind]), ret->gpus_held,
+                        sizeof(ret->gpus_held));
+}
+
 void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, void *arg)
 {
     for (const struct seat_window *w = hash_get_u64(p->seats.classes, id); w;
          w = w->next_of_class) {
         for (uint32_t i = 0; i < w->n; i++) {
-            const struct seat *s = &w->seats[i];
-            struct plan_seat seat = {.from_usec = w->from_usec, .to_usec = w->to_usec};
+            struct plan_seat seat;
 
-            memcpy(seat.node, s->node->facts.name, sizeof(seat.node));
-            if (s->gpus)
-                gpu_held_format(s->gpus->profile, s->gpus->places, s->gpus->n,
-                                gpu_has_slots(&p->kinds[s->node->kind]), seat.gpus_held,
-                                sizeof(seat.gpus_held));
+            describe(p, &w->seats[i], &seat);
             fn(arg, &seat);
         }
     }
+}
+
+/* The last seat of the window takes its place. */
+static void seat_remove(struct planner *p, struct seat *seat)
+{
+    struct seat_window *w = seat->window;
+    struct seat *last = &w->seats[w->n - 1];
+
+    seat_unlink(seat);
+    place_hold_free(seat->gpus);
+    w->n--;
+    if (last != seat) {
+        seat_unlink(last);
+        *seat = *last;
+        seat_link(p, seat);
+    }
+    if (!w->n)
+        forget_window(p, w);
+}
+
+bool planner_take_seat(struct planner *p, uint64_t id, const char *node, struct plan_seat *ret)
+{
+    for (struct seat_window *w = hash_get_u64(p->seats.classes, id); w; w = w->next_of_class) {
+        for (uint32_t i = 0; i < w->n; i++) {
+            if (strcmp(w->seats[i].node->facts.name, node) != 0)
+                continue;
+            describe(p, &w->seats[i], ret);
+            seat_remove(p, &w->seats[i]);
+            planner_mark(p, PLAN_HOPEFUL);
+            return true;
+        }
+    }
+    return false;
 }
