@@ -76,3 +76,11 @@ fuzz_fuzz_record_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_script_SOURCES = fuzz/fuzz_script.c $(FUZZ_DRIVER)
 fuzz_fuzz_script_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_script_LDADD = $(CLI_LIBS)
+
+FUZZ_TARGETS += fuzz/fuzz_calendar fuzz/fuzz_zone
+fuzz_fuzz_calendar_SOURCES = fuzz/fuzz_calendar.c $(FUZZ_DRIVER)
+fuzz_fuzz_calendar_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_calendar_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS)
+fuzz_fuzz_zone_SOURCES = fuzz/fuzz_zone.c $(FUZZ_DRIVER)
+fuzz_fuzz_zone_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_zone_LDADD = $(BASE_LIBS)

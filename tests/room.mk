@@ -43,3 +43,11 @@ tests_print_states_SOURCES = tests/print_states.c
 tests_print_states_LDADD = $(MODEL_LIBS) $(BASE_LIBS)
 TESTS += tests/t0042-states.t
 EXTRA_DIST += tests/t0042-states.t doc/states.md
+
+if HAVE_PYTHON3
+check_PROGRAMS += tests/calendar_drive
+tests_calendar_drive_SOURCES = tests/calendar_drive.c
+tests_calendar_drive_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS)
+TESTS += tests/t1150-calendar.t
+endif
+EXTRA_DIST += tests/t1150-calendar.t tests/lib/calendar_check.py

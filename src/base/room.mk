@@ -12,7 +12,8 @@ src_base_libbase_a_SOURCES = \
     src/base/log.c src/base/log.h \
     src/base/str.c src/base/str.h \
     src/base/time.c src/base/time.h \
-    src/base/word.c src/base/word.h
+    src/base/word.c src/base/word.h \
+    src/base/zone.c src/base/zone.h
 
 BASE_LIBS = src/base/libbase.a
 
@@ -70,3 +71,8 @@ UNIT_TESTS += tests/unit/base/test_word
 tests_unit_base_test_word_SOURCES = tests/unit/base/test_word.c
 tests_unit_base_test_word_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_base_test_word_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/base/test_zone
+tests_unit_base_test_zone_SOURCES = tests/unit/base/test_zone.c
+tests_unit_base_test_zone_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_base_test_zone_LDADD = $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -4,6 +4,8 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/audit_codec.c src/codec/audit_codec.h \
     src/codec/backup.c src/codec/backup.h \
     src/codec/base64.c src/codec/base64.h \
+    src/codec/calendar.c src/codec/calendar.h \
+    src/codec/calendar_rule.c src/codec/calendar_rule.h \
     src/codec/config.c src/codec/config.h \
     src/codec/config_check.c src/codec/config_check.h \
     src/codec/config_diff.c \
@@ -33,9 +35,12 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/site_report.c src/codec/site_report.h \
     src/codec/site_start.c src/codec/site_start.h
 src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(YAJL_CFLAGS) $(CONFUSE_CFLAGS) \
-    $(OPENSSL_CFLAGS)
+    $(OPENSSL_CFLAGS) $(ICAL_CFLAGS)
 
 CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(YAJL_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
+# What asks for a calendar links this as well. Others need not: ICU comes with libical, and a
+# command that loads it starts 1.5 ms later.
+CALENDAR_LIBS = $(ICAL_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
@@ -94,3 +99,8 @@ UNIT_TESTS += tests/unit/codec/test_kept
 tests_unit_codec_test_kept_SOURCES = tests/unit/codec/test_kept.c
 tests_unit_codec_test_kept_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_kept_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_calendar
+tests_unit_codec_test_calendar_SOURCES = tests/unit/codec/test_calendar.c
+tests_unit_codec_test_calendar_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_calendar_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
