@@ -191,7 +191,7 @@ static void fuzz_site(const char *json, size_t len)
         site_piece_done(&piece);
     }
     spec.work_dir = text;
-    if (job_file_check("output", text, &err) >= 0)
+    if (job_file_check("output", text, true, &err) >= 0)
         job_file_name(&job, text, &name);
     buf_done(&name);
     free(text);

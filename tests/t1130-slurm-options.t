@@ -24,6 +24,10 @@ LINES = ['mail_program = "/bin/false"', 'mail_from = "vdi@example.org"', 'mail_t
 SUBMIT = [
     ("--account", ["--account", "physics"], {"account": "physics"}),
     ("-A", ["-A", "physics"], {"account": "physics"}),
+    ("--array", ["--array", "0-9:3%2"], {"array": "0-9:3%2", "array_task": None}),
+    ("-a", ["-a", "4,7"], {"array": "4,7", "array_task": 4}),
+    ("--mail-type of tasks", ["-a", "0-1", "--mail-type", "FAIL,ARRAY_TASKS"],
+     {"mail_type": "FAIL,ARRAY_TASKS"}),
     ("--begin", ["--begin", f"{YEAR}-01-02T10:15:00Z"],
      {"begin_time": f"{YEAR}-01-02T10:15:00Z"}),
     ("-b", ["-b", f"{YEAR}-01-02T10:15:00Z"], {"begin_time": f"{YEAR}-01-02T10:15:00Z"}),
@@ -83,19 +87,19 @@ SUBMIT = [
 ]
 REFUSED = {
     "vdisubmit": [["--time-min", "5"], ["--reservation", "lab"],
-                  ["--mail-type", "ARRAY_TASKS"], ["--mail-type", "STAGE_OUT"],
+                  ["--mail-type", "STAGE_OUT"],
                   ["--mail-type", "INVALID_DEPEND"], ["--mail-type", "BEGIN,WHENEVER"],
-                  ["--mail-type", "END", "--mail-user", "-oQ/tmp"], ["--array", "1-3"],
+                  ["--mail-type", "END", "--mail-user", "-oQ/tmp"], ["--array", "1-"], ["-a", "3-1"], ["-a", "1%0"], ["-a", "x"],
                   ["-d", "afterok"], ["-d", "afterok:1?after:1,singleton"], ["-d", "aftercorr:1"],
                   ["-d", "expand:1"], ["--kill-on-invalid-dep", "maybe"],
                   ["--exclusive"], ["-N", "2"], ["-n", "4"], ["--mem-per-cpu", "1G"],
                   ["-L", "cad:1"], ["-M", "other"], ["--uid", "anna"], ["--gid", "users"],
                   ["--no-such-option"], ["--time", "soon"], ["--mem", "much"],
                   ["--begin", "whenever"], ["--signal", "R:USR1"], ["-w", "n["]],
-    "vdiqueue": [["-R", "lab"], ["-M", "other"], ["-r"], ["-s"], ["-L", "cad"], ["--yaml"],
+    "vdiqueue": [["-R", "lab"], ["-M", "other"], ["--array-unique"], ["-s"], ["-L", "cad"], ["--yaml"],
                  ["-t", "DEAD"], ["-o", "%~"], ["-S", "~"], ["-i", "0"]],
     "vdicancel": [["-R", "lab"], ["-M", "other"], ["-b"], ["-f"], ["--wckey", "x"], [],
-                  ["-s", "NOSUCH", "1"], ["1_[2-3]"]],
+                  ["-s", "NOSUCH", "1"], ["1_[2-"], ["1_"], ["1_2-3"]],
     "vdiacct": [["-M", "other"], ["-x", "1"], ["-W", "x"], ["--yaml"], ["-s", "DEAD"]],
 }
 # What a list shows of the jobs: option, words, which of `jobs` (by name).

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "cli/acct.h"
 #include "cli/cells.h"
+#include "cli/ids.h"
 #include "codec/document.h"
 
 #define COLUMN(fn)                                                                                 \
@@ -55,6 +56,12 @@ TIME_COLUMN(write_submit, "submit_time")
 TIME_COLUMN(write_alloc, "alloc_time")
 TIME_COLUMN(write_start, "start_time")
 TIME_COLUMN(write_end, "end_time")
+
+COLUMN(write_name_of_job)
+{
+    char text[ID_TEXT];
+    buf_puts(out, id_text(id_of(row), text));
+}
 
 COLUMN(write_nodes)
 {
@@ -208,7 +215,7 @@ const struct column acct_columns[] = {
     NAMED("gputime", "GPUTime", "gpus," USED, write_gpu_time, 10),
     NAMED("gputimeraw", "GPUTimeRaw", "gpus," USED, write_gpu_time_raw, 10),
     NAMED("instance", "Instance", "instance", write_instance, 9),
-    NAMED("jobid", "JobID", "id", write_id, 12),
+    NAMED("jobid", "JobID", ID_FIELDS, write_name_of_job, 12),
     NAMED("jobidraw", "JobIDRaw", "id", write_id, 12),
     NAMED("jobname", "JobName", "name", write_name, 10),
     NAMED("kind", "Kind", "kind", write_kind, 11),

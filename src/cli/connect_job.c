@@ -129,8 +129,9 @@ static int refuse_state(const struct value *job, int64_t id, bool waited, struct
 static int await(struct client *client, const struct connect *c, const struct value *job,
                  struct vdi_error *err)
 {
+    char id[ID_TEXT];
     const struct wait wait = {.program = CONNECT_NAME,
-                              .id = c->id,
+                              .id = id_text((struct id){(uint64_t)c->id, -1}, id),
                               .is_over = is_decided,
                               .quiet = c->quiet,
                               .lines = c->progress};

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "cli/client.h"
+#include "cli/ids.h"
 
 #define CONTROL_NAME "vdictl"
 
@@ -67,7 +68,7 @@ int control_node_enroll(struct control *, const struct verb *, struct vdi_error 
 int control_ping(struct control *, const struct verb *, struct vdi_error *);
 
 /* The one job id that a word must be. */
-int control_job_id(const char *word, uint64_t *ret, struct vdi_error *err);
+int control_job_id(const char *word, char ret[ID_TEXT], struct vdi_error *err);
 /* One KEY=VALUE of `update job` as a member of a PATCH body. */
 int control_member(const char *word, int64_t now_usec, struct buf *out, struct vdi_error *err);
 /* A document as lines "name: value", or as it is with --json. */

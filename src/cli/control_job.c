@@ -30,7 +30,7 @@ static int job_id(const char *word, const struct verb *verb, struct ids *ids, st
 
 /* `does` to every job of the words; an exit code when one was refused. */
 static int each_job(struct control *c, const struct verb *verb,
-                    int (*does)(struct control *c, const struct verb *verb, uint64_t id,
+                    int (*does)(struct control *c, const struct verb *verb, const char *id,
                                 struct vdi_error *err),
                     struct vdi_error *err)
 {
@@ -40,7 +40,8 @@ static int each_job(struct control *c, const struct verb *verb,
         r = job_id(c->words[i], verb, &ids, err);
     for (size_t i = 0; r == 0 && i < ids.n; i++) {
         struct vdi_error why = {.code = 0};
-        int s = does(c, verb, ids.ids[i], &why);
+        char id[ID_TEXT];
+        int s = does(c, verb, id_text(ids.ids[i], id), &why);
         if (s < 0) {
             int this_code = (int)client_fail(CONTROL_NAME, s, &why);
             code = code ? code : this_code;
@@ -50,10 +51,10 @@ static int each_job(struct control *c, const struct verb *verb,
     return r < 0 ? r : code;
 }
 
-static int act(struct control *c, const struct verb *verb, uint64_t id, struct vdi_error *err)
+static int act(struct control *c, const struct verb *verb, const char *id, struct vdi_error *err)
 {
     char target[96];
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/%s", id, verb->target);
+    snprintf(target, sizeof(target), "/v1/jobs/%s/%s", id, verb->target);
     return client_send(c->client, "POST", target, NULL, NULL, err);
 }
 
@@ -78,7 +79,8 @@ static void print_resumed(const struct value *job)
     int64_t place = value_get_int(job, "place", 0);
     const char *start = value_get_string(job, "estimated_start_time", NULL);
     _cleanup_(buf_done) struct buf local = BUF_INIT(64);
-    printf("job %" PRId64 " is resumed", value_get_int(job, "id", 0));
+    char id[ID_TEXT];
+    printf("job %s is resumed", id_text(id_of(job), id));
     if (start) {
         cell_time(&local, start);
         printf(" about %s", local.data);
@@ -89,17 +91,17 @@ static void print_resumed(const struct value *job)
     printf("\n");
 }
 
-static int resume(struct control *c, const struct verb *verb, uint64_t id, struct vdi_error *err)
+static int resume(struct control *c, const struct verb *verb, const char *id, struct vdi_error *err)
 {
     _cleanup_(document_freep) struct document *document = NULL;
     _cleanup_(buf_done) struct buf body = BUF_INIT(256);
-    char target[64];
+    char target[80];
     int64_t sec;
     if (c->options.time && more_time(c->options.time, &sec, err) < 0)
         return -EINVAL;
     if (c->options.time)
         buf_printf(&body, "{\"seconds\":%" PRId64 "}", sec);
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/resume", id);
+    snprintf(target, sizeof(target), "/v1/jobs/%s/resume", id);
     int r = client_send(c->client, "POST", target, body.len ? &body : NULL, &document, err);
     if (r == 0)
         print_resumed(document_root(document));
@@ -111,20 +113,25 @@ int control_job_resume(struct control *c, const struct verb *verb, struct vdi_er
     return each_job(c, verb, resume, err);
 }
 
-int control_job_id(const char *word, uint64_t *ret, struct vdi_error *err)
+int control_job_id(const char *word, char ret[ID_TEXT], struct vdi_error *err)
 {
-    if (str_to_u64(word, 1, INT64_MAX, ret) == 0)
-        return 0;
-    return error_set(err, EINVAL, "job", "%.60s: not a job id", word);
+    struct ids ids = {.n = 0};
+    int r = ids_add(&ids, word, NULL);
+    if (r == 0 && ids.n == 1)
+        id_text(ids.ids[0], ret);
+    else
+        r = error_set(err, EINVAL, "job", "%.60s: not a job id", word);
+    ids_done(&ids);
+    return r;
 }
 
 int control_job_extend(struct control *c, const struct verb *verb, struct vdi_error *err)
 {
-    uint64_t id;
+    char id[ID_TEXT];
     int64_t sec;
-    char target[64];
+    char target[80];
     const char *time = c->words[1];
-    if (control_job_id(c->words[0], &id, err) < 0)
+    if (control_job_id(c->words[0], id, err) < 0)
         return -EINVAL;
     if (*time != '+') {
         error_set(err, EINVAL, "time", "%.60s: not a length of time to add", time);
@@ -135,21 +142,21 @@ int control_job_extend(struct control *c, const struct verb *verb, struct vdi_er
         return -EINVAL;
     _cleanup_(buf_done) struct buf body = BUF_INIT(256);
     buf_printf(&body, "{\"seconds\":%" PRId64 "}", sec);
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/extend", id);
+    snprintf(target, sizeof(target), "/v1/jobs/%s/extend", id);
     return client_send(c->client, "POST", target, &body, NULL, err);
 }
 
 int control_job_message(struct control *c, const struct verb *verb, struct vdi_error *err)
 {
-    uint64_t id;
-    char target[64];
-    if (control_job_id(c->words[0], &id, err) < 0)
+    char id[ID_TEXT];
+    char target[80];
+    if (control_job_id(c->words[0], id, err) < 0)
         return -EINVAL;
     _cleanup_(buf_done) struct buf body = BUF_INIT(1 << 16);
     buf_puts(&body, "{\"text\":");
     json_write_string(&body, c->words[1]);
     buf_putc(&body, '}');
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/message", id);
+    snprintf(target, sizeof(target), "/v1/jobs/%s/message", id);
     return client_send(c->client, "POST", target, &body, NULL, err);
 }
 
@@ -266,18 +273,18 @@ int control_member(const char *word, int64_t now_usec, struct buf *out, struct v
 
 int control_job_update(struct control *c, const struct verb *verb, struct vdi_error *err)
 {
-    uint64_t id;
-    char target[64];
+    char id[ID_TEXT];
+    char target[80];
     _cleanup_(buf_done) struct buf body = BUF_INIT(1 << 20);
     _cleanup_(document_freep) struct document *document = NULL;
-    int r = control_job_id(c->words[0], &id, err);
+    int r = control_job_id(c->words[0], id, err);
     buf_putc(&body, '{');
     for (int i = 1; r >= 0 && i < c->n_words; i++)
         r = control_member(c->words[i], time_now_usec(), &body, err);
     if (r < 0)
         return -EINVAL;
     buf_putc(&body, '}');
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64, id);
+    snprintf(target, sizeof(target), "/v1/jobs/%s", id);
     r = client_send(c->client, "PATCH", target, &body, &document, err);
     if (r == 0 && c->options.json)
         control_print(document_root(document), true);

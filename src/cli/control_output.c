@@ -40,20 +40,20 @@ static bool has_begun(enum job_state state)
     return state != JOB_PENDING && state != JOB_NONE;
 }
 
-static int wait_for_begin(struct control *c, uint64_t id, struct vdi_error *err)
+static int wait_for_begin(struct control *c, const char *id, struct vdi_error *err)
 {
-    const struct wait wait = {.program = CONTROL_NAME, .id = (int64_t)id, .is_over = has_begun};
+    const struct wait wait = {.program = CONTROL_NAME, .id = id, .is_over = has_begun};
     _cleanup_(document_freep) struct document *document = NULL;
     return wait_for_job(c->client, &wait, &document, err);
 }
 
-static int read_once(struct control *c, uint64_t id, struct reader *reader, struct vdi_error *err)
+static int read_once(struct control *c, const char *id, struct reader *reader,
+                     struct vdi_error *err)
 {
     char target[160];
     struct client_request request = {
         .method = "GET", .target = target, .on_data = take, .arg = reader};
-    snprintf(target, sizeof(target),
-             "/v1/jobs/%" PRIu64 "/output?stream=%s&from=%" PRIu64 "&follow=%s", id,
+    snprintf(target, sizeof(target), "/v1/jobs/%s/output?stream=%s&from=%" PRIu64 "&follow=%s", id,
              c->options.stream ? c->options.stream : "out", reader->got,
              c->options.follow ? "true" : "false");
     return client_do(c->client, &request, NULL, err);
@@ -63,8 +63,8 @@ int control_job_output(struct control *c, const struct verb *verb, struct vdi_er
 {
     const char *stream = c->options.stream;
     struct reader reader = {.got = 0};
-    uint64_t id;
-    int r = control_job_id(c->words[0], &id, err);
+    char id[ID_TEXT];
+    int r = control_job_id(c->words[0], id, err);
     if (r == 0 && stream && !str_equal(stream, "out") && !str_equal(stream, "err"))
         r = error_set(err, EINVAL, "stream", "--stream=%.40s: it is out or err", stream);
     if (r == 0 && c->options.follow)

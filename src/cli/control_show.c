@@ -123,22 +123,22 @@ static int show_log(struct control *c, const char *target, struct vdi_error *err
     return r;
 }
 
-static int save_picture(struct control *c, uint64_t id, struct vdi_error *err)
+static int save_picture(struct control *c, const char *id, struct vdi_error *err)
 {
     char target[80];
     struct client_request request = {.method = "GET", .target = target};
     _cleanup_(buf_done) struct buf picture = BUF_INIT(0);
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "/log?screenshot=true", id);
+    snprintf(target, sizeof(target), "/v1/jobs/%s/log?screenshot=true", id);
     int r = client_do(c->client, &request, &picture, err);
     return r < 0 ? r : private_file_write(c->options.screenshot, true, &picture, err);
 }
 
 /* What is printed for one job: the document, its stages, or its events. */
-static int show_job(struct control *c, uint64_t id, struct vdi_error *err)
+static int show_job(struct control *c, const char *id, struct vdi_error *err)
 {
     char target[64];
     const char *part = c->options.log ? "/log" : c->options.events ? "/events" : "";
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64 "%s", id, part);
+    snprintf(target, sizeof(target), "/v1/jobs/%s%s", id, part);
     if (c->options.log) {
         int r = show_log(c, target, err);
         return r == 0 && c->options.screenshot ? save_picture(c, id, err) : r;
@@ -169,7 +169,8 @@ int control_show_jobs(struct control *c, const struct verb *verb, struct vdi_err
     for (size_t i = 0; r == 0 && i < ids.n; i++) {
         if (i && !c->options.json)
             putchar('\n');
-        r = show_job(c, ids.ids[i], err);
+        char id[ID_TEXT];
+        r = show_job(c, id_text(ids.ids[i], id), err);
     }
     ids_done(&ids);
     return r;

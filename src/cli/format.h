@@ -23,7 +23,8 @@
 
 struct format_context {
     int64_t now_usec;
-    bool noconvert; /* sizes stay in MiB */
+    bool noconvert;    /* sizes stay in MiB */
+    const char *tasks; /* the row stands for these of its array; NULL: for itself */
 };
 
 struct column {

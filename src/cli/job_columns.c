@@ -8,12 +8,14 @@
  */
 #include "cli/job_columns.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/cells.h"
+#include "cli/ids.h"
 #include "codec/document.h"
 #include "model/job_state.h"
 
@@ -71,6 +73,33 @@ CONSTANT_COLUMN(write_star, "*")
 CONSTANT_COLUMN(write_stars, "*:*:*")
 CONSTANT_COLUMN(write_none, "N/A")
 CONSTANT_COLUMN(write_no, "NO")
+
+/* "12", "12_4", or for those of an array that are shown as one "12_[4-99%10]". */
+COLUMN(write_name_of_job)
+{
+    struct id id = id_of(row);
+    char text[ID_TEXT];
+    if (context->tasks)
+        buf_printf(out, "%" PRIu64 "_[%s]", id.job, context->tasks);
+    else
+        buf_puts(out, id_text(id, text));
+}
+
+COLUMN(write_array_id)
+{
+    cell_int(out, (int64_t)id_of(row).job);
+}
+
+COLUMN(write_task_id)
+{
+    struct id id = id_of(row);
+    if (context->tasks)
+        buf_puts(out, context->tasks);
+    else if (id.task < 0)
+        buf_puts(out, "N/A");
+    else
+        cell_int(out, id.task);
+}
 
 static bool is_pending(const void *row)
 {
@@ -225,17 +254,17 @@ const struct column job_columns[] = {
     {'e', "endtime", "END_TIME", "end_time,start_time,time_limit_sec", write_end},
     {'E', "dependency", "DEPENDENCY", "dependency", write_dependency},
     {'f', "feature", "FEATURES", "constraint", write_constraint},
-    {'F', "arrayjobid", "ARRAY_JOB_ID", "id", write_id},
+    {'F', "arrayjobid", "ARRAY_JOB_ID", ID_FIELDS, write_array_id},
     {'g', "groupname", "GROUP", "gid", write_gid},
     {'G', "groupid", "GROUP", "gid", write_gid},
     {'h', "oversubscribe", "OVER_SUBSCRIBE", "", write_no},
     {'H', "sockets", "SOCKETS_PER_NODE", "", write_star},
-    {'i', "jobarrayid", "JOBID", "id", write_id},
+    {'i', "jobarrayid", "JOBID", ID_FIELDS, write_name_of_job},
     {'I', "cores", "CORES_PER_SOCKET", "", write_star},
     {'j', "name", "NAME", "name", write_name},
     {'J', "threads", "THREADS_PER_CORE", "", write_star},
     {'k', "comment", "COMMENT", "comment", write_comment},
-    {'K', "arraytaskid", "ARRAY_TASK_ID", "", write_none},
+    {'K', "arraytaskid", "ARRAY_TASK_ID", "array_id,array_task", write_task_id},
     {'l', "timelimit", "TIME_LIMIT", "time_limit_sec", write_limit},
     {'L', "timeleft", "TIME_LEFT", "time_limit_sec," USED_FIELDS, write_left},
     {'m', "minmemory", "MIN_MEMORY", "memory_mib", write_memory},
@@ -289,6 +318,8 @@ static bool number_of(const struct column *column, const struct value *job,
         *ret = limit_usec(job) ? limit_usec(job) - used_usec(job, context) : INT64_MAX;
     else if (column->write == write_limit)
         *ret = limit_usec(job) ? limit_usec(job) : INT64_MAX;
+    else if (column->write == write_name_of_job)
+        *ret = value_get_int(job, "id", 0);
     else if (column->write == write_memory)
         *ret = value_get_int(job, "memory_mib", 0);
     else if (column->write == write_priority_part)

@@ -14,7 +14,7 @@
 #include "model/job_state.h"
 
 #define PAGE 1000
-#define IDS_PER_REQUEST 200
+#define IDS_PER_REQUEST 200 /* each may be there twice */
 
 /*
  * The API takes one value of each of these. A list of values is sorted out here,
@@ -166,18 +166,53 @@ static int list_pages(struct listing *l, const struct buf *first, struct vdi_err
     return 0;
 }
 
+/* Which job the task of an array is; 0 when there is none. */
+static int task_find(struct client *client, struct id id, uint64_t *ret, struct vdi_error *err)
+{
+    char target[80], name[ID_TEXT];
+    _cleanup_(document_freep) struct document *document = NULL;
+    snprintf(target, sizeof(target), "/v1/jobs/%s?fields=id", id_text(id, name));
+    int r = client_get(client, target, &document, err);
+    *ret = r == 0 ? (uint64_t)value_get_int(document_root(document), "id", 0) : 0;
+    return r == -ENOENT ? 0 : r;
+}
+
+/* A plain id is a job, or all tasks of an array. 0: there is none of them. */
+static int put_ids(struct listing *l, const struct id *ids, size_t n, struct buf *target,
+                   struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf arrays = BUF_INIT(1 << 16);
+    size_t before = target->len;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t job = ids[i].job;
+        int r = ids[i].task < 0 ? 0 : task_find(l->client, ids[i], &job, err);
+        if (r < 0)
+            return r;
+        if (job)
+            buf_printf(target, "%s%" PRIu64, target->len > before ? "," : "&id=", job);
+        if (ids[i].task < 0)
+            buf_printf(&arrays, "%s%" PRIu64, arrays.len ? "," : "&array=", job);
+    }
+    bool any = target->len > before;
+    buf_append(target, arrays.data ? arrays.data : "", arrays.len);
+    return any;
+}
+
 /* Many ids go in several requests: a URL has its limit. */
 static int list_ids(struct listing *l, const struct buf *first, const struct ids *ids,
                     struct vdi_error *err)
 {
     _cleanup_(buf_done) struct buf target = BUF_INIT(1 << 20);
     for (size_t i = 0; i < ids->n;) {
+        size_t n = ids->n - i < IDS_PER_REQUEST ? ids->n - i : IDS_PER_REQUEST;
         buf_clear(&target);
         buf_append(&target, first->data, first->len);
-        buf_puts(&target, "&id=");
-        for (size_t k = 0; k < IDS_PER_REQUEST && i < ids->n; k++)
-            buf_printf(&target, k ? ",%" PRIu64 : "%" PRIu64, ids->ids[i++]);
-        int r = list_pages(l, &target, err);
+        int r = put_ids(l, ids->ids + i, n, &target, err);
+        if (r < 0)
+            return r;
+        i += n;
+        if (r > 0)
+            r = list_pages(l, &target, err);
         if (r < 0)
             return r;
     }

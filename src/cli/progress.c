@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/ids.h"
 #include "codec/document.h"
 
 bool progress_is_wanted(void)
@@ -52,7 +53,8 @@ void progress_of_job(const struct value *job, int64_t now_usec, char *ret, unsig
     const char *state = value_get_string(job, "state", "UNKNOWN");
     const char *node = value_get_string(job, "node", "");
     char *end = ret + size;
-    ret += snprintf(ret, size, "job %" PRId64 ": %.16s", value_get_int(job, "id", 0), state);
+    char id[ID_TEXT];
+    ret += snprintf(ret, size, "job %s: %.16s", id_text(id_of(job), id), state);
     if (!str_equal(state, "PENDING")) {
         if (*node)
             snprintf(ret, (size_t)(end - ret), " on %.63s", node);

@@ -30,11 +30,13 @@ struct follow {
     bool ended; /* the one job that was followed */
 };
 
-static bool id_is_wanted(const struct job_filter *filter, int64_t id)
+static bool is_wanted(const struct job_filter *filter, struct id id)
 {
-    for (size_t i = 0; i < filter->ids.n; i++)
-        if (filter->ids.ids[i] == (uint64_t)id)
+    for (size_t i = 0; i < filter->ids.n; i++) {
+        struct id wanted = filter->ids.ids[i];
+        if (wanted.job == id.job && (wanted.task < 0 || wanted.task == id.task))
             return true;
+    }
     return filter->ids.n == 0;
 }
 
@@ -52,13 +54,14 @@ static void print_member(struct buf *line, const struct value *data, const char 
         value_write(value, 0, line);
 }
 
-static void print_event(const struct value *data, int64_t id, const char *type)
+static void print_event(const struct value *data, struct id id, const char *type)
 {
     static const char *const members[] = {"state",       "node",   "final", "exit_code",
                                           "exit_signal", "reason", "by"};
     _cleanup_(buf_done) struct buf line = BUF_INIT(65536);
+    char name[ID_TEXT];
     cell_time(&line, value_get_string(data, "time", ""));
-    buf_printf(&line, " job %" PRId64 " %s", id, type);
+    buf_printf(&line, " job %s %s", id_text(id, name), type);
     for (size_t i = 0; i < ELEMENTS(members); i++)
         print_member(&line, data, members[i]);
     for (size_t i = 0; i < line.len; i++)
@@ -76,15 +79,16 @@ static int event_take(void *arg, const char *event, const char *text)
     if (!str_equal(event, "job") || document_parse(text, strlen(text), &document, NULL) < 0)
         return 0;
     const struct value *data = document_root(document);
-    int64_t id = value_get_int(data, "job", value_get_int(data, "id", 0));
+    struct id id = id_of(data);
     const char *type = value_get_string(data, "type", "event");
-    if (!id_is_wanted(follow->filter, id))
+    if (!is_wanted(follow->filter, id))
         return 0;
     if (follow->json)
         puts(text);
     else
         print_event(data, id, type);
-    follow->ended = follow->filter->ids.n == 1 && str_equal(type, "end");
+    follow->ended = follow->filter->ids.n == 1 && str_equal(type, "end") &&
+                    follow->filter->ids.ids[0].task == id.task; /* not of a whole array */
     return fflush(stdout) < 0 || follow->ended ? -ECANCELED : 0;
 }
 
@@ -103,7 +107,7 @@ int queue_follow(struct client *client, const struct job_filter *filter, bool js
     int r = 0;
     event_stream_init(&stream, event_take, &follow);
     if (filter->ids.n == 1)
-        snprintf(target, sizeof(target), "/v1/events?job=%" PRIu64, filter->ids.ids[0]);
+        snprintf(target, sizeof(target), "/v1/events?job=%" PRIu64, filter->ids.ids[0].job);
     while (!follow.ended) {
         char before[sizeof(stream.id)];
         str_copy(before, sizeof(before), stream.id);
@@ -132,7 +136,10 @@ void queue_print_why(const struct value *why, struct buf *out)
     const char *start = value_get_string(why, "estimated_start_time", "");
     const char *node = value_get_string(why, "estimated_node", "");
     int64_t place = value_get_int(why, "place", 0);
-    buf_printf(out, "job %" PRId64 ":", value_get_int(why, "job", 0));
+    struct id id = id_of(why);
+    char name[ID_TEXT];
+    id.job = id.task < 0 ? (uint64_t)value_get_int(why, "job", 0) : id.job;
+    buf_printf(out, "job %s:", id_text(id, name));
     if (place)
         buf_printf(out, " place %" PRId64 ",", place);
     if (*start) {

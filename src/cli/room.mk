@@ -70,7 +70,9 @@ CLEANFILES += $(COMPLETIONS)
 $(COMPLETIONS): $(bin_PROGRAMS)
 	$(AM_V_GEN)$(MKDIR_P) etc/bash-completion && ./$(@F)$(EXEEXT) --print-completion >$@.tmp && mv $@.tmp $@
 
-UNIT_TESTS += tests/unit/cli/test_submit tests/unit/cli/test_format
+UNIT_TESTS += tests/unit/cli/test_submit tests/unit/cli/test_format tests/unit/cli/test_ids
+tests_unit_cli_test_ids_SOURCES = tests/unit/cli/test_ids.c
+tests_unit_cli_test_ids_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
 tests_unit_cli_test_submit_SOURCES = tests/unit/cli/test_submit.c
 tests_unit_cli_test_submit_LDADD = $(CLI_LIBS) $(CMOCKA_LIBS)
 tests_unit_cli_test_format_SOURCES = tests/unit/cli/test_format.c

@@ -25,7 +25,7 @@ struct submit {
     /* what is asked for */
     const char *name, *template_name, *partition, *qos, *account, *comment;
     const char *mail_user;
-    const char *dependency; /* NULL: none */
+    const char *array, *dependency; /* NULL: none */
     bool kill_on_invalid_dep;
     char mail_type[NOTICE_TYPES_TEXT_MAX]; /* "": not said */
     const char *constraint, *nodelist, *exclude, *work_dir, *output, *error;

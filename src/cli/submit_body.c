@@ -188,6 +188,7 @@ static void put_wishes(const struct submit *s, struct buf *out)
     put_string(out, "error", s->error);
     put_string(out, "mail_type", s->mail_type);
     put_string(out, "mail_user", s->mail_user);
+    put_string(out, "array", s->array);
     put_string(out, "dependency", s->dependency);
     if (s->kill_on_invalid_dep)
         put_bool(out, "kill_on_invalid_dep", true);

@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "cli/signal_name.h"
+#include "model/array.h"
 #include "model/dependency.h"
 
 #define SIGNAL_SEC_DEFAULT 60 /* sbatch(1), --signal */
@@ -146,6 +147,16 @@ static int set_mail_user(void *to, const struct option_row *row, const char *val
     return option_set_string(to, row, value, err);
 }
 
+/* The site's limit is the controller's to tell. "" takes back what a line of the script says. */
+static int set_array(void *to, const struct option_row *row, const char *value,
+                     struct vdi_error *err)
+{
+    struct array_tasks tasks = {.n = 0};
+    int r = array_parse(value, ARRAY_SIZE_MAX, &tasks, err);
+    array_tasks_done(&tasks);
+    return r < 0 ? -EINVAL : option_set_string(to, row, value, err);
+}
+
 /* "" takes back what a line of the script asks for. */
 static int set_dependency(void *to, const struct option_row *row, const char *value,
                           struct vdi_error *err)
@@ -176,6 +187,8 @@ static int set_kill_on_invalid_dep(void *to, const struct option_row *row, const
 
 const struct option_row submit_rows[] = {
     {"account", 'A', "ACCOUNT", "account to charge", option_set_string, AT(account)},
+    {"array", 'a', "INDEXES", "so many jobs, by their indexes: 0-99, 1,3,5, 0-99:10; %N at once",
+     set_array, AT(array)},
     {"begin", 'b', "TIME", "do not start before TIME (16:00, now+2hours)", set_time,
      AT(begin_usec)},
     {"chdir", 'D', "DIR", "working directory of the script (default: this one)", option_set_string,
@@ -247,7 +260,6 @@ const struct option_row submit_rows[] = {
      AT(wrap), LINE},
 
     OPTION_REFUSED("acctg-freq", 0, "FREQ", "nothing is sampled; leave it out"),
-    OPTION_REFUSED("array", 'a', "INDEXES", "submit N jobs"),
     OPTION_REFUSED("batch", 0, "FEATURES", "use --constraint"),
     OPTION_REFUSED("bb", 0, "SPEC", "there are no burst buffers; leave it out"),
     OPTION_REFUSED("bbf", 0, "FILE", "there are no burst buffers; leave it out"),

@@ -59,7 +59,7 @@ static const struct option_row rows[] = {
 static const struct command command = {
     .name = NAME,
     .usage = "[OPTION]... [JOB]...",
-    .summary = "Ends jobs: by id (17, 17,18, 20-25), or all that the filters leave.",
+    .summary = "Ends jobs: by id (17, 17,18, 20-25, 30_[0-4]), or all that the filters leave.",
     .rows = rows,
 };
 
@@ -74,27 +74,25 @@ static int signal_number(const char *text, int *ret, struct vdi_error *err)
 }
 
 /* No answer, or anything but a y, is a no. */
-static bool is_confirmed(const struct cancel *cancel, uint64_t id)
+static bool is_confirmed(const struct cancel *cancel, const char *id)
 {
     char answer[16];
     if (!cancel->interactive)
         return true;
-    fprintf(stderr,
-            cancel->signo ? "Signal job %" PRIu64 "? [y/n] " : "Cancel job %" PRIu64 "? [y/n] ",
-            id);
+    fprintf(stderr, cancel->signo ? "Signal job %s? [y/n] " : "Cancel job %s? [y/n] ", id);
     return fgets(answer, sizeof(answer), stdin) && (*answer == 'y' || *answer == 'Y');
 }
 
-static int cancel_one(const struct cancel *cancel, uint64_t id, struct vdi_error *err)
+static int cancel_one(const struct cancel *cancel, const char *id, struct vdi_error *err)
 {
     char target[96];
-    int n = snprintf(target, sizeof(target), "/v1/jobs/%" PRIu64, id);
+    int n = snprintf(target, sizeof(target), "/v1/jobs/%s", id);
     if (cancel->signo)
         snprintf(target + n, sizeof(target) - (size_t)n, "?signal=%d", cancel->signo);
     if (!is_confirmed(cancel, id))
         return 0;
     if (cancel->verbose)
-        fprintf(stderr, NAME ": job %" PRIu64 ": %s\n", id,
+        fprintf(stderr, NAME ": job %s: %s\n", id,
                 cancel->signo ? "sending the signal" : "ending it");
     return client_send(cancel->client, "DELETE", target, NULL, NULL, err);
 }
@@ -105,7 +103,8 @@ static int cancel_all(const struct cancel *cancel, const struct ids *ids)
     int code = EXIT_OK;
     for (size_t i = 0; i < ids->n; i++) {
         struct vdi_error err = {.code = 0};
-        int r = cancel_one(cancel, ids->ids[i], &err);
+        char id[ID_TEXT];
+        int r = cancel_one(cancel, id_text(ids->ids[i], id), &err);
         if (r == 0 || (r == -ENOENT && cancel->quiet))
             continue;
         int this_code = (int)client_fail(NAME, r, &err);
@@ -119,16 +118,14 @@ static int cancel_all(const struct cancel *cancel, const struct ids *ids)
 static int take_found(void *arg, const struct value *job)
 {
     struct cancel *cancel = arg;
-    char id[32];
     struct vdi_error err;
-    snprintf(id, sizeof(id), "%" PRId64, value_get_int(job, "id", 0));
-    return ids_add(&cancel->found, id, &err);
+    return ids_add_id(&cancel->found, id_of(job), &err);
 }
 
 static int cancel_found(struct cancel *cancel)
 {
     struct vdi_error err = {.code = 0};
-    int r = job_list(cancel->client, &cancel->filter, "id", false, take_found, cancel, &err);
+    int r = job_list(cancel->client, &cancel->filter, ID_FIELDS, false, take_found, cancel, &err);
     if (r < 0)
         return (int)client_fail(NAME, r, &err);
     return cancel_all(cancel, &cancel->found);

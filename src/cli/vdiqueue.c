@@ -23,6 +23,7 @@
 #include "cli/job_list.h"
 #include "cli/options.h"
 #include "cli/queue_follow.h"
+#include "model/array.h"
 
 #define NAME "vdiqueue"
 #define SORT_MAX 8
@@ -30,6 +31,7 @@
 struct queue {
     struct job_filter filter;
     const char *format, *names, *sort, *states, *jobs;
+    bool each_task;
     bool all, noheader, is_long, start, why, json, follow, noconvert;
     uint32_t iterate_sec;
 };
@@ -45,6 +47,13 @@ struct sort_key {
     bool descending;
 };
 
+/* Pending tasks of one array, which are shown as one line: the first, and which they are. */
+struct gathered {
+    struct document *first;
+    uint32_t *tasks;
+    size_t n, size;
+};
+
 /* One round of output. */
 struct round {
     const struct queue *queue;
@@ -54,6 +63,7 @@ struct round {
     struct sort_key keys[SORT_MAX];
     size_t n_keys, n_jobs;
     struct sorted sorted;
+    struct gathered gathered;
     struct buf out;
     struct vdi_error *err; /* of the round */
 };
@@ -63,6 +73,8 @@ struct round {
 static const struct option_row rows[] = {
     {"account", 'A', "ACCOUNTS", "jobs of these accounts", option_set_string, AT(filter.account)},
     {"all", 'a', NULL, "all jobs that you may see (the default)", option_set_flag, AT(all)},
+    {"array", 'r', NULL, "a line for each task of an array, also for those that wait",
+     option_set_flag, AT(each_task)},
     {"follow", 0, NULL, "print what happens to jobs as it happens", option_set_flag, AT(follow)},
     {"format", 'o', "FORMAT", "columns, \"%.18i %.9P %j\"", option_set_string, AT(format)},
     {"Format", 'O', "COLUMNS", "columns by name, JobID:10,Name:20", option_set_string, AT(names)},
@@ -88,8 +100,7 @@ static const struct option_row rows[] = {
               "FAILED CANCELLED TIMEOUT PREEMPTED NODE_FAIL BOOT_FAIL DEADLINE"},
     {"user", 'u', "USERS", "jobs of these users", option_set_string, AT(filter.user)},
     {"why", 0, NULL, "everything that keeps a pending job from starting", option_set_flag, AT(why)},
-    OPTION_REFUSED("array", 'r', NULL, "there are no job arrays; leave it out"),
-    OPTION_REFUSED("array-unique", 0, NULL, "there are no job arrays; leave it out"),
+    OPTION_REFUSED("array-unique", 0, NULL, "pending tasks are one line without --array"),
     OPTION_REFUSED("clusters", 'M', "CLUSTERS", "set VDI_URL to one cluster"),
     OPTION_REFUSED("federation", 0, NULL, "set VDI_URL to one cluster"),
     OPTION_REFUSED("licenses", 'L', "LIST", "licences are not counted yet; leave it out"),
@@ -120,9 +131,8 @@ static int page_done(void *arg)
     return flush(arg);
 }
 
-static int print_job(void *arg, const struct value *job)
+static int print_row(struct round *round, const struct value *job)
 {
-    struct round *round = arg;
     if (round->queue->json) {
         buf_puts(&round->out, round->n_jobs ? ",\n  " : "\n  ");
         value_write(job, 0, &round->out);
@@ -131,6 +141,67 @@ static int print_job(void *arg, const struct value *job)
     }
     round->n_jobs++;
     return round->out.failed ? -ENOMEM : 0;
+}
+
+static int compare_tasks(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int gathered_print(struct round *round)
+{
+    struct gathered *g = &round->gathered;
+    _cleanup_(buf_done) struct buf tasks = BUF_INIT(0);
+    if (!g->first)
+        return 0;
+    const struct value *job = document_root(g->first);
+    const char *limit = strchr(value_get_string(job, "array", ""), '%');
+    qsort(g->tasks, g->n, sizeof(*g->tasks), compare_tasks); /* -S may have turned them round */
+    array_write(g->tasks, g->n, &tasks);
+    buf_puts(&tasks, limit ? limit : "");
+    round->context.tasks = g->n > 1 ? tasks.data : NULL;
+    int r = print_row(round, job);
+    round->context.tasks = NULL;
+    document_free(g->first);
+    g->first = NULL;
+    g->n = 0;
+    return r;
+}
+
+/* Those of one array come one after the other, as their ids do. */
+static int gather(struct round *round, const struct value *job)
+{
+    struct gathered *g = &round->gathered;
+    int r = 0;
+    if (g->first && id_of(document_root(g->first)).job != id_of(job).job)
+        r = gathered_print(round);
+    if (r == 0 && g->n == g->size) {
+        size_t size = g->size ? 2 * g->size : 256;
+        uint32_t *grown = reallocarray(g->tasks, size, sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        g->tasks = grown;
+        g->size = size;
+    }
+    if (r == 0 && !g->first) { /* a copy, because the page it came with goes */
+        _cleanup_(buf_done) struct buf text = BUF_INIT(0);
+        value_write(job, 0, &text);
+        r = document_parse(text.data, text.len, &g->first, NULL);
+    }
+    if (r == 0)
+        g->tasks[g->n++] = (uint32_t)id_of(job).task;
+    return r;
+}
+
+static int print_job(void *arg, const struct value *job)
+{
+    struct round *round = arg;
+    if (!round->queue->json && !round->queue->each_task && id_of(job).task >= 0 &&
+        str_equal(value_get_string(job, "state", ""), "PENDING"))
+        return gather(round, job);
+    int r = gathered_print(round);
+    return r < 0 ? r : print_row(round, job);
 }
 
 /* A copy, because the page it came with goes. */
@@ -202,7 +273,7 @@ static int sort_parse(const char *text, struct round *round, struct vdi_error *e
 
 static void fields_make(const struct round *round, struct buf *out)
 {
-    format_fields(&round->format, "id", out);
+    format_fields(&round->format, ID_FIELDS ",array,state", out);
     for (size_t i = 0; i < round->n_keys; i++) {
         struct format one = {.n = 1};
         _cleanup_(buf_done) struct buf list = BUF_INIT(4096);
@@ -261,6 +332,8 @@ static int show_list(struct round *round, struct vdi_error *err)
         int s = print_sorted(round);
         r = r < 0 ? r : s;
     }
+    int last = gathered_print(round);
+    r = r < 0 ? r : last;
     if (queue->json && r == 0)
         buf_puts(&round->out, round->n_jobs ? "\n]}\n" : "]}\n");
     r = r < 0 ? r : flush(round);
@@ -405,6 +478,7 @@ int main(int argc, char **argv)
     round.context.noconvert = queue.noconvert;
     int code = queue.follow ? queue_follow(client, &queue.filter, queue.json) : show(&round);
     buf_done(&round.out);
+    free(round.gathered.tasks);
     ids_done(&queue.filter.ids);
     return code;
 }

@@ -19,6 +19,7 @@
 #include "cli/client.h"
 #include "cli/submit.h"
 #include "cli/wait.h"
+#include "model/array.h"
 
 #define NAME "vdisubmit"
 #define TRIES_MAX 5
@@ -113,7 +114,7 @@ static int exit_of_job(const struct value *job)
 }
 
 /* A job that ended otherwise than by itself says why. */
-static int wait_for(struct client *client, int64_t id, const struct submit *submit)
+static int wait_for(struct client *client, const char *id, const struct submit *submit)
 {
     const struct wait wait = {
         .program = NAME, .id = id, .is_over = job_state_is_end, .quiet = submit->quiet};
@@ -125,9 +126,27 @@ static int wait_for(struct client *client, int64_t id, const struct submit *subm
     const struct value *job = document_root(document);
     const char *reason = value_get_string(job, "reason", "");
     if (*reason && !submit->quiet && exit_of_job(job))
-        fprintf(stderr, NAME ": job %" PRId64 ": %s: %s\n", id, value_get_string(job, "state", ""),
-                reason);
+        fprintf(stderr, NAME ": job %s: %s: %s\n", id, value_get_string(job, "state", ""), reason);
     return exit_of_job(job);
+}
+
+/* Of an array the highest code of its tasks. */
+static int wait_for_all(struct client *client, const struct value *job, const struct submit *submit)
+{
+    struct array_tasks tasks = {.n = 0};
+    struct id id = id_of(job);
+    char name[ID_TEXT];
+    int code = 0;
+    if (array_parse(value_get_string(job, "array", ""), ARRAY_SIZE_MAX, &tasks, NULL) < 0 ||
+        !tasks.n)
+        return wait_for(client, id_text(id, name), submit);
+    for (size_t i = 0; i < tasks.n; i++) {
+        id.task = tasks.tasks[i];
+        int this_code = wait_for(client, id_text(id, name), submit);
+        code = this_code > code ? this_code : code;
+    }
+    array_tasks_done(&tasks);
+    return code;
 }
 
 static int submit_job(const struct submit *submit, const struct buf *body)
@@ -162,7 +181,7 @@ static int submit_job(const struct submit *submit, const struct buf *body)
     if (submit->test_only)
         return print_test(answer);
     print_submitted(submit, answer);
-    return submit->wait ? wait_for(client, value_get_int(answer, "id", 0), submit) : EXIT_OK;
+    return submit->wait ? wait_for_all(client, answer, submit) : EXIT_OK;
 }
 
 /* Which of desktop, --wrap and script it is; both or none is a mistake. */

@@ -38,8 +38,7 @@ static void leave(int signo)
 static void farewell_set(const struct wait *wait, struct sigaction *ret_old)
 {
     struct sigaction action = {.sa_handler = leave, .sa_flags = (int)SA_RESETHAND};
-    snprintf(farewell, sizeof(farewell),
-             "\n%s: job %" PRId64 " is left as it is; vdicancel %" PRId64 " ends it\n",
+    snprintf(farewell, sizeof(farewell), "\n%s: job %s is left as it is; vdicancel %s ends it\n",
              wait->program, wait->id, wait->id);
     sigaction(SIGINT, NULL, ret_old);
     if (ret_old->sa_handler != SIG_IGN) /* a shell's job in the background */
@@ -52,7 +51,7 @@ static int wait_loop(struct client *client, const struct wait *wait, struct prog
 {
     char target[160], line[256];
     bool shows = !wait->quiet && (wait->lines || progress_is_wanted());
-    snprintf(target, sizeof(target), "/v1/jobs/%" PRId64 "%s", wait->id,
+    snprintf(target, sizeof(target), "/v1/jobs/%s%s", wait->id,
              shows ? "" : "?fields=" WAIT_FIELDS);
     for (int64_t msec = POLL_FIRST_MSEC;; msec = msec * 5 / 4) {
         _cleanup_(document_freep) struct document *document = NULL;
@@ -67,8 +66,7 @@ static int wait_loop(struct client *client, const struct wait *wait, struct prog
         if (r == 0)
             progress_of_job(job, time_now_usec(), line, sizeof(line));
         else
-            snprintf(line, sizeof(line), "job %" PRId64 ": the controller does not answer",
-                     wait->id);
+            snprintf(line, sizeof(line), "job %s: the controller does not answer", wait->id);
         if (shows)
             progress_show(progress, line);
         msec = msec > POLL_LAST_MSEC ? POLL_LAST_MSEC : msec;

@@ -12,11 +12,12 @@
 #include <stdint.h>
 
 #include "cli/client.h"
+#include "cli/ids.h"
 #include "model/job_state.h"
 
 struct wait {
     const char *program; /* for messages */
-    int64_t id;
+    const char *id;      /* "12", "12_4" */
     bool (*is_over)(enum job_state state);
     bool quiet; /* no progress */
     bool lines; /* progress as lines, also where stderr is no terminal */

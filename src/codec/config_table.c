@@ -7,6 +7,7 @@
  */
 #include "codec/config_key.h"
 
+#include "model/array.h"
 #include "model/disk.h"
 #include "model/mount.h"
 #include "model/node.h"
@@ -69,6 +70,8 @@ const struct config_key config_keys[] = {
     {ROW(config, "max_jobs", CONFIG_U32, max_jobs, 1, 10000000, "200000", "live jobs in all")},
     {ROW(config, "max_jobs_user", CONFIG_U32, max_jobs_user, 1, 10000000, "20000",
          "pending and running jobs of one principal")},
+    {ROW(config, "max_array_size", CONFIG_U32, max_array_size, 0, ARRAY_SIZE_MAX, "1001",
+         "indexes of an array's tasks are below it; 0 for no arrays")},
     {ROW(config, "max_body_kib", CONFIG_U32, max_body_kib, 16, 65536, "2048",
          "body of a request, in KiB")},
     {ROW(config, "max_script_kib", CONFIG_U32, max_script_kib, 1, 896, "512",

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/json.h"
+#include "model/array.h"
 #include "model/dependency.h"
 
 #define SPEC(m) offsetof(struct job_spec, m), sizeof(((struct job_spec *)0)->m)
@@ -65,6 +66,8 @@ const struct field job_spec_fields[] = {
      "who is told instead of its owner"},
     {"dependency", FIELD_WORD, SPEC(dependency), ASK | FIELD_SKIP_EMPTY, 0, DEPENDENCY_TEXT_MAX,
      NULL, "other jobs that it waits for, as afterok:12,afterany:13"},
+    {"array", FIELD_WORD, SPEC(array), ASK | FIELD_SKIP_EMPTY, 0, ARRAY_TEXT_MAX, NULL,
+     "so many jobs at once, by their indexes, and how many may run at once: 0-99%10"},
     {"kill_on_invalid_dep", FIELD_BOOL, SPEC(kill_on_invalid_dep), ASK | FIELD_SKIP_EMPTY, 0, 0,
      NULL, "it is cancelled when its dependency can't be met any more"},
     {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC, NULL,
@@ -90,6 +93,10 @@ const struct field job_spec_fields[] = {
 
 const struct field job_fields[] = {
     {"id", FIELD_U64, JOB(id), FIELD_SHOW | FIELD_LIST, 0, INT64_MAX, NULL, "job id"},
+    {"array_id", FIELD_U64, JOB(array_id), DERIVED | FIELD_LIST | FIELD_SKIP_EMPTY, 0, INT64_MAX,
+     NULL, "id of its array, which is that of the first task"},
+    {"array_task", FIELD_U32, JOB(array_task), DERIVED | FIELD_LIST | FIELD_SKIP_EMPTY, 0,
+     UINT32_MAX, NULL, "its index in the array"},
     {"state", FIELD_ENUM, JOB(state), DERIVED | FIELD_LIST, 0, 0, job_state_names, "state"},
     {"final", FIELD_ENUM, JOB(final), DERIVED, 0, 0, job_state_names,
      "while COMPLETING: how it ends"},
@@ -139,6 +146,10 @@ const struct field job_event_fields[] = {
     {"by", FIELD_FIXED, EVENT(by), DERIVED, 0, 0, NULL, "who"},
     {"priority", FIELD_I32, EVENT(priority), DERIVED | FIELD_SKIP_EMPTY, INT32_MIN, INT32_MAX, NULL,
      "priority"},
+    {"array_id", FIELD_U64, EVENT(array_id), DERIVED | FIELD_SKIP_EMPTY, 0, INT64_MAX, NULL,
+     "id of its array"},
+    {"array_task", FIELD_U32, EVENT(array_task), DERIVED | FIELD_SKIP_EMPTY, 0, UINT32_MAX, NULL,
+     "its index in the array"},
     {"admin", FIELD_BOOL, EVENT(admin), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL, "by an operator"},
     {"instance", FIELD_U64, EVENT(instance), DERIVED | FIELD_SKIP_EMPTY, 0, INT64_MAX, NULL,
      "instance"},

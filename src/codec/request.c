@@ -14,10 +14,10 @@
 const char *const request_role_names[] = {"nobody", "user", "operator", "admin", NULL};
 
 #define JOB_QUERY                                                                                  \
-    "fields,state,user,partition,name,node,id,account,qos,kind,me,limit,after,estimates"
+    "fields,state,user,partition,name,node,id,array,account,qos,kind,me,limit,after,estimates"
 
 #define HISTORY_QUERY                                                                              \
-    "fields,state,user,partition,name,node,id,account,qos,kind,me,since,until,limit,after"
+    "fields,state,user,partition,name,node,id,array,account,qos,kind,me,since,until,limit,after"
 
 const struct request requests[REQUEST_N] = {
     {REQUEST_PING, "GET", "/v1/ping", ROLE_NOBODY, "ping", NULL, "", NULL, false,

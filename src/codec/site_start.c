@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
+#include "model/array.h"
 #include "model/job_file.h"
 #include "model/mount.h"
 
@@ -212,6 +213,29 @@ static void put_number(struct buf *out, const char *name, uint64_t n)
     put_text(out, name, text);
 }
 
+/* The step of a list that has none is 1, as it would be in Slurm. */
+static void write_array(const struct job *job, struct buf *out)
+{
+    struct array_tasks tasks = {.n = 0};
+    struct vdi_error err;
+    uint32_t step = 1;
+
+    if (!job->array_id || array_parse(job->spec->array, ARRAY_SIZE_MAX, &tasks, &err) < 0)
+        return;
+    if (tasks.n > 1)
+        step = tasks.tasks[1] - tasks.tasks[0];
+    for (size_t i = 1; i < tasks.n; i++)
+        if (tasks.tasks[i] - tasks.tasks[i - 1] != step)
+            step = 1;
+    put_number(out, "VDI_ARRAY_JOB_ID", job->array_id);
+    put_number(out, "VDI_ARRAY_TASK_ID", job->array_task);
+    put_number(out, "VDI_ARRAY_TASK_COUNT", tasks.n);
+    put_number(out, "VDI_ARRAY_TASK_MIN", tasks.n ? tasks.tasks[0] : 0);
+    put_number(out, "VDI_ARRAY_TASK_MAX", tasks.n ? tasks.tasks[tasks.n - 1] : 0);
+    put_number(out, "VDI_ARRAY_TASK_STEP", step);
+    array_tasks_done(&tasks);
+}
+
 static void write_environment(const struct site_start *s, struct buf *out)
 {
     const struct job *job = s->job;
@@ -220,6 +244,7 @@ static void write_environment(const struct site_start *s, struct buf *out)
 
     buf_puts(out, ",\"env\":[");
     put_number(out, "VDI_JOB_ID", job->id);
+    write_array(job, out);
     put_text(out, "VDI_JOB_NAME", spec->name);
     put_text(out, "VDI_JOB_KIND", job_kind_names[spec->kind]);
     put_text(out, "VDI_CLUSTER", s->cluster);

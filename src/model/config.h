@@ -173,6 +173,7 @@ struct config {
     int64_t node_fail_after_sec;
     int64_t boot_timeout_sec;
     int64_t kill_wait_sec;
+    uint32_t max_array_size; /* one more than the largest index; 0: no arrays */
     uint32_t max_requeue;
     uint32_t saved_max_mib;         /* memory of saved jobs, one principal; 0: no limit */
     int64_t saved_keep_sec;         /* 0: for ever */

@@ -51,13 +51,13 @@ static int type_parse(const char *part, size_t len, enum dependency_type *ret,
     return refuse(part, len, "no such condition", err);
 }
 
-/* "12", or behind `after` "12+5". */
+/* "12", "12_4" for a task of an array, or behind `after` "12+5". */
 static int job_parse(const char *text, size_t len, struct dependency_clause *c,
                      struct vdi_error *err)
 {
     char word[40];
-    uint64_t minutes = 0;
-    char *plus;
+    uint64_t minutes = 0, task = 0;
+    char *plus, *bar;
 
     if (!len || len >= sizeof(word))
         return refuse(text, len, "not a job id", err);
@@ -65,8 +65,14 @@ static int job_parse(const char *text, size_t len, struct dependency_clause *c,
     plus = strchr(word, '+');
     if (plus)
         *plus++ = '\0';
-    if (str_to_u64(word, 1, INT64_MAX, &c->job) < 0)
+    bar = strchr(word, '_');
+    if (bar)
+        *bar++ = '\0';
+    if (str_to_u64(word, 1, INT64_MAX, &c->job) < 0 ||
+        (bar && str_to_u64(bar, 0, UINT32_MAX, &task) < 0))
         return refuse(text, len, "not a job id", err);
+    c->has_task = bar != NULL;
+    c->task = (uint32_t)task;
     if (plus && c->type != DEPENDENCY_AFTER)
         return refuse(text, len, "only after:ID takes +MINUTES", err);
     if (plus && str_to_u64(plus, 0, DEPENDENCY_DELAY_MAX_MIN, &minutes) < 0)
@@ -148,6 +154,15 @@ void dependency_done(struct dependency *d)
     *d = (struct dependency){.n = 0};
 }
 
+const char *dependency_job_name(const struct dependency_clause *c, char *buf)
+{
+    if (c->has_task)
+        snprintf(buf, 40, "%llu_%u", (unsigned long long)c->job, c->task);
+    else
+        snprintf(buf, 40, "%llu", (unsigned long long)c->job);
+    return buf;
+}
+
 static enum dependency_state look_after(const struct dependency_clause *c,
                                         const struct dependency_facts *facts, int64_t now_usec,
                                         int64_t *ret_due_usec)
@@ -169,11 +184,13 @@ enum dependency_state dependency_look(const struct dependency_clause *c,
     *ret_due_usec = 0;
     if (c->type == DEPENDENCY_AFTER)
         return look_after(c, facts, now_usec, ret_due_usec);
+    if (c->type == DEPENDENCY_AFTEROK && facts->failed)
+        return DEPENDENCY_NEVER; /* however the others end */
     if (!facts->ended)
         return DEPENDENCY_WAITS;
-    if (c->type == DEPENDENCY_AFTERANY || facts->ok == (c->type == DEPENDENCY_AFTEROK))
-        return DEPENDENCY_MET;
-    return DEPENDENCY_NEVER;
+    if (c->type == DEPENDENCY_AFTERNOTOK && !facts->failed)
+        return DEPENDENCY_NEVER;
+    return DEPENDENCY_MET;
 }
 
 enum dependency_state dependency_join(const struct dependency *d,

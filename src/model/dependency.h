@@ -30,8 +30,10 @@ extern const char *const dependency_type_names[]; /* NULL-terminated */
 
 struct dependency_clause {
     enum dependency_type type;
-    uint64_t job;       /* 0: singleton */
+    uint64_t job;       /* of an array: all of its tasks. 0: singleton */
+    uint32_t task;      /* has_task: of the array `job` this one */
     uint32_t delay_min; /* AFTER: so long after the start */
+    bool has_task;
 };
 
 struct dependency {
@@ -43,12 +45,14 @@ struct dependency {
 /* "" gives none. -EINVAL names what is wrong; -ERANGE: too many; -ENOMEM. */
 int dependency_parse(const char *text, struct dependency *ret, struct vdi_error *err);
 void dependency_done(struct dependency *d);
+/* "12", or "12_4"; buf of 40. */
+const char *dependency_job_name(const struct dependency_clause *c, char *buf);
 
-/* What is known of one job (or of several that are one condition): as of now, for good. */
+/* What is known of one job, or of all tasks of an array: as of now, for good. */
 struct dependency_facts {
     bool started, ended;
-    bool ok;            /* ended: as COMPLETED */
-    int64_t start_usec; /* started: first; or its end, if it never was */
+    bool failed;        /* one ended otherwise than as COMPLETED */
+    int64_t start_usec; /* of the last to start: first; or its end, if it never was */
 };
 enum dependency_state { DEPENDENCY_WAITS, DEPENDENCY_MET, DEPENDENCY_NEVER };
 /* Of a clause about jobs; *ret_due_usec: when it is met without any event, 0: not by itself. */

@@ -27,7 +27,7 @@ static const size_t spec_words[] = {
     offsetof(struct job_spec, profile),       offsetof(struct job_spec, work_dir),
     offsetof(struct job_spec, output),        offsetof(struct job_spec, error),
     offsetof(struct job_spec, mail_type),     offsetof(struct job_spec, mail_user),
-    offsetof(struct job_spec, dependency),
+    offsetof(struct job_spec, dependency),    offsetof(struct job_spec, array),
 };
 
 static const char **spec_word(struct job_spec *spec, size_t i)
@@ -177,6 +177,8 @@ static void apply_submit(struct job *job, const struct job_event *event)
 {
     job->submit_usec = event->time_usec;
     job->priority = event->priority;
+    job->array_id = event->array_id;
+    job->array_task = event->array_task;
     if (event->final == JOB_PENDING) /* submitted with --hold */
         job->held_by_user = true;
 }

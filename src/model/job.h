@@ -51,6 +51,7 @@ struct job_spec {
     const char *mail_type; /* of what its owner is told: "BEGIN,END" (model/notice.h); "" nothing */
     const char *mail_user; /* who is told; "" the owner */
     const char *dependency; /* model/dependency.h; "" none */
+    const char *array;      /* the tasks that were submitted together: model/array.h; "" none */
     int64_t time_limit_sec; /* 0: unlimited */
     int64_t begin_usec;     /* 0: now */
     int64_t deadline_usec;  /* 0: none */
@@ -71,7 +72,9 @@ struct job_spec {
 struct job {
     unsigned refs;
     uint64_t id;
-    uint64_t seq; /* the last event in it */
+    uint64_t seq;        /* the last event in it */
+    uint64_t array_id;   /* of the first task of its array; 0: it is in none */
+    uint32_t array_task; /* its index */
     struct job_spec *spec;
     enum job_state state;
     enum job_state final; /* while COMPLETING: what it will be */
@@ -108,6 +111,8 @@ struct job_event {
     struct job_spec *spec;                     /* SUBMIT, UPDATE; owned */
     char *payload; /* SUBMIT: JSON with script, args, env; owned, may be NULL */
     int32_t priority;
+    uint64_t array_id; /* SUBMIT: of a task, with its index */
+    uint32_t array_task;
     bool admin; /* HOLD: by an administrator; FINISH with PENDING: held once it is back */
     uint64_t instance;
     uint32_t generation;

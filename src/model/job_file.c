@@ -25,7 +25,7 @@ static size_t symbol(const char *text, char *ret_letter, unsigned *ret_width)
     return n + (text[n] != '\0');
 }
 
-int job_file_check(const char *field, const char *pattern, struct vdi_error *err)
+int job_file_check(const char *field, const char *pattern, bool is_array, struct vdi_error *err)
 {
     if (strchr(pattern, '\\'))
         return 0;
@@ -34,10 +34,16 @@ int job_file_check(const char *field, const char *pattern, struct vdi_error *err
         char letter;
         size_t n = symbol(p + 1, &letter, &width);
 
-        if (!letter || !strchr("jAuxNn%", letter)) {
+        if (!letter || !strchr("jAauxNn%", letter)) {
             error_set(err, EINVAL, field, "'%.*s' in '%.80s' is no symbol of a file name here",
                       (int)n + 1, p, pattern);
             error_hint(err, JOB_FILE_SYMBOLS, "write a % as %%");
+            return -EINVAL;
+        }
+        if (letter == 'a' && !is_array) {
+            error_set(err, EINVAL, field, "'%%a' in '%.80s' is the index of an array's task",
+                      pattern);
+            error_hint(err, NULL, "add --array, or write %j");
             return -EINVAL;
         }
         p += n + 1;
@@ -57,8 +63,12 @@ static void put_symbol(const struct job *job, char letter, unsigned width, struc
     const char *user = strrchr(job->spec->owner, ':');
 
     user = user ? user + 1 : job->spec->owner;
-    if (letter == 'j' || letter == 'A')
+    if (letter == 'j' || (letter == 'A' && !job->array_id))
         buf_printf(out, "%0*" PRIu64, (int)width, job->id);
+    else if (letter == 'A')
+        buf_printf(out, "%0*" PRIu64, (int)width, job->array_id);
+    else if (letter == 'a')
+        buf_printf(out, "%0*" PRIu32, (int)width, job->array_task);
     else if (letter == 'n')
         buf_printf(out, "%0*d", (int)width, 0);
     else if (letter == 'u')

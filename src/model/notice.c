@@ -21,6 +21,7 @@ static const char *const events[NOTICE_N_EVENTS] = {"owe", "send", "drop"};
 
 #define BIT(type) (1u << (type))
 #define ASKABLE BIT(NOTICE_SAVED) /* those below it */
+#define ARRAY_TASKS "ARRAY_TASKS"
 #define ALL (BIT(NOTICE_BEGIN) | BIT(NOTICE_END) | BIT(NOTICE_FAIL) | BIT(NOTICE_REQUEUE))
 
 /* sbatch(1) has them; here there is nothing that they could tell of. */
@@ -29,7 +30,6 @@ static const struct {
 } refused[] = {
     {"INVALID_DEPEND", "END tells of the job when --kill-on-invalid-dep ends it"},
     {"STAGE_OUT", "there are no burst buffers"},
-    {"ARRAY_TASKS", "there are no arrays"},
 };
 
 const char *notice_event_name(enum notice_event_type type)
@@ -103,7 +103,7 @@ static int refuse_type(const char *word, size_t len, struct vdi_error *err)
               word);
     error_hint(err, NULL,
                "BEGIN, END, FAIL, REQUEUE, TIME_LIMIT, TIME_LIMIT_90, TIME_LIMIT_80, "
-               "TIME_LIMIT_50, ALL or NONE");
+               "TIME_LIMIT_50, ALL or NONE; with --array also ARRAY_TASKS");
     return -EINVAL;
 }
 
@@ -125,6 +125,8 @@ int notice_types_parse(const char *text, uint32_t *ret, struct vdi_error *err)
                 found = BIT(i);
         if (is_word(text, len, "ALL"))
             found = ALL;
+        if (is_word(text, len, ARRAY_TASKS))
+            found = NOTICE_ARRAY_TASKS;
         if (is_word(text, len, "NONE"))
             types = 0;
         else if (!found)
@@ -145,6 +147,8 @@ void notice_types_write(uint32_t types, char ret[NOTICE_TYPES_TEXT_MAX])
         if (types & BIT(i))
             at += (size_t)snprintf(ret + at, NOTICE_TYPES_TEXT_MAX - at, "%s%s", at ? "," : "",
                                    notice_type_names[i]);
+    if (types & NOTICE_ARRAY_TASKS)
+        snprintf(ret + at, NOTICE_TYPES_TEXT_MAX - at, "%s" ARRAY_TASKS, at ? "," : "");
 }
 
 /* One notice of an end: that it failed says more. */

@@ -24,6 +24,8 @@ enum notice_type {
     NOTICE_N_TYPES
 };
 extern const char *const notice_type_names[]; /* NULL-terminated */
+/* A bit beside those of the types: of each task of an array. */
+#define NOTICE_ARRAY_TASKS (1u << NOTICE_N_TYPES)
 
 enum notice_way { NOTICE_MAIL = 1, NOTICE_WEBHOOK = 2 }; /* bits */
 enum notice_event_type { NOTICE_EVENT_OWE, NOTICE_EVENT_SEND, NOTICE_EVENT_DROP, NOTICE_N_EVENTS };

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
+    src/model/array.c src/model/array.h \
     src/model/audit.c src/model/audit.h \
     src/model/config.c src/model/config.h \
     src/model/dependency.c src/model/dependency.h \
@@ -28,6 +29,11 @@ UNIT_TESTS += tests/unit/model/test_job
 tests_unit_model_test_job_SOURCES = tests/unit/model/test_job.c
 tests_unit_model_test_job_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_job_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_array
+tests_unit_model_test_array_SOURCES = tests/unit/model/test_array.c
+tests_unit_model_test_array_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_array_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_dependency
 tests_unit_model_test_dependency_SOURCES = tests/unit/model/test_dependency.c

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "vdictld/arrays.h"
 #include "vdictld/audit.h"
 
 static const struct {
@@ -234,28 +235,70 @@ bool call_sees(const struct call *call, const char *owner)
            str_equal(call->who_text, owner);
 }
 
+/* The job is there, and the caller may see it; else refused. */
+static bool is_theirs(struct call *call, const struct job *job)
+{
+    call->foreign = job && !str_equal(job->spec->owner, call->who_text);
+    if (job && (!call->foreign || call_is_operator(call)))
+        return true;
+    call_refuse_with(call, ENOENT, "id", "there is no job %s", call->match.params[0]);
+    return false;
+}
+
 const struct job *call_job(struct call *call)
 {
     const struct job *job = NULL;
-    uint64_t id;
+    uint64_t id, array;
 
-    if (str_to_u64(call->match.params[0], 1, INT64_MAX, &id) == 0)
+    if (arrays_id(call->core, call->match.params[0], &id, &array))
         job = core_job(call->core, id);
-    call->foreign = job && !str_equal(job->spec->owner, call->who_text);
-    if (job && (!call->foreign || call_is_operator(call)))
-        return job;
-    call_refuse_with(call, ENOENT, "id", "there is no job %s", call->match.params[0]);
-    return NULL;
+    return is_theirs(call, job) ? job : NULL;
+}
+
+/* How many tasks the array has that is meant; 1: one job is. */
+static uint32_t tasks_of(const struct call *call, uint64_t *ret_id)
+{
+    uint64_t array;
+    uint32_t n = 1;
+
+    if (arrays_id(call->core, call->match.params[0], ret_id, &array) && !array)
+        n = arrays_count(call->core, *ret_id);
+    return n ? n : 1;
 }
 
 const struct job *call_staged_job(struct call *call)
 {
+    uint64_t id;
     const struct job *job = call_job(call);
+    uint32_t n = job ? tasks_of(call, &id) : 1;
 
     if (!job)
         return NULL;
+    if (n > 1) {
+        call_refuse_with(call, EINVAL, "id",
+                         "job %" PRIu64 " is an array of %u tasks: name one, as %" PRIu64 "_%u",
+                         job->id, n, job->array_id, job->array_task);
+        return NULL;
+    }
     call->job = job->id;
     return core_job_staged(call->core, job->id);
+}
+
+size_t call_staged_jobs(struct call *call, uint64_t *ret_first)
+{
+    uint64_t id;
+    uint32_t n = tasks_of(call, &id);
+
+    if (n == 1) {
+        const struct job *job = call_staged_job(call);
+
+        *ret_first = call->job;
+        return job ? 1 : 0;
+    }
+    if (!is_theirs(call, arrays_any(call->core, id)))
+        return 0;
+    *ret_first = call->job = id;
+    return n;
 }
 
 void call_refuse_state(struct call *call, const struct job *job, const char *what)

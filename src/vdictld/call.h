@@ -58,8 +58,11 @@ bool call_in_groups(const struct call *call, const struct config_names *groups);
 /* The job named in the path, if the caller may see it; else refuses and returns NULL
  * ("no such job" and "not yours" are the same answer). */
 const struct job *call_job(struct call *call);
-/* The same as staged, and noted as the call's job. */
+/* The same as staged, and noted as the call's job. The id of an array of several tasks is
+ * refused: one must be named. */
 const struct job *call_staged_job(struct call *call);
+/* Of what may be done with all tasks of an array at once: the first id and how many; 0: refused. */
+size_t call_staged_jobs(struct call *call, uint64_t *ret_first);
 /* `what`: what the job in its state cannot be, as "resumed". */
 void call_refuse_state(struct call *call, const struct job *job, const char *what);
 bool call_sees(const struct call *call, const char *owner);

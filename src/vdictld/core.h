@@ -21,6 +21,7 @@
 #include "vdictld/event.h"
 #include "wire/http_server.h"
 
+struct arrays;
 struct auth;
 struct backup;
 struct budget;
@@ -51,6 +52,7 @@ struct core {
     void *store;
     struct events *events;
     struct http_server *http;
+    struct arrays *arrays;   /* arrays.c: job arrays */
     struct auth *auth;       /* auth.c: who asks */
     struct backup *backup;   /* backup.c: that is being taken; NULL: none */
     struct budget *budget;   /* budget.c: how often */

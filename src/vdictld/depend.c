@@ -2,8 +2,8 @@
 /*
  * depend.c - who waits for whom, and who need not wait any more.
  *
- * A text of conditions is one struct dep, however many jobs have it; a job that is waited for is
- * one target. Facts of targets only grow, so a dep that is decided needs none any more.
+ * A text of conditions is one struct dep, however many jobs have it. Facts only grow, so a dep
+ * that is decided needs none any more.
  * Kept: a job is waiting (in `waiters`) from when it is in memory until it has ended, and the
  * planner knows of it what its `told` says. What has changed is looked at from a timer, in
  * slices: never from within a publication.
@@ -23,8 +23,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "base/word.h"
-#include "codec/job_codec.h"
-#include "vdictld/archive.h"
+#include "vdictld/facts.h"
 #include "vdictld/life.h"
 #include "vdictld/names.h"
 #include "vdictld/queue.h"
@@ -32,17 +31,8 @@
 #define SLICE 256 /* jobs told to the planner, and deps looked at, at a time */
 #define RETRY_USEC (2 * USEC_PER_SEC)
 
-struct target {
-    struct list clauses; /* that are about it */
-    struct list asking;  /* left memory: in depend.asking until the store has answered */
-    uint64_t job;
-    bool is_known, is_lost; /* facts are there; no record is */
-    struct dependency_facts facts;
-};
-
 struct clause {
-    struct list link; /* of its target */
-    struct target *target;
+    struct facts_watch watch;
     struct dep *dep;
 };
 
@@ -72,11 +62,10 @@ struct depend {
     struct core *core;
     struct hash *waiters; /* job -> struct waiter */
     struct hash *deps;    /* text -> struct dep */
-    struct hash *targets; /* job -> struct target */
+    struct facts *facts;
     struct names *names;
-    struct list look, tell, asking;
+    struct list look, tell;
     struct list later; /* waiters to be told again: it could not be stored */
-    bool is_asking;
     struct source *again, *retry;
 };
 
@@ -87,14 +76,7 @@ static void soon(struct depend *d)
     source_rearm(d->again, 0);
 }
 
-/* ---- targets ---- */
-
-static void target_free(struct depend *d, struct target *t)
-{
-    hash_remove_u64(d->targets, t->job);
-    list_remove(&t->asking);
-    free(t);
-}
+/* ---- deps ---- */
 
 static void look_at(struct dep *dep)
 {
@@ -103,114 +85,21 @@ static void look_at(struct dep *dep)
     soon(dep->depend);
 }
 
-static struct dependency_facts facts_of(const struct job *job)
+static void facts_changed(void *arg, struct facts_watch *watch)
 {
-    struct dependency_facts facts = {.ended = job_state_is_end(job->state),
-                                     .ok = job->state == JOB_COMPLETED};
-
-    facts.start_usec = job->first_start_usec ? job->first_start_usec
-                       : job->start_usec     ? job->start_usec
-                       : facts.ended         ? job->end_usec
-                                             : 0;
-    facts.started = facts.ended || facts.start_usec;
-    return facts;
+    look_at(list_entry(watch, struct clause, watch)->dep);
 }
-
-static void target_learn(struct target *t, const struct job *job)
-{
-    struct dependency_facts facts = facts_of(job);
-
-    if (t->is_known && facts.started == t->facts.started && facts.ended == t->facts.ended)
-        return;
-    t->facts = facts;
-    t->is_known = true;
-    list_for_each (it, &t->clauses)
-        look_at(list_entry(it, struct clause, link)->dep);
-}
-
-static void ask_next(struct depend *d);
-
-static void answered(void *arg, const struct archive_query *q)
-{
-    struct depend *d = arg;
-    struct target *t;
-    struct job *job = NULL;
-    uint64_t id = 0;
-
-    d->is_asking = false;
-    (void)str_to_u64(q->key, 1, INT64_MAX, &id);
-    t = hash_get_u64(d->targets, id);
-    if (q->result < 0) {
-        source_rearm(d->again, RETRY_USEC);
-        return;
-    }
-    if (t) {
-        list_remove(&t->asking);
-        if (q->n_rows && job_snapshot_decode(id, q->rows[0].version, q->rows[0].body,
-                                             q->rows[0].body_len, &job, NULL) >= 0)
-            target_learn(t, job);
-        else
-            t->is_lost = true; /* a damaged store: nobody knows how it ended */
-        job_unref(job);
-    }
-    ask_next(d);
-}
-
-/* One at a time: the store has other work. */
-static void ask_next(struct depend *d)
-{
-    struct archive_query q = {.noun = "job", .limit = 1, .done = answered, .arg = d};
-
-    if (d->is_asking || list_is_empty(&d->asking) || d->core->stopping)
-        return;
-    snprintf(q.key, sizeof(q.key), "%" PRIu64,
-             list_entry(d->asking.next, struct target, asking)->job);
-    d->is_asking = archive_ask(d->core, &q) >= 0;
-    if (!d->is_asking)
-        source_rearm(d->again, RETRY_USEC);
-}
-
-static struct target *target_get(struct depend *d, uint64_t id)
-{
-    struct target *t = hash_get_u64(d->targets, id);
-    const struct job *job = core_job(d->core, id);
-
-    if (t)
-        return t;
-    t = calloc(1, sizeof(*t));
-    if (!t || hash_put_u64(d->targets, id, t) < 0) {
-        free(t);
-        return NULL;
-    }
-    t->job = id;
-    list_init(&t->clauses);
-    list_init(&t->asking);
-    if (job)
-        target_learn(t, job);
-    else
-        list_append(&d->asking, &t->asking); /* asked for by the next run */
-    return t;
-}
-
-/* ---- deps ---- */
 
 static void due(void *arg)
 {
     look_at(arg);
 }
 
-/* It is decided, or nobody waits for it: its targets are of no more use to it. */
+/* It is decided, or nobody waits for it: it need not know more. */
 static void dep_let_go(struct dep *dep)
 {
-    for (size_t i = 0; dep->clauses && i < dep->of.n; i++) {
-        struct target *t = dep->clauses[i].target;
-
-        if (!t)
-            continue;
-        list_remove(&dep->clauses[i].link);
-        if (list_is_empty(&t->clauses))
-            target_free(dep->depend, t);
-    }
+    for (size_t i = 0; dep->clauses && i < dep->of.n; i++)
+        facts_unwatch(dep->depend->facts, &dep->clauses[i].watch);
     free(dep->clauses);
     dep->clauses = NULL;
     source_free(dep->due);
@@ -235,22 +124,18 @@ static void dep_free(struct dep *dep)
     dep_done(dep);
 }
 
-static int dep_aim(struct dep *dep)
+static int dep_watch(struct dep *dep)
 {
-    for (size_t i = 0; i < dep->of.n; i++) {
-        struct clause *c = &dep->clauses[i];
+    int r = 0;
 
-        if (dep->of.clauses[i].type == DEPENDENCY_SINGLETON) {
+    for (size_t i = 0; r == 0 && i < dep->of.n; i++) {
+        dep->clauses[i].dep = dep;
+        if (dep->of.clauses[i].type == DEPENDENCY_SINGLETON)
             dep->has_singleton = true;
-            continue;
-        }
-        c->dep = dep;
-        c->target = target_get(dep->depend, dep->of.clauses[i].job);
-        if (!c->target)
-            return -ENOMEM;
-        list_append(&c->target->clauses, &c->link);
+        else
+            r = facts_watch(dep->depend->facts, &dep->of.clauses[i], &dep->clauses[i].watch);
     }
-    return 0;
+    return r;
 }
 
 static struct dep *dep_get(struct depend *d, const char *text)
@@ -273,7 +158,7 @@ static struct dep *dep_get(struct depend *d, const char *text)
     }
     dep->due = loop_timer(d->core->loop, -1, due, dep);
     if (dep->clauses && dep->states && dep->due && hash_put(d->deps, dep->text, dep) == 0 &&
-        dep_aim(dep) == 0)
+        dep_watch(dep) == 0)
         return dep;
     dep_free(dep);
     return NULL;
@@ -292,12 +177,13 @@ static void dep_look(struct dep *dep)
     enum dependency_state was = dep->state;
 
     for (size_t i = 0; dep->clauses && i < dep->of.n; i++) {
-        const struct target *t = dep->clauses[i].target;
+        bool is_lost;
+        const struct dependency_facts *facts = facts_get(&dep->clauses[i].watch, &is_lost);
         int64_t at = 0;
 
-        if (!t || !t->is_known)
+        if (!facts)
             continue;
-        dep->states[i] = dependency_look(&dep->of.clauses[i], &t->facts, now, &at);
+        dep->states[i] = dependency_look(&dep->of.clauses[i], facts, now, &at);
         if (at && (!first || at < first))
             first = at;
     }
@@ -434,7 +320,6 @@ static void run(void *arg)
         list_append(&d->later, &w->tell);
         source_rearm(d->retry, RETRY_USEC);
     }
-    ask_next(d);
     if (!list_is_empty(&d->look) || !list_is_empty(&d->tell))
         soon(d);
 }
@@ -469,14 +354,13 @@ struct depend *depend_new(struct core *core)
     list_init(&d->look);
     list_init(&d->tell);
     list_init(&d->later);
-    list_init(&d->asking);
     d->waiters = hash_new_u64();
     d->deps = hash_new_str();
-    d->targets = hash_new_u64();
+    d->facts = facts_new(core, facts_changed, d);
     d->names = names_new(core, name_changed, d);
     d->again = loop_timer(core->loop, -1, run, d);
     d->retry = loop_timer(core->loop, -1, try_again, d);
-    if (d->waiters && d->deps && d->targets && d->names && d->again && d->retry)
+    if (d->waiters && d->deps && d->facts && d->names && d->again && d->retry)
         return d;
     depend_free(d);
     return NULL;
@@ -492,11 +376,9 @@ void depend_free(struct depend *d)
         word_unref(((struct waiter *)value)->name);
     for (size_t i = 0; d->deps && hash_next(d->deps, &i, &value);)
         dep_done(value);
-    for (size_t i = 0; d->targets && hash_next(d->targets, &i, &value);)
-        free(value);
     hash_free(d->waiters);
     hash_free(d->deps);
-    hash_free(d->targets);
+    facts_free(d->facts);
     names_free(d->names);
     source_free(d->again);
     source_free(d->retry);
@@ -506,12 +388,10 @@ void depend_free(struct depend *d)
 void depend_job(struct core *core, const struct job *old, const struct job *now)
 {
     struct depend *d = core->depend;
-    struct target *t = hash_get_u64(d->targets, now->id);
     struct waiter *w;
 
     names_job(d->names, now);
-    if (t)
-        target_learn(t, now);
+    facts_job(d->facts, old, now);
     if (!*now->spec->dependency)
         return;
     if (!old)
@@ -538,50 +418,34 @@ enum dependency_state depend_state(const struct core *core, const struct job *jo
 static struct plan_blocker blocker_of(struct depend *d, const struct dep *dep, size_t i)
 {
     const struct dependency_clause *c = &dep->of.clauses[i];
-    const struct target *t = dep->clauses ? dep->clauses[i].target : NULL;
+    bool is_lost = false;
+    const struct dependency_facts *facts =
+        dep->clauses ? facts_get(&dep->clauses[i].watch, &is_lost) : NULL;
     const struct job *job = core_job(d->core, c->job);
     struct plan_blocker b = {.type = PLAN_BLOCK_DEPENDENCY, .job = c->job};
+    char name[40];
 
-    if (dep->states[i] == DEPENDENCY_NEVER || (t && t->is_lost))
+    if (dep->states[i] == DEPENDENCY_NEVER || is_lost)
         b.type = PLAN_BLOCK_DEPENDENCY_NEVER;
-    else if (c->type == DEPENDENCY_AFTER && t && t->facts.started)
-        b.until_usec = t->facts.start_usec + c->delay_min * 60 * USEC_PER_SEC;
-    else if (c->type != DEPENDENCY_AFTER && job)
+    else if (c->type == DEPENDENCY_AFTER && facts && facts->started)
+        b.until_usec = facts->start_usec + c->delay_min * 60 * USEC_PER_SEC;
+    else if (c->type != DEPENDENCY_AFTER && job && !job->array_id)
         b.until_usec = job_limit_usec(job);
-    str_copy(b.subject, sizeof(b.subject), dependency_type_names[c->type]);
+    snprintf(b.subject, sizeof(b.subject), "%s:%s", dependency_type_names[c->type],
+             dependency_job_name(c, name));
+    if (!c->job)
+        str_copy(b.subject, sizeof(b.subject), dependency_type_names[c->type]);
     return b;
-}
-
-/* Behind what holds a job whatever others do; the last one that there is room for stands for
- * those that there is none for. */
-static void put_blocker(struct plan_why *why, size_t *io_at, const struct plan_blocker *b)
-{
-    size_t at = *io_at, room = sizeof(why->blockers) / sizeof(why->blockers[0]);
-
-    if (at == room) {
-        why->blockers[room - 1].count++;
-        return;
-    }
-    if (why->n_blockers == room)
-        why->n_blockers--;
-    memmove(&why->blockers[at + 1], &why->blockers[at],
-            (why->n_blockers - at) * sizeof(why->blockers[0]));
-    why->blockers[at] = *b;
-    why->n_blockers++;
-    (*io_at)++;
 }
 
 void depend_why(struct core *core, const struct job *job, struct plan_why *why)
 {
     const struct waiter *w = hash_get_u64(core->depend->waiters, job->id);
     const struct dep *dep = w ? w->dep : NULL;
-    size_t at = 0;
     uint64_t before;
 
     if (!w || w->told == DEPENDENCY_MET)
         return;
-    while (at < why->n_blockers && why->blockers[at].type <= PLAN_BLOCK_UNKNOWN)
-        at++;
     for (size_t i = 0; i < dep->of.n; i++) {
         struct plan_blocker b;
 
@@ -593,6 +457,6 @@ void depend_why(struct core *core, const struct job *job, struct plan_why *why)
                 continue;
             b.job = before;
         }
-        put_blocker(why, &at, &b);
+        queue_add_blocker(why, &b);
     }
 }

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "codec/job_codec.h"
 #include "vdictld/archive.h"
+#include "vdictld/arrays.h"
 #include "vdictld/depend.h"
 
 struct check {
@@ -37,9 +38,14 @@ static void refuse(struct check *c)
     finish(c, r, &err);
 }
 
-static bool is_theirs(const struct check *c, const struct job *job)
+/* The job of the condition, or for a task's the first of its array. */
+static bool is_right(const struct check *c, const struct job *job)
 {
-    return str_equal(job->spec->owner, c->call->who_text) || call_is_operator(c->call);
+    const struct dependency_clause *clause = &c->of.clauses[c->at];
+
+    if (!str_equal(job->spec->owner, c->call->who_text) && !call_is_operator(c->call))
+        return false;
+    return !clause->has_task || arrays_task_id(clause->job, job->spec->array, clause->task);
 }
 
 static void go_on(struct check *c);
@@ -57,7 +63,7 @@ static void answered(void *arg, const struct archive_query *q)
     is_there = q->n_rows &&
                job_snapshot_decode(c->of.clauses[c->at].job, q->rows[0].version, q->rows[0].body,
                                    q->rows[0].body_len, &job, NULL) >= 0 &&
-               is_theirs(c, job);
+               is_right(c, job);
     job_unref(job);
     if (!is_there) {
         refuse(c);
@@ -86,7 +92,9 @@ static void go_on(struct check *c)
         if (clause->type == DEPENDENCY_SINGLETON)
             continue;
         job = core_job_staged(c->call->core, clause->job);
-        if (job && !is_theirs(c, job)) {
+        if (!job)
+            job = arrays_any(c->call->core, clause->job);
+        if (job && !is_right(c, job)) {
             refuse(c);
             return;
         }

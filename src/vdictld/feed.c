@@ -20,7 +20,7 @@
 
 struct item {
     uint64_t seq;
-    uint64_t job; /* 0: of no job */
+    uint64_t job, array; /* 0: of none */
     char *owner;
     char *text; /* the whole event, ready to send */
     size_t len;
@@ -32,7 +32,7 @@ struct follower {
     struct http_stream *stream;
     struct grant grant;
     uint64_t after; /* the last one sent */
-    uint64_t job;   /* only this one; 0: all */
+    uint64_t job;   /* only this one, or its tasks; 0: all */
     bool sees_all;
     bool idle; /* has all there is: send at once */
     char who[CALL_WHO_MAX];
@@ -110,7 +110,7 @@ static uint64_t first_after(const struct feed *feed, uint64_t seq)
 
 static bool wants(const struct follower *f, const struct item *item)
 {
-    if (f->job && f->job != item->job)
+    if (f->job && f->job != item->job && f->job != item->array)
         return false;
     return f->sees_all || str_equal(item->owner, f->who);
 }
@@ -196,9 +196,12 @@ void feed_write_job(const struct feed_job *job, struct buf *out)
     buf_puts(out, ",\"reason\":");
     json_write_string(out, job->reason);
     buf_printf(out, ",\"exit_code\":%d,\"exit_signal\":%d", job->exit_code, job->exit_signal);
+    if (job->array_id)
+        buf_printf(out, ",\"array_id\":%" PRIu64 ",\"array_task\":%u", job->array_id,
+                   job->array_task);
 }
 
-static void write_data(const struct published *p, struct buf *out, uint64_t *ret_job,
+static void write_data(const struct published *p, struct buf *out, struct item *item,
                        const char **ret_owner)
 {
     buf_putc(out, '{');
@@ -207,11 +210,14 @@ static void write_data(const struct published *p, struct buf *out, uint64_t *ret
     if (p->noun == NOUN_JOB) {
         const struct job *job = p->now;
 
-        *ret_job = job->id;
+        item->job = job->id;
+        item->array = job->array_id;
         *ret_owner = job->spec->owner;
         feed_write_job(&(struct feed_job){.type = p->type,
                                           .time_usec = p->time_usec,
                                           .id = job->id,
+                                          .array_id = job->array_id,
+                                          .array_task = job->array_task,
                                           .state = job_state_name(job->state),
                                           .node = job->node,
                                           .reason = job->reason,
@@ -221,7 +227,7 @@ static void write_data(const struct published *p, struct buf *out, uint64_t *ret
     } else if (p->noun == NOUN_INSTANCE) {
         const struct instance *in = p->now;
 
-        *ret_job = in->job;
+        item->job = in->job;
         *ret_owner = in->owner;
         buf_printf(out, ",\"id\":%" PRIu64 ",\"state\":\"%s\",\"job\":%" PRIu64, in->id,
                    instance_state_name(in->state), in->job);
@@ -247,7 +253,7 @@ static struct item *item_new(const struct published *p)
         return NULL;
     item->seq = p->seq;
     buf_printf(&text, "id: %" PRIu64 "\nevent: %s\ndata: ", p->seq, nouns[p->noun].name);
-    write_data(p, &text, &item->job, &owner);
+    write_data(p, &text, item, &owner);
     buf_puts(&text, "\n\n");
     item->owner = strdup(owner);
     if (text.failed || !item->owner) {

@@ -19,6 +19,8 @@ struct feed_job {
     const char *type;
     int64_t time_usec;
     uint64_t id;
+    uint64_t array_id; /* 0: it is in none */
+    uint32_t array_task;
     const char *state, *node, *reason;
     int32_t exit_code, exit_signal;
 };

@@ -46,6 +46,8 @@ struct history {
     struct archive_query *page; /* of the archive, being written; NULL: none */
     size_t page_at;             /* its next row */
     uint64_t after, limit, n;   /* after: the last id of the stages behind the archive */
+    uint64_t asked; /* STAGE_IDS: the job whose record is on its way, only to learn its array */
+    bool learning;
     bool first, asking, gone;
 };
 
@@ -262,8 +264,12 @@ static void found_named(void *arg, const struct archive_query *q)
     } else if (q->result < 0) {
         give_up(h);
     } else {
-        if (job && takes(h, job))
+        if (job)
+            job_filter_learn(&h->filter, job);
+        if (job && !h->learning && takes(h, job))
             write_one(h, job, &out);
+        if (!job)
+            job_filter_forget(&h->filter, h->asked);
         next_named(h, &out);
     }
     if (job)
@@ -271,28 +277,46 @@ static void found_named(void *arg, const struct archive_query *q)
     buf_done(&out);
 }
 
+static void ask_named(struct history *h, uint64_t id, bool learning)
+{
+    struct archive_query q = {.noun = "job", .limit = 1, .done = found_named, .arg = h};
+
+    snprintf(q.key, sizeof(q.key), "%" PRIu64, id);
+    h->asked = id;
+    h->learning = learning;
+    h->asking = true;
+    if (archive_ask(h->core, &q) >= 0)
+        return;
+    h->asking = false;
+    give_up(h);
+}
+
 /* Those in memory at once, up to one that has left it. */
 static void next_named(struct history *h, struct buf *out)
 {
-    struct archive_query q = {.noun = "job", .limit = 1, .done = found_named, .arg = h};
     const struct job *job;
-    uint64_t id;
+    uint64_t id = job_filter_unknown(&h->filter, h->after);
 
+    if (id && out->len) {
+        go_on(h, out);
+        return;
+    }
+    if (id) { /* on a later page: which are its tasks? */
+        ask_named(h, id, true);
+        return;
+    }
     while (h->n < h->limit && out->len < SLICE_BYTES &&
            (id = job_filter_next_id(&h->filter, h->after))) {
         job = core_job(h->core, id);
         if (!job && out->len)
             break; /* sent first */
         h->after = id;
+        if (job)
+            job_filter_learn(&h->filter, job);
         if (job && takes(h, job)) {
             write_one(h, job, out);
         } else if (!job) {
-            snprintf(q.key, sizeof(q.key), "%" PRIu64, id);
-            h->asking = true;
-            if (archive_ask(h->core, &q) < 0) {
-                h->asking = false;
-                give_up(h);
-            }
+            ask_named(h, id, false);
             return;
         }
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * job_act.c - changing a job: PATCH, cancel, hold, release, requeue.
+ * job_act.c - changing a job, or all tasks of an array: PATCH, cancel, hold, release, requeue.
  *
- * Every one is a transaction on the staged job and is answered after its commit
- * with the document of the job as it then is.
+ * Every one is a transaction on the staged jobs and is answered after its commit
+ * with the document of the job (of an array: of its first task) as it then is.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
+#include "vdictld/arrays.h"
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
@@ -39,48 +40,77 @@ static void acted(void *arg, int result, const struct vdi_error *err)
     buf_done(&body);
 }
 
-/* One event on one job. */
-static void act(struct call *call, const struct job_event *event)
-{
-    struct txn *txn = txn_new(call->core->events);
-    struct vdi_error err = {0};
+/* What is done to a job, in a transaction: -EPROTO and why when it is not possible as it is now,
+ * with which another task of its array does not fail. */
+typedef int act_fn(struct call *call, struct txn *txn, const struct job *job,
+                   struct vdi_error *err);
 
-    if (!txn || core_add_job(txn, call->job, event, &err) < 0) {
-        txn_abort(txn);
-        if (!txn)
-            error_set(&err, ENOMEM, "", "out of memory");
-        call_refuse(call, &err);
+/* To the job of the path, or to all tasks of an array for which it is possible. */
+static void act(struct call *call, act_fn *fn)
+{
+    struct vdi_error err = {0}, why_not = {0};
+    uint64_t id;
+    size_t n = call_staged_jobs(call, &id), done = 0;
+    struct txn *txn = n ? txn_new(call->core->events) : NULL;
+    int r = txn || !n ? 0 : error_set(&err, ENOMEM, "", "out of memory");
+
+    if (!n)
+        return;
+    error_set(&why_not, EPROTO, "state", "all tasks of job %" PRIu64 " have ended", id);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        const struct job *job = core_job_staged(call->core, id + i);
+
+        call->job = id + i;
+        r = job ? fn(call, txn, job, &err) : -EPROTO;
+        done += r == 0;
+        if (r == -EPROTO && job)
+            why_not = err;
+        r = r == -EPROTO ? 0 : r;
+    }
+    call->job = id;
+    if (r == 0 && done) {
+        call_commit(call, txn, 200, acted, call);
         return;
     }
-    call_commit(call, txn, 200, acted, call);
+    txn_abort(txn);
+    call_refuse(call, r < 0 ? &err : &why_not);
+}
+
+static int not_possible(const struct job *job, const char *what, struct vdi_error *err)
+{
+    char name[JOB_NAME_TEXT];
+
+    return error_set(err, EPROTO, "state", "job %s is %s: it cannot be %s", arrays_name(job, name),
+                     job_state_name(job->state), what);
+}
+
+static int hold(struct call *call, struct txn *txn, const struct job *job, struct vdi_error *err)
+{
+    struct job_event event = core_job_event(call->core, JOB_EVENT_HOLD, call->who_text, "");
+
+    event.admin = !str_equal(job->spec->owner, call->who_text);
+    return core_add_job(txn, job->id, &event, err);
 }
 
 void handle_job_hold(struct call *call)
 {
-    const struct job *job = call_staged_job(call);
-    struct job_event event;
+    act(call, hold);
+}
 
-    if (!job)
-        return;
-    event = core_job_event(call->core, JOB_EVENT_HOLD, call->who_text, "");
-    event.admin = !str_equal(job->spec->owner, call->who_text);
-    act(call, &event);
+static int release(struct call *call, struct txn *txn, const struct job *job, struct vdi_error *err)
+{
+    struct job_event event = core_job_event(call->core, JOB_EVENT_RELEASE, call->who_text, "");
+    char name[JOB_NAME_TEXT];
+
+    event.admin = call_is_operator(call);
+    if ((job->held_by_admin || job->unknown) && !event.admin)
+        return error_set(err, EPERM, "", "job %s is held by an operator", arrays_name(job, name));
+    return core_add_job(txn, job->id, &event, err);
 }
 
 void handle_job_release(struct call *call)
 {
-    const struct job *job = call_staged_job(call);
-    struct job_event event;
-
-    if (!job)
-        return;
-    if ((job->held_by_admin || job->unknown) && !call_is_operator(call)) {
-        call_refuse_with(call, EPERM, "", "job %" PRIu64 " is held by an operator", job->id);
-        return;
-    }
-    event = core_job_event(call->core, JOB_EVENT_RELEASE, call->who_text, "");
-    event.admin = call_is_operator(call);
-    act(call, &event);
+    act(call, release);
 }
 
 /* What a running job asks for is what it holds: only words and the time may change. */
@@ -126,71 +156,44 @@ static int check_update(struct call *call, const struct job *job, struct job_spe
     return submit_check(call, spec, err);
 }
 
-void handle_job_update(struct call *call)
+static int update(struct call *call, struct txn *txn, const struct job *job, struct vdi_error *err)
 {
     _cleanup_(job_spec_unrefp) struct job_spec *spec = NULL;
-    const struct job *job = call_staged_job(call);
     struct job_event event, priority;
-    struct vdi_error err = {0};
-    struct txn *txn = NULL;
     size_t len;
-    const char *body;
-    uint32_t accept = FIELD_UPDATE;
-    int r;
+    const char *body = http_request_body(call->http, &len);
+    uint32_t accept = FIELD_UPDATE | (call_is_operator(call) ? FIELD_ADMIN : 0);
+    bool pends = job->state == JOB_PENDING;
+    int r = job_update_decode(job->spec, body, len, accept, &spec, err);
 
-    if (!job)
-        return;
-    body = http_request_body(call->http, &len);
-    if (call_is_operator(call))
-        accept |= FIELD_ADMIN;
-    r = job_update_decode(job->spec, body, len, accept, &spec, &err);
     if (r >= 0)
-        r = check_update(call, job, spec, &err);
-    if (r >= 0 && !(txn = txn_new(call->core->events)))
-        r = error_set(&err, ENOMEM, "", "out of memory");
+        r = check_update(call, job, spec, err);
     if (r >= 0) {
         event = core_job_event(call->core, JOB_EVENT_UPDATE, call->who_text, "");
         event.spec = spec;
-        r = core_add_job(txn, call->job, &event, &err);
+        r = core_add_job(txn, job->id, &event, err);
     }
-    if (r >= 0 && job->state == JOB_PENDING) {
-        priority = core_job_event(call->core, JOB_EVENT_PRIORITY, call->who_text, "");
-        priority.priority = submit_priority(call->core->config, spec);
-        r = core_add_job(txn, call->job, &priority, &err);
-    }
-    if (r < 0) {
-        txn_abort(txn);
-        call_refuse(call, &err);
-        return;
-    }
-    call_commit(call, txn, 200, acted, call);
+    if (r < 0 || !pends)
+        return r;
+    priority = core_job_event(call->core, JOB_EVENT_PRIORITY, call->who_text, "");
+    priority.priority = submit_priority(call->core->config, spec);
+    return core_add_job(txn, call->job, &priority, err);
 }
 
-static void finish(struct call *call, enum job_state final, const char *reason)
+void handle_job_update(struct call *call)
 {
-    struct vdi_error err = {0};
-    struct txn *txn = txn_new(call->core->events);
-    int r = -ENOMEM;
-
-    if (txn)
-        r = life_finish(call->core, txn, call->job, final, call->who_text, reason, &err);
-    else
-        error_set(&err, ENOMEM, "", "out of memory");
-    if (r < 0) {
-        txn_abort(txn);
-        call_refuse(call, &err);
-        return;
-    }
-    call_commit(call, txn, 200, acted, call);
+    act(call, update);
 }
 
-static bool cancel_signal(struct call *call, const struct job *job)
+static bool cancel_signal(struct call *call)
 {
+    const struct job *job;
     uint64_t signo;
 
     if (!http_request_query(call->http, "signal"))
         return false;
-    if (!call_number(call, "signal", 0, 64, &signo))
+    job = call_staged_job(call);
+    if (!job || !call_number(call, "signal", 0, 64, &signo))
         return true;
     if (job->state != JOB_RUNNING)
         call_refuse_state(call, job, "signalled");
@@ -199,35 +202,36 @@ static bool cancel_signal(struct call *call, const struct job *job)
     return true;
 }
 
-void handle_job_cancel(struct call *call)
+static int cancel(struct call *call, struct txn *txn, const struct job *job, struct vdi_error *err)
 {
-    const struct job *job = call_staged_job(call);
     char reason[96];
 
-    if (!job || cancel_signal(call, job))
-        return;
     /* Of a job on its way to an end the first word stands: it would not end as cancelled. */
-    if (job_state_is_end(job->state) ||
-        (job->state == JOB_COMPLETING && job->final != JOB_PENDING)) {
-        call_refuse_state(call, job, "cancelled");
-        return;
-    }
+    if (job_state_is_end(job->state) || (job->state == JOB_COMPLETING && job->final != JOB_PENDING))
+        return not_possible(job, "cancelled", err);
     snprintf(reason, sizeof(reason), "cancelled by %.80s", call->who_text);
-    finish(call, JOB_CANCELLED, reason);
+    return life_finish(call->core, txn, job->id, JOB_CANCELLED, call->who_text, reason, err);
+}
+
+void handle_job_cancel(struct call *call)
+{
+    if (!cancel_signal(call))
+        act(call, cancel);
+}
+
+static int requeue(struct call *call, struct txn *txn, const struct job *job, struct vdi_error *err)
+{
+    char name[JOB_NAME_TEXT];
+
+    if (job->state == JOB_PENDING || !job_state_is_active(job->state))
+        return not_possible(job, "requeued", err);
+    if (!job->spec->requeue)
+        return error_set(err, EPROTO, "requeue", "job %s was submitted with --no-requeue",
+                         arrays_name(job, name));
+    return life_finish(call->core, txn, job->id, JOB_PENDING, call->who_text, "requeued", err);
 }
 
 void handle_job_requeue(struct call *call)
 {
-    const struct job *job = call_staged_job(call);
-
-    if (!job)
-        return;
-    if (job->state == JOB_PENDING || !job_state_is_active(job->state)) {
-        call_refuse_state(call, job, "requeued");
-    } else if (!job->spec->requeue) {
-        call_refuse_with(call, EPROTO, "requeue", "job %" PRIu64 " was submitted with --no-requeue",
-                         job->id);
-    } else {
-        finish(call, JOB_PENDING, "requeued");
-    }
+    act(call, requeue);
 }

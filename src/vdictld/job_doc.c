@@ -115,24 +115,27 @@ static void text_resource(const struct plan_blocker *b, bool name_job, struct bu
 static const struct {
     const char *type, *waits, *never;
 } dependencies[] = {
-    {"after", "has not started", "is not known any more"},
-    {"afterany", "has not ended", "is not known any more"},
-    {"afterok", "has not ended well", "did not end well, or is not known any more"},
-    {"afternotok", "has not failed", "ended well, or is not known any more"},
-    {"singleton", "has its name and comes before it", ""},
+    {"after:", "has not started, or not so long ago", "is not known any more"},
+    {"afterany:", "has not ended", "is not known any more"},
+    {"afterok:", "has not ended well", "did not end well, or is not known any more"},
+    {"afternotok:", "has not failed", "ended well, or is not known any more"},
 };
 
+/* subject: "afterok:12_4", or "singleton". */
 static void text_dependency(const struct plan_blocker *b, struct buf *out)
 {
     bool never = b->type == PLAN_BLOCK_DEPENDENCY_NEVER;
     char until[40];
 
     for (size_t i = 0; i < sizeof(dependencies) / sizeof(dependencies[0]); i++)
-        if (str_equal(dependencies[i].type, b->subject) && b->job)
-            buf_printf(out, "job %" PRIu64 " %s (%s)", b->job,
-                       never ? dependencies[i].never : dependencies[i].waits, b->subject);
-    if (!b->job) /* the singleton's is being looked for */
-        buf_puts(out, "other jobs of its name come before it (singleton)");
+        if (str_starts_with(b->subject, dependencies[i].type))
+            buf_printf(out, "job %s %s", b->subject + strlen(dependencies[i].type),
+                       never ? dependencies[i].never : dependencies[i].waits);
+    if (!out->len && b->job)
+        buf_printf(out, "job %" PRIu64 " has its name and comes before it", b->job);
+    else if (!out->len)
+        buf_puts(out, "other jobs of its name come before it");
+    buf_printf(out, " (%s)", b->subject);
     if (b->until_usec)
         buf_printf(out, "; expected %s", time_to_rfc3339(b->until_usec, until));
     if (b->count)
@@ -159,6 +162,12 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
     case PLAN_BLOCK_DEPENDENCY:
     case PLAN_BLOCK_DEPENDENCY_NEVER:
         text_dependency(b, out);
+        break;
+    case PLAN_BLOCK_ARRAY:
+        buf_printf(out,
+                   "%" PRIu64 " tasks of its array may run at once: %" PRIu64 " do, and %" PRIu64
+                   " that wait come before it",
+                   b->need, b->free, b->count);
         break;
     case PLAN_BLOCK_BEGIN:
         buf_printf(out, "not to begin before %s", time_to_rfc3339(b->until_usec, until));

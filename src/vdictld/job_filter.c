@@ -10,11 +10,16 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/arrays.h"
+
+#define IDS_MAX 10000
 
 void job_filter_done(struct job_filter *f)
 {
     free(f->ids);
+    free(f->arrays);
     f->ids = NULL;
+    f->arrays = NULL;
 }
 
 static bool filter_state(const struct job_filter *f, enum job_state state)
@@ -26,7 +31,15 @@ static bool filter_state(const struct job_filter *f, enum job_state state)
     return !job_state_is_end(state);
 }
 
-uint64_t job_filter_next_id(const struct job_filter *f, uint64_t after)
+/* Ids, or arrays, which begin with theirs. */
+static int compare_ids(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static uint64_t next_listed(const struct job_filter *f, uint64_t after)
 {
     size_t lo = 0, hi = f->n_ids;
 
@@ -41,9 +54,57 @@ uint64_t job_filter_next_id(const struct job_filter *f, uint64_t after)
     return lo < f->n_ids ? f->ids[lo] : 0;
 }
 
-static bool filter_id(const struct job_filter *f, uint64_t id)
+static struct job_filter_array *array_of(const struct job_filter *f, uint64_t id)
 {
-    return !f->n_ids || job_filter_next_id(f, id - 1) == id;
+    const struct job_filter_array key = {.id = id};
+
+    return f->n_arrays ? bsearch(&key, f->arrays, f->n_arrays, sizeof(key), compare_ids) : NULL;
+}
+
+void job_filter_learn(struct job_filter *f, const struct job *job)
+{
+    struct job_filter_array *a = array_of(f, job->array_id ? job->array_id : job->id);
+    struct array_tasks tasks = {.n = 0};
+    struct vdi_error err;
+
+    if (!a || a->n)
+        return;
+    a->n = 1;
+    if (array_parse(job->spec->array, ARRAY_SIZE_MAX, &tasks, &err) == 0 && tasks.n)
+        a->n = (uint32_t)tasks.n;
+    array_tasks_done(&tasks);
+}
+
+uint64_t job_filter_unknown(const struct job_filter *f, uint64_t after)
+{
+    for (size_t i = 0; i < f->n_arrays && f->arrays[i].id <= after; i++)
+        if (!f->arrays[i].n)
+            return f->arrays[i].id;
+    return 0;
+}
+
+void job_filter_forget(struct job_filter *f, uint64_t array)
+{
+    struct job_filter_array *a = array_of(f, array);
+
+    if (a && !a->n)
+        a->n = 1;
+}
+
+uint64_t job_filter_next_id(const struct job_filter *f, uint64_t after)
+{
+    uint64_t next = next_listed(f, after);
+
+    for (size_t i = 0; i < f->n_arrays; i++)
+        if (after >= f->arrays[i].id && after + 1 < f->arrays[i].id + f->arrays[i].n)
+            return after + 1;
+    return next;
+}
+
+static bool filter_id(const struct job_filter *f, const struct job *job)
+{
+    return !f->n_ids || next_listed(f, job->id - 1) == job->id ||
+           (job->array_id && array_of(f, job->array_id));
 }
 
 static bool word_is(const char *want, const char *is)
@@ -71,7 +132,7 @@ bool job_filter_takes(const struct job_filter *f, const struct job *job)
            word_is(f->partition, s->partition) && word_is(f->name, s->name) &&
            word_is(f->node, job->node) && word_is(f->account, s->account) &&
            word_is(f->qos, s->qos) && (f->kind < 0 || (uint32_t)f->kind == s->kind) &&
-           filter_id(f, job->id) && (!f->until_usec || job->submit_usec < f->until_usec) &&
+           filter_id(f, job) && (!f->until_usec || job->submit_usec < f->until_usec) &&
            (!f->since_usec || !job->end_usec || job->end_usec > f->since_usec);
 }
 
@@ -103,45 +164,68 @@ static int parse_states(const char *text, struct job_filter *f, struct vdi_error
     return 0;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-static int parse_ids(const char *text, struct job_filter *f, struct vdi_error *err)
-{
-    size_t n = 1;
-
-    for (const char *p = text; *p; p++)
-        n += *p == ',';
-    if (n > 10000) {
-        error_set(err, EINVAL, "id", "%zu ids are too many", n);
-        error_hint(err, "10000 ids", NULL);
-        return -EINVAL;
-    }
-    f->ids = calloc(n, sizeof(*f->ids));
-    if (!f->ids)
-        return error_set(err, ENOMEM, "", "out of memory");
-    while (*text) {
-        char word[24];
-        size_t len = strcspn(text, ",");
-
-        snprintf(word, sizeof(word), "%.*s", (int)(len < 23 ? len : 23), text);
-        if (str_to_u64(word, 1, INT64_MAX, &f->ids[f->n_ids++]) < 0)
-            return error_set(err, EINVAL, "id", "'%s' is not a job id", word);
-        text += len + (text[len] == ',');
-    }
-    qsort(f->ids, f->n_ids, sizeof(*f->ids), compare_ids);
-    return 0;
-}
-
 static const char *query(const struct call *call, const char *name)
 {
     const char *value = http_request_query(call->http, name);
 
     return value ? value : "";
+}
+
+static size_t count_words(const char *text)
+{
+    size_t n = *text != '\0';
+
+    for (; *text; text++)
+        n += *text == ',';
+    return n;
+}
+
+/* Those behind what is there already. */
+static int parse_ids(const char *name, const char *text, uint64_t *ids, size_t *io_n,
+                     struct vdi_error *err)
+{
+    while (*text) {
+        char word[24];
+        size_t len = strcspn(text, ",");
+
+        snprintf(word, sizeof(word), "%.*s", (int)(len < 23 ? len : 23), text);
+        if (str_to_u64(word, 1, INT64_MAX, &ids[(*io_n)++]) < 0)
+            return error_set(err, EINVAL, name, "'%s' is not a job id", word);
+        text += len + (text[len] == ',');
+    }
+    return 0;
+}
+
+/* id=, and array=: all tasks of that array. */
+static int parse_jobs(struct call *call, struct job_filter *f, struct vdi_error *err)
+{
+    const char *ids = query(call, "id"), *arrays = query(call, "array");
+    size_t n = count_words(ids), n_arrays = count_words(arrays), at;
+    int r;
+
+    if (!n && !n_arrays)
+        return 0;
+    if (n + n_arrays > IDS_MAX) {
+        error_set(err, EINVAL, "id", "%zu ids are too many", n + n_arrays);
+        error_hint(err, "10000 ids", NULL);
+        return -EINVAL;
+    }
+    f->ids = calloc(n + n_arrays, sizeof(*f->ids));
+    f->arrays = calloc(n_arrays + 1, sizeof(*f->arrays));
+    if (!f->ids || !f->arrays)
+        return error_set(err, ENOMEM, "", "out of memory");
+    r = parse_ids("id", ids, f->ids, &f->n_ids, err);
+    at = f->n_ids;
+    if (r >= 0)
+        r = parse_ids("array", arrays, f->ids, &f->n_ids, err);
+    if (r < 0)
+        return r;
+    for (; at < f->n_ids; at++)
+        f->arrays[f->n_arrays++] =
+            (struct job_filter_array){.id = f->ids[at], .n = arrays_count(call->core, f->ids[at])};
+    qsort(f->ids, f->n_ids, sizeof(*f->ids), compare_ids);
+    qsort(f->arrays, f->n_arrays, sizeof(*f->arrays), compare_ids);
+    return 0;
 }
 
 int job_filter_time(struct call *call, const char *name, int64_t *ret, struct vdi_error *err)
@@ -177,8 +261,8 @@ int job_filter_parse(struct call *call, struct job_filter *f, struct vdi_error *
     }
     if (*query(call, "state"))
         r = parse_states(query(call, "state"), f, err);
-    if (r >= 0 && *query(call, "id"))
-        r = parse_ids(query(call, "id"), f, err);
+    if (r >= 0)
+        r = parse_jobs(call, f, err);
     if (r >= 0)
         r = job_filter_time(call, "since", &f->since_usec, err);
     if (r >= 0)

@@ -117,6 +117,9 @@ void handle_job_why(struct call *call)
     }
     queue_why(call->core->queue, job->id, &why);
     buf_printf(&body, "{\"job\":%" PRIu64 ",\"priority\":%d", job->id, job->priority);
+    if (job->array_id)
+        buf_printf(&body, ",\"array_id\":%" PRIu64 ",\"array_task\":%u", job->array_id,
+                   job->array_task);
     job_doc_write_why(&why, true, &body);
     buf_puts(&body, ",\"blockers\":[");
     for (size_t i = 0; i < why.n_blockers; i++) {

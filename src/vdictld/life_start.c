@@ -230,7 +230,8 @@ static void read_script(struct start *s, const struct job *job)
         .arg = s,
     };
 
-    snprintf(q.key, sizeof(q.key), "%" PRIu64, job->id);
+    /* An array has one script, in the submit event of its first task. */
+    snprintf(q.key, sizeof(q.key), "%" PRIu64, job->array_id ? job->array_id : job->id);
     s->run->busy++;
     if (archive_ask(s->run->core, &q) == 0)
         return;

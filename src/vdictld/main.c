@@ -23,6 +23,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/config.h"
+#include "vdictld/arrays.h"
 #include "vdictld/audit.h"
 #include "vdictld/auth.h"
 #include "vdictld/backup.h"
@@ -96,6 +97,7 @@ static void published_job(struct core *core, const struct published *p)
 
     if (!old)
         job_index_add(core->mine, now);
+    arrays_job(core, old, now);
     depend_job(core, old, now);
     queue_job(core->queue, old, now);
     life_job(core, old, now);
@@ -206,7 +208,9 @@ static void tell_all(struct core *core)
         if (!job)
             continue;
         job_index_add(core->mine, job);
-        if (job->spec->idempotency_key && job->submit_usec > forgotten)
+        arrays_job(core, NULL, job);
+        if (job->spec->idempotency_key && job->submit_usec > forgotten &&
+            (!job->array_id || job->array_id == job->id))
             idem_put(core->idem, job->spec, job->id, job->submit_usec);
         if (job_state_is_end(job->state)) {
             sweep_later(core, NOUN_JOB, job->id, NULL);
@@ -287,6 +291,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
                        ? events_new(core->loop, core->store_worker, core->snapshot_worker,
                                     &core->store_ops, published, core)
                        : NULL;
+    core->arrays = arrays_new(core);
     core->budget = budget_new();
     core->denials = core->loop ? denials_new(core) : NULL;
     core->idem = idem_new();
@@ -299,8 +304,8 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->sweep = core->loop ? sweep_new(core) : NULL;
     core->notify = core->loop ? notify_new(core) : NULL;
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
-        !core->denials || !core->depend || !core->disks || !core->idem || !core->mine ||
-        !core->feed || !core->queue || !core->life || !core->sweep || !core->notify)
+        !core->arrays || !core->denials || !core->depend || !core->disks || !core->idem ||
+        !core->mine || !core->feed || !core->queue || !core->life || !core->sweep || !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -410,6 +415,7 @@ static void core_done(struct core *core)
     life_free(core->life);
     disks_free(core->disks);
     depend_free(core->depend);
+    arrays_free(core->arrays);
     queue_free(core->queue);
     feed_free(core->feed);
     job_index_free(core->mine);

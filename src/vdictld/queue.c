@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "vdictld/arrays.h"
 #include "vdictld/depend.h"
 #include "vdictld/disks.h"
 #include "vdictld/gpu_wish.h"
@@ -232,7 +233,8 @@ static int put_with_disks(struct queue *q, const struct job *job)
 {
     struct plan_disks disks = {.gib = 0};
     bool has_disks = disks_plan(q->core, job, &disks);
-    bool waits = job->state == JOB_PENDING && depend_state(q->core, job) != DEPENDENCY_MET;
+    bool waits = job->state == JOB_PENDING &&
+                 (depend_state(q->core, job) != DEPENDENCY_MET || !arrays_lets(q->core, job));
 
     if (waits && disks.block == PLAN_DISK_FREE)
         disks.block = PLAN_WAITS_FOR_CALLER;
@@ -311,16 +313,38 @@ int queue_configure(struct queue *q)
     return r;
 }
 
+void queue_add_blocker(struct plan_why *why, const struct plan_blocker *b)
+{
+    const size_t room = sizeof(why->blockers) / sizeof(why->blockers[0]);
+    size_t at = 0;
+
+    while (at < why->n_blockers && why->blockers[at].type < PLAN_BLOCK_BEGIN)
+        at++;
+    if (at == room) {
+        why->blockers[room - 1].count++;
+        return;
+    }
+    if (why->n_blockers == room)
+        why->n_blockers--;
+    memmove(&why->blockers[at + 1], &why->blockers[at],
+            (why->n_blockers - at) * sizeof(why->blockers[0]));
+    why->blockers[at] = *b;
+    why->n_blockers++;
+}
+
 int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
 {
     int r = planner_why(q->planner, job, loop_now_usec(q->core->loop), ret);
     const struct job *of = core_job(q->core, job);
+    struct plan_blocker own;
 
     for (size_t i = 0; r >= 0 && of && i < ret->n_blockers; i++)
         if (ret->blockers[i].type == PLAN_BLOCK_DISK_BUSY)
             disks_explain(q->core, of, &ret->blockers[i]);
     if (r >= 0 && of)
         depend_why(q->core, of, ret);
+    if (r >= 0 && of && arrays_why(q->core, of, &own))
+        queue_add_blocker(ret, &own);
     return r;
 }
 

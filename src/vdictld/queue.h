@@ -31,6 +31,9 @@ void queue_unstage(struct queue *q, const char *owner);
 
 /* Blockers, place, estimate of a pending job. */
 int queue_why(struct queue *q, uint64_t job, struct plan_why *ret);
+/* Adds one that is not the planner's: behind what holds the job whatever others do, before what
+ * the planner says. The last that there is room for counts those that there is none for. */
+void queue_add_blocker(struct plan_why *why, const struct plan_blocker *b);
 /* Estimate of a job as if it were submitted now: members of a JSON object. */
 void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
                       struct buf *out);

@@ -3,6 +3,7 @@
 noinst_LIBRARIES += src/vdictld/libvdictld.a
 src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/archive.c src/vdictld/archive.h \
+    src/vdictld/arrays.c src/vdictld/arrays.h \
     src/vdictld/audit.c src/vdictld/audit.h \
     src/vdictld/audit_list.c \
     src/vdictld/auth.c src/vdictld/auth.h \
@@ -18,6 +19,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/disks.c src/vdictld/disks.h \
     src/vdictld/dispatch.c src/vdictld/handlers.h \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
+    src/vdictld/facts.c src/vdictld/facts.h \
     src/vdictld/feed.c src/vdictld/feed.h \
     src/vdictld/gpu_wish.c src/vdictld/gpu_wish.h \
     src/vdictld/grant.c src/vdictld/grant.h \
@@ -148,6 +150,7 @@ VDICTLD_TESTS = \
     tests/t1120-history.t \
     tests/t1140-notify.t \
     tests/t1200-dependencies.t \
+    tests/t1210-arrays.t \
     tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \

@@ -15,6 +15,7 @@
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "codec/job_codec.h"
+#include "model/array.h"
 #include "model/job_file.h"
 #include "vdictld/depend.h"
 #include "vdictld/digest.h"
@@ -223,9 +224,9 @@ int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err
     if (r >= 0)
         r = check_hosts("exclude", spec->exclude, err);
     if (r >= 0)
-        r = job_file_check("output", spec->output, err);
+        r = job_file_check("output", spec->output, *spec->array, err);
     if (r >= 0)
-        r = job_file_check("error", spec->error, err);
+        r = job_file_check("error", spec->error, *spec->array, err);
     if (r >= 0 && spec->nice < 0 && !call_is_operator(call))
         return error_set(err, EPERM, "nice", "only operators raise a priority");
     return r;
@@ -238,20 +239,22 @@ int32_t submit_priority(const struct config *config, const struct job_spec *spec
     return (q ? q->priority : 0) - spec->nice;
 }
 
-static int check_limits(struct call *call, struct vdi_error *err)
+/* `n`: how many there will be more. */
+static int check_limits(struct call *call, size_t n, struct vdi_error *err)
 {
     const struct config *c = call->core->config;
     uint32_t mine = queue_jobs_of(call->core->queue, call->who_text);
     char limit[48];
 
-    if (queue_jobs(call->core->queue) >= c->max_jobs) {
+    if (queue_jobs(call->core->queue) + n > c->max_jobs) {
         error_set(err, EDQUOT, "max_jobs", "the controller holds as many jobs as it may");
         snprintf(limit, sizeof(limit), "%u jobs", c->max_jobs);
         error_hint(err, limit, "try again when jobs have ended");
         return -EDQUOT;
     }
-    if (mine >= c->max_jobs_user && !call_is_operator(call)) {
-        error_set(err, EDQUOT, "max_jobs_user", "you have %u jobs pending or running", mine);
+    if (mine + n > c->max_jobs_user && !call_is_operator(call)) {
+        error_set(err, EDQUOT, "max_jobs_user", "you have %u jobs pending or running%s", mine,
+                  n > 1 ? ", and each task is one more" : "");
         snprintf(limit, sizeof(limit), "%u jobs", c->max_jobs_user);
         error_hint(err, limit, "wait for some to end, or cancel some");
         return -EDQUOT;
@@ -277,18 +280,43 @@ static void answer(struct call *call, unsigned status)
     buf_done(&body);
 }
 
+/* A submit on its way to the transaction and through it. */
+struct submission {
+    struct call *call;
+    struct job_spec *spec;
+    char *payload;
+    bool hold, test;
+    struct array_tasks tasks; /* none: it is one job */
+};
+
+static void submission_free(struct submission *s)
+{
+    job_spec_unref(s->spec);
+    free(s->payload);
+    array_tasks_done(&s->tasks);
+    free(s);
+}
+
+static size_t submission_jobs(const struct submission *s)
+{
+    return s->tasks.n ? s->tasks.n : 1;
+}
+
 static void committed(void *arg, int result, const struct vdi_error *err)
 {
-    struct call *call = arg;
+    struct submission *s = arg;
+    struct call *call = s->call;
 
     if (result >= 0) {
         answer(call, 201);
-        return;
+    } else {
+        for (size_t i = 0; i < submission_jobs(s); i++)
+            queue_unstage(call->core->queue, call->who_text);
+        if (call->key[0])
+            idem_remove(call->core->idem, call->who_text, call->key);
+        call_refuse(call, err);
     }
-    queue_unstage(call->core->queue, call->who_text);
-    if (call->key[0])
-        idem_remove(call->core->idem, call->who_text, call->key);
-    call_refuse(call, err);
+    submission_free(s);
 }
 
 static void repeated(void *arg, int result, const struct vdi_error *err)
@@ -338,31 +366,82 @@ static bool take_key(struct call *call)
     return true;
 }
 
-static int stage(struct call *call, struct job_spec *spec, char *payload, bool hold,
-                 struct vdi_error *err)
+/* One after the other, so that a task's id follows from its place; the first has the script. */
+static int add_jobs(struct submission *s, struct txn *txn, struct vdi_error *err)
 {
+    struct core *core = s->call->core;
+    struct job_event event = core_job_event(core, JOB_EVENT_SUBMIT, s->call->who_text, "");
+    int r = 0;
+
+    event.spec = s->spec;
+    event.payload = s->payload;
+    event.priority = submit_priority(core->config, s->spec);
+    event.final = s->hold ? JOB_PENDING : JOB_NONE;
+    for (size_t i = 0; r == 0 && i < submission_jobs(s); i++) {
+        uint64_t id = events_next_id(core->events, NOUN_JOB);
+
+        if (!i)
+            s->call->job = id;
+        if (s->tasks.n) {
+            event.array_id = s->call->job;
+            event.array_task = s->tasks.tasks[i];
+        }
+        r = core_add_job(txn, id, &event, err);
+        event.payload = NULL;
+    }
+    return r;
+}
+
+/* All of an array, or nothing. Takes the submission when it returns 0. */
+static int stage(struct submission *s, struct vdi_error *err)
+{
+    struct call *call = s->call;
     struct core *core = call->core;
-    struct job_event event = core_job_event(core, JOB_EVENT_SUBMIT, call->who_text, "");
     struct txn *txn = txn_new(core->events);
     int r;
 
     if (!txn)
         return error_set(err, ENOMEM, "", "out of memory");
-    event.spec = spec;
-    event.payload = payload;
-    event.priority = submit_priority(core->config, spec);
-    event.final = hold ? JOB_PENDING : JOB_NONE;
-    call->job = events_next_id(core->events, NOUN_JOB);
-    r = core_add_job(txn, call->job, &event, err);
-    if (r >= 0 && call->key[0] && idem_put(core->idem, spec, call->job, event.time_usec) < 0)
+    r = add_jobs(s, txn, err);
+    if (r >= 0 && call->key[0] &&
+        idem_put(core->idem, s->spec, call->job, loop_now_usec(core->loop)) < 0)
         r = error_set(err, ENOMEM, "", "out of memory");
     if (r < 0) {
         txn_abort(txn);
         return r;
     }
-    queue_stage(core->queue, call->who_text);
-    txn_commit(txn, committed, call);
+    for (size_t i = 0; i < submission_jobs(s); i++)
+        queue_stage(core->queue, call->who_text);
+    txn_commit(txn, committed, s);
     return 0;
+}
+
+/* Reads the array, and writes it in the shortest way. */
+static int check_array(struct submission *s, struct vdi_error *err)
+{
+    struct buf text = BUF_INIT(0);
+    int r;
+
+    if (!*s->spec->array)
+        return 0;
+    r = array_parse(s->spec->array, s->call->core->config->max_array_size, &s->tasks, err);
+    if (r < 0)
+        return r;
+    if (s->spec->kind != JOB_BATCH) {
+        error_set(err, EINVAL, "array", "an array is of scripts, not of desktops");
+        error_hint(err, NULL, "submit each desktop by itself");
+        return -EINVAL;
+    }
+    array_write_all(&s->tasks, &text);
+    if (text.len > ARRAY_TEXT_MAX) {
+        error_set(err, ERANGE, "array", "its indexes take %zu bytes to write down", text.len);
+        error_hint(err, "4096 bytes", "use ranges, or submit several arrays");
+        r = -ERANGE;
+    } else if (text.failed || job_spec_set(&s->spec->array, text.data) < 0) {
+        r = error_set(err, ENOMEM, "", "out of memory");
+    }
+    buf_done(&text);
+    return r;
 }
 
 /* --test-only: everything but the event. */
@@ -374,21 +453,6 @@ static void answer_test(struct call *call, const struct job_spec *spec)
     submit_write_notes(call->core, spec, true, &body);
     call_reply_json(call, 200, &body);
     buf_done(&body);
-}
-
-/* A submit on its way to the transaction. */
-struct submission {
-    struct call *call;
-    struct job_spec *spec;
-    char *payload;
-    bool hold, test;
-};
-
-static void submission_free(struct submission *s)
-{
-    job_spec_unref(s->spec);
-    free(s->payload);
-    free(s);
 }
 
 /* The jobs that it waits for are there; all else is checked and staged in one go. */
@@ -407,14 +471,19 @@ static void dependency_checked(void *arg, int result, const struct vdi_error *wh
         r = submit_check(call, s->spec, &err);
     if (r == 0)
         r = submit_check_mail(call, s->spec, &err);
+    if (r == 0)
+        r = check_array(s, &err);
     if (r == 0 && s->test) {
         answer_test(call, s->spec);
         r = 1;
     }
     if (r == 0)
-        r = check_limits(call, &err);
-    if (r == 0)
-        r = stage(call, s->spec, s->payload, s->hold, &err);
+        r = check_limits(call, submission_jobs(s), &err);
+    if (r == 0) {
+        r = stage(s, &err);
+        if (r == 0)
+            return;
+    }
     if (r < 0)
         call_refuse(call, &err);
     submission_free(s);

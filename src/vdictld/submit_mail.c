@@ -61,6 +61,21 @@ static int check_user(const struct config *c, const struct job_spec *spec, struc
     return -EPERM;
 }
 
+/* Of an array each task is told, and nothing else is: that is to be said. */
+static int check_tasks(const struct job_spec *spec, uint32_t types, struct vdi_error *err)
+{
+    bool each = types & NOTICE_ARRAY_TASKS;
+
+    if (!types || each == (*spec->array != '\0'))
+        return 0;
+    if (each)
+        error_set(err, EINVAL, "mail_type", "ARRAY_TASKS is for arrays, and this is none");
+    else
+        error_set(err, EINVAL, "mail_type", "an array as a whole is never told of");
+    error_hint(err, NULL, each ? "leave it out" : "add ARRAY_TASKS: each task is told of");
+    return -EINVAL;
+}
+
 int submit_check_mail(struct call *call, struct job_spec *spec, struct vdi_error *err)
 {
     const struct config *c = call->core->config;
@@ -73,6 +88,8 @@ int submit_check_mail(struct call *call, struct job_spec *spec, struct vdi_error
         error_hint(err, NULL, "add --mail-type=END, or leave --mail-user out");
         return -EINVAL;
     }
+    if (r >= 0)
+        r = check_tasks(spec, types, err);
     if (r >= 0 && types && !notify_ways(c))
         r = refuse_no_way("mail_type", "notices", err);
     if (r >= 0 && types)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/arrays.h"
 #include "vdictld/audit.h"
 #include "vdictld/idem.h"
 #include "vdictld/job_index.h"
@@ -97,6 +98,7 @@ static void drop_object(struct core *core, const struct ended *e)
     if (e->noun == NOUN_JOB) {
         idem_outlive(core->idem, slot->pub);
         job_index_remove(core->mine, slot->pub);
+        arrays_forget(core, slot->pub);
     }
     table_remove(t, slot);
 }

@@ -34,13 +34,14 @@ static const struct scripted_answer answers[] = {
     {"DELETE", "/v1/jobs/17", 202, "{\"id\":17}"},
     {"DELETE", "/v1/jobs/18", 202, "{\"id\":18}"},
     {"DELETE", "/v1/jobs/17?signal=10", 202, "{\"id\":17}"},
-    {"GET", "/v1/jobs?limit=1000&fields=id&me=true&state=PENDING,RUNNING", 200,
+    {"GET", "/v1/jobs?limit=1000&fields=id,array_id,array_task&me=true&state=PENDING,RUNNING", 200,
      "{\"jobs\":[{\"id\":17},{\"id\":18}],\"next\":null}"},
-    {"GET", "/v1/jobs?limit=1000&fields=id,owner&user=alice", 200,
+    {"GET", "/v1/jobs?limit=1000&fields=id,array_id,array_task,owner,array,state&user=alice", 200,
      "{\"jobs\":[{\"id\":2,\"owner\":\"unix:alice\"}],\"next\":\"c1\"}"},
-    {"GET", "/v1/jobs?limit=1000&fields=id,owner&user=alice&after=c1", 200,
+    {"GET",
+     "/v1/jobs?limit=1000&fields=id,array_id,array_task,owner,array,state&user=alice&after=c1", 200,
      "{\"jobs\":[{\"id\":10,\"owner\":\"unix:alice\"}],\"next\":null}"},
-    {"GET", "/v1/jobs?limit=1000&fields=id,owner,node", 200,
+    {"GET", "/v1/jobs?limit=1000&fields=id,array_id,array_task,array,state,owner,node", 200,
      "{\"jobs\":[{\"id\":1,\"owner\":\"unix:alice\",\"node\":\"gpu01\"},"
      "{\"id\":2,\"owner\":\"unix:bob\",\"node\":\"gpu02\"},"
      "{\"id\":3,\"owner\":\"unix:eve\",\"node\":\"gpu01\"},"
@@ -146,7 +147,7 @@ static void line_beats_environment_beats_script(void **state)
 
 static void nothing_refused_is_ever_sent(void **state)
 {
-    assert_non_null(strstr(scripted_run("vdisubmit --array=1-4 --wrap true", 2), "submit N jobs"));
+    assert_non_null(strstr(scripted_run("vdisubmit --prefer=a40 --wrap true", 2), "--constraint"));
     scripted_run("vdisubmit --desktop cad --wrap true", 2);
     scripted_run("vdisubmit --desktop cad script", 2);
     scripted_run("vdisubmit /nonexistent", 2);

@@ -42,7 +42,7 @@ static const struct {
 } sbatch[] = {
     {"account", 'A', "lab", true},
     {"acctg-freq", 0, "30", false},
-    {"array", 'a', "0-15", false},
+    {"array", 'a', "0-15", true},
     {"batch", 0, "x", false},
     {"bb", 0, "x", false},
     {"bbf", 0, "x", false},
@@ -332,7 +332,7 @@ static void sbatch_lines_are_read_when_asked(void **state)
 static void a_wrong_script_line_is_named(void **state)
 {
     static const char *const texts[] = {
-        "#!/bin/sh\n#VDI --array=1-4\n",      "#!/bin/sh\n#VDI --arry\n",
+        "#!/bin/sh\n#VDI --prefer=a40\n",     "#!/bin/sh\n#VDI --arry\n",
         "#!/bin/sh\n#VDI --comment=\"open\n", "#!/bin/sh\n#VDI word\n",
         "#!/bin/sh\n#VDI --wrap=true\n",      "#!/bin/sh\n#VDI --idempotency-key=k\n",
     };
@@ -385,7 +385,7 @@ static void the_environment_is_read_like_options(void **state)
     assert_string_equal(s.name, "x");
     assert_true(s.hold);
     assert_false(s.quiet);
-    static const char *const bad[] = {"VDISUBMIT_JOBNAME=x", "VDISUBMIT_ARRAY=1-2",
+    static const char *const bad[] = {"VDISUBMIT_JOBNAME=x", "VDISUBMIT_PREFER=a40",
                                       "VDISUBMIT_HOLD=maybe", "VDISUBMIT_WRAP=true"};
     for (size_t i = 0; i < ELEMENTS(bad); i++) {
         char *one[] = {(char *)bad[i], NULL};

@@ -39,6 +39,7 @@ static void is_clause(const struct dependency *d, size_t i, enum dependency_type
 static void words_are_read(void **state)
 {
     struct dependency d = parse("");
+    char name[40];
 
     assert_int_equal(d.n, 0);
     dependency_done(&d);
@@ -50,6 +51,15 @@ static void words_are_read(void **state)
     is_clause(&d, 2, DEPENDENCY_AFTEROK, 3, 0);
     is_clause(&d, 3, DEPENDENCY_AFTEROK, 4, 0);
     is_clause(&d, 4, DEPENDENCY_SINGLETON, 0, 0);
+    dependency_done(&d);
+    d = parse("after:12_4+7,afterok:12_0:13");
+    is_clause(&d, 0, DEPENDENCY_AFTER, 12, 7);
+    assert_true(d.clauses[0].has_task);
+    assert_int_equal(d.clauses[0].task, 4);
+    assert_true(d.clauses[1].has_task);
+    assert_false(d.clauses[2].has_task);
+    assert_string_equal(dependency_job_name(&d.clauses[0], name), "12_4");
+    assert_string_equal(dependency_job_name(&d.clauses[2], name), "13");
     dependency_done(&d);
     d = parse("afternotok:9?afterany:9223372036854775807");
     assert_true(d.any);
@@ -77,6 +87,10 @@ static void what_is_none_is_refused(void **state)
         "after:1+999999",
         "after:1+-1",
         "singleton:1",
+        "afterok:1_",
+        "afterok:1_-1",
+        "afterok:_1",
+        "afterok:1_2_3",
         "aftercorr:1",
         "expand:1",
         "afterburstbuffer:1",
@@ -133,8 +147,9 @@ static void facts_meet_conditions(void **state)
 {
     static const struct dependency_facts waits = {0},
                                          runs = {.started = true, .start_usec = 900 * USEC_PER_SEC},
-                                         good = {true, true, true, 900 * USEC_PER_SEC},
-                                         bad = {true, true, false, 900 * USEC_PER_SEC};
+                                         part = {.failed = true},
+                                         good = {true, true, false, 900 * USEC_PER_SEC},
+                                         bad = {true, true, true, 900 * USEC_PER_SEC};
     static const struct {
         const char *text;
         enum dependency_state waits, runs, good, bad;
@@ -151,6 +166,11 @@ static void facts_meet_conditions(void **state)
         assert_int_equal(look(rows[i].text, &good, &due), rows[i].good);
         assert_int_equal(look(rows[i].text, &bad, &due), rows[i].bad);
     }
+    /* Of an array's tasks one has failed, and others have not started. */
+    assert_int_equal(look("afterok:1", &part, &due), N);
+    assert_int_equal(look("afternotok:1", &part, &due), W);
+    assert_int_equal(look("afterany:1", &part, &due), W);
+    assert_int_equal(look("after:1", &part, &due), W);
     look("after:1+2", &runs, &due);
     assert_int_equal(due, 1020 * USEC_PER_SEC);
 }

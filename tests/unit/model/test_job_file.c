@@ -47,27 +47,43 @@ static void symbols_are_filled_in(void **state)
     assert_string_equal(named("x%j", "", got, sizeof(got)), "x42");
 }
 
+static void a_task_has_two_numbers(void **state)
+{
+    struct job_spec spec = {.owner = "unix:ada", .name = "n", .work_dir = ""};
+    struct job job = {.id = 45, .array_id = 42, .array_task = 7, .spec = &spec, .node = "n1"};
+    struct buf out = BUF_INIT(0);
+    struct vdi_error err;
+
+    job_file_name(&job, "/%A_%a.%j-%3a", &out);
+    assert_string_equal(out.data, "/42_7.45-007");
+    buf_done(&out);
+    assert_int_equal(job_file_check("output", "%A_%a", true, &err), 0);
+    assert_true(job_file_check("output", "%A_%a", false, &err) < 0);
+    assert_non_null(strstr(err.remedy, "--array"));
+}
+
 static void what_is_no_symbol_is_refused(void **state)
 {
-    static const char *const bad[] = {"%a", "a%", "%12", "%j.%t", "%-3j", "%J"};
+    static const char *const bad[] = {"%b", "a%", "%12", "%j.%t", "%-3j", "%J"};
     struct vdi_error err;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_true(job_file_check("output", bad[i], &err) < 0);
+        assert_true(job_file_check("output", bad[i], true, &err) < 0);
         assert_string_equal(err.field, "output");
         assert_string_equal(err.limit, JOB_FILE_SYMBOLS);
     }
-    job_file_check("error", "%j.%t.err", &err);
+    job_file_check("error", "%j.%t.err", true, &err);
     assert_string_equal(err.detail, "'%t' in '%j.%t.err' is no symbol of a file name here");
-    assert_int_equal(job_file_check("output", "", &err), 0);
-    assert_int_equal(job_file_check("output", "%j%A%u%x%N%n%%%03j", &err), 0);
-    assert_int_equal(job_file_check("output", "\\%q", &err), 0);
+    assert_int_equal(job_file_check("output", "", true, &err), 0);
+    assert_int_equal(job_file_check("output", "%j%A%u%x%N%n%%%03j", true, &err), 0);
+    assert_int_equal(job_file_check("output", "\\%q", true, &err), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(symbols_are_filled_in),
+        cmocka_unit_test(a_task_has_two_numbers),
         cmocka_unit_test(what_is_no_symbol_is_refused),
     };
 

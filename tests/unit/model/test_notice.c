@@ -23,8 +23,8 @@ static uint32_t bits(const char *text)
 static void test_types(void **state)
 {
     static const char *const bad[] = {
-        "WHENEVER",       "END,",        "ARRAY_TASKS", "BEGIN,STAGE_OUT",
-        "INVALID_DEPEND", "SAVED_STATE", "END END",     "ENDE"};
+        "WHENEVER",       "END,",        "ARRAY_TASK", "BEGIN,STAGE_OUT",
+        "INVALID_DEPEND", "SAVED_STATE", "END END",    "ENDE"};
     char text[NOTICE_TYPES_TEXT_MAX];
     struct vdi_error err = {0};
     uint32_t types;
