@@ -109,7 +109,7 @@ def errors(c):
     refused(r, 400, "'%q' in '%q.out' is no symbol of a file name here", "-o with an unknown symbol")
     r = c.request("POST", "/v1/jobs", {"script": "#!/bin/sh\n", "template": "batch",
                                        "error": "%a"})
-    refused(r, 400, "'%a' in '%a' is no symbol of a file name here", "-e with an unknown symbol")
+    refused(r, 400, "'%a' in '%a' is the index of an array's task", "-e with an array's symbol")
 
 
 class Follower:

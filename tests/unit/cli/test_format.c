@@ -145,7 +145,7 @@ static void only_what_is_printed_is_asked_for(void **state)
     struct buf out = BUF_INIT(0);
     assert_int_equal(format_parse("%i %t %T %u", job_columns, &f, &err), 0);
     format_fields(&f, "id", &out);
-    assert_string_equal(out.data, "id,state,owner");
+    assert_string_equal(out.data, "id,array_id,array_task,state,owner");
     buf_done(&out);
 }
 
