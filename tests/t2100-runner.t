@@ -234,6 +234,19 @@ def seat():
         begin(8)
         r.wait("stage idle")
         vdi.ok(True, "an image without a session says so")
+    with Rig(owner_name="") as r:
+        r.output_of = lambda name: open(os.path.join(r.dir, name), encoding="utf-8").read()
+        os.chmod(r.dir, 0o777)
+        r.job = 0
+        r.guest_args = ["--waiting", program("waiting", f"echo $$ >{r.dir}/new\n"
+                                             f"mv {r.dir}/new {r.dir}/shown\nexec sleep 1000\n")]
+        r.start()
+        vdi.wait_for("what is shown", shown)
+        begin(8, "")
+        r.wait("ready")
+        vdi.wait_for("its end", lambda: not shown())
+        begin(9, "")
+        vdi.ok("job 8's" in r.wait("stage failed"), "a job whose owner has no account has it, too")
 
 
 def rebooted():

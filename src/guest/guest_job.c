@@ -326,7 +326,7 @@ static int take_owner(struct guest *g, struct vdi_error *err)
     struct runner_started owner = {.id = g->id};
     int r;
 
-    if (!*g->owner.name || g->is_owned)
+    if (!g->id.job || g->is_owned)
         return 0;
     waiting_end(&g->waiting);
     str_copy(owner.boot_id, sizeof(owner.boot_id), g->boot_id);
@@ -373,7 +373,7 @@ void guest_job_adopt(struct guest *g)
     }
     g->is_ready = g->ready_due = true;
     guest_stage(g, "ready", time_now_usec(), "");
-    if (!g->id.job && !*g->owner.name)
+    if (!g->id.job)
         waiting_begin(&g->waiting, g->loop, g->options->waiting, g->env);
 }
 
