@@ -84,3 +84,7 @@ fuzz_fuzz_calendar_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS)
 fuzz_fuzz_zone_SOURCES = fuzz/fuzz_zone.c $(FUZZ_DRIVER)
 fuzz_fuzz_zone_LDFLAGS = $(FUZZ_LDFLAGS)
 fuzz_fuzz_zone_LDADD = $(BASE_LIBS)
+FUZZ_TARGETS += fuzz/fuzz_ics
+fuzz_fuzz_ics_SOURCES = fuzz/fuzz_ics.c $(FUZZ_DRIVER)
+fuzz_fuzz_ics_LDFLAGS = $(FUZZ_LDFLAGS)
+fuzz_fuzz_ics_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS)

@@ -355,9 +355,10 @@ static int32_t offset_before(const struct zone *z, size_t i)
     return i ? z->changes[i - 1].offset_sec : z->first_offset_sec;
 }
 
-int64_t zone_to_local(const struct zone *z, int64_t utc_sec)
+/* How many changes are over by then. */
+static size_t changes_until(const struct zone *z, int64_t utc_sec)
 {
-    size_t low = 0, high = z->n; /* how many changes are over by then */
+    size_t low = 0, high = z->n;
 
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -367,7 +368,22 @@ int64_t zone_to_local(const struct zone *z, int64_t utc_sec)
         else
             high = middle;
     }
-    return utc_sec + offset_before(z, low);
+    return low;
+}
+
+int64_t zone_to_local(const struct zone *z, int64_t utc_sec)
+{
+    return utc_sec + offset_before(z, changes_until(z, utc_sec));
+}
+
+bool zone_next_change(const struct zone *z, int64_t utc_sec, int64_t *ret_sec)
+{
+    size_t i = changes_until(z, utc_sec);
+
+    if (i == z->n)
+        return false;
+    *ret_sec = z->changes[i].at_sec;
+    return true;
 }
 
 int64_t zone_from_local(const struct zone *z, int64_t local_sec)

@@ -9,6 +9,7 @@
 #ifndef BASE_ZONE_H
 #define BASE_ZONE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,5 +32,7 @@ int64_t zone_to_local(const struct zone *z, int64_t utc_sec);
 /* RFC 5545, 3.3.5: what the clock shows twice is the first of the two, and what it never shows is
  * read with the offset before the gap. */
 int64_t zone_from_local(const struct zone *z, int64_t local_sec);
+/* The first instant after this one at which the offset may change; false: there is none. */
+bool zone_next_change(const struct zone *z, int64_t utc_sec, int64_t *ret_sec);
 
 #endif

@@ -158,26 +158,13 @@ static bool is_excepted(const struct calendar *c, int64_t local_sec)
     return false;
 }
 
-static void local_to_text(int64_t local_sec, bool time, char *ret, size_t size)
-{
-    time_t sec = (time_t)local_sec;
-    struct tm tm;
-
-    gmtime_r(&sec, &tm);
-    strftime(ret, size,
-             !time       ? "%Y-%m-%d"
-             : tm.tm_sec ? "%Y-%m-%dT%H:%M:%S"
-                         : "%Y-%m-%dT%H:%M",
-             &tm);
-}
-
 static struct calendar_occurrence occurrence_at(const struct calendar *c, int64_t local_sec)
 {
     struct calendar_occurrence o;
 
     o.from_usec = zone_from_local(c->zone, local_sec) * USEC_PER_SEC;
     o.to_usec = o.from_usec + c->duration_sec * USEC_PER_SEC;
-    local_to_text(local_sec, c->repeats && c->rule.n_times > 1, o.name, sizeof(o.name));
+    calendar_print(local_sec, c->repeats && c->rule.n_times > 1, o.name, sizeof(o.name));
     return o;
 }
 

@@ -253,7 +253,8 @@ static int check_together(struct reader *r)
     if (v[WKST] && !is_weekday(v[WKST]))
         return REFUSE(r->err, "write WKST=MO", "'%.40s' will not do for WKST", v[WKST]);
     /* libical goes back too far to the week's first day; every week is every week all the same. */
-    if (v[WKST] && strcmp(v[WKST], "MO") && strcmp(v[WKST], "SU") && (v[INTERVAL] || v[BYWEEKNO]))
+    if (v[WKST] && strcmp(v[WKST], "MO") && strcmp(v[WKST], "SU") &&
+        ((v[INTERVAL] && strcmp(v[INTERVAL], "1")) || v[BYWEEKNO]))
         return REFUSE(r->err, "write WKST=MO or WKST=SU, or leave it out",
                       "WKST=%s does not go with INTERVAL or BYWEEKNO", v[WKST]);
     return 0;
@@ -300,6 +301,19 @@ bool calendar_scan(const char *text, int64_t *ret_sec, bool *ret_date)
     *ret_sec = sec;
     *ret_date = n == 8;
     return true;
+}
+
+void calendar_print(int64_t local_sec, bool time, char *ret, size_t size)
+{
+    time_t sec = (time_t)local_sec;
+    struct tm tm;
+
+    gmtime_r(&sec, &tm);
+    strftime(ret, size,
+             !time       ? "%Y-%m-%d"
+             : tm.tm_sec ? "%Y-%m-%dT%H:%M:%S"
+                         : "%Y-%m-%dT%H:%M",
+             &tm);
 }
 
 static int take_until(struct reader *r, struct calendar_rule *rule)
@@ -384,12 +398,18 @@ static int take_days(struct reader *r, struct calendar_rule *rule)
     return 0;
 }
 
-/* Into upper case, as names and values may be written in any; Slurm's word becomes a rule. */
-static int take_text(struct reader *r, const char *text)
+const char *calendar_rule_text(const char *text)
 {
     for (size_t i = 0; i < ELEMENTS(words); i++)
         if (!strcasecmp(text, words[i].word))
-            text = words[i].rule;
+            return words[i].rule;
+    return text;
+}
+
+/* Into upper case, as names and values may be written in any. */
+static int take_text(struct reader *r, const char *text)
+{
+    text = calendar_rule_text(text);
     if (!str_copy(r->text, sizeof(r->text), text)) {
         error_set(r->err, EINVAL, "repeat", "the rule is too long");
         error_hint(r->err, "1024 bytes", "make more classes of it");

@@ -24,6 +24,9 @@ struct calendar_rule {
     size_t n_times;
 };
 
+/* The rule of RFC 5545 that one of Slurm's words is; any other text as it is. */
+const char *calendar_rule_text(const char *text);
+
 /* `start_sec` is the local time of the first occurrence; what BYHOUR and BYMINUTE don't say is
  * taken from it. -EINVAL, field "repeat". */
 int calendar_rule_parse(const char *text, int64_t start_sec, struct calendar_rule *ret,
@@ -33,5 +36,7 @@ int calendar_rule_parse(const char *text, int64_t start_sec, struct calendar_rul
  * "20261013T101500". Local seconds since 1970; *ret_date: there is no time, and 00:00 was
  * taken. False: another form, or no such day or time. */
 bool calendar_scan(const char *text, int64_t *ret_sec, bool *ret_date);
+/* The other way: "2026-10-13T10:15", with seconds if they are not 0; without `time` the date. */
+void calendar_print(int64_t local_sec, bool time, char *ret, size_t size);
 
 #endif

@@ -18,6 +18,8 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
     src/codec/disk_boot.c src/codec/disk_boot.h \
+    src/codec/ics.c src/codec/ics.h src/codec/ics_inner.h \
+    src/codec/ics_read.c src/codec/ics_write.c src/codec/ics_zone.c \
     src/codec/image_manifest.c src/codec/image_manifest.h \
     src/codec/inventory.c src/codec/inventory.h \
     src/codec/job_codec.c src/codec/job_codec.h \
@@ -35,12 +37,12 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/site_report.c src/codec/site_report.h \
     src/codec/site_start.c src/codec/site_start.h
 src_codec_libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(YAJL_CFLAGS) $(CONFUSE_CFLAGS) \
-    $(OPENSSL_CFLAGS) $(ICAL_CFLAGS)
+    $(OPENSSL_CFLAGS) $(ICAL_CFLAGS) $(ICU_CFLAGS)
 
 CODEC_LIBS = src/codec/libcodec.a $(MODEL_LIBS) $(JANSSON_LIBS) $(YAJL_LIBS) $(CONFUSE_LIBS) $(OPENSSL_LIBS)
 # What asks for a calendar links this as well. Others need not: ICU comes with libical, and a
 # command that loads it starts 1.5 ms later.
-CALENDAR_LIBS = $(ICAL_LIBS)
+CALENDAR_LIBS = $(ICAL_LIBS) $(ICU_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
@@ -104,3 +106,8 @@ UNIT_TESTS += tests/unit/codec/test_calendar
 tests_unit_codec_test_calendar_SOURCES = tests/unit/codec/test_calendar.c
 tests_unit_codec_test_calendar_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_calendar_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_ics
+tests_unit_codec_test_ics_SOURCES = tests/unit/codec/test_ics.c
+tests_unit_codec_test_ics_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_ics_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

@@ -25,7 +25,7 @@ ROOMS = {
 }
 # Libraries that only one room of src/ may know.
 LIBRARIES = {
-    "jansson.h": "codec", "yajl": "codec", "confuse.h": "codec", "libical/": "codec",
+    "jansson.h": "codec", "yajl": "codec", "confuse.h": "codec", "libical/": "codec", "unicode/": "codec",
     "microhttpd.h": "wire", "event2/": ("wire", "loop"),
     "sqlite3.h": (), "libpq-fe.h": (), "curl/": ("vdid", "vdictld"), "gnutls/": "wire",
     "libvirt/": "vdid", "libxml/": "vdid", "png.h": "vdid",
