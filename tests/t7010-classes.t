@@ -77,4 +77,43 @@ says "a line that ends early" "bad.csv:2: the class has no seats" \
 says "no number" "bad.csv:2: 'many' will not do for seats" $'start_s,end_s,seats\n1,2,many'
 says "no columns" "bad.csv: its first line does not name start_s, end_s and seats" $'a,b\n1,2'
 
+# The same from a calendar: two weeks of a class with a change of summer time and a moved date.
+ics() { # FILE LINE...: an event with these lines as well
+    printf 'BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\nUID:cad\nSUMMARY:CAD\n'
+    printf 'DTSTART;TZID=Europe/Berlin:20261019T101500\nDURATION:PT90M\n'
+    printf '%s\n' "$@"
+    printf 'END:VEVENT\nEND:VCALENDAR\n'
+}
+cat >>"$W/h.conf" <<'END'
+template "cad" { image = "i"  profile = {"x-8q", "x-4q"}  gpus = 1 }
+template "none" { image = "i" }
+END
+ics "RRULE:FREQ=WEEKLY;BYDAY=MO,WE;COUNT=4" "EXDATE;TZID=Europe/Berlin:20261021T101500" \
+    "X-VDI-SEATS:3" "X-VDI-TEMPLATE:cad" "END:VEVENT" "BEGIN:VEVENT" "UID:cad" \
+    "RECURRENCE-ID;TZID=Europe/Berlin:20261028T101500" \
+    "DTSTART;TZID=Europe/Berlin:20261029T140000" "DURATION:PT2H" >"$W/c.ics"
+calendar() { "$sim" --config="$W/h.conf" --lead=0 --seats="$W/t.csv" "$@" "$W/jobs.csv"; }
+exits 0 "classes of an iCalendar file are booked" calendar --classes="$W/c.ics"
+is "$(sed 1d "$W/t.csv" | cut -d, -f1-4 | tr -d '"' | sort | uniq -c | tr -s ' ' | paste -sd\;)" \
+    " 3 CAD 2026-10-19,x-8q,x-4q,36900; 3 CAD 2026-10-26,x-8q,x-4q,645300; 3 CAD 2026-10-28,x-8q,x-4q,918000" \
+    "... by the clock on the wall, which is an hour behind from the 25th on"
+exits 0 "... from another day on" calendar --classes="$W/c.ics" --epoch=2026-10-26T00:00:00+01:00
+is "$(sed 1d "$W/t.csv" | wc -l)" 6 "... without those that are over"
+not_booked() { # WANTED TEXT LINE...
+    ics "${@:3}" >"$W/bad.ics"
+    calendar --classes="$W/bad.ics" >"$W/out" 2>"$W/err"
+    is "$? $(sed "s|$W/||g" "$W/err")" "1 vdisim: $2" "$1"
+}
+not_booked "no such template" \
+    "bad.ics: event 'cad': there is no template 'cat'; name a template of the cluster's vdi.conf" \
+    X-VDI-SEATS:3 X-VDI-TEMPLATE:cat
+not_booked "a template without a GPU" \
+    "bad.ics: event 'cad': one GPU for each seat is not what it has: template 'none'; only seats of one GPU are replayed" \
+    X-VDI-SEATS:3 X-VDI-TEMPLATE:none
+not_booked "no seats" \
+    "bad.ics: event 'cad': it has no seats: 'CAD'; say how many in X-VDI-SEATS" X-VDI-TEMPLATE:cad
+not_booked "a rule that will not do" \
+    "bad.ics: event 'cad': 2026-10-19T10:15 is not a time that the rule gives; let the class start with the rule's first occurrence, or change the rule" \
+    X-VDI-SEATS:3 X-VDI-TEMPLATE:cad "RRULE:FREQ=WEEKLY;BYDAY=TU"
+
 done_testing

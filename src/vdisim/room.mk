@@ -10,11 +10,12 @@ src_vdisim_libvdisim_a_SOURCES = \
     src/vdisim/run.h \
     src/vdisim/timer.c src/vdisim/timer.h \
     src/vdisim/timetable.c src/vdisim/timetable.h \
+    src/vdisim/timetable_ics.c \
     src/vdisim/trace.c src/vdisim/trace.h \
     src/vdisim/world.c src/vdisim/world.h
 
 VDISIM_LIBS = src/vdisim/libvdisim.a $(PLAN_LIBS) $(CODEC_LIBS) $(MODEL_LIBS) $(BASE_LIBS) \
-    $(CSV_LIBS) $(LZMA_LIBS) -lm
+    $(CALENDAR_LIBS) $(CSV_LIBS) $(LZMA_LIBS) -lm
 
 bin_PROGRAMS += vdisim
 vdisim_SOURCES = src/vdisim/vdisim.c

@@ -28,7 +28,7 @@ struct reader {
     int result;
 };
 
-static struct timetable_row *row_add(struct timetable *t)
+struct timetable_row *timetable_add(struct timetable *t)
 {
     if (t->n == t->size) {
         size_t size = t->size ? 2 * t->size : 256;
@@ -108,7 +108,7 @@ static int take_row(struct reader *r)
     if (!r->row.seats)
         return error_set(r->err, EINVAL, "seats", "%s:%zu: the class has no seats", r->path,
                          r->line + 1);
-    row = row_add(r->table);
+    row = timetable_add(r->table);
     if (!row)
         return error_set(r->err, ENOMEM, "classes", "%s has too many classes", r->path);
     *row = r->row;

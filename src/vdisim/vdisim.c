@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "codec/config.h"
 #include "vdisim/plot.h"
 #include "vdisim/report.h"
@@ -20,6 +21,7 @@
 
 struct command {
     const char *config, *trace, *classes, *starts, *seats, *plot;
+    int64_t epoch_usec; /* 0: not said */
     int64_t pool; /* a cluster of one node with so many processors, instead of a configuration */
     bool json;
     struct world_options options;
@@ -32,6 +34,7 @@ static const struct option rows[] = {
     {"unit", required_argument, NULL, 'u'},
     {"class", required_argument, NULL, 'k'},
     {"classes", required_argument, NULL, 'C'},
+    {"epoch", required_argument, NULL, 'E'},
     {"lead", required_argument, NULL, 'l'},
     {"limit", required_argument, NULL, 'n'},
     {"factor", required_argument, NULL, 'f'},
@@ -59,7 +62,10 @@ static void usage(FILE *f)
           "      --unit=UNIT        what a job asks for: traced (processors, memory, GPUs),\n"
           "                         or so many units as it had gpus, cpus, nodes\n"
           "      --class=CLASS      jobs of this class of the trace alone\n"
-          "      --classes=FILE     a timetable, whose seats are kept free, as CSV\n"
+          "      --classes=FILE     a timetable, whose seats are kept free, as CSV or iCalendar\n"
+          "                         (.ics)\n"
+          "      --epoch=TIME       time 0 of the trace, for an .ics file (default: 00:00 of the\n"
+          "                         day of its first class)\n"
           "      --lead=SECONDS     seats are kept free from so long before a class (default 300)\n"
           "      --limit=N          the first N jobs alone\n"
           "      --factor=X         time limit where the trace has none: X times the duration\n"
@@ -148,6 +154,10 @@ static int set_option(struct command *c, int letter, const char *value, struct v
     case 'S':
         c->starts = value;
         return 0;
+    case 'E':
+        return time_from_rfc3339(value, &c->epoch_usec) < 0
+                   ? refuse(err, "epoch", value, "write it as 2026-10-12T00:00:00+02:00")
+                   : 0;
     case 'T':
         c->seats = value;
         return 0;
@@ -159,6 +169,13 @@ static int set_option(struct command *c, int letter, const char *value, struct v
         *(letter == 'n' ? &o->limit : &o->seed) = (uint64_t)number;
         return r;
     }
+}
+
+static bool is_ics(const char *path)
+{
+    size_t len = path ? strlen(path) : 0;
+
+    return len > 4 && !strcmp(path + len - 4, ".ics");
 }
 
 /* 1: all is said. */
@@ -185,6 +202,8 @@ static int read_options(int argc, char **argv, struct command *c, struct vdi_err
         return r;
     if (argc - optind != 1 || !c->config == !c->pool)
         return error_set(err, EINVAL, "", "it takes one TRACE, and one of --config and --pool");
+    if (c->epoch_usec && !is_ics(c->classes))
+        return error_set(err, EINVAL, "epoch", "--epoch is for --classes of an .ics file");
     if (c->pool && c->options.unit == WORLD_AS_TRACED)
         c->options.unit = WORLD_GPUS;
     c->trace = argv[optind];
@@ -270,7 +289,9 @@ static int replay(const struct command *c, struct vdi_error *err)
     if (read_cluster(c, &config) < 0)
         return error_set(err, EINVAL, "config", "the cluster could not be read");
     r = trace_read(c->trace, &trace, err);
-    if (r == 0 && c->classes)
+    if (r == 0 && is_ics(c->classes))
+        r = timetable_read_ics(c->classes, config, c->epoch_usec, &timetable, err);
+    else if (r == 0 && c->classes)
         r = timetable_read(c->classes, &timetable, err);
     if (r == 0)
         r = world_run(config, &trace, &timetable, &c->options, &world, err);
