@@ -282,6 +282,8 @@ static void read_node(struct reader *r, cfg_t *block)
 READ_OBJECT(read_profile, profiles, n_profiles, config_profile_keys)
 READ_OBJECT(read_partition, partitions, n_partitions, config_partition_keys)
 READ_OBJECT(read_qos, qos, n_qos, config_qos_keys)
+READ_OBJECT(read_account, accounts, n_accounts, config_account_keys)
+READ_OBJECT(read_limit, limits, n_limits, config_limit_keys)
 READ_OBJECT(read_template_keys, templates, n_templates, config_template_keys)
 READ_OBJECT(read_mount, mounts, n_mounts, config_mount_keys)
 READ_OBJECT(read_role, roles, n_roles, config_role_keys)
@@ -387,10 +389,10 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         const char *name;
         void (*read)(struct reader *r, cfg_t *block);
     } blocks[] = {
-        {"site", read_site},         {"auth", read_auth},           {"node", read_node},
-        {"profile", read_profile},   {"partition", read_partition}, {"qos", read_qos},
-        {"template", read_template}, {"mount", read_mount},         {"role", read_role},
-        {"class", read_later},
+        {"site", read_site},       {"auth", read_auth},           {"node", read_node},
+        {"profile", read_profile}, {"partition", read_partition}, {"qos", read_qos},
+        {"account", read_account}, {"limit", read_limit},         {"template", read_template},
+        {"mount", read_mount},     {"role", read_role},           {"class", read_later},
     };
     for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {
         struct hash *titles = hash_new_str();

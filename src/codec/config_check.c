@@ -54,6 +54,10 @@ static void check_limits(const struct config *c, struct config_findings *f)
         config_finding_text(f, 0, "requests_burst", "make it at least requests_per_sec",
                             "%u is less than requests_per_sec (%u)", c->requests_burst,
                             c->requests_per_sec);
+    if (c->n_limits > CONFIG_LIMITS_MAX)
+        config_finding_text(f, c->limits[CONFIG_LIMITS_MAX].place.line, "limit",
+                            "let one block hold for more people",
+                            "%zu limit blocks are more than %d", c->n_limits, CONFIG_LIMITS_MAX);
     if (c->max_jobs_user > c->max_jobs)
         config_finding_text(f, 0, "max_jobs_user", "make it at most max_jobs",
                             "%u is more than max_jobs (%u)", c->max_jobs_user, c->max_jobs);

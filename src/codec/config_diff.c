@@ -118,6 +118,16 @@ static void qos_changed(struct diff *d, const void *a, const void *b)
     diff_keys(d, "qos", name_of(a), config_qos_keys, a, b);
 }
 
+static void account_changed(struct diff *d, const void *a, const void *b)
+{
+    diff_keys(d, "account", name_of(a), config_account_keys, a, b);
+}
+
+static void limit_changed(struct diff *d, const void *a, const void *b)
+{
+    diff_keys(d, "limit", name_of(a), config_limit_keys, a, b);
+}
+
 static void mount_changed(struct diff *d, const void *a, const void *b)
 {
     diff_keys(d, "mount", name_of(a), config_mount_keys, a, b);
@@ -188,6 +198,10 @@ void config_diff(const struct config *old, const struct config *new, struct buf 
     diff_objects(&d, "partition", SIDE(old, partitions, n_partitions),
                  SIDE(new, partitions, n_partitions), partition_changed);
     diff_objects(&d, "qos", SIDE(old, qos, n_qos), SIDE(new, qos, n_qos), qos_changed);
+    diff_objects(&d, "account", SIDE(old, accounts, n_accounts), SIDE(new, accounts, n_accounts),
+                 account_changed);
+    diff_objects(&d, "limit", SIDE(old, limits, n_limits), SIDE(new, limits, n_limits),
+                 limit_changed);
     diff_objects(&d, "template", SIDE(old, templates, n_templates),
                  SIDE(new, templates, n_templates), template_changed);
     diff_objects(&d, "mount", SIDE(old, mounts, n_mounts), SIDE(new, mounts, n_mounts),

@@ -174,6 +174,44 @@ const struct config_key config_profile_keys[] = {
     END,
 };
 
+/* Of qos, partition, account and limit alike. */
+#define MANY 10000000
+#define LIMIT(s, key, member, text)                                                                \
+    {                                                                                              \
+        ROW(s, key, CONFIG_U32, limits.member, 0, MANY, "0", text)                                 \
+    }
+#define LIMITS(s)                                                                                  \
+    LIMIT(s, "max_running", all.running, "its jobs that run at once; 0 for any number"),           \
+        LIMIT(s, "max_submitted", all.submitted, "its jobs that are pending or run"),              \
+        LIMIT(s, "max_gpus", all.gpus, "GPUs of its running jobs"),                                \
+        LIMIT(s, "max_desktops", all.desktops, "its desktops that run at once"),                   \
+        LIMIT(s, "max_running_user", user.running, "the same for each owner"),                     \
+        LIMIT(s, "max_submitted_user", user.submitted, "the same for each owner"),                 \
+        LIMIT(s, "max_gpus_user", user.gpus, "the same for each owner"),                           \
+        LIMIT(s, "max_desktops_user", user.desktops, "the same for each owner"),                   \
+        {ROW(s, "deny_on_limit", CONFIG_BOOL, limits.deny, 0, 0, "no",                             \
+             "yes: what its limits would not let run even alone, and a desktop too many, is "      \
+             "refused at submit")},                                                                \
+        LATER("max_gpu_minutes"), LATER("max_gpu_minutes_user")
+
+const struct config_key config_account_keys[] = {
+    {ROW(config_account, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
+         "who may charge it; with users empty, too, everyone")},
+    {ROW(config_account, "users", CONFIG_LIST, users, 0, NAME_BYTES + 33, "",
+         "who may charge it: NAME, or REALM:NAME")},
+    LIMITS(config_account),
+    END,
+};
+
+const struct config_key config_limit_keys[] = {
+    {ROW(config_limit, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
+         "whom it holds for; with users empty, too, everyone")},
+    {ROW(config_limit, "users", CONFIG_LIST, users, 0, NAME_BYTES + 33, "",
+         "whom it holds for: NAME, or REALM:NAME")},
+    LIMITS(config_limit),
+    END,
+};
+
 const struct config_key config_partition_keys[] = {
     {ROW(config_partition, "nodes", CONFIG_HOSTS, nodes, 1, 0, NULL, "hostlist of its nodes"),
      .flags = CONFIG_REQUIRED},
@@ -189,6 +227,7 @@ const struct config_key config_partition_keys[] = {
          "jobs of a higher tier come first")},
     {ROW(config_partition, "batch_template", CONFIG_NAME, batch_template, 0, NAME_BYTES, "",
          "template of batch jobs that name none")},
+    LIMITS(config_partition),
     {ROW(config_partition, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
     END,
@@ -201,6 +240,7 @@ const struct config_key config_qos_keys[] = {
          "as the file's saved_max, which is taken for 0")},
     {ROW(config_qos, "saved_keep", CONFIG_DURATION, saved_keep_sec, 0, YEAR, "0",
          "as the file's saved_keep, which is taken for 0")},
+    LIMITS(config_qos),
     {ROW(config_qos, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
     LATER("preempts"),
@@ -342,6 +382,8 @@ const struct config_block config_blocks[] = {
     {"profile", 0, config_profile_keys, NULL, "a share of a GPU, beyond what its name says"},
     {"partition", 0, config_partition_keys, NULL, "nodes that jobs choose together"},
     {"qos", 0, config_qos_keys, NULL, "a quality of service"},
+    {"account", 0, config_account_keys, NULL, "who pays; with none any name is an account"},
+    {"limit", 0, config_limit_keys, NULL, "what some people may have at once"},
     {"template", 0, config_template_keys, template_blocks, "what a user chooses to start"},
     {"mount", 0, config_mount_keys, NULL, "a directory of the node, for templates to name"},
     {"role", 0, config_role_keys, NULL, "what some people may do"},

@@ -68,6 +68,8 @@ const struct field job_spec_fields[] = {
      NULL, "other jobs that it waits for, as afterok:12,afterany:13"},
     {"array", FIELD_WORD, SPEC(array), ASK | FIELD_SKIP_EMPTY, 0, ARRAY_TEXT_MAX, NULL,
      "so many jobs at once, by their indexes, and how many may run at once: 0-99%10"},
+    {"limits", FIELD_WORD, SPEC(limits), DERIVED | FIELD_SKIP_EMPTY, 0, 1024, NULL,
+     "limit blocks of vdi.conf that hold for its owner"},
     {"kill_on_invalid_dep", FIELD_BOOL, SPEC(kill_on_invalid_dep), ASK | FIELD_SKIP_EMPTY, 0, 0,
      NULL, "it is cancelled when its dependency can't be met any more"},
     {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC, NULL,

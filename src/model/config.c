@@ -66,6 +66,16 @@ const struct config_qos *config_qos(const struct config *c, const char *name)
     return find(c->qos, c->n_qos, sizeof(*c->qos), name);
 }
 
+const struct config_account *config_account(const struct config *c, const char *name)
+{
+    return find(c->accounts, c->n_accounts, sizeof(*c->accounts), name);
+}
+
+const struct config_limit *config_limit(const struct config *c, const char *name)
+{
+    return find(c->limits, c->n_limits, sizeof(*c->limits), name);
+}
+
 static int node_compare(const void *a, const void *b)
 {
     const struct config_node *const *na = a, *const *nb = b;
@@ -155,6 +165,22 @@ void config_qos_done(struct config_qos *q)
     free(q->place.file);
 }
 
+void config_account_done(struct config_account *a)
+{
+    free(a->name);
+    names_done(&a->groups);
+    names_done(&a->users);
+    free(a->place.file);
+}
+
+void config_limit_done(struct config_limit *l)
+{
+    free(l->name);
+    names_done(&l->groups);
+    names_done(&l->users);
+    free(l->place.file);
+}
+
 void config_mount_done(struct config_mount *m)
 {
     free(m->name);
@@ -239,6 +265,8 @@ void config_free(struct config *c)
     FREE_ARRAY(c->partitions, c->n_partitions, config_partition_done);
     FREE_ARRAY(c->profiles, c->n_profiles, config_profile_done);
     FREE_ARRAY(c->qos, c->n_qos, config_qos_done);
+    FREE_ARRAY(c->accounts, c->n_accounts, config_account_done);
+    FREE_ARRAY(c->limits, c->n_limits, config_limit_done);
     FREE_ARRAY(c->templates, c->n_templates, config_template_done);
     FREE_ARRAY(c->mounts, c->n_mounts, config_mount_done);
     FREE_ARRAY(c->roles, c->n_roles, config_role_done);

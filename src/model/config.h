@@ -59,6 +59,18 @@ struct config_profile { /* what a share of a GPU is, beyond what its name says *
     struct config_place place;
 };
 
+/* How much of what may be there at once; 0: any number. */
+struct config_limit_set {
+    uint32_t running;   /* jobs that hold a node, or are saved */
+    uint32_t submitted; /* those, and the pending ones */
+    uint32_t gpus;      /* of running jobs */
+    uint32_t desktops;  /* running interactive jobs */
+};
+struct config_limits {
+    struct config_limit_set all, user; /* of all jobs together; of each owner's */
+    bool deny; /* what could not run even alone, or a desktop too many, is refused at submit */
+};
+
 struct config_partition {
     char *name;
     struct config_names nodes; /* spread out; sorted by strcmp */
@@ -69,6 +81,7 @@ struct config_partition {
     int32_t priority_tier;
     char *batch_template;       /* "": batch jobs must name one */
     struct config_names groups; /* empty: everyone */
+    struct config_limits limits;
     struct config_place place;
 };
 
@@ -78,6 +91,22 @@ struct config_qos {
     uint32_t saved_max_mib; /* both 0: as the file's */
     int64_t saved_keep_sec;
     struct config_names groups;
+    struct config_limits limits;
+    struct config_place place;
+};
+
+struct config_account { /* with none configured, any name is one */
+    char *name;
+    struct config_names groups, users; /* both empty: everyone */
+    struct config_limits limits;
+    struct config_place place;
+};
+
+#define CONFIG_LIMITS_MAX 12 /* each may hold for a job */
+struct config_limit {        /* limits of people */
+    char *name;
+    struct config_names groups, users; /* both empty: everyone */
+    struct config_limits limits;
     struct config_place place;
 };
 
@@ -150,6 +179,10 @@ struct config {
     size_t n_partitions;
     struct config_qos *qos;
     size_t n_qos;
+    struct config_account *accounts;
+    size_t n_accounts;
+    struct config_limit *limits;
+    size_t n_limits;
     struct config_template *templates;
     size_t n_templates;
     struct config_mount *mounts; /* for templates to name */
@@ -196,6 +229,8 @@ void config_node_done(struct config_node *n);
 void config_partition_done(struct config_partition *p);
 void config_profile_done(struct config_profile *p);
 void config_qos_done(struct config_qos *q);
+void config_account_done(struct config_account *a);
+void config_limit_done(struct config_limit *l);
 void config_mount_done(struct config_mount *m);
 void config_disk_done(struct config_disk *d);
 void config_template_done(struct config_template *t);
@@ -208,6 +243,8 @@ const struct config_mount *config_mount(const struct config *c, const char *name
 /* Guest memory can go to a file and come back: no mount forbids it. */
 bool config_template_can_save(const struct config_template *t);
 const struct config_qos *config_qos(const struct config *c, const char *name);
+const struct config_account *config_account(const struct config *c, const char *name);
+const struct config_limit *config_limit(const struct config *c, const char *name);
 const struct config_node *config_node(const struct config *c, const char *name);
 bool config_names_has(const struct config_names *names, const char *name);
 

@@ -51,6 +51,7 @@ struct job_spec {
     const char *mail_type; /* of what its owner is told: "BEGIN,END" (model/notice.h); "" nothing */
     const char *mail_user; /* who is told; "" the owner */
     const char *dependency; /* model/dependency.h; "" none */
+    const char *limits;     /* limit blocks that held for its owner at submit, by commas */
     const char *array;      /* the tasks that were submitted together: model/array.h; "" none */
     int64_t time_limit_sec; /* 0: unlimited */
     int64_t begin_usec;     /* 0: now */

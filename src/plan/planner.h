@@ -42,6 +42,7 @@ enum plan_blocker_type {
     PLAN_BLOCK_UNKNOWN,    /* its record was damaged: waits for the nodes */
     PLAN_BLOCK_DEPENDENCY, /* this and the next: of PLAN_WAITS_FOR_CALLER */
     PLAN_BLOCK_DEPENDENCY_NEVER,
+    PLAN_BLOCK_LIMIT,      /* and this: need may be had at once, free are */
     PLAN_BLOCK_ARRAY,      /* so is this: need tasks may run at once, free do, count come first */
     PLAN_BLOCK_BEGIN,      /* begin time not reached: until */
     PLAN_BLOCK_PARTITION,  /* partition down or gone */

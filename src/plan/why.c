@@ -23,6 +23,7 @@ const char *plan_blocker_name(enum plan_blocker_type type)
         [PLAN_BLOCK_UNKNOWN] = "RecordDamaged",
         [PLAN_BLOCK_DEPENDENCY] = "Dependency",
         [PLAN_BLOCK_DEPENDENCY_NEVER] = "DependencyNeverSatisfied",
+        [PLAN_BLOCK_LIMIT] = "Limit",
         [PLAN_BLOCK_ARRAY] = "JobArrayTaskLimit",
         [PLAN_BLOCK_BEGIN] = "BeginTime",
         [PLAN_BLOCK_PARTITION] = "PartitionDown",

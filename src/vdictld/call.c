@@ -229,6 +229,15 @@ bool call_in_groups(const struct call *call, const struct config_names *groups)
     return false;
 }
 
+bool call_may_charge(const struct call *call, const struct config_account *account)
+{
+    if (!account->groups.n && !account->users.n)
+        return true;
+    return (account->groups.n && call_in_groups(call, &account->groups)) ||
+           config_names_has(&account->users, call->who.name) ||
+           config_names_has(&account->users, call->who_text);
+}
+
 bool call_sees(const struct call *call, const char *owner)
 {
     return call_is_operator(call) || call->core->config->visible_all ||

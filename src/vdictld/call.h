@@ -55,6 +55,7 @@ void call_commit(struct call *call, struct txn *txn, unsigned status,
 
 bool call_is_operator(const struct call *call);
 bool call_in_groups(const struct call *call, const struct config_names *groups);
+bool call_may_charge(const struct call *call, const struct config_account *account);
 /* The job named in the path, if the caller may see it; else refuses and returns NULL
  * ("no such job" and "not yours" are the same answer). */
 const struct job *call_job(struct call *call);

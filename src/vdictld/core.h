@@ -35,6 +35,7 @@ struct job_index;
 struct life;
 struct nodelink;
 struct queue;
+struct quota;
 struct site;
 struct sweep;
 
@@ -63,6 +64,7 @@ struct core {
     struct disks *disks;     /* disks.c: disks of jobs and users */
     struct feed *feed;       /* feed.c: /v1/events */
     struct queue *queue;     /* queue.c: the planner and what it is told */
+    struct quota *quota;     /* quota.c: limits of qos, partitions, accounts, people */
     struct life *life;       /* life.c: running instances */
     struct site *site;       /* site.c: the site plugin and its operations */
     struct sweep *sweep;     /* sweep.c: what happens now and then */

@@ -18,6 +18,7 @@
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
+#include "vdictld/quota.h"
 #include "vdictld/submit.h"
 
 DEFINE_FREEP(struct job_spec, job_spec_unref)
@@ -138,6 +139,7 @@ static int check_update(struct call *call, const struct job *job, struct job_spe
                         struct vdi_error *err)
 {
     const char *frozen = job->state == JOB_PENDING ? NULL : frozen_field(job->spec, spec);
+    int r;
 
     if (frozen) {
         error_set(err, EPROTO, frozen, "'%s' cannot change once the job is %s", frozen,
@@ -153,7 +155,13 @@ static int check_update(struct call *call, const struct job *job, struct job_spe
         error_hint(err, NULL, "ask for it with vdictl extend JOB +TIME");
         return -EPERM;
     }
-    return submit_check(call, spec, err);
+    r = submit_check(call, spec, err);
+    /* Who changes what it is counted under is counted there like anybody. */
+    if (r >= 0 && (!str_equal(spec->qos, job->spec->qos) ||
+                   !str_equal(spec->partition, job->spec->partition) ||
+                   !str_equal(spec->account, job->spec->account)))
+        r = quota_check(call, spec, 1, err);
+    return r;
 }
 
 static int update(struct call *call, struct txn *txn, const struct job *job, struct vdi_error *err)

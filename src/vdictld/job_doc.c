@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "vdictld/life.h"
 #include "vdictld/queue.h"
+#include "vdictld/quota.h"
 
 static const char *const estimate_names[] = {
     "place", "estimated_start_time", "estimated_node", "blocker", "saved_until_time", NULL,
@@ -58,15 +59,26 @@ static void write_time(struct buf *out, int64_t usec)
         buf_puts(out, "null");
 }
 
+/* Of limits there are many words. */
+static void reason_of(const struct plan_blocker *b, char ret[64])
+{
+    if (b->type == PLAN_BLOCK_LIMIT)
+        quota_reason(b, ret);
+    else
+        str_copy(ret, 64, plan_blocker_name(b->type));
+}
+
 void job_doc_write_why(const struct plan_why *why, bool blockers, struct buf *out)
 {
-    const char *binding = why->n_blockers ? plan_blocker_name(why->blockers[0].type) : "";
+    char binding[64] = "";
 
     buf_printf(out, ",\"place\":%" PRIu64 ",\"estimated_start_time\":", why->place);
     write_time(out, why->start_usec);
     buf_puts(out, ",\"estimated_node\":");
     json_write_string(out, why->node);
     if (!blockers) {
+        if (why->n_blockers)
+            reason_of(&why->blockers[0], binding);
         buf_puts(out, ",\"blocker\":");
         json_write_string(out, binding);
     }
@@ -163,6 +175,9 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
     case PLAN_BLOCK_DEPENDENCY_NEVER:
         text_dependency(b, out);
         break;
+    case PLAN_BLOCK_LIMIT:
+        quota_write_text(b, out);
+        break;
     case PLAN_BLOCK_ARRAY:
         buf_printf(out,
                    "%" PRIu64 " tasks of its array may run at once: %" PRIu64 " do, and %" PRIu64
@@ -230,11 +245,13 @@ void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool
                            struct buf *out)
 {
     struct buf text = BUF_INIT(400);
+    char reason[64];
     bool is_resource = b->type >= PLAN_BLOCK_CPUS;
 
     text_of(b, name_job, &text);
     buf_puts(out, "{\"reason\":");
-    json_write_string(out, plan_blocker_name(b->type));
+    reason_of(b, reason);
+    json_write_string(out, reason);
     buf_puts(out, ",\"resource\":");
     json_write_string(out, is_resource ? resources[b->type] : "");
     buf_printf(out,

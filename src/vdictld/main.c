@@ -41,6 +41,7 @@
 #include "vdictld/nodes.h"
 #include "vdictld/notify.h"
 #include "vdictld/queue.h"
+#include "vdictld/quota.h"
 #include "vdictld/reconfigure.h"
 #include "vdictld/site.h"
 #include "vdictld/sweep.h"
@@ -99,6 +100,7 @@ static void published_job(struct core *core, const struct published *p)
         job_index_add(core->mine, now);
     arrays_job(core, old, now);
     depend_job(core, old, now);
+    quota_job(core, old, now);
     queue_job(core->queue, old, now);
     life_job(core, old, now);
     if (job_state_is_end(now->state))
@@ -202,6 +204,7 @@ static void tell_all(struct core *core)
         if (table_at(nodes, i))
             queue_node(core->queue, table_at(nodes, i)->pub);
     disks_load(core->disks);
+    quota_configure(core); /* who runs counts before any is let in */
     for (size_t i = 0; i < table_end(jobs); i++) {
         const struct job *job = table_at(jobs, i) ? table_at(jobs, i)->pub : NULL;
 
@@ -300,12 +303,14 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->disks = core->loop ? disks_new(core) : NULL;
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
+    core->quota = core->loop ? quota_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
     core->notify = core->loop ? notify_new(core) : NULL;
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
         !core->arrays || !core->denials || !core->depend || !core->disks || !core->idem ||
-        !core->mine || !core->feed || !core->queue || !core->life || !core->sweep || !core->notify)
+        !core->mine || !core->feed || !core->queue || !core->quota || !core->life || !core->sweep ||
+        !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -417,6 +422,7 @@ static void core_done(struct core *core)
     depend_free(core->depend);
     arrays_free(core->arrays);
     queue_free(core->queue);
+    quota_free(core->quota);
     feed_free(core->feed);
     job_index_free(core->mine);
     idem_free(core->idem);

@@ -8,6 +8,7 @@
 #include "vdictld/handlers.h"
 #include "vdictld/job_index.h"
 #include "vdictld/queue.h"
+#include "vdictld/quota.h"
 
 struct counted {
     uint32_t pending, running, ended;
@@ -93,6 +94,7 @@ void handle_me(struct call *call)
     else
         write_limit("max_jobs", queue_jobs(call->core->queue), c->max_jobs,
                     "jobs of everybody, pending or running", 0, &body);
+    quota_write_me(call, n.eases_usec, &body);
     write_disks(call, &body);
     buf_puts(&body, "]}");
     call_reply_json(call, 200, &body);

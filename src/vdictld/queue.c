@@ -21,6 +21,7 @@
 #include "vdictld/gpu_wish.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
+#include "vdictld/quota.h"
 
 /* An answer waits so long for a plan; a step costs a fraction of it to begin. */
 #define STEP_BUDGET_USEC 500
@@ -157,7 +158,12 @@ static int64_t cpu_usec(void)
 
 static void do_action(struct queue *q, const struct plan_action *a)
 {
-    if (a->type == PLAN_START) {
+    const struct job *job = core_job(q->core, a->job);
+
+    if (a->type == PLAN_START && job && job->state == JOB_PENDING &&
+        !quota_lets(q->core, job, true)) {
+        queue_again(q, job); /* its begin time has come, and a limit holds it */
+    } else if (a->type == PLAN_START) {
         q->stats.starts++;
         life_start(q->core, a);
     } else if (a->type == PLAN_DEADLINE) {
@@ -233,8 +239,15 @@ static int put_with_disks(struct queue *q, const struct job *job)
 {
     struct plan_disks disks = {.gib = 0};
     bool has_disks = disks_plan(q->core, job, &disks);
-    bool waits = job->state == JOB_PENDING &&
-                 (depend_state(q->core, job) != DEPENDENCY_MET || !arrays_lets(q->core, job));
+    bool pends = job->state == JOB_PENDING;
+    bool waits =
+        pends && (depend_state(q->core, job) != DEPENDENCY_MET || !arrays_lets(q->core, job));
+    bool ready = pends && !waits && disks.block == PLAN_DISK_FREE && !job->held_by_user &&
+                 !job->held_by_admin && !job->unknown &&
+                 job->spec->begin_usec <= loop_now_usec(q->core->loop);
+
+    if (pends && !quota_lets(q->core, job, ready))
+        waits = true;
 
     if (waits && disks.block == PLAN_DISK_FREE)
         disks.block = PLAN_WAITS_FOR_CALLER;
@@ -345,6 +358,8 @@ int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
         depend_why(q->core, of, ret);
     if (r >= 0 && of && arrays_why(q->core, of, &own))
         queue_add_blocker(ret, &own);
+    if (r >= 0 && of)
+        quota_why(q->core, of, ret);
     return r;
 }
 

@@ -22,6 +22,7 @@
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
 #include "vdictld/queue.h"
+#include "vdictld/quota.h"
 
 struct change {
     struct core *core;
@@ -82,6 +83,7 @@ static void in_force(void *arg, int result, const struct vdi_error *err)
     ch->config = old; /* freed with the change */
     core_apply_limits(core);
     queue_configure(core->queue);
+    quota_configure(core);
     disks_configured(core->disks);
     nodelink_configured(core->links);
     images_configured(core->images);

@@ -59,6 +59,8 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/openapi.c \
     src/vdictld/output.c \
     src/vdictld/queue.c src/vdictld/queue.h \
+    src/vdictld/quota.c src/vdictld/quota.h src/vdictld/quota_impl.h \
+    src/vdictld/quota_check.c \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \
@@ -151,6 +153,7 @@ VDICTLD_TESTS = \
     tests/t1140-notify.t \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \
+    tests/t1220-limits.t \
     tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \

@@ -25,6 +25,7 @@
 #include "vdictld/idem.h"
 #include "vdictld/images.h"
 #include "vdictld/queue.h"
+#include "vdictld/quota.h"
 #include "vdictld/submit.h"
 
 static void names_of(struct buf *out, const char *before, size_t n,
@@ -48,6 +49,11 @@ static const char *partition_name(const struct config *c, size_t i)
 static const char *qos_name(const struct config *c, size_t i)
 {
     return c->qos[i].name;
+}
+
+static const char *account_name(const struct config *c, size_t i)
+{
+    return c->accounts[i].name;
 }
 
 static int unknown_name(const char *field, const char *value, size_t n,
@@ -204,6 +210,27 @@ static int check_qos(struct call *call, struct job_spec *spec, struct vdi_error 
     return 0;
 }
 
+/* Who names none is charged on the first that is for him by name or group. */
+static int check_account(struct call *call, struct job_spec *spec, struct vdi_error *err)
+{
+    const struct config *c = call->core->config;
+    const struct config_account *a = *spec->account ? config_account(c, spec->account) : NULL;
+
+    if (!c->n_accounts)
+        return 0; /* any word */
+    for (size_t i = 0; !*spec->account && !a && i < c->n_accounts; i++)
+        if ((c->accounts[i].groups.n || c->accounts[i].users.n) &&
+            call_may_charge(call, &c->accounts[i]))
+            a = &c->accounts[i];
+    if (!a && !*spec->account)
+        return 0;
+    if (!a)
+        return unknown_name("account", spec->account, c->n_accounts, account_name, c, err);
+    if (!call_may_charge(call, a) && !call_is_operator(call))
+        return refuse_groups("account", a->name, err);
+    return job_spec_set(&spec->account, a->name);
+}
+
 /* What PATCH may have changed is checked by the same words as a submit. */
 int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err)
 {
@@ -217,6 +244,8 @@ int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err
         r = submit_check_time(call, spec, job ? job->spent_sec : 0, err);
     if (r >= 0)
         r = check_qos(call, spec, err);
+    if (r >= 0)
+        r = check_account(call, spec, err);
     if (r >= 0)
         r = check_dates(call, spec, err);
     if (r >= 0)
@@ -312,6 +341,7 @@ static void committed(void *arg, int result, const struct vdi_error *err)
     } else {
         for (size_t i = 0; i < submission_jobs(s); i++)
             queue_unstage(call->core->queue, call->who_text);
+        quota_stage(call->core, s->spec, -(int)submission_jobs(s));
         if (call->key[0])
             idem_remove(call->core->idem, call->who_text, call->key);
         call_refuse(call, err);
@@ -412,6 +442,7 @@ static int stage(struct submission *s, struct vdi_error *err)
     }
     for (size_t i = 0; i < submission_jobs(s); i++)
         queue_stage(core->queue, call->who_text);
+    quota_stage(core, s->spec, (int)submission_jobs(s));
     txn_commit(txn, committed, s);
     return 0;
 }
@@ -473,6 +504,10 @@ static void dependency_checked(void *arg, int result, const struct vdi_error *wh
         r = submit_check_mail(call, s->spec, &err);
     if (r == 0)
         r = check_array(s, &err);
+    if (r == 0 && quota_settle(call, s->spec) < 0)
+        r = error_set(&err, ENOMEM, "", "out of memory");
+    if (r == 0)
+        r = quota_check(call, s->spec, submission_jobs(s), &err);
     if (r == 0 && s->test) {
         answer_test(call, s->spec);
         r = 1;

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * quota.h - the limits of qos, partition, account and limit blocks (struct config_limits).
+ *
+ * Each limit that holds for a job is a counter: of all jobs of the block, or of one owner's there.
+ * Of the jobs that could be in line those that come first are let into it, as many as may run
+ * besides those that do; the others wait with Slurm's reason. All of it follows from the jobs and
+ * vdi.conf: nothing is stored.
+ */
+#ifndef VDICTLD_QUOTA_H
+#define VDICTLD_QUOTA_H
+
+#include "vdictld/call.h"
+
+struct quota;
+
+struct quota *quota_new(struct core *core);
+void quota_free(struct quota *q); /* takes NULL */
+/* A new vdi.conf is in force. */
+void quota_configure(struct core *core);
+/* A committed change of a job; before the planner is told of it. `old` NULL: new in memory. */
+void quota_job(struct core *core, const struct job *old, const struct job *now);
+/* A submit is on its way to the store (n jobs of that kind), or was undone (-n). */
+void quota_stage(struct core *core, const struct job_spec *spec, int n);
+/* A pending job that may be in line as far as all else goes, or may not: may it be? */
+bool quota_lets(struct core *core, const struct job *job, bool is_ready);
+
+/* ---- quota_check.c ---- */
+
+/* Which limit blocks hold for the caller, written into the request. -ENOMEM. */
+int quota_settle(struct call *call, struct job_spec *spec);
+/* May n more of these be submitted? -EDQUOT names limit and numbers. */
+int quota_check(struct call *call, const struct job_spec *spec, size_t n, struct vdi_error *err);
+/* Adds the limits that a job waits for. */
+void quota_why(struct core *core, const struct job *job, struct plan_why *why);
+/* "QOSMaxJobsPerUserLimit" of a blocker that quota_why() made. */
+void quota_reason(const struct plan_blocker *b, char ret[64]);
+void quota_write_text(const struct plan_blocker *b, struct buf *out);
+/* Those that hold for the caller: more members of the list of /v1/me. */
+void quota_write_me(struct call *call, int64_t eases_usec, struct buf *out);
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quota_check.c - limits at submit, in --why and for /v1/me: named, with numbers and what to do. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "codec/field.h"
+#include "vdictld/queue.h"
+#include "vdictld/quota_impl.h"
+
+static const char *const kind_names[] = {"qos", "partition", "account", "limit"};
+static const char *const what_names[QUOTA_N] = {"running", "gpus", "desktops"};
+
+/* Slurm's words (squeue(1), JOB REASON CODES); a partition's limits are a QOS there. */
+static const char *reason_of(const struct counter *c, enum quota_what what)
+{
+    bool is_qos = c->kind == QUOTA_QOS || c->kind == QUOTA_PARTITION;
+
+    if (what == QUOTA_DESKTOPS)
+        return c->is_user ? "MaxDesktopsPerUserLimit" : "GrpDesktopsLimit";
+    if (what == QUOTA_GPUS)
+        return is_qos ? (c->is_user ? "QOSMaxGRESPerUser" : "QOSGrpGRES")
+                      : (c->is_user ? "AssocMaxGRESPerUser" : "AssocGrpGRES");
+    return is_qos ? (c->is_user ? "QOSMaxJobsPerUserLimit" : "QOSGrpJobsLimit")
+                  : (c->is_user ? "AssocMaxJobsLimit" : "AssocGrpJobsLimit");
+}
+
+static bool holds_for(const struct call *call, const struct config_limit *l)
+{
+    if (!l->groups.n && !l->users.n)
+        return true;
+    return (l->groups.n && call_in_groups(call, &l->groups)) ||
+           config_names_has(&l->users, call->who.name) ||
+           config_names_has(&l->users, call->who_text);
+}
+
+int quota_settle(struct call *call, struct job_spec *spec)
+{
+    const struct config *c = call->core->config;
+    struct buf names = BUF_INIT(1024);
+    int r = 0;
+
+    for (size_t i = 0; i < c->n_limits; i++) {
+        const struct config_limit *l = &c->limits[i];
+
+        if ((l->groups.n || l->users.n) && holds_for(call, l))
+            buf_printf(&names, "%s%s", names.len ? "," : "", l->name);
+    }
+    r = names.failed ? -ENOMEM : job_spec_set(&spec->limits, names.data ? names.data : "");
+    buf_done(&names);
+    return r;
+}
+
+/* ---- submit ---- */
+
+static void key_name(const struct quota_scope *s, const char *what, char *ret, size_t size)
+{
+    snprintf(ret, size, "max_%s%s of %s '%.63s'", what, s->is_user ? "_user" : "",
+             kind_names[s->kind], s->name);
+}
+
+static int refuse(const struct quota_scope *s, const char *what, uint64_t have, uint64_t asked,
+                  uint64_t max, const char *remedy, struct vdi_error *err)
+{
+    char field[48], limit[128], name[100];
+
+    snprintf(field, sizeof(field), "max_%s%s", what, s->is_user ? "_user" : "");
+    key_name(s, what, name, sizeof(name));
+    error_set(err, EDQUOT, field, "%s: %s %" PRIu64 ", and %" PRIu64 " more would be too many",
+              name, s->is_user ? "you have" : "there are", have, asked);
+    snprintf(limit, sizeof(limit), "%" PRIu64, max);
+    error_hint(err, limit, remedy);
+    return -EDQUOT;
+}
+
+/* What deny_on_limit refuses: what would pend for good, and a desktop too many. */
+static int check_deny(const struct core *core, const struct quota_scope *s,
+                      const struct job_spec *spec, size_t n, struct vdi_error *err)
+{
+    const struct config_limit_set *set = quota_set(s);
+    const struct counter *c = quota_find(core, s);
+    uint64_t desktops = c ? c->desktops : 0;
+
+    if (set->gpus && quota_need(spec, QUOTA_GPUS) > set->gpus)
+        return refuse(s, "gpus", 0, quota_need(spec, QUOTA_GPUS), set->gpus,
+                      "ask for fewer GPUs, or use another", err);
+    if (spec->kind == JOB_INTERACTIVE && set->desktops && desktops + n > set->desktops)
+        return refuse(s, "desktops", desktops, n, set->desktops,
+                      "connect to the one that is there (vdiqueue --me), or end it", err);
+    return 0;
+}
+
+int quota_check(struct call *call, const struct job_spec *spec, size_t n, struct vdi_error *err)
+{
+    struct quota_scope scopes[QUOTA_COUNTERS_MAX];
+    size_t n_scopes = quota_scopes(call->core->config, spec, scopes);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < n_scopes; i++) {
+        const struct counter *c = quota_find(call->core, &scopes[i]);
+        uint32_t max = quota_set(&scopes[i])->submitted, have = c ? c->submitted : 0;
+
+        if (max && have + n > max)
+            r = refuse(&scopes[i], "submitted", have, n, max,
+                       "wait for some to end, or cancel some", err);
+        else if (scopes[i].limits->deny)
+            r = check_deny(call->core, &scopes[i], spec, n, err);
+    }
+    return r;
+}
+
+/* ---- why ---- */
+
+/* subject: "REASON:KIND 'NAME'"; need: what may be, free: what is, count: enum quota_what. */
+void quota_why(struct core *core, const struct job *job, struct plan_why *why)
+{
+    const struct counter *full[QUOTA_COUNTERS_MAX];
+    enum quota_what what[QUOTA_COUNTERS_MAX];
+    size_t n = quota_full(core, job, full, what);
+
+    for (size_t i = 0; i < n; i++) {
+        struct plan_blocker b = {.type = PLAN_BLOCK_LIMIT,
+                                 .need = quota_max(&full[i]->max, what[i]),
+                                 .free = full[i]->active[what[i]]};
+
+        snprintf(b.subject, sizeof(b.subject), "%s:max_%s%s of %s '%.16s'",
+                 reason_of(full[i], what[i]), what_names[what[i]], full[i]->is_user ? "_user" : "",
+                 kind_names[full[i]->kind], full[i]->name);
+        queue_add_blocker(why, &b);
+    }
+}
+
+void quota_reason(const struct plan_blocker *b, char ret[64])
+{
+    str_copy(ret, 64, b->subject);
+    ret[strcspn(ret, ":")] = '\0';
+}
+
+void quota_write_text(const struct plan_blocker *b, struct buf *out)
+{
+    const char *name = strchr(b->subject, ':');
+
+    buf_printf(out,
+               "%s: %" PRIu64 " may be had at once and %" PRIu64
+               " are; the rest is for jobs that come before it in line",
+               name ? name + 1 : "", b->need, b->free);
+}
+
+/* ---- /v1/me ---- */
+
+struct me {
+    struct call *call;
+    int64_t eases_usec;
+    struct buf *out;
+};
+
+static void write_one(const struct me *me, const struct quota_scope *s, const char *what,
+                      uint64_t used, uint64_t max)
+{
+    char name[100], when[40];
+
+    if (!max)
+        return;
+    key_name(s, what, name, sizeof(name));
+    buf_puts(me->out, ",{\"name\":");
+    json_write_string(me->out, name);
+    buf_printf(me->out, ",\"used\":%" PRIu64 ",\"allowed\":%" PRIu64 ",\"unit\":\"%s\"", used, max,
+               str_equal(what, "gpus")       ? "GPUs of running jobs"
+               : str_equal(what, "desktops") ? "running desktops"
+               : str_equal(what, "running")  ? "running jobs"
+                                             : "jobs pending or running");
+    buf_puts(me->out, ",\"eases_by\":");
+    if (me->eases_usec)
+        buf_printf(me->out, "\"%s\"}", time_to_rfc3339(me->eases_usec, when));
+    else
+        buf_puts(me->out, "null}");
+}
+
+static void write_scope(const struct me *me, enum quota_kind kind, const char *name,
+                        const struct config_limits *limits)
+{
+    for (int user = 0; user < 2; user++) {
+        struct quota_scope s = {kind, user, name, user ? me->call->who_text : "", limits};
+        const struct config_limit_set *set = quota_set(&s);
+        const struct counter *c = quota_find(me->call->core, &s);
+
+        for (int k = 0; k < QUOTA_N; k++)
+            write_one(me, &s, what_names[k], c ? c->active[k] : 0,
+                      quota_max(set, (enum quota_what)k));
+        write_one(me, &s, "submitted", c ? c->submitted : 0, set->submitted);
+    }
+}
+
+void quota_write_me(struct call *call, int64_t eases_usec, struct buf *out)
+{
+    const struct config *c = call->core->config;
+    struct me me = {call, eases_usec, out};
+
+    for (size_t i = 0; i < c->n_qos; i++)
+        if (call_in_groups(call, &c->qos[i].groups))
+            write_scope(&me, QUOTA_QOS, c->qos[i].name, &c->qos[i].limits);
+    for (size_t i = 0; i < c->n_partitions; i++)
+        if (call_in_groups(call, &c->partitions[i].groups))
+            write_scope(&me, QUOTA_PARTITION, c->partitions[i].name, &c->partitions[i].limits);
+    for (size_t i = 0; i < c->n_accounts; i++)
+        if (call_may_charge(call, &c->accounts[i]))
+            write_scope(&me, QUOTA_ACCOUNT, c->accounts[i].name, &c->accounts[i].limits);
+    for (size_t i = 0; i < c->n_limits; i++)
+        if (holds_for(call, &c->limits[i]))
+            write_scope(&me, QUOTA_LIMIT, c->limits[i].name, &c->limits[i].limits);
+}

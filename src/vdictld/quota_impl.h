@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quota_impl.h - between quota.c and quota_check.c alone. */
+#ifndef VDICTLD_QUOTA_IMPL_H
+#define VDICTLD_QUOTA_IMPL_H
+
+#include "vdictld/quota.h"
+
+#define QUOTA_COUNTERS_MAX (2 * (3 + CONFIG_LIMITS_MAX)) /* of one job */
+
+enum quota_kind { QUOTA_QOS, QUOTA_PARTITION, QUOTA_ACCOUNT, QUOTA_LIMIT };
+enum quota_what { QUOTA_RUNNING, QUOTA_GPUS, QUOTA_DESKTOPS, QUOTA_N };
+
+/* One limit block for all, or for one owner. */
+struct counter {
+    enum quota_kind kind;
+    bool is_user;
+    struct config_limit_set max; /* a copy: vdi.conf may be another by now */
+    uint32_t active[QUOTA_N], let[QUOTA_N];
+    uint32_t submitted, desktops; /* live, with what is on its way to the store */
+    struct list waiting, let_in;  /* of links, in the order of the line */
+    bool is_dirty;
+    struct list dirty;
+    const char *name; /* of the block; in `key` */
+    char key[];       /* kind, name, newline, owner */
+};
+
+/* What is meant before there is a counter. */
+struct quota_scope {
+    enum quota_kind kind;
+    bool is_user;
+    const char *name, *owner;
+    const struct config_limits *limits;
+};
+/* All that hold for the request; at most QUOTA_COUNTERS_MAX. */
+size_t quota_scopes(const struct config *c, const struct job_spec *spec, struct quota_scope *ret);
+/* NULL: nothing is counted there. */
+struct counter *quota_find(const struct core *core, const struct quota_scope *scope);
+const struct config_limit_set *quota_set(const struct quota_scope *scope);
+uint32_t quota_max(const struct config_limit_set *set, enum quota_what what);
+uint32_t quota_need(const struct job_spec *spec, enum quota_what what);
+/* The counters that a waiting job has no room in. */
+size_t quota_full(const struct core *core, const struct job *job, const struct counter **ret,
+                  enum quota_what *ret_what);
+
+#endif
