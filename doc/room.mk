@@ -14,4 +14,4 @@ EXTRA_DIST += doc/design/disks.md doc/design/events.md doc/design/guest-runner.m
     doc/design/images.md doc/design/node-link.md doc/design/notify.md \
     doc/design/time-and-state.md doc/design/usage.md
 EXTRA_DIST += doc/windows-11.md doc/debian-desktop.png
-EXTRA_DIST += doc/administration.md
+EXTRA_DIST += doc/administration.md doc/classes.md

@@ -9,7 +9,8 @@ need mandoc
 test_under_vdi 2 \
     'node "gpu[03-04]" { cpus = 8  memory = "64G"  gpu "A40" { count = 1  law = whole } }' \
     'partition "batch" { nodes = "gpu[03-04]" }' \
-    'template "paraview" { image = "none"  vcpus = 1  memory = "1G" }'
+    'template "paraview" { image = "none"  vcpus = 1  memory = "1G" }' \
+    'template "cad" { image = "none"  vcpus = 1  memory = "1G" }'
 cd "$VDI_DIR" || bail "no scratch directory"
 export HOME=$VDI_DIR TZ=Europe/Berlin
 commands="vdisubmit vdiqueue vdicancel vdiinfo vdictl"
@@ -17,12 +18,21 @@ commands="vdisubmit vdiqueue vdicancel vdiinfo vdictl"
 # ---- the examples ----
 
 printf '%s\n' '#!/bin/sh' '#VDI --gpus=1 --mem=16G --time=8h' 'exec true' >train.sh
+for script in evaluate run gather; do
+    printf '%s\n' '#!/bin/sh' 'exec true' >$script.sh
+done
 # Jobs 17 and 20-25 are there; another runs.
 for _ in $(seq 25); do vdisubmit --quiet --hold --time 1h --desktop desk; done
 running=$(vdisubmit --parsable --time 1h --wrap true)
 vdi_wait_for "a job that runs" sh -c "vdiqueue -h -o %t -j $running | grep -q R"
 desktop=$(vdisubmit --parsable --time 1h --desktop desk)
 vdi_wait_for "a desktop that runs" sh -c "vdiqueue -h -o %t -j $desktop | grep -q R"
+# A class whose seats can be taken.
+vdictl class create open-lab --template cad --seats 2 --users "$(id -un)" --duration 1h \
+    --starts "$(date -d '+3 seconds' +%Y-%m-%dT%H:%M:%S)" >/dev/null
+vdi_wait_for "its seats" sh -c 'vdiinfo --classes | grep -q 2/2'
+# The examples' timetable begins on 2026-10-13: so many days later it is next week.
+later=$((($(date +%s) - $(date -d 2026-10-13 +%s)) / 86400 + 7))
 # What waits for the end of a job is given one: the jobs of this site do not end.
 end_of_wait() { vdi_wait_for "job $1" sh -c "vdiqueue -h -o %t -n $1 | grep -q R" && vdicancel -n "$1"; }
 
@@ -49,6 +59,17 @@ for command in vdisubmit vdiqueue vdiinfo vdictl vdicancel; do
             line=${line/ 17/ $desktop}
             [[ $line == *" resume "* ]] ||
                 vdi_wait_for "a desktop that runs" sh -c "vdiqueue -h -o %t -j $desktop | grep -q R"
+            ;;
+        *--dependency*) # a job that is there
+            line=${line/4711/$running}
+            line=${line/\$id/$running}
+            ;;
+        *--reservation*) line=${line/cad1-lab/open-lab} ;;
+        *" class "*)
+            line=${line/--seats 30/--seats 2} # there is no room for more here
+            for day in 2026-10-13 2026-11-17 2026-11-24 2026-11-25 2026-12-22 2027-01-06; do
+                line=${line//$day/$(date -d "$day +$later days" +%Y-%m-%d)}
+            done
             ;;
         *--signal*) line="${line% *} $running" ;;     # one that runs
         esac

@@ -86,7 +86,7 @@ SUBMIT = [
     ("-t, D-HH:MM:SS", ["-t", "1-01:01:01"], {"time_limit_sec": 90061}),
 ]
 REFUSED = {
-    "vdisubmit": [["--time-min", "5"], ["--reservation", "lab"],
+    "vdisubmit": [["--time-min", "5"],
                   ["--mail-type", "STAGE_OUT"],
                   ["--mail-type", "INVALID_DEPEND"], ["--mail-type", "BEGIN,WHENEVER"],
                   ["--mail-type", "END", "--mail-user", "-oQ/tmp"], ["--array", "1-"], ["-a", "3-1"], ["-a", "1%0"], ["-a", "x"],
@@ -96,9 +96,9 @@ REFUSED = {
                   ["-L", "cad:1"], ["-M", "other"], ["--uid", "anna"], ["--gid", "users"],
                   ["--no-such-option"], ["--time", "soon"], ["--mem", "much"],
                   ["--begin", "whenever"], ["--signal", "R:USR1"], ["-w", "n["]],
-    "vdiqueue": [["-R", "lab"], ["-M", "other"], ["--array-unique"], ["-s"], ["-L", "cad"], ["--yaml"],
+    "vdiqueue": [["-M", "other"], ["--array-unique"], ["-s"], ["-L", "cad"], ["--yaml"],
                  ["-t", "DEAD"], ["-o", "%~"], ["-S", "~"], ["-i", "0"]],
-    "vdicancel": [["-R", "lab"], ["-M", "other"], ["-b"], ["-f"], ["--wckey", "x"], [],
+    "vdicancel": [["-M", "other"], ["-b"], ["-f"], ["--wckey", "x"], [],
                   ["-s", "NOSUCH", "1"], ["1_[2-"], ["1_"], ["1_2-3"]],
     "vdiacct": [["-M", "other"], ["-x", "1"], ["-W", "x"], ["--yaml"], ["-s", "DEAD"]],
 }
@@ -114,6 +114,7 @@ LISTS = [
     ("-n", ["-n", "one"], ["one"]),
     ("-A", ["-A", "physics"], ["two"]),
     ("-q", ["-q", "high"], ["two"]),
+    ("-R", ["-R", "lab"], []),
     ("-w", ["-w", "n1"], []),
     ("-a", ["-a"], ["one", "two", "night"]),
     ("-S", ["-S", "-j"], ["two", "one", "night"]),
@@ -163,6 +164,22 @@ def sources(c):
     job, _, _, err = submit(c, "--read-sbatch", script=path)
     vdi.is_((c.job(job)["name"], c.job(job)["account"], err), ("there", "physics", ""),
             "--read-sbatch reads them")
+
+
+def reservations(c):
+    """A seat of a class is a desktop: a script that asks for one is told so, and not run elsewhere."""
+    body = {"name": "lab", "template": "desk", "seats": 1, "users": "root",
+            "starts": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 3600)),
+            "duration_sec": 3600}
+    r = c.request("POST", "/v1/classes", body)
+    vdi.is_(r.status, 201, "a class", r.text)
+    for how in ("#VDI --reservation=lab", "#SBATCH --reservation=lab"):
+        _, code, out, err = submit(c, "--read-sbatch", script=write(c, how))
+        vdi.ok(code == 1 and "a seat of class 'lab' is a desktop" in err,
+               f"{how} is read: a script gets no seat", code, out, err)
+    code, out, err = c.run("vdisubmit", "--reservation", "nosuch")
+    vdi.ok(code in (1, 3) and "no class 'nosuch'" in err, "--reservation of no class", code, err)
+    c.request("DELETE", "/v1/classes/lab")
 
 
 def waits(c):
@@ -227,6 +244,8 @@ if os.geteuid() != 0:
 with vdi.Controller(nodes=2, lines=LINES) as c:
     submits(c)
     sources(c)
+    if os.geteuid() == 0:
+        reservations(c)
     waits(c)
     refusals(c)
     cancels(c, lists(c))

@@ -29,6 +29,11 @@ MANIFEST = '{"disk":"d","sha256":"' + "a" * 64 + '","disk_bytes":5}'
 DIGEST = hashlib.sha256(MANIFEST.encode()).hexdigest()
 VERSION = {"name": "cad", "manifest": MANIFEST, "source": "/images/d"}
 
+# Two dates of one seat, from tomorrow on.
+DAY = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
+CLASS = {"template": "desk", "seats": 1, "users": "daemon", "starts": DAY + "T10:15",
+         "duration_sec": 3600, "repeat": "FREQ=DAILY;COUNT=2"}
+
 # name of the request -> (path with ids filled in, body). JOB, TOKEN: a fresh one of the owner's.
 TARGETS = {
     "ping": ("/v1/ping", None),
@@ -72,6 +77,13 @@ TARGETS = {
     "disk.show": ("/v1/disks/DISK", None),
     "disk.delete": ("/v1/disks/DISK", None),
     "disk.release": ("/v1/disks/DISK/release", None),
+    "class.list": ("/v1/classes", None),
+    "class.create": ("/v1/classes", dict(CLASS, name="new")),
+    "class.show": ("/v1/classes/CLASS", None),
+    "class.update": ("/v1/classes/CLASS", {"seats": 2}),
+    "class.delete": ("/v1/classes/CLASS", None),
+    "class.occurrences": ("/v1/classes/CLASS/occurrences", None),
+    "class.override": (f"/v1/classes/CLASS/occurrences/{DAY}", {"skip": True}),
     "token.issue": ("/v1/tokens", {}),
     "token.list": ("/v1/tokens", None),
     "token.revoke": ("/v1/tokens/TOKEN", None),
@@ -84,7 +96,7 @@ TARGETS = {
     "me": ("/v1/me", None),
     "reconfigure": ("/v1/reconfigure", {"dry_run": True}),
 }
-OWNED = ("JOB", "HELD", "INSTANCE", "DISK", "TOKEN")
+OWNED = ("JOB", "HELD", "INSTANCE", "DISK", "CLASS", "TOKEN")
 
 
 class World:
@@ -116,6 +128,7 @@ class World:
         self.tcp = c.connect_tcp()
         self.tls = c.connect_tls()
         self.peers = {}
+        self.classes = 0
         time.sleep(1.1)  # the expired one
 
     def target(self, path):
@@ -130,6 +143,11 @@ class World:
         if "FRESH" in path:
             self.c.request("POST", "/v1/images", dict(VERSION, name="fresh"))
             return path.replace("FRESH", "fresh"), "fresh"
+        if "CLASS" in path:  # the owner takes part in it; the last one makes room
+            self.classes += 1
+            self.c.request("DELETE", f"/v1/classes/c{self.classes - 1}")
+            self.c.request("POST", "/v1/classes", dict(CLASS, name=f"c{self.classes}"))
+            return path.replace("CLASS", f"c{self.classes}"), f"c{self.classes}"
         if "TOKEN" in path:
             new = self.c.issue_token("daemon")["id"]
             return path.replace("TOKEN", new), new

@@ -10,12 +10,15 @@
 
 #include "cli/client.h"
 #include "cli/ids.h"
+#include "cli/options.h"
 
 #define CONTROL_NAME "vdictl"
 
 struct control_options {
     const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot, *time;
     const char *request, *from, *to, *limit, *head;
+    const char *template_name, *seats, *groups, *users, *partition, *qos, *account;
+    const char *starts, *duration, *zone, *repeat, *except, *lead, *grace, *no_show, *cleaning;
     bool json, dry_run, log, events, follow, verify, denied;
 };
 
@@ -60,6 +63,13 @@ int control_audit(struct control *, const struct verb *, struct vdi_error *);
 int control_disk_list(struct control *, const struct verb *, struct vdi_error *);
 int control_disk_delete(struct control *, const struct verb *, struct vdi_error *);
 int control_disk_release(struct control *, const struct verb *, struct vdi_error *);
+int control_class_list(struct control *, const struct verb *, struct vdi_error *);
+int control_class_create(struct control *, const struct verb *, struct vdi_error *);
+int control_class_update(struct control *, const struct verb *, struct vdi_error *);
+int control_class_delete(struct control *, const struct verb *, struct vdi_error *);
+int control_class_date(struct control *, const struct verb *, struct vdi_error *);
+int control_class_move(struct control *, const struct verb *, struct vdi_error *);
+int control_class_occurrences(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
 int control_pki_init(struct control *, const struct verb *, struct vdi_error *);
@@ -73,9 +83,9 @@ int control_job_id(const char *word, char ret[ID_TEXT], struct vdi_error *err);
 int control_member(const char *word, int64_t now_usec, struct buf *out, struct vdi_error *err);
 /* A document as lines "name: value", or as it is with --json. */
 void control_print(const struct value *value, bool json);
-/* "--option" is given to a verb that takes it? */
-int control_check_options(const struct control_options *options, const struct verb *verb,
-                          struct vdi_error *err);
+/* Refuses an option of `rows` that is given to a verb that does not take it. */
+int control_check_options(const struct option_row *rows, const struct control_options *options,
+                          const struct verb *verb, struct vdi_error *err);
 /* The row that the words begin with; *ret_used says how many words it took. NULL with err. */
 const struct verb *control_find(char **words, int n, int *ret_used, struct vdi_error *err);
 

@@ -18,6 +18,10 @@
 #define SHORT true
 #define LONG false
 
+#define CLASS_OPTIONS                                                                              \
+    "template seats groups users partition qos account starts duration zone repeat except lead "   \
+    "grace no-show cleaning"
+
 const struct verb control_verbs[] = {
     {"job", "show", LONG, "JOB...", 1, -1, "json log events screenshot", control_show_jobs, false,
      NULL, "everything about jobs; --log its stages, --events what happened to it"},
@@ -68,6 +72,24 @@ const struct verb control_verbs[] = {
      "delete disks that no job has, and what is on them"},
     {"disk", "release", LONG, "DISK...", 1, -1, "", control_disk_release, false, NULL,
      "say that what had a disk on a lost node is off for certain"},
+    {"class", "list", LONG, "", 0, 0, "json", control_class_list, false, "/v1/classes",
+     "classes: seats, template, when they are next, and what is wrong with them"},
+    {"class", "show", LONG, "CLASS...", 1, -1, "json", control_show_one, false, "/v1/classes",
+     "everything about classes"},
+    {"class", "create", LONG, "CLASS", 1, 1, "json " CLASS_OPTIONS, control_class_create, false,
+     "/v1/classes", "book a class: all its seats at all its times, or nothing"},
+    {"class", "update", LONG, "CLASS", 1, 1, "json " CLASS_OPTIONS, control_class_update, false,
+     "/v1/classes", "change a class; it stays as it is where that does not fit"},
+    {"class", "delete", LONG, "CLASS", 1, 1, "", control_class_delete, false, "/v1/classes",
+     "delete a class; who has a seat keeps it"},
+    {"class", "skip", LONG, "CLASS DATE...", 2, -1, "json", control_class_date, false,
+     "/v1/classes", "it does not take place on these dates"},
+    {"class", "move", LONG, "CLASS DATE", 2, 2, "json starts duration", control_class_move, false,
+     "/v1/classes", "that date is at another time: --starts, --duration"},
+    {"class", "reset", LONG, "CLASS DATE...", 2, -1, "json", control_class_date, false,
+     "/v1/classes", "these dates are again as the class says"},
+    {"class", "occurrences", LONG, "CLASS", 1, 1, "json", control_class_occurrences, false,
+     "/v1/classes", "its dates within a year, and how the one that is goes"},
     {"token", "issue", LONG, "", 0, 0, "json lifetime scope user output", control_token_issue,
      false, NULL, "a bearer token for VDI_TOKEN_FILE"},
     {"token", "list", LONG, "", 0, 0, "json", control_show_list, false, "/v1/tokens",
@@ -90,11 +112,12 @@ const struct verb control_verbs[] = {
     {.noun = NULL},
 };
 
-/* "nodes" is "node": who lists things says so. */
+/* "nodes" is "node", "classes" is "class": who lists things says so. */
 static bool is_noun(const struct verb *v, const char *word)
 {
     size_t n = strlen(v->noun);
-    return strncmp(v->noun, word, n) == 0 && (!word[n] || str_equal(word + n, "s"));
+    return strncmp(v->noun, word, n) == 0 &&
+           (!word[n] || str_equal(word + n, "s") || str_equal(word + n, "es"));
 }
 
 static bool matches(const struct verb *v, char **words, int n, int *ret_used)
@@ -155,37 +178,17 @@ static int check_option(const struct verb *verb, const char *name, bool given,
                      *verb->noun ? " " : "", verb->name);
 }
 
-int control_check_options(const struct control_options *o, const struct verb *verb,
-                          struct vdi_error *err)
+int control_check_options(const struct option_row *rows, const struct control_options *options,
+                          const struct verb *verb, struct vdi_error *err)
 {
-    const struct {
-        const char *name;
-        bool given;
-    } all[] = {
-        {"reason", o->reason},
-        {"lifetime", o->lifetime},
-        {"scope", o->scope},
-        {"user", o->user},
-        {"output", o->output},
-        {"after", o->after},
-        {"json", o->json},
-        {"dry-run", o->dry_run},
-        {"log", o->log},
-        {"events", o->events},
-        {"stream", o->stream},
-        {"follow", o->follow},
-        {"screenshot", o->screenshot},
-        {"time", o->time},
-        {"request", o->request},
-        {"from", o->from},
-        {"to", o->to},
-        {"limit", o->limit},
-        {"denied", o->denied},
-        {"verify", o->verify},
-        {"head", o->head},
-    };
     int r = 0;
-    for (size_t i = 0; r == 0 && i < ELEMENTS(all); i++)
-        r = check_option(verb, all[i].name, all[i].given, err);
+
+    for (const struct option_row *row = rows; r == 0 && row->name; row++) {
+        const void *at = (const char *)options + row->offset;
+        bool given =
+            row->set == option_set_flag ? *(const bool *)at : *(const char *const *)at != NULL;
+
+        r = check_option(verb, row->name, given, err);
+    }
     return r;
 }

@@ -52,6 +52,7 @@ TEXT_COLUMN(write_name, "name", "")
 TEXT_COLUMN(write_partition, "partition", "")
 TEXT_COLUMN(write_account, "account", "(null)")
 TEXT_COLUMN(write_qos, "qos", "")
+TEXT_COLUMN(write_reservation, "reservation", "(null)")
 TEXT_COLUMN(write_comment, "comment", "(null)")
 TEXT_COLUMN(write_constraint, "constraint", "(null)")
 TEXT_COLUMN(write_dependency, "dependency", "(null)")
@@ -285,7 +286,7 @@ const struct column job_columns[] = {
     {'T', "state", "STATE", "state", write_state},
     {'u', "username", "USER", "owner", write_user},
     {'U', "userid", "USER", "uid", write_uid},
-    {'v', "reservation", "RESERVATION", "", write_null},
+    {'v', "reservation", "RESERVATION", "reservation", write_reservation},
     {'V', "submittime", "SUBMIT_TIME", "submit_time", write_submit},
     {'w', "wckey", "WCKEY", "", write_null},
     {'W', "licenses", "LICENSES", "", write_null},

@@ -20,13 +20,17 @@
  * The API takes one value of each of these. A list of values is sorted out here,
  * from the member that tells; one value is the controller's work.
  */
-enum { BY_USER, BY_PARTITION, BY_NAME, BY_ACCOUNT, BY_QOS, BY_NODE, BY_N };
+enum { BY_USER, BY_PARTITION, BY_NAME, BY_ACCOUNT, BY_QOS, BY_RESERVATION, BY_NODE, BY_N };
 static const struct {
     const char *query, *member;
 } bys[BY_N] = {
-    [BY_USER] = {"user", "owner"}, [BY_PARTITION] = {"partition", "partition"},
-    [BY_NAME] = {"name", "name"},  [BY_ACCOUNT] = {"account", "account"},
-    [BY_QOS] = {"qos", "qos"},     [BY_NODE] = {"node", "node"},
+    [BY_USER] = {"user", "owner"},
+    [BY_PARTITION] = {"partition", "partition"},
+    [BY_NAME] = {"name", "name"},
+    [BY_ACCOUNT] = {"account", "account"},
+    [BY_QOS] = {"qos", "qos"},
+    [BY_NODE] = {"node", "node"},
+    [BY_RESERVATION] = {"reservation", "reservation"},
 };
 
 struct listing {
@@ -103,7 +107,8 @@ static int target_make(struct listing *l, const struct job_filter *f, const char
 {
     char limit[16];
     _cleanup_(buf_done) struct buf more = BUF_INIT(4096);
-    const char *texts[BY_N] = {f->user, f->partition, f->name, f->account, f->qos, NULL};
+    const char *texts[BY_N] = {f->user, f->partition,   f->name, f->account,
+                               f->qos,  f->reservation, NULL};
     if (!str_is_empty(f->nodes) && nodes_spread(f->nodes, &l->nodes, err) < 0)
         return -EINVAL;
     texts[BY_NODE] = l->nodes.data;

@@ -12,7 +12,7 @@
 
 struct job_filter {
     /* Comma separated; NULL: any. */
-    const char *user, *partition, *state, *name, *nodes, *account, *qos;
+    const char *user, *partition, *state, *name, *nodes, *account, *qos, *reservation;
     bool me;
     bool history;              /* those that ended long ago too, in the order of their ends */
     const char *since, *until; /* of history: RFC 3339; NULL: open */

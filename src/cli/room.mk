@@ -4,6 +4,7 @@ noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
     src/cli/audit_columns.c src/cli/audit_columns.h \
     src/cli/cells.c src/cli/cells.h \
+    src/cli/class_list.c src/cli/class_list.h \
     src/cli/client.c src/cli/client.h \
     src/cli/connect.h src/cli/connect_job.c src/cli/connect_ssh.c \
     src/cli/connection.c src/cli/connection.h \
@@ -23,7 +24,7 @@ src_cli_libcli_a_SOURCES = \
     src/cli/viewer.c src/cli/viewer.h \
     src/cli/wait.c src/cli/wait.h \
     src/cli/control.h src/cli/control_admin.c src/cli/control_audit.c \
-    src/cli/control_backup.c src/cli/control_disk.c src/cli/control_job.c \
+    src/cli/control_backup.c src/cli/control_class.c src/cli/control_disk.c src/cli/control_job.c \
     src/cli/control_output.c src/cli/control_show.c src/cli/control_verbs.c
 
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \
@@ -43,10 +44,10 @@ vdiconnect_LDADD = $(CLI_LIBS)
 vdiacct_SOURCES = src/cli/vdiacct.c src/cli/acct.h src/cli/acct_columns.c src/cli/acct_report.c \
     src/cli/acct_time.c
 vdiacct_LDADD = $(CLI_LIBS)
-vdiinfo_SOURCES = src/cli/vdiinfo.c
+vdiinfo_SOURCES = src/cli/vdiinfo.c src/cli/info.h src/cli/info_class.c
 vdiinfo_LDADD = $(CLI_LIBS)
 vdictl_SOURCES = src/cli/vdictl.c
-vdictl_LDADD = $(CLI_CONTROL_LIBS)
+vdictl_LDADD = $(CLI_CONTROL_LIBS) $(CALENDAR_LIBS)
 
 # vdi-image works on files alone; its --boot watches QEMU on a loop.
 bin_PROGRAMS += vdi-image

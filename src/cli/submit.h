@@ -23,7 +23,7 @@ enum submit_requeue { REQUEUE_UNSAID, REQUEUE_NO, REQUEUE_YES };
 
 struct submit {
     /* what is asked for */
-    const char *name, *template_name, *partition, *qos, *account, *comment;
+    const char *name, *template_name, *partition, *qos, *account, *comment, *reservation;
     const char *mail_user;
     const char *array, *dependency; /* NULL: none */
     bool kill_on_invalid_dep;

@@ -178,6 +178,7 @@ static void put_wishes(const struct submit *s, struct buf *out)
     put_string(out, "partition", s->partition);
     put_string(out, "qos", s->qos);
     put_string(out, "account", s->account);
+    put_string(out, "reservation", s->reservation);
     put_string(out, "comment", s->comment);
     put_string(out, "constraint", s->constraint);
     put_string(out, "nodelist", s->nodelist);
@@ -214,11 +215,12 @@ static void put_wishes(const struct submit *s, struct buf *out)
 int submit_body(const struct submit *submit, const struct script *script, char *const *args,
                 size_t n_args, char **environment, struct buf *out, struct vdi_error *err)
 {
-    const char *name = script ? script->name : submit->desktop;
+    const char *desktop = submit->desktop ? submit->desktop : submit->template_name;
+    const char *name = script ? script->name : desktop ? desktop : submit->reservation;
     buf_putc(out, '{');
     put_string(out, "name", submit->name ? submit->name : name);
     put_string(out, "kind", script ? "batch" : "interactive");
-    put_string(out, "template", script ? submit->template_name : submit->desktop);
+    put_string(out, "template", script ? submit->template_name : desktop);
     put_wishes(submit, out);
     int r = script ? put_script(submit, script, args, n_args, out, err) : 0;
     /* A desktop is logged in to: what it has is the guest's own, and what is asked for. */

@@ -247,6 +247,8 @@ const struct option_row submit_rows[] = {
     {"read-sbatch", 0, NULL, "read #SBATCH lines of the script as #VDI lines", option_set_flag,
      AT(read_sbatch)},
     {"requeue", 0, NULL, "queue it again when its node fails or it is preempted", set_requeue},
+    {"reservation", 0, "CLASS", "a desktop: one of the seats of CLASS", option_set_string,
+     AT(reservation)},
     {"signal", 0, "SIG[@SEC]", "send SIG so long before the time limit (default 60 s)", set_signal},
     {"template", 0, "TEMPLATE", "template of the instance the script runs in", option_set_string,
      AT(template_name)},
@@ -314,7 +316,6 @@ const struct option_row submit_rows[] = {
     OPTION_REFUSED("profile", 0, "WHAT", "nothing is sampled; for a GPU profile use --gpu PROFILE"),
     OPTION_REFUSED("propagate", 0, "[LIMITS]", "set limits in the script with ulimit"),
     OPTION_REFUSED("reboot", 0, NULL, "every instance boots anew; leave it out"),
-    OPTION_REFUSED("reservation", 0, "NAMES", "there are no reservations yet; leave it out"),
     OPTION_REFUSED("resv-ports", 0, "[N]", ONE_TASK),
     OPTION_REFUSED("segment", 0, "N", ONE_NODE),
     OPTION_REFUSED("sockets-per-node", 0, "N", PLACED),
@@ -337,7 +338,8 @@ const struct option_row submit_rows[] = {
 
 const struct command submit_command = {
     .name = "vdisubmit",
-    .usage = "[OPTION]... [SCRIPT [ARGUMENT]...] | --desktop TEMPLATE | --wrap COMMAND",
+    .usage = "[OPTION]... [SCRIPT [ARGUMENT]...] | --desktop TEMPLATE | --reservation CLASS |\n"
+             "                 --wrap COMMAND",
     .summary = "Submits a job: a desktop, or a script that runs in an instance of a template.",
     .rows = submit_rows,
     .stops_at_word = true,

@@ -42,6 +42,8 @@ static const struct option_row rows[] = {
      AT(filter.partition)},
     {"qos", 'q', "QOS", "jobs of these qualities of service", option_set_string, AT(filter.qos)},
     {"quiet", 'Q', NULL, "a job that has ended already is no mistake", option_set_flag, AT(quiet)},
+    {"reservation", 'R', "CLASSES", "jobs that have seats of these classes", option_set_string,
+     AT(filter.reservation)},
     {"signal", 's', "SIG", "send SIG (USR1, TERM, 10) instead of ending the job", option_set_string,
      AT(signal)},
     {"state", 't', "STATES", "jobs in these states: PD, R, ...", option_set_string, AT(states)},
@@ -51,7 +53,6 @@ static const struct option_row rows[] = {
     OPTION_REFUSED("clusters", 'M', "CLUSTERS", "set VDI_URL to one cluster"),
     OPTION_REFUSED("full", 'f', NULL, "the signal goes to the script; use --signal"),
     OPTION_REFUSED("hurry", 'H', NULL, "nothing is staged; leave it out"),
-    OPTION_REFUSED("reservation", 'R', "NAME", "there are no reservations yet; use --partition"),
     OPTION_REFUSED("wckey", 0, "KEY", "use --account or --name"),
     {NULL},
 };
@@ -142,8 +143,8 @@ static int prepare(struct cancel *c, char **words, int n, struct buf *states, st
         r = job_states_parse(c->states, states, err);
     const struct job_filter *f = &c->filter;
     c->filter.state = states->data;
-    c->filtered =
-        f->user || f->partition || f->state || f->name || f->nodes || f->account || f->qos || f->me;
+    c->filtered = f->user || f->partition || f->state || f->name || f->nodes || f->account ||
+                  f->qos || f->reservation || f->me;
     if (r == 0 && !c->filtered && !f->ids.n) {
         error_set(err, EINVAL, "", "no job is named");
         error_hint(err, NULL, "give ids, or --me, --user, --partition, --state, --name, ...");

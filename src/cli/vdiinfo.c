@@ -19,6 +19,7 @@
 #include "cli/cells.h"
 #include "cli/client.h"
 #include "cli/format.h"
+#include "cli/info.h"
 #include "cli/node_columns.h"
 #include "cli/options.h"
 
@@ -28,13 +29,15 @@
 
 struct info {
     const char *format, *names, *nodes, *partitions, *states;
-    bool by_node, reasons, noheader, is_long, json, templates, all, me;
+    bool by_node, reasons, noheader, is_long, json, templates, all, me, classes;
 };
 
 #define AT(member) offsetof(struct info, member)
 
 static const struct option_row rows[] = {
     {"all", 'a', NULL, "all partitions (the default)", option_set_flag, AT(all)},
+    {"classes", 0, NULL, "my classes: when they are, and how the one that is goes", option_set_flag,
+     AT(classes)},
     {"format", 'o', "FORMAT", "columns, \"%9P %6D %N\"", option_set_string, AT(format)},
     {"Format", 'O', "COLUMNS", "columns by name, Partition:10,NodeList", option_set_string,
      AT(names)},
@@ -48,13 +51,13 @@ static const struct option_row rows[] = {
     {"nodes", 'n', "NODES", "these nodes", option_set_string, AT(nodes)},
     {"noheader", 'h', NULL, "no header line", option_set_flag, AT(noheader)},
     {"partition", 'p', "PARTITIONS", "these partitions", option_set_string, AT(partitions)},
+    {"reservation", 'T', NULL, "the same as --classes", option_set_flag, AT(classes)},
     {"states", 't', "STATES", "nodes in these states: idle,mixed,down,...", option_set_string,
      AT(states), .words = "idle mixed allocated down drained draining unknown"},
     {"templates", 0, NULL, "templates, and the seats of each that are free now", option_set_flag,
      AT(templates)},
     OPTION_REFUSED("clusters", 'M', "CLUSTERS", "set VDI_URL to one cluster"),
     OPTION_REFUSED("iterate", 'i', "SEC", "use watch(1)"),
-    OPTION_REFUSED("reservation", 'T', NULL, "there are no reservations yet; leave it out"),
     OPTION_REFUSED("summarize", 's', NULL, "use -o \"%9P %5a %10l %F %N\""),
     OPTION_REFUSED("yaml", 0, NULL, "use --json"),
     {NULL},
@@ -335,6 +338,20 @@ static int wanted_parse(struct view *view, const char *text, struct vdi_error *e
     return view->wanted ? 0 : error_set(err, ENOMEM, "nodes", "no memory");
 }
 
+/* What is no list of nodes has no columns and no filters. */
+static int check_alone(const struct info *i, struct vdi_error *err)
+{
+    const char *what = i->classes ? "classes" : i->me ? "me" : i->templates ? "templates" : NULL;
+    bool more = i->format || i->names || i->nodes || i->partitions || i->states || i->by_node ||
+                i->reasons || i->is_long;
+
+    if (i->classes + i->me + i->templates < 2 && !(what && more))
+        return 0;
+    error_set(err, EINVAL, what, "--%s goes with --json and --noheader alone", what);
+    error_hint(err, NULL, "ask for one after the other");
+    return -EINVAL;
+}
+
 static int prepare(struct view *view, const struct info *info, struct vdi_error *err)
 {
     view->info = info;
@@ -376,11 +393,14 @@ int main(int argc, char **argv)
     if (r == 0 && first < argc)
         r = error_set(&err, EINVAL, "", "%.60s: not an option", argv[first]);
     if (r == 0)
+        r = check_alone(&info, &err);
+    if (r == 0)
         r = prepare(&view, &info, &err);
     if (r == 0)
         r = client_new(&client, &err);
     if (r == 0)
         r = info.me          ? show_me(client, &info, &err)
+            : info.classes   ? info_classes(client, info.json, info.noheader, &err)
             : info.templates ? show_templates(client, &info, &err)
                              : show_nodes(client, &view, &err);
     view_done(&view);

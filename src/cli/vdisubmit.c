@@ -184,6 +184,12 @@ static int submit_job(const struct submit *submit, const struct buf *body)
     return submit->wait ? wait_for_all(client, answer, submit) : EXIT_OK;
 }
 
+/* A seat of a class is a desktop, and its class says of which template. */
+static bool is_desktop(const struct submit *submit, int n_words)
+{
+    return submit->desktop || (submit->reservation && !submit->wrap && !n_words);
+}
+
 /* Which of desktop, --wrap and script it is; both or none is a mistake. */
 static int check_kind(const struct submit *submit, int n_words, struct vdi_error *err)
 {
@@ -195,7 +201,7 @@ static int check_kind(const struct submit *submit, int n_words, struct vdi_error
         error_set(err, EINVAL, "", "%s takes no script", submit->desktop ? "--desktop" : "--wrap");
         return -EINVAL;
     }
-    if (!submit->desktop && !submit->wrap && !n_words && isatty(STDIN_FILENO)) {
+    if (!is_desktop(submit, n_words) && !submit->wrap && !n_words && isatty(STDIN_FILENO)) {
         error_set(err, EINVAL, "", "nothing to submit");
         error_hint(err, NULL, "name a script, or use --desktop TEMPLATE or --wrap COMMAND");
         return -EINVAL;
@@ -226,7 +232,7 @@ static int gather(const struct option_list *line, struct script *script, struct 
 static int read_script(const struct submit *submit, const char *path, struct script *ret,
                        struct vdi_error *err)
 {
-    if (submit->desktop)
+    if (is_desktop(submit, path ? 1 : 0))
         return 0;
     return submit->wrap ? script_from_command(submit->wrap, ret, err) : script_read(path, ret, err);
 }

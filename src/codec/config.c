@@ -287,6 +287,7 @@ READ_OBJECT(read_limit, limits, n_limits, config_limit_keys)
 READ_OBJECT(read_template_keys, templates, n_templates, config_template_keys)
 READ_OBJECT(read_mount, mounts, n_mounts, config_mount_keys)
 READ_OBJECT(read_role, roles, n_roles, config_role_keys)
+READ_OBJECT(read_class, classes, n_classes, config_class_keys)
 
 static void read_disks(struct reader *r, cfg_t *block, struct config_template *t)
 {
@@ -357,11 +358,6 @@ static void copy_mounts(struct reader *r, struct config_template *t)
     }
 }
 
-static void read_later(struct reader *r, cfg_t *block)
-{
-    tell_later(r, config_tree_block_line(block), block, "");
-}
-
 /* Whether there is a title, and the first of its kind. */
 static bool check_title(struct reader *r, cfg_t *block, struct hash *titles)
 {
@@ -392,7 +388,7 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         {"site", read_site},       {"auth", read_auth},           {"node", read_node},
         {"profile", read_profile}, {"partition", read_partition}, {"qos", read_qos},
         {"account", read_account}, {"limit", read_limit},         {"template", read_template},
-        {"mount", read_mount},     {"role", read_role},           {"class", read_later},
+        {"mount", read_mount},     {"role", read_role},           {"class", read_class},
     };
     for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {
         struct hash *titles = hash_new_str();

@@ -305,7 +305,8 @@ static bool is_request(const char *name)
     return str_equal(name, "operator") || str_equal(name, "admin");
 }
 
-static void check_role(const struct config_role *role, struct config_findings *f)
+static void check_role(const struct config *c, const struct config_role *role,
+                       struct config_findings *f, bool complete)
 {
     char field[48];
     field_name(field, sizeof(field), "role", role->name, "may");
@@ -314,6 +315,12 @@ static void check_role(const struct config_role *role, struct config_findings *f
             config_finding_text(f, role->place.line, field,
                                 "write operator, admin or the name of a request (vdi.conf(5))",
                                 "there is no request \"%s\"", role->may.names[i]);
+    }
+    field_name(field, sizeof(field), "role", role->name, "templates");
+    for (size_t i = 0; complete && i < role->templates.n; i++) {
+        if (!config_template(c, role->templates.names[i]))
+            config_finding_text(f, role->place.line, field, "write a template block of that name",
+                                "there is no template \"%s\"", role->templates.names[i]);
     }
     field_name(field, sizeof(field), "role", role->name, "groups");
     if (role->groups.n == 0 && role->users.n == 0)
@@ -342,7 +349,9 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
         check_template(c, &c->templates[i], f, complete);
     check_disk_limits(c, f);
     for (size_t i = 0; i < c->n_roles; i++)
-        check_role(&c->roles[i], f);
+        check_role(c, &c->roles[i], f, complete);
+    for (size_t i = 0; complete && i < c->n_classes; i++)
+        config_check_class(c, &c->classes[i], f);
     if (complete && !c->site.name)
         config_finding_text(f, 0, "site", "write a block, as in site \"libvirt\" { }",
                             "there is none, so nothing could be started");

@@ -10,6 +10,10 @@
  * nothing defines may be defined there, and are not told. */
 void config_check(const struct config *c, struct config_findings *f, bool complete);
 
+/* config_class.c: a class of the file, whose other objects are known. */
+void config_check_class(const struct config *c, const struct config_class *class,
+                        struct config_findings *f);
+
 /* What the GPUs of each node are: fills config.kinds and config_node.kind. -ENOMEM. */
 int config_gpu_kinds(struct config *config, struct config_findings *findings);
 

@@ -156,6 +156,11 @@ static void role_changed(struct diff *d, const void *a, const void *b)
     diff_keys(d, "role", name_of(a), config_role_keys, a, b);
 }
 
+static void class_changed(struct diff *d, const void *a, const void *b)
+{
+    diff_keys(d, "class", name_of(a), config_class_keys, a, b);
+}
+
 static const char *setting_of(const struct config_plugin *p, const char *name)
 {
     for (size_t i = 0; i < p->n_settings; i++) {
@@ -207,6 +212,8 @@ void config_diff(const struct config *old, const struct config *new, struct buf 
     diff_objects(&d, "mount", SIDE(old, mounts, n_mounts), SIDE(new, mounts, n_mounts),
                  mount_changed);
     diff_objects(&d, "role", SIDE(old, roles, n_roles), SIDE(new, roles, n_roles), role_changed);
+    diff_objects(&d, "class", SIDE(old, classes, n_classes), SIDE(new, classes, n_classes),
+                 class_changed);
     *ret_needs_restart = d.needs_restart;
 }
 
@@ -256,7 +263,7 @@ static bool is_outside(const char *name)
 static void print_blocks(const struct config_block *blocks, struct buf *out)
 {
     for (const struct config_block *b = blocks; b && b->name; b++) {
-        if (b->flags & CONFIG_BLOCK_LATER || (blocks != config_blocks && is_outside(b->name)))
+        if (blocks != config_blocks && is_outside(b->name))
             continue;
         buf_printf(out, "%s\tblock\tnone\t%s\n", b->name, b->help);
         print_keys(b->name, b->keys, out);

@@ -49,8 +49,7 @@ struct config_key {
 };
 
 enum config_block_flags {
-    CONFIG_BLOCK_LATER = 1 << 0, /* as CONFIG_LATER */
-    CONFIG_BLOCK_FREE = 1 << 1,  /* keys are a plugin's own: name = one value */
+    CONFIG_BLOCK_FREE = 1 << 0, /* keys are a plugin's own: name = one value */
 };
 
 struct config_block {
@@ -74,6 +73,7 @@ extern const struct config_key config_template_keys[];
 extern const struct config_key config_mount_keys[];
 extern const struct config_key config_disk_keys[];
 extern const struct config_key config_role_keys[];
+extern const struct config_key config_class_keys[];
 
 /* Takes values as written into the member; what was there is freed. -EINVAL, -ERANGE, -ENOMEM. */
 int config_key_set(const struct config_key *key, void *base, const char *const *values, size_t n,

@@ -72,6 +72,8 @@ const struct field job_spec_fields[] = {
      "limit blocks of vdi.conf that hold for its owner"},
     {"kill_on_invalid_dep", FIELD_BOOL, SPEC(kill_on_invalid_dep), ASK | FIELD_SKIP_EMPTY, 0, 0,
      NULL, "it is cancelled when its dependency can't be met any more"},
+    {"reservation", FIELD_WORD, SPEC(reservation), ASK | FIELD_SKIP_EMPTY, 0, 63, NULL,
+     "class of whose seats it takes one"},
     {"time_limit_sec", FIELD_I64, SPEC(time_limit_sec), CHANGE | FIELD_LIST, 1, 10 * YEAR_SEC, NULL,
      "time limit"},
     {"begin_time", FIELD_TIME, SPEC(begin_usec), CHANGE, 0, 0, NULL, "not before"},

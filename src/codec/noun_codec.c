@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* noun_codec.c - instances, nodes, tokens, images, disks, notices in JSON; all are flat. */
+/* noun_codec.c - instances, nodes, tokens, images, disks, notices, classes in JSON; all flat. */
 #include "codec/noun_codec.h"
 
 #include <errno.h>
@@ -22,6 +22,10 @@
 #define DIE(m) offsetof(struct disk_event, m), sizeof(((struct disk_event *)0)->m)
 #define NTC(m) offsetof(struct notice, m), sizeof(((struct notice *)0)->m)
 #define NTCE(m) offsetof(struct notice_event, m), sizeof(((struct notice_event *)0)->m)
+#define CL(m) offsetof(struct class, m), sizeof(((struct class *)0)->m)
+#define CLE(m) offsetof(struct class_event, m), sizeof(((struct class_event *)0)->m)
+#define OC(m) offsetof(struct occurrence, m), sizeof(((struct occurrence *)0)->m)
+#define OCE(m) offsetof(struct occurrence_event, m), sizeof(((struct occurrence_event *)0)->m)
 #define SHOWN (FIELD_SHOW | FIELD_KEEP)
 #define U32 0, UINT32_MAX, NULL
 #define U64 0, INT64_MAX, NULL
@@ -48,6 +52,10 @@ const struct field instance_fields[] = {
     {"gpus", FIELD_U32, IN(gpus), SHOWN, U32, "GPUs"},
     {"reason", FIELD_FIXED, IN(reason), SHOWN, NONE, "why it is so"},
     {"image", FIELD_FIXED, IN(image), SHOWN, NONE, "the version of the image it was begun with"},
+    {"class_id", FIELD_U64, IN(class_id), SHOWN, U64, "the class whose seat it was started as"},
+    {"date", FIELD_FIXED, IN(date), SHOWN, NONE, "of that occurrence"},
+    {"gpus_held", FIELD_FIXED, IN(gpus_held), SHOWN, NONE, "GPUs of the seat"},
+    {"claim_time", FIELD_TIME, IN(claim_usec), SHOWN, NONE, "a member took the seat"},
     {"request_time", FIELD_TIME, IN(request_usec), SHOWN, NONE, "ordered"},
     {"ready_time", FIELD_TIME, IN(ready_usec), SHOWN, NONE, "ready"},
     {"state_time", FIELD_TIME, IN(state_usec), SHOWN, NONE, "in this state since"},
@@ -72,6 +80,9 @@ const struct field instance_event_fields[] = {
     {"gpus", FIELD_U32, INE(gpus), SHOWN, U32, "GPUs"},
     {"reason", FIELD_FIXED, INE(reason), SHOWN, NONE, "why"},
     {"image", FIELD_FIXED, INE(image), SHOWN | FIELD_SKIP_EMPTY, NONE, "version of the image"},
+    {"class_id", FIELD_U64, INE(class_id), SHOWN | FIELD_SKIP_EMPTY, U64, "class of the seat"},
+    {"date", FIELD_FIXED, INE(date), SHOWN | FIELD_SKIP_EMPTY, NONE, "of that occurrence"},
+    {"gpus_held", FIELD_FIXED, INE(gpus_held), SHOWN | FIELD_SKIP_EMPTY, NONE, "GPUs"},
     {.type = FIELD_END},
 };
 
@@ -248,6 +259,134 @@ const struct field notice_event_fields[] = {
     {.type = FIELD_END},
 };
 
+#define MADE (SHOWN | FIELD_SUBMIT)
+#define CHANGED (SHOWN | FIELD_SUBMIT | FIELD_UPDATE)
+#define DAY INT64_C(86400)
+
+/* What a class is, in its event and in itself; what is written down in an event is all of it. */
+#define CLASS_SPEC(OF)                                                                             \
+    {"template", FIELD_FIXED, OF(spec.template_name), CHANGED, NONE, "what a seat is"},            \
+        {"seats", FIELD_U32, OF(spec.seats), CHANGED, 0, CLASS_SEATS_MAX, NULL, "how many"},       \
+        {"groups", FIELD_FIXED, OF(spec.groups), CHANGED, NONE, "groups whose members take part"}, \
+        {"users", FIELD_FIXED, OF(spec.users), CHANGED, NONE, "users who take part"},              \
+        {"partition", FIELD_FIXED, OF(spec.partition), CHANGED, NONE, "where its seats are"},      \
+        {"qos", FIELD_FIXED, OF(spec.qos), CHANGED, NONE, "quality of service of its jobs"},       \
+        {"account", FIELD_FIXED, OF(spec.account), CHANGED, NONE, "what is charged"},              \
+        {"starts",                                                                                 \
+         FIELD_FIXED,                                                                              \
+         OF(spec.starts),                                                                          \
+         CHANGED,                                                                                  \
+         NONE,                                                                                     \
+         "when it is for the first time, as in 2026-10-13T10:15; local time of the zone"},         \
+        {"duration_sec", FIELD_I64, OF(spec.duration_sec), CHANGED, 0,                             \
+         7 * DAY,        NULL,      "how long it takes"},                                          \
+        {"zone", FIELD_FIXED, OF(spec.zone), CHANGED, NONE, "time zone, as in Europe/Berlin"},     \
+        {"repeat", FIELD_FIXED, OF(spec.repeat), CHANGED, NONE, "rule of RFC 5545; empty: once"},  \
+        {"except", FIELD_FIXED, OF(spec.except),                                                   \
+         CHANGED,  NONE,        "dates without it, as in 2026-12-22/2027-01-06,2027-02-01"},       \
+        {"lead_sec",                                                                               \
+         FIELD_I64,                                                                                \
+         OF(spec.lead_sec),                                                                        \
+         CHANGED,                                                                                  \
+         0,                                                                                        \
+         DAY,                                                                                      \
+         NULL,                                                                                     \
+         "seats are started at least so long before"},                                             \
+        {"grace_sec",                                                                              \
+         FIELD_I64,                                                                                \
+         OF(spec.grace_sec),                                                                       \
+         CHANGED,                                                                                  \
+         0,                                                                                        \
+         DAY,                                                                                      \
+         NULL,                                                                                     \
+         "and are left for so long after"},                                                        \
+        {"no_show_sec",                                                                            \
+         FIELD_I64,                                                                                \
+         OF(spec.no_show_sec),                                                                     \
+         CHANGED,                                                                                  \
+         0,                                                                                        \
+         DAY,                                                                                      \
+         NULL,                                                                                     \
+         "a seat that nobody took is given back after so long; 0 never"},                          \
+    {                                                                                              \
+        "cleaning_sec", FIELD_I64, OF(spec.cleaning_sec), CHANGED, 0, DAY, NULL,                   \
+            "the GPU is kept free for so long after the seat"                                      \
+    }
+
+const struct field class_fields[] = {
+    {"id", FIELD_U64, CL(id), FIELD_SHOW, U64, "class id"},
+    {"name", FIELD_FIXED, CL(spec.name), MADE, NONE, "name"},
+    CLASS_SPEC(CL),
+    {"overrides", FIELD_FIXED, CL(overrides), FIELD_KEEP, NONE, ""},
+    {"from_config", FIELD_BOOL, CL(from_config), SHOWN, NONE, "it is in vdi.conf"},
+    {"deleted", FIELD_BOOL, CL(deleted), FIELD_KEEP, NONE, ""},
+    {"create_time", FIELD_TIME, CL(create_usec), SHOWN, NONE, "made"},
+    {"change_time", FIELD_TIME, CL(change_usec), SHOWN, NONE, "changed last"},
+    {"delete_time", FIELD_TIME, CL(delete_usec), FIELD_KEEP, NONE, "deleted"},
+    {"by", FIELD_FIXED, CL(by), SHOWN, NONE, "who changed it last"},
+    {"creator", FIELD_FIXED, CL(creator), SHOWN, NONE, "who made it"},
+    {.type = FIELD_END},
+};
+
+const struct field class_event_fields[] = {
+    {"name", FIELD_FIXED, CLE(spec.name), SHOWN, NONE, "name"},
+    CLASS_SPEC(CLE),
+    {"from_config", FIELD_BOOL, CLE(from_config), SHOWN | FIELD_SKIP_EMPTY, NONE, "in vdi.conf"},
+    {"date", FIELD_FIXED, CLE(date), SHOWN | FIELD_SKIP_EMPTY, NONE, "of the occurrence"},
+    {"skip", FIELD_BOOL, CLE(skip), SHOWN | FIELD_SKIP_EMPTY, NONE, "which is left out"},
+    {"reset", FIELD_BOOL, CLE(reset), SHOWN | FIELD_SKIP_EMPTY, NONE, "or as the rule says"},
+    {"to", FIELD_FIXED, CLE(starts), SHOWN | FIELD_SKIP_EMPTY, NONE, "or begins then"},
+    {"for_sec", FIELD_I64, CLE(duration_sec), SHOWN | FIELD_SKIP_EMPTY, 0, 7 * DAY, NULL,
+     "and takes so long"},
+    {"by", FIELD_FIXED, CLE(by), SHOWN, NONE, "who"},
+    {.type = FIELD_END},
+};
+
+const struct field occurrence_fields[] = {
+    {"class_id", FIELD_U64, OC(class_id), SHOWN, U64, "its class"},
+    {"class", FIELD_FIXED, OC(class_name), SHOWN, NONE, "name of its class"},
+    {"date", FIELD_FIXED, OC(date), SHOWN, NONE, "its name: date by the rule"},
+    {"state", FIELD_ENUM, OC(state), SHOWN, 0, 0, occurrence_state_names, "state"},
+    {"seats", FIELD_U32, OC(seats), SHOWN, U32, "seats"},
+    {"begin_time", FIELD_TIME, OC(begin_usec), SHOWN, NONE, "begins"},
+    {"end_time", FIELD_TIME, OC(end_usec), SHOWN, NONE, "ends"},
+    {"open_time", FIELD_TIME, OC(open_usec), SHOWN, NONE, "seats were started from"},
+    {"until_time", FIELD_TIME, OC(until_usec), SHOWN, NONE, "and are kept until"},
+    {"release_time", FIELD_TIME, OC(release_usec), SHOWN, NONE, "seats were given back"},
+    {"close_time", FIELD_TIME, OC(close_usec), SHOWN, NONE, "closed"},
+    {"ready_early", FIELD_U32, OC(ready_early), SHOWN, U32, "READY five minutes before"},
+    {"ready_on_time", FIELD_U32, OC(ready_on_time), SHOWN, U32, "READY at its time"},
+    {"ready_late", FIELD_U32, OC(ready_late), SHOWN, U32, "READY two minutes after"},
+    {"counted", FIELD_U32, OC(counted), SHOWN, U32, "1: the first was counted, 2: the second, 4"},
+    {"claimed", FIELD_U32, OC(claimed), SHOWN, U32, "seats that members took"},
+    {"failed", FIELD_U32, OC(failed), SHOWN, U32, "seats that were started anew"},
+    {"slowest_usec", FIELD_I64, OC(slowest_usec), SHOWN, 0, INT64_MAX, NULL, "of its slowest seat"},
+    {"slow_stage", FIELD_FIXED, OC(slow_stage), SHOWN, NONE, "what took that seat longest"},
+    {"account", FIELD_FIXED, OC(account), SHOWN, NONE, "what is charged"},
+    {"reason", FIELD_FIXED, OC(reason), SHOWN, NONE, "why it is so"},
+    {.type = FIELD_END},
+};
+
+const struct field occurrence_event_fields[] = {
+    {"class_id", FIELD_U64, OCE(class_id), SHOWN, U64, "its class"},
+    {"class", FIELD_FIXED, OCE(class_name), SHOWN, NONE, "name of its class"},
+    {"date", FIELD_FIXED, OCE(date), SHOWN, NONE, "its name"},
+    {"seats", FIELD_U32, OCE(seats), SHOWN | FIELD_SKIP_EMPTY, U32, "seats"},
+    {"begin_time", FIELD_TIME, OCE(begin_usec), SHOWN | FIELD_SKIP_EMPTY, NONE, "begins"},
+    {"end_time", FIELD_TIME, OCE(end_usec), SHOWN | FIELD_SKIP_EMPTY, NONE, "ends"},
+    {"until_time", FIELD_TIME, OCE(until_usec), SHOWN | FIELD_SKIP_EMPTY, NONE, "seats kept until"},
+    {"moment", FIELD_U32, OCE(moment), SHOWN | FIELD_SKIP_EMPTY, 0, OCCURRENCE_MOMENTS - 1, NULL,
+     "counted when"},
+    {"ready", FIELD_U32, OCE(ready), SHOWN | FIELD_SKIP_EMPTY, U32, "READY then"},
+    {"slowest_usec", FIELD_I64, OCE(slowest_usec), SHOWN | FIELD_SKIP_EMPTY, 0, INT64_MAX, NULL,
+     "slowest by then"},
+    {"slow_stage", FIELD_FIXED, OCE(slow_stage), SHOWN | FIELD_SKIP_EMPTY, NONE,
+     "what took it longest"},
+    {"account", FIELD_FIXED, OCE(account), SHOWN | FIELD_SKIP_EMPTY, NONE, "account"},
+    {"reason", FIELD_FIXED, OCE(reason), SHOWN | FIELD_SKIP_EMPTY, NONE, "why"},
+    {.type = FIELD_END},
+};
+
 static void encode(const struct field *fields, const void *base, struct buf *out)
 {
     bool first = true;
@@ -330,3 +469,6 @@ DEFINE_CODEC(token, TOKEN, const char *, str_copy(token->id, sizeof(token->id), 
 DEFINE_CODEC(notice, NOTICE, const char *, str_copy(notice->key, sizeof(notice->key), key))
 DEFINE_CODEC(image, IMAGE, const char *, str_copy(image->key, sizeof(image->key), key))
 DEFINE_CODEC(disk, DISK, uint64_t, disk->id = key)
+DEFINE_CODEC(class, CLASS, uint64_t, class->id = key)
+DEFINE_CODEC(occurrence, OCCURRENCE, const char *,
+             str_copy(occurrence->key, sizeof(occurrence->key), key))

@@ -14,10 +14,12 @@
 const char *const request_role_names[] = {"nobody", "user", "operator", "admin", NULL};
 
 #define JOB_QUERY                                                                                  \
-    "fields,state,user,partition,name,node,id,array,account,qos,kind,me,limit,after,estimates"
+    "fields,state,user,partition,name,node,id,array,account,qos,reservation,kind,me,limit,after,"  \
+    "estimates"
 
 #define HISTORY_QUERY                                                                              \
-    "fields,state,user,partition,name,node,id,array,account,qos,kind,me,since,until,limit,after"
+    "fields,state,user,partition,name,node,id,array,account,qos,reservation,kind,me,since,until,"  \
+    "limit,after"
 
 const struct request requests[REQUEST_N] = {
     {REQUEST_PING, "GET", "/v1/ping", ROLE_NOBODY, "ping", NULL, "", NULL, false,
@@ -107,6 +109,23 @@ const struct request requests[REQUEST_N] = {
     {REQUEST_DISK_RELEASE, "POST", "/v1/disks/{id}/release", ROLE_OPERATOR, "disk.release", NULL,
      "", disk_fields, true,
      "says that the lost instance that had the disk is off: it can be had elsewhere"},
+    {REQUEST_CLASS_LIST, "GET", "/v1/classes", ROLE_USER, "class.list", NULL, "limit,after",
+     class_fields, false, "classes: one's own, or all for operators"},
+    {REQUEST_CLASS_CREATE, "POST", "/v1/classes", ROLE_OPERATOR, "class.create", class_fields, "",
+     class_fields, true, "books a class: all its seats at all its times, or nothing"},
+    {REQUEST_CLASS_SHOW, "GET", "/v1/classes/{name}", ROLE_USER, "class.show", NULL, "",
+     class_fields, false, "one class"},
+    {REQUEST_CLASS_UPDATE, "PATCH", "/v1/classes/{name}", ROLE_OPERATOR, "class.update",
+     class_fields, "", class_fields, true,
+     "changes a class; it stays as it is where that won't fit"},
+    {REQUEST_CLASS_DELETE, "DELETE", "/v1/classes/{name}", ROLE_OPERATOR, "class.delete", NULL, "",
+     NULL, true, "deletes a class; who has a seat keeps it"},
+    {REQUEST_CLASS_OCCURRENCES, "GET", "/v1/classes/{name}/occurrences", ROLE_USER,
+     "class.occurrences", NULL, "", NULL, false,
+     "when it takes place within a year, and how the one that is goes"},
+    {REQUEST_CLASS_OVERRIDE, "PATCH", "/v1/classes/{name}/occurrences/{date}", ROLE_OPERATOR,
+     "class.override", request_class_date_fields, "", class_fields, true,
+     "skips or moves one date of a class"},
     {REQUEST_TOKEN_ISSUE, "POST", "/v1/tokens", ROLE_USER, "token.issue", request_token_fields, "",
      NULL, true, "a bearer token for oneself (or, for an admin, for a user)"},
     {REQUEST_TOKEN_LIST, "GET", "/v1/tokens", ROLE_USER, "token.list", NULL, "", token_fields,

@@ -70,6 +70,18 @@ const struct field request_prefetch_fields[] = {
     {.type = FIELD_END},
 };
 
+const struct field request_class_date_fields[] = {
+    {"skip", FIELD_BOOL, MEMBER(request_class_date, skip), FIELD_SUBMIT, 0, 0, NULL,
+     "it does not take place then"},
+    {"reset", FIELD_BOOL, MEMBER(request_class_date, reset), FIELD_SUBMIT, 0, 0, NULL,
+     "as the class's rule says again"},
+    {"starts", FIELD_FIXED, MEMBER(request_class_date, starts), FIELD_SUBMIT, 0, 0, NULL,
+     "begins then instead, as in 2026-10-20T14:15; local time of the class's zone"},
+    {"duration_sec", FIELD_I64, MEMBER(request_class_date, duration_sec), FIELD_SUBMIT, 60,
+     7 * 86400, NULL, "and takes so long"},
+    {.type = FIELD_END},
+};
+
 const struct field request_octet_fields[] = {{.type = FIELD_END}};
 
 const struct field request_reconfigure_fields[] = {

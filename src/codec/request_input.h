@@ -56,6 +56,13 @@ extern const struct field request_prefetch_fields[];
 /* Not JSON: the body is bytes. */
 extern const struct field request_octet_fields[];
 
+struct request_class_date {
+    bool skip, reset;
+    char starts[24];
+    int64_t duration_sec;
+};
+extern const struct field request_class_date_fields[];
+
 struct request_reconfigure {
     bool dry_run;
 };

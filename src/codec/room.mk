@@ -8,6 +8,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/calendar_rule.c src/codec/calendar_rule.h \
     src/codec/config.c src/codec/config.h \
     src/codec/config_check.c src/codec/config_check.h \
+    src/codec/config_class.c \
     src/codec/config_diff.c \
     src/codec/config_form.c \
     src/codec/config_gpu.c \
@@ -46,7 +47,7 @@ CALENDAR_LIBS = $(ICAL_LIBS) $(ICU_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
-tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += etc/vdi.conf.example
 
 UNIT_TESTS += tests/unit/codec/test_node_config
@@ -82,6 +83,11 @@ UNIT_TESTS += tests/unit/codec/test_link_codec
 tests_unit_codec_test_link_codec_SOURCES = tests/unit/codec/test_link_codec.c
 tests_unit_codec_test_link_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_codec_test_link_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+UNIT_TESTS += tests/unit/codec/test_class_codec
+tests_unit_codec_test_class_codec_SOURCES = tests/unit/codec/test_class_codec.c
+tests_unit_codec_test_class_codec_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_class_codec_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/codec/test_disk_boot
 tests_unit_codec_test_disk_boot_SOURCES = tests/unit/codec/test_disk_boot.c
 tests_unit_codec_test_disk_boot_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)

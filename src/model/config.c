@@ -229,7 +229,24 @@ void config_role_done(struct config_role *r)
     names_done(&r->groups);
     names_done(&r->users);
     names_done(&r->may);
+    names_done(&r->templates);
     free(r->place.file);
+}
+
+void config_class_done(struct config_class *c)
+{
+    free(c->name);
+    free(c->template_name);
+    names_done(&c->groups);
+    names_done(&c->users);
+    free(c->partition);
+    free(c->qos);
+    free(c->account);
+    free(c->starts);
+    free(c->zone);
+    free(c->repeat);
+    names_done(&c->except);
+    free(c->place.file);
 }
 
 void config_free(struct config *c)
@@ -270,6 +287,7 @@ void config_free(struct config *c)
     FREE_ARRAY(c->templates, c->n_templates, config_template_done);
     FREE_ARRAY(c->mounts, c->n_mounts, config_mount_done);
     FREE_ARRAY(c->roles, c->n_roles, config_role_done);
+    FREE_ARRAY(c->classes, c->n_classes, config_class_done);
 #undef FREE_ARRAY
     free(c->nodes_by_name);
     free(c->kinds);

@@ -145,11 +145,27 @@ struct config_template {
     struct config_place place;
 };
 
+struct config_class { /* model/class.h */
+    char *name;
+    char *template_name;
+    uint32_t seats;
+    struct config_names groups, users; /* members */
+    char *partition, *qos, *account;
+    char *starts, *zone, *repeat;
+    struct config_names except;
+    int64_t duration_sec, lead_sec, grace_sec, no_show_sec, cleaning_sec;
+    struct config_place place;
+};
+
 struct config_role {
     char *name;
     struct config_names groups;
     struct config_names users;
     struct config_names may; /* names of requests, or "operator", "admin" */
+    /* What classes its members may book by it; empty and 0: any */
+    struct config_names templates;
+    uint32_t max_seats, max_hours_week;
+    int64_t horizon_sec;
     struct config_place place;
 };
 
@@ -189,6 +205,8 @@ struct config {
     size_t n_mounts;
     struct config_role *roles;
     size_t n_roles;
+    struct config_class *classes;
+    size_t n_classes;
 
     /* limits, each with its default in codec/config.c */
     uint32_t max_jobs;      /* live jobs in all */
@@ -235,6 +253,7 @@ void config_mount_done(struct config_mount *m);
 void config_disk_done(struct config_disk *d);
 void config_template_done(struct config_template *t);
 void config_role_done(struct config_role *r);
+void config_class_done(struct config_class *c);
 const struct config_partition *config_partition(const struct config *c, const char *name);
 const struct config_partition *config_default_partition(const struct config *c);
 const struct config_template *config_template(const struct config *c, const char *name);

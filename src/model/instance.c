@@ -14,7 +14,7 @@ static const char *const states[INSTANCE_N_STATES] = {
 };
 
 static const char *const events[INSTANCE_N_EVENTS] = {
-    "request", "build", "ready", "bind", "save", "restore", "stop", "gone",
+    "request", "build", "ready", "claim", "bind", "save", "restore", "stop", "gone",
 };
 
 const struct instance_transition instance_transitions[] = {
@@ -22,6 +22,9 @@ const struct instance_transition instance_transitions[] = {
     {INSTANCE_EVENT_BUILD, INSTANCE_REQUESTED, INSTANCE_BUILDING},
     {INSTANCE_EVENT_READY, INSTANCE_REQUESTED, INSTANCE_READY},
     {INSTANCE_EVENT_READY, INSTANCE_BUILDING, INSTANCE_READY},
+    {INSTANCE_EVENT_CLAIM, INSTANCE_REQUESTED, INSTANCE_REQUESTED},
+    {INSTANCE_EVENT_CLAIM, INSTANCE_BUILDING, INSTANCE_BUILDING},
+    {INSTANCE_EVENT_CLAIM, INSTANCE_READY, INSTANCE_READY},
     {INSTANCE_EVENT_BIND, INSTANCE_READY, INSTANCE_BOUND},
     {INSTANCE_EVENT_SAVE, INSTANCE_READY, INSTANCE_SAVED},
     {INSTANCE_EVENT_SAVE, INSTANCE_BOUND, INSTANCE_SAVED},
@@ -95,6 +98,25 @@ static void apply_request(struct instance *in, const struct instance_event *even
     str_copy(in->account, sizeof(in->account), event->account);
     str_copy(in->partition, sizeof(in->partition), event->partition);
     str_copy(in->qos, sizeof(in->qos), event->qos);
+    in->class_id = event->class_id;
+    str_copy(in->date, sizeof(in->date), event->date);
+    str_copy(in->gpus_held, sizeof(in->gpus_held), event->gpus_held);
+}
+
+/* One owner in its life, ever. */
+static int check_claim(const struct instance *old, struct vdi_error *err)
+{
+    if (old->class_id && !old->job)
+        return 0;
+    return error_set(err, EPROTO, "job", "instance %llu is not a free seat",
+                     (unsigned long long)old->id);
+}
+
+static void apply_claim(struct instance *in, const struct instance_event *event)
+{
+    in->job = event->job;
+    in->claim_usec = event->time_usec;
+    str_copy(in->owner, sizeof(in->owner), event->owner);
 }
 
 int instance_apply(const struct instance *old, uint64_t id, const struct instance_event *event,
@@ -108,6 +130,8 @@ int instance_apply(const struct instance *old, uint64_t id, const struct instanc
         return error_set(err, EPROTO, "state", "instance %llu is %s: '%s' is not possible then",
                          (unsigned long long)id, instance_state_name(from),
                          instance_event_name(event->type));
+    if (event->type == INSTANCE_EVENT_CLAIM && check_claim(old, err) < 0)
+        return -EPROTO;
     in = calloc(1, sizeof(*in));
     if (!in)
         return error_set(err, ENOMEM, "", "out of memory");
@@ -117,10 +141,13 @@ int instance_apply(const struct instance *old, uint64_t id, const struct instanc
     in->id = id;
     if (from == INSTANCE_SAVED && to != INSTANCE_SAVED && event->time_usec > in->state_usec)
         in->saved_total_usec += event->time_usec - in->state_usec;
+    if (to != from)
+        in->state_usec = event->time_usec;
     in->state = to;
-    in->state_usec = event->time_usec;
     if (event->type == INSTANCE_EVENT_REQUEST)
         apply_request(in, event);
+    else if (event->type == INSTANCE_EVENT_CLAIM)
+        apply_claim(in, event);
     else if (event->type == INSTANCE_EVENT_READY)
         in->ready_usec = event->time_usec;
     else if (event->type == INSTANCE_EVENT_GONE)

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "model/class.h"
+#include "model/gpu.h"
 #include "model/image.h"
 #include <vdi/types.h>
 
@@ -24,6 +26,7 @@ enum instance_event_type {
     INSTANCE_EVENT_REQUEST,
     INSTANCE_EVENT_BUILD,
     INSTANCE_EVENT_READY,
+    INSTANCE_EVENT_CLAIM, /* a seat of a class: it is a job's from now on */
     INSTANCE_EVENT_BIND,
     INSTANCE_EVENT_SAVE,
     INSTANCE_EVENT_RESTORE,
@@ -38,11 +41,13 @@ struct instance {
     uint64_t seq;
     uint32_t generation;
     enum instance_state state;
-    uint64_t job; /* 0: none */
+    uint64_t job;              /* 0: none */
+    uint64_t class_id;         /* it was started as a seat of that class; 0: for a job */
+    char date[CLASS_DATE_MAX]; /* of that occurrence */
     uint32_t vcpus;
     uint32_t memory_mib;
     uint32_t gpus;
-    int64_t request_usec, ready_usec, gone_usec;
+    int64_t request_usec, ready_usec, claim_usec, gone_usec;
     int64_t state_usec;       /* since when it is in this state */
     int64_t saved_total_usec; /* earlier times as SAVED: it held nothing then */
     char owner[VDI_REALM_MAX + VDI_NAME_MAX + 2];
@@ -51,7 +56,8 @@ struct instance {
     char profile[64];
     char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
     char reason[96];
-    char image[IMAGE_REF_MAX]; /* resolved; "": as the template says */
+    char image[IMAGE_REF_MAX];     /* resolved; "": as the template says */
+    char gpus_held[GPU_HELD_TEXT]; /* of a seat: gpu_held_format() */
 };
 
 struct instance_event {
@@ -67,6 +73,9 @@ struct instance_event {
     char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
     char reason[96];
     char image[IMAGE_REF_MAX]; /* request */
+    uint64_t class_id;         /* request, with: */
+    char date[CLASS_DATE_MAX];
+    char gpus_held[GPU_HELD_TEXT];
 };
 
 const char *instance_state_name(enum instance_state state);

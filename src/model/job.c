@@ -28,7 +28,7 @@ static const size_t spec_words[] = {
     offsetof(struct job_spec, output),        offsetof(struct job_spec, error),
     offsetof(struct job_spec, mail_type),     offsetof(struct job_spec, mail_user),
     offsetof(struct job_spec, dependency),    offsetof(struct job_spec, array),
-    offsetof(struct job_spec, limits),
+    offsetof(struct job_spec, limits),        offsetof(struct job_spec, reservation),
 };
 
 static const char **spec_word(struct job_spec *spec, size_t i)

@@ -50,13 +50,14 @@ struct job_spec {
     const char *error;
     const char *mail_type; /* of what its owner is told: "BEGIN,END" (model/notice.h); "" nothing */
     const char *mail_user; /* who is told; "" the owner */
-    const char *dependency; /* model/dependency.h; "" none */
-    const char *limits;     /* limit blocks that held for its owner at submit, by commas */
-    const char *array;      /* the tasks that were submitted together: model/array.h; "" none */
-    int64_t time_limit_sec; /* 0: unlimited */
-    int64_t begin_usec;     /* 0: now */
-    int64_t deadline_usec;  /* 0: none */
-    uint32_t cpus;          /* of each of its nodes, as memory and GPUs */
+    const char *dependency;  /* model/dependency.h; "" none */
+    const char *limits;      /* limit blocks that held for its owner at submit, by commas */
+    const char *array;       /* the tasks that were submitted together: model/array.h; "" none */
+    const char *reservation; /* class whose seat it takes; "" none */
+    int64_t time_limit_sec;  /* 0: unlimited */
+    int64_t begin_usec;      /* 0: now */
+    int64_t deadline_usec;   /* 0: none */
+    uint32_t cpus;           /* of each of its nodes, as memory and GPUs */
     uint32_t memory_mib;
     uint32_t gpus;
     int32_t nice;

@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
     src/model/array.c src/model/array.h \
     src/model/audit.c src/model/audit.h \
+    src/model/class.c src/model/class.h \
     src/model/config.c src/model/config.h \
     src/model/dependency.c src/model/dependency.h \
     src/model/disk.c src/model/disk.h \
@@ -15,6 +16,7 @@ src_model_libmodel_a_SOURCES = \
     src/model/mount.c src/model/mount.h \
     src/model/node.c src/model/node.h \
     src/model/notice.c src/model/notice.h \
+    src/model/occurrence.c src/model/occurrence.h \
     src/model/token.c src/model/token.h \
     src/model/usage.c src/model/usage.h
 
@@ -74,6 +76,16 @@ UNIT_TESTS += tests/unit/model/test_usage
 tests_unit_model_test_usage_SOURCES = tests/unit/model/test_usage.c
 tests_unit_model_test_usage_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_usage_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_class
+tests_unit_model_test_class_SOURCES = tests/unit/model/test_class.c
+tests_unit_model_test_class_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_class_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_occurrence
+tests_unit_model_test_occurrence_SOURCES = tests/unit/model/test_occurrence.c
+tests_unit_model_test_occurrence_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_occurrence_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_disk
 tests_unit_model_test_disk_SOURCES = tests/unit/model/test_disk.c

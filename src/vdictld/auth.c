@@ -143,10 +143,11 @@ static enum request_role at_least(enum request_role role, enum request_role leas
 
 /* A role with the very request in `may` lifts its members for that request alone: to what the
  * request needs, and to all jobs where it is one that everybody may make of the own. */
-static enum request_role role_of(const struct core *core, const struct call *call)
+static enum request_role role_of(const struct core *core, const struct call *call, char ret_by[64])
 {
-    enum request_role role = ROLE_USER;
+    enum request_role own = ROLE_USER, lifted = ROLE_USER;
 
+    ret_by[0] = '\0';
     if (!strcmp(call->who.realm, "unix") &&
         (call->who.uid == 0 || call->who.uid == (uint32_t)geteuid()))
         return ROLE_ADMIN;
@@ -156,13 +157,17 @@ static enum request_role role_of(const struct core *core, const struct call *cal
         if (!role_has(r, &call->who))
             continue;
         if (config_names_has(&r->may, "admin"))
-            return ROLE_ADMIN;
+            own = ROLE_ADMIN;
         if (config_names_has(&r->may, "operator"))
-            role = at_least(role, ROLE_OPERATOR);
-        if (config_names_has(&r->may, call->match.request->name))
-            role = at_least(role, at_least(call->match.request->role, ROLE_OPERATOR));
+            own = at_least(own, ROLE_OPERATOR);
+        if (config_names_has(&r->may, call->match.request->name)) {
+            lifted = at_least(lifted, at_least(call->match.request->role, ROLE_OPERATOR));
+            str_copy(ret_by, 64, r->name);
+        }
     }
-    return role;
+    if (own >= ROLE_OPERATOR)
+        ret_by[0] = '\0'; /* may do it anyway */
+    return at_least(own, lifted);
 }
 
 /* ---- groups ---- */
@@ -217,7 +222,7 @@ static void groups_known(void *arg, int r, const struct identity_answer *answer)
         str_copy(call->who.scope, sizeof(call->who.scope), check->who.scope);
     }
     snprintf(call->who_text, sizeof(call->who_text), "%s:%s", call->who.realm, call->who.name);
-    call->role = role_of(check->auth->core, call);
+    call->role = role_of(check->auth->core, call, call->by_role);
     check->done(call, 0, NULL);
     check_free(check);
 }

@@ -21,6 +21,7 @@ struct call {
     struct vdi_principal who;
     char who_text[CALL_WHO_MAX]; /* "unix:anna" */
     enum request_role role;
+    char by_role[64];    /* of one who is no operator: the role whose `may` has the request */
     int64_t expire_usec; /* when the credential ends; 0: with this request */
     char token[64];      /* the id of the token it came with; "" none */
     int64_t begin_usec;
@@ -29,6 +30,7 @@ struct call {
     bool recorded;       /* the audit trail has it */
     const char *watched; /* goes into the audit trail whoever does it: why; NULL: no */
     uint64_t job;        /* for handlers that wait for a commit */
+    uint64_t class_id;   /* a submit takes a seat of that class: what it says may be used */
     char key[80];
 };
 

@@ -26,6 +26,7 @@ struct auth;
 struct backup;
 struct budget;
 struct depend;
+struct classes;
 struct denials;
 struct disks;
 struct feed;
@@ -61,6 +62,7 @@ struct core {
     struct idem *idem;       /* idem.c: retry keys */
     struct job_index *mine;  /* job_index.c: whose jobs are which */
     struct depend *depend;   /* depend.c: jobs that wait for jobs */
+    struct classes *classes; /* classes.c: seats for members at given times */
     struct disks *disks;     /* disks.c: disks of jobs and users */
     struct feed *feed;       /* feed.c: /v1/events */
     struct queue *queue;     /* queue.c: the planner and what it is told */
@@ -79,6 +81,7 @@ struct core {
     uint64_t archive_damaged;  /* archive.c: rows that were left out, each time */
     int64_t archive_told_usec; /* monotonic */
     uint64_t anchored;         /* the audit trail's head that went into the log */
+    bool reconfiguring;        /* a new vdi.conf is being looked at */
     bool stopping;
     bool deposed; /* stopping because another leads: the process ends with an error */
 };

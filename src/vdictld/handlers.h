@@ -64,6 +64,14 @@ void handle_disk_list(struct call *call);
 void handle_disk_show(struct call *call);
 void handle_disk_delete(struct call *call);
 void handle_disk_release(struct call *call);
+/* class_calls.c */
+void handle_class_list(struct call *call);
+void handle_class_create(struct call *call);
+void handle_class_show(struct call *call);
+void handle_class_update(struct call *call);
+void handle_class_delete(struct call *call);
+void handle_class_occurrences(struct call *call);
+void handle_class_override(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
 /* backup.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image_order.c - POST /v1/images/{name}/prefetch: nodes are told to get a version.
+ * image_order.c - nodes are told to get a version: by POST /v1/images/{name}/prefetch, or for a
+ * class that comes.
  *
  * A node answers when it has taken note, or why it can't; how far it is comes with its
  * inventory.
@@ -12,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/hostlist.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "codec/field.h"
 #include "codec/request_input.h"
@@ -92,6 +94,27 @@ static void ask_all(struct prefetch *p, const char *order)
         if (node && !node->removed && node->up)
             ask(p, node->name, order);
     }
+}
+
+static void said(void *arg, int result, const char *body, const char *reason)
+{
+    _cleanup_(freep) char *node = arg;
+
+    if (result < 0)
+        log_warning("node %s does not fetch an image ahead: %s", node,
+                    str_is_empty(reason) ? strerror(-result) : reason);
+}
+
+void images_prefetch(struct core *core, const struct image *image, const char *node)
+{
+    _cleanup_(buf_done) struct buf order = BUF_INIT(IMAGE_ORDER_MAX);
+    char *name = core->links ? strdup(node) : NULL;
+
+    images_write_order(core, image, &order);
+    if (!name || order.failed ||
+        nodelink_order(core->links, node, "prefetch", (struct vdi_instance_id){0}, order.data, said,
+                       name) < 0)
+        free(name); /* it is not there: its start fetches what it needs */
 }
 
 static int read_nodes(struct call *call, const char *text, struct hostlist *ret,

@@ -60,6 +60,9 @@ void images_write_nodes(struct core *core, const char *sha256, struct buf *out);
 /* {"ref","manifest","source","port"}: what a node needs to get a version. */
 void images_write_order(struct core *core, const struct image *image, struct buf *out);
 
+/* The node gets it ahead of an instance; what it can't is told in the log. image_order.c */
+void images_prefetch(struct core *core, const struct image *image, const char *node);
+
 /* ---- files; image_store.c; all but the last block ---- */
 
 struct image_part_state {

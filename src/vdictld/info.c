@@ -8,6 +8,7 @@
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/classes.h"
 #include "vdictld/feed.h"
 #include "vdictld/gpu_wish.h"
 #include "vdictld/handlers.h"
@@ -299,6 +300,7 @@ void handle_metrics(struct call *call)
         buf_printf(&body, "# TYPE vdi_%s %s\n# HELP vdi_%s %s\nvdi_%s%s %.9g\n", f[i].name,
                    f[i].kind, f[i].name, f[i].help, f[i].name, counter ? "_total" : "", f[i].value);
     }
+    classes_write_metrics(call->core, &body);
     buf_puts(&body, "# EOF\n");
     call_reply(call, 200, "application/openmetrics-text; version=1.0.0; charset=utf-8", &body);
     buf_done(&body);

@@ -131,8 +131,9 @@ bool job_filter_takes(const struct job_filter *f, const struct job *job)
     return filter_state(f, job->state) && filter_owner(f, s->owner) &&
            word_is(f->partition, s->partition) && word_is(f->name, s->name) &&
            word_is(f->node, job->node) && word_is(f->account, s->account) &&
-           word_is(f->qos, s->qos) && (f->kind < 0 || (uint32_t)f->kind == s->kind) &&
-           filter_id(f, job) && (!f->until_usec || job->submit_usec < f->until_usec) &&
+           word_is(f->qos, s->qos) && word_is(f->reservation, s->reservation) &&
+           (f->kind < 0 || (uint32_t)f->kind == s->kind) && filter_id(f, job) &&
+           (!f->until_usec || job->submit_usec < f->until_usec) &&
            (!f->since_usec || !job->end_usec || job->end_usec > f->since_usec);
 }
 
@@ -253,6 +254,7 @@ int job_filter_parse(struct call *call, struct job_filter *f, struct vdi_error *
     str_copy(f->node, sizeof(f->node), query(call, "node"));
     str_copy(f->account, sizeof(f->account), query(call, "account"));
     str_copy(f->qos, sizeof(f->qos), query(call, "qos"));
+    str_copy(f->reservation, sizeof(f->reservation), query(call, "reservation"));
     if (*kind) {
         f->kind = str_equal(kind, "batch") ? JOB_BATCH : JOB_INTERACTIVE;
         if (!str_equal(kind, job_kind_names[f->kind]))

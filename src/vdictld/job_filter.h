@@ -10,7 +10,7 @@ struct job_filter {
     bool all;
     bool archive; /* some of the states are ends: those that left memory count too */
     char owner[CALL_WHO_MAX];
-    char partition[64], name[130], node[64], account[64], qos[64];
+    char partition[64], name[130], node[64], account[64], qos[64], reservation[64];
     int kind;      /* -1: any */
     uint64_t *ids; /* sorted; of an array in `arrays` the first */
     size_t n_ids;

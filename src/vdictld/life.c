@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/classes.h"
 #include "vdictld/disks.h"
 #include "vdictld/limit.h"
 #include "vdictld/site.h"
@@ -238,8 +239,9 @@ void life_fate(const struct core *core, const struct job *job, enum job_state ot
                struct job_event *event)
 {
     char why[sizeof(event->reason)];
+    bool has_not_begun = *job->spec->reservation && job->state == JOB_CONFIGURING;
 
-    event->final = job->spec->requeue ? JOB_PENDING : otherwise;
+    event->final = job->spec->requeue || has_not_begun ? JOB_PENDING : otherwise;
     if (event->final != JOB_PENDING || job->restarts < core->config->max_requeue)
         return;
     event->admin = true;
@@ -268,25 +270,57 @@ static void act_building(struct run *run, const struct instance *in)
         return;
     }
     snprintf(reason, sizeof(reason), "not ready within %" PRId64 " s", timeout_sec);
-    life_end_job(run->core, in->job, JOB_BOOT_FAIL, reason);
+    life_fail(run, in, reason);
 }
 
-/* The seat is there: hand it to its owner, and let the time run. */
-static void act_ready(struct run *run, const struct instance *in)
+void life_fail(struct run *run, const struct instance *in, const char *reason)
+{
+    const struct job *job = core_job_staged(run->core, in->job);
+
+    if (!in->job)
+        life_event(run, INSTANCE_EVENT_STOP, reason);
+    else
+        life_end_job(run->core, in->job,
+                     in->class_id && job && job->restarts < run->core->config->max_requeue
+                         ? JOB_PENDING
+                         : JOB_BOOT_FAIL,
+                     reason);
+}
+
+void life_stop(struct core *core, const struct instance *in, const char *reason)
+{
+    struct run *run = life_run(core, in->id);
+
+    if (run && !run->busy && core_instance(core, in->id) == in)
+        life_event(run, INSTANCE_EVENT_STOP, reason);
+}
+
+void life_bound(struct run *run, const struct instance *in)
 {
     const struct job *job = core_job_staged(run->core, in->job);
     struct instance_event bind = core_instance_event(run->core, INSTANCE_EVENT_BIND, "");
     struct job_event start = core_job_event(run->core, JOB_EVENT_START, CORE_SELF, "");
-    struct txn *txn;
-    int r;
+    struct txn *txn = txn_new(run->core->events);
+    int r = txn ? core_add_instance(txn, run->id, &bind, NULL) : -ENOMEM;
 
-    if (!job || job->state != JOB_CONFIGURING)
-        return;
-    txn = txn_new(run->core->events);
-    r = txn ? core_add_instance(txn, run->id, &bind, NULL) : -ENOMEM;
+    if (r >= 0 && in->class_id)
+        r = classes_add_limit(run->core, txn, in);
     if (r >= 0)
         r = core_add_job(txn, job->id, &start, NULL);
     life_commit(run, txn, r);
+}
+
+/* It is there: hand it to its owner, and let the time run. A seat waits until somebody has it. */
+static void act_ready(struct run *run, const struct instance *in)
+{
+    const struct job *job = core_job_staged(run->core, in->job);
+
+    if (!job || job->state != JOB_CONFIGURING)
+        return;
+    if (in->class_id)
+        life_personalise(run, in);
+    else
+        life_bound(run, in);
 }
 
 static void act_bound(struct run *run, const struct instance *in)

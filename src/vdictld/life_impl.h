@@ -56,8 +56,16 @@ bool life_found_running(struct run *run, const struct instance *in);
 /* How long a guest may take to end. `job` may be NULL. */
 uint32_t life_grace_sec(struct core *core, const struct job *job);
 
+/* It can't be: its job ends with BOOT_FAIL, or waits for another seat of its class; a seat that
+ * nobody has is stopped. */
+void life_fail(struct run *run, const struct instance *in, const char *reason);
+/* The job has its instance in hand: from now on its limit runs. */
+void life_bound(struct run *run, const struct instance *in);
+
 /* life_start.c: the instance is REQUESTED. */
 void life_request(struct run *run, const struct instance *in);
+/* It is a seat that is READY, and its job's. */
+void life_personalise(struct run *run, const struct instance *in);
 /* life_report.c: asks the site where the instance stands. */
 void life_ask(struct run *run);
 

@@ -69,6 +69,10 @@ static bool ended(struct run *run, const struct instance *in, const struct site_
     struct txn *txn;
     int r;
 
+    if (!in->job && in->class_id) {
+        life_fail(run, in, *report->reason ? report->reason : "it ended by itself");
+        return true;
+    }
     if (!job || !job_state_is_active(job->state) || job->state == JOB_COMPLETING ||
         job->instance != in->id) /* the job has moved on to another */
         return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * life_start.c - from the planner's word to the order to start.
+ * life_start.c - from the planner's word to the order to start, or to make a seat its user's.
  *
  * The order wants what is not in memory: the owner's account, which NSS knows, and the
  * script, which is in the submit event. Both are asked for off the loop, one after the other,
@@ -28,6 +28,7 @@
 /* One start on its way; freed by whoever ends it. */
 struct start {
     struct run *run;
+    bool is_bind; /* of a seat that is READY; else a start */
     bool has_account;
     struct identity_answer account;
 };
@@ -120,9 +121,10 @@ static void started(void *arg, int result, const char *json, const struct vdi_er
     } else if (result == -EAGAIN || result == -EBUSY || result == -ETIMEDOUT ||
                result == -ENOTCONN) {
         life_retry(run);
-    } else if (job) {
-        log_warning("job %" PRIu64 " could not start on %s: %s", job->id, in->node, err->detail);
-        life_end_job(run->core, job->id, JOB_BOOT_FAIL, err->detail);
+    } else if (job || in->class_id) {
+        log_warning("instance %" PRIu64 " (job %" PRIu64 ") could not start on %s: %s", in->id,
+                    in->job, in->node, err->detail);
+        life_fail(run, in, err->detail);
     }
 }
 
@@ -134,7 +136,7 @@ static void order(struct run *run, const struct instance *in, const struct site_
     struct vdi_instance_spec spec = {
         .id = {in->id, in->generation},
         .epoch = events_epoch(run->core->events),
-        .job = in->job,
+        .job = start->job ? in->job : 0,
         .node = in->node,
         .owner = in->owner,
         .template_name = in->template_name,
@@ -147,7 +149,7 @@ static void order(struct run *run, const struct instance *in, const struct site_
 
     r = site_start_write(start, &json, &err);
     if (r < 0 && err.code) {
-        life_end_job(run->core, in->job, JOB_BOOT_FAIL, err.detail);
+        life_fail(run, in, err.detail);
     } else if (r < 0) {
         life_retry(run);
     } else {
@@ -158,41 +160,102 @@ static void order(struct run *run, const struct instance *in, const struct site_
     buf_done(&json);
 }
 
+/* The session is open: from now on the job runs. Else its user gets another seat. */
+static void bound(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    struct run *run = arg;
+    const struct instance *in = core_instance_staged(run->core, run->id);
+    const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
+
+    run->busy--;
+    if (!in || in->state != INSTANCE_READY || !job || job->state != JOB_CONFIGURING) {
+        life_act(run);
+    } else if (result >= 0) {
+        life_bound(run, in);
+    } else if (result == -EAGAIN || result == -EBUSY || result == -ETIMEDOUT ||
+               result == -ENOTCONN) {
+        life_retry(run);
+    } else {
+        log_warning("job %" PRIu64 ": its seat on %s could not be made ready for it: %s", job->id,
+                    in->node, err->detail);
+        life_fail(run, in, err->detail);
+    }
+}
+
+static void bind_seat(struct run *run, const struct instance *in, const struct site_start *start)
+{
+    struct buf json = BUF_INIT(0);
+    struct vdi_error err = {0};
+    int r = site_bind_write(start, &json, &err);
+
+    if (r < 0 && err.code) {
+        life_fail(run, in, err.detail);
+    } else if (r < 0) {
+        life_retry(run);
+    } else {
+        run->busy++;
+        site_bind(run->core->site, in, json.data, bound, run);
+    }
+    buf_done(&json);
+}
+
+/* What is the same for all of them; `image` is filled and lives as long as the order is written. */
+static struct site_start site_start_of(struct core *core, const struct instance *in,
+                                       struct buf *image)
+{
+    const struct image *version = images_of_ref(core, in->image);
+
+    if (version)
+        images_write_order(core, version, image);
+    return (struct site_start){
+        .cluster = core->config->cluster,
+        .of = config_template(core->config, in->template_name),
+        .image = image->data,
+        .boot_timeout_sec = life_boot_timeout_sec(core, in),
+    };
+}
+
 static void start_with(const struct start *s, const struct instance *in, const struct job *job,
                        const char *payload)
 {
     struct core *core = s->run->core;
-    const struct image *version = images_of_ref(core, in->image);
     _cleanup_(buf_done) struct buf image = BUF_INIT(IMAGE_ORDER_MAX);
     const struct disk *disks[DISKS_MAX];
-    struct site_start start;
+    struct site_start start = site_start_of(core, in, &image);
 
-    if (version)
-        images_write_order(core, version, &image);
-    start = (struct site_start){
-        .cluster = core->config->cluster,
-        .of = config_template(core->config, in->template_name),
-        .image = image.data,
-        .boot_timeout_sec = life_boot_timeout_sec(core, in),
-        .job = job,
-        .payload = payload,
-        .disks = disks,
-        .n_disks = disks_of(core, in, disks),
-        .who = s->has_account ? &s->account.who : NULL,
-        .gids = s->account.gids,
-        .home = s->account.home,
-    };
-
-    if (start.of)
-        order(s->run, in, &start);
+    start.job = job;
+    start.payload = payload;
+    start.disks = disks;
+    start.n_disks = disks_of(core, in, disks);
+    start.who = s->has_account ? &s->account.who : NULL;
+    start.gids = s->account.gids;
+    start.home = s->account.home;
+    if (!start.of)
+        life_fail(s->run, in, "its template is no longer in vdi.conf");
+    else if (s->is_bind)
+        bind_seat(s->run, in, &start);
     else
-        life_end_job(core, job->id, JOB_BOOT_FAIL, "its template is no longer in vdi.conf");
+        order(s->run, in, &start);
+}
+
+/* Ahead of its user. */
+static void start_seat(struct run *run, const struct instance *in)
+{
+    _cleanup_(buf_done) struct buf image = BUF_INIT(IMAGE_ORDER_MAX);
+    struct site_start start = site_start_of(run->core, in, &image);
+
+    start.is_seat = true;
+    if (start.of)
+        order(run, in, &start);
+    else
+        life_fail(run, in, "its template is no longer in vdi.conf");
 }
 
 /* While the controller stops nothing begins: the site may be gone already. */
-static bool is_wanted(const struct run *run, const struct instance *in, const struct job *job)
+static bool is_wanted(const struct start *s, const struct instance *in, const struct job *job)
 {
-    return job && in->state == INSTANCE_REQUESTED && !run->core->stopping;
+    return job && job->state == JOB_CONFIGURING && !s->run->core->stopping &&
+           in->state == (s->is_bind ? INSTANCE_READY : INSTANCE_REQUESTED);
 }
 
 /* ---- the script: in the submit event, not in memory while a job waits ---- */
@@ -206,7 +269,7 @@ static void script_read(void *arg, const struct archive_query *q)
     struct job_event event = {0};
 
     run->busy--;
-    if (!is_wanted(run, in, job)) {
+    if (!is_wanted(s, in, job)) {
         life_act(run);
     } else if (q->result < 0 || !q->n_rows ||
                job_event_decode(q->rows[0].type, 0, q->rows[0].version, q->rows[0].body,
@@ -259,7 +322,7 @@ static void no_account(struct run *run, const struct instance *in, const struct 
         life_retry(run);
     } else {
         log_warning("job %" PRIu64 " could not start: %s", job->id, reason);
-        life_end_job(run->core, job->id, JOB_BOOT_FAIL, reason);
+        life_fail(run, in, reason);
     }
 }
 
@@ -271,13 +334,13 @@ static void account_known(void *arg, int r, const struct identity_answer *answer
     const struct job *job = in ? core_job(run->core, in->job) : NULL;
 
     run->busy--;
-    if (is_wanted(run, in, job) && r == 0) {
+    if (is_wanted(s, in, job) && r == 0) {
         s->has_account = true;
         s->account = *answer;
         read_script(s, job);
         return;
     }
-    if (is_wanted(run, in, job))
+    if (is_wanted(s, in, job))
         no_account(run, in, job, r);
     else if (in && in != core_instance(run->core, run->id))
         life_retry(run); /* what is staged acts when it is published: this is called at once */
@@ -286,7 +349,8 @@ static void account_known(void *arg, int r, const struct identity_answer *answer
     free(s);
 }
 
-void life_request(struct run *run, const struct instance *in)
+/* Who it is, then what it runs, then the order. */
+static void ask_account(struct run *run, const struct instance *in, bool is_bind)
 {
     const struct job *job = core_job(run->core, in->job);
     struct start *s;
@@ -300,10 +364,24 @@ void life_request(struct run *run, const struct instance *in)
         return;
     }
     s->run = run;
+    s->is_bind = is_bind;
     if (job->spec->uid == UINT32_MAX) {
         read_script(s, job);
         return;
     }
     run->busy++;
     auth_account(run->core->auth, job->spec->uid, job->spec->gid, account_known, s);
+}
+
+void life_request(struct run *run, const struct instance *in)
+{
+    if (in->class_id)
+        start_seat(run, in);
+    else
+        ask_account(run, in, false);
+}
+
+void life_personalise(struct run *run, const struct instance *in)
+{
+    ask_account(run, in, true);
 }

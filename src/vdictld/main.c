@@ -28,6 +28,7 @@
 #include "vdictld/auth.h"
 #include "vdictld/backup.h"
 #include "vdictld/budget.h"
+#include "vdictld/classes.h"
 #include "vdictld/depend.h"
 #include "vdictld/disks.h"
 #include "vdictld/feed.h"
@@ -133,6 +134,7 @@ static void published(void *arg, const struct published *p)
         break;
     }
     disks_published(core->disks, p);
+    classes_published(core->classes, p);
     feed_publish(core->feed, p);
 }
 
@@ -228,7 +230,7 @@ static void tell_all(struct core *core)
 static void configured(void *arg, int result, const struct vdi_error *err)
 {
     if (result < 0)
-        log_error("the nodes of vdi.conf could not be written down: %s", err->detail);
+        log_error("nodes and classes of vdi.conf could not be written down: %s", err->detail);
 }
 
 static int configure_nodes(struct core *core, struct vdi_error *err)
@@ -236,6 +238,8 @@ static int configure_nodes(struct core *core, struct vdi_error *err)
     struct txn *txn = txn_new(core->events);
     int r = txn ? nodes_configure(core, txn, core->config, err) : -ENOMEM;
 
+    if (r >= 0)
+        r = classes_add_config(core, txn, core->config, err);
     if (r < 0)
         txn_abort(txn);
     else
@@ -301,6 +305,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->mine = job_index_new();
     core->depend = core->loop ? depend_new(core) : NULL;
     core->disks = core->loop ? disks_new(core) : NULL;
+    core->classes = core->loop ? classes_new(core) : NULL;
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
     core->quota = core->loop ? quota_new(core) : NULL;
@@ -308,9 +313,9 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->sweep = core->loop ? sweep_new(core) : NULL;
     core->notify = core->loop ? notify_new(core) : NULL;
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
-        !core->arrays || !core->denials || !core->depend || !core->disks || !core->idem ||
-        !core->mine || !core->feed || !core->queue || !core->quota || !core->life || !core->sweep ||
-        !core->notify)
+        !core->arrays || !core->classes || !core->denials || !core->depend || !core->disks ||
+        !core->idem || !core->mine || !core->feed || !core->queue || !core->quota || !core->life ||
+        !core->sweep || !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -344,6 +349,7 @@ static int start(struct core *core, struct vdi_error *err)
     if (r < 0)
         return error_set(err, -r, "", "the planner could not take the configuration");
     tell_all(core);
+    classes_load(core->classes);
     notify_recover(core);
     life_recover(core);
     disks_recover(core->disks);
@@ -420,6 +426,7 @@ static void core_done(struct core *core)
     life_free(core->life);
     disks_free(core->disks);
     depend_free(core->depend);
+    classes_free(core->classes);
     arrays_free(core->arrays);
     queue_free(core->queue);
     quota_free(core->quota);

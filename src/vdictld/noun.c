@@ -208,6 +208,56 @@ static void notice_meta(const void *object, struct noun_meta *ret)
     };
 }
 
+static int class_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                        void **ret, struct vdi_error *err)
+{
+    return class_apply(old, id, event, (struct class **)ret, err);
+}
+
+static int class_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                        size_t len, void **ret, struct vdi_error *err)
+{
+    return class_snapshot_decode(id, version, body, len, (struct class **)ret, err);
+}
+
+static void class_meta(const void *object, struct noun_meta *ret)
+{
+    const struct class *class = object;
+
+    *ret = (struct noun_meta){
+        .owner = class->creator,
+        .state = class->deleted ? "DELETED" : "BOOKED",
+        .begin_usec = class->create_usec,
+        .end_usec = class->delete_usec,
+        .ended = class->deleted,
+    };
+}
+
+static int occurrence_apply_(const void *old, uint64_t id, const char *key, const void *event,
+                             void **ret, struct vdi_error *err)
+{
+    return occurrence_apply(old, key, event, (struct occurrence **)ret, err);
+}
+
+static int occurrence_decode(uint64_t id, const char *key, uint32_t version, const char *body,
+                             size_t len, void **ret, struct vdi_error *err)
+{
+    return occurrence_snapshot_decode(key, version, body, len, (struct occurrence **)ret, err);
+}
+
+static void occurrence_meta(const void *object, struct noun_meta *ret)
+{
+    const struct occurrence *o = object;
+
+    *ret = (struct noun_meta){
+        .owner = o->class_name,
+        .state = occurrence_state_names[o->state],
+        .begin_usec = o->begin_usec,
+        .end_usec = o->close_usec,
+        .ended = o->state == OCCURRENCE_CLOSED,
+    };
+}
+
 /* The parts that are alike for the flat nouns. */
 #define DEFINE_REPLAY(noun)                                                                        \
     static int noun##_replay(const void *old, uint64_t id, const char *key, const char *type,      \
@@ -262,6 +312,8 @@ DEFINE_REPLAY(token)
 DEFINE_REPLAY(image)
 DEFINE_REPLAY(disk)
 DEFINE_REPLAY(notice)
+DEFINE_REPLAY(class)
+DEFINE_REPLAY(occurrence)
 DEFINE_ACCESS(job)
 DEFINE_ACCESS(instance)
 DEFINE_ACCESS(node)
@@ -270,6 +322,8 @@ DEFINE_ACCESS(audit)
 DEFINE_ACCESS(image)
 DEFINE_ACCESS(disk)
 DEFINE_ACCESS(notice)
+DEFINE_ACCESS(class)
+DEFINE_ACCESS(occurrence)
 DEFINE_NAME(job)
 DEFINE_NAME(instance)
 DEFINE_NAME(node)
@@ -277,6 +331,8 @@ DEFINE_NAME(token)
 DEFINE_NAME(image)
 DEFINE_NAME(disk)
 DEFINE_NAME(notice)
+DEFINE_NAME(class)
+DEFINE_NAME(occurrence)
 
 static uint64_t job_id(const void *object)
 {
@@ -291,6 +347,11 @@ static uint64_t instance_id(const void *object)
 static uint64_t disk_id(const void *object)
 {
     return ((const struct disk *)object)->id;
+}
+
+static uint64_t class_id(const void *object)
+{
+    return ((const struct class *)object)->id;
 }
 
 /* ---- the audit trail: one object, its head; every record of it goes into the archive ---- */
@@ -369,6 +430,8 @@ const struct noun nouns[NOUN_N] = {
     [NOUN_AUDIT] = ROW(audit, NULL, AUDIT_EVENT_VERSION),
     [NOUN_IMAGE] = ROW(image, NULL, IMAGE_EVENT_VERSION),
     [NOUN_NOTICE] = ROW(notice, NULL, NOTICE_EVENT_VERSION),
+    [NOUN_CLASS] = ROW(class, class_id, CLASS_EVENT_VERSION),
+    [NOUN_OCCURRENCE] = ROW(occurrence, NULL, OCCURRENCE_EVENT_VERSION),
     [NOUN_DISK] = ROW(disk, disk_id, DISK_EVENT_VERSION),
 };
 

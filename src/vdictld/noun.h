@@ -23,6 +23,8 @@ enum noun_id {
     NOUN_IMAGE,
     NOUN_DISK,
     NOUN_NOTICE,
+    NOUN_CLASS,
+    NOUN_OCCURRENCE,
     NOUN_N
 };
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "vdictld/arrays.h"
+#include "vdictld/classes.h"
 #include "vdictld/depend.h"
 #include "vdictld/disks.h"
 #include "vdictld/gpu_wish.h"
@@ -278,7 +279,7 @@ static int put(struct queue *q, const struct job *job)
 
 void queue_again(struct queue *q, const struct job *job)
 {
-    if (job_state_is_end(job->state))
+    if (job_state_is_end(job->state) || classes_waits(job))
         return;
     if (put(q, job) < 0)
         log_error("planner: no memory for job %" PRIu64, job->id);
@@ -302,7 +303,7 @@ void queue_job(struct queue *q, const struct job *old, const struct job *now)
         q->in_state[now->state]++;
     if (was && job_state_is_end(now->state))
         queue_unstage(q, now->spec->owner);
-    if (job_state_is_end(now->state))
+    if (job_state_is_end(now->state) || classes_waits(now))
         planner_remove_job(q->planner, now->id);
     else if (put(q, now) < 0)
         log_error("planner: no memory for job %" PRIu64, now->id);
@@ -316,6 +317,25 @@ void queue_node(struct queue *q, const struct node *now)
     else if (planner_put_node(q->planner, now) < 0)
         log_error("planner: no memory for node %s", now->name);
     soon(q);
+}
+
+void queue_hold(struct queue *q, const struct job *job)
+{
+    if (planner_put_job(q->planner, job) < 0)
+        log_error("planner: no memory for what is on node %s", job->node);
+    soon(q);
+}
+
+void queue_unhold(struct queue *q, uint64_t id)
+{
+    planner_remove_job(q->planner, id);
+    soon(q);
+}
+
+struct planner *queue_planner(struct queue *q)
+{
+    soon(q);
+    return q->planner;
 }
 
 int queue_configure(struct queue *q)

@@ -21,6 +21,12 @@ void queue_again(struct queue *q, const struct job *job);
 /* As planner_put_stored(). */
 void queue_stored(struct queue *q, const char *node, uint32_t gib);
 void queue_node(struct queue *q, const struct node *now);
+/* What holds a node and is no job: `job` has its id from QUEUE_SEAT_ID on and the node. */
+#define QUEUE_SEAT_ID (UINT64_C(1) << 62)
+void queue_hold(struct queue *q, const struct job *job);
+void queue_unhold(struct queue *q, uint64_t id);
+/* For classes.c alone, which books in it. */
+struct planner *queue_planner(struct queue *q);
 
 uint32_t queue_jobs(const struct queue *q);                          /* not ended */
 uint32_t queue_jobs_in(const struct queue *q, enum job_state state); /* no ended one */

@@ -17,6 +17,7 @@
 #include "codec/request_input.h"
 #include "vdictld/audit.h"
 #include "vdictld/handlers.h"
+#include "vdictld/classes.h"
 #include "vdictld/disks.h"
 #include "vdictld/images.h"
 #include "vdictld/nodelink.h"
@@ -27,6 +28,7 @@
 struct change {
     struct core *core;
     struct call *call; /* NULL: SIGHUP asked */
+    bool dry_run;
     struct config *config;
     struct buf lines;
 };
@@ -84,6 +86,7 @@ static void in_force(void *arg, int result, const struct vdi_error *err)
     core_apply_limits(core);
     queue_configure(core->queue);
     quota_configure(core);
+    classes_configured(core->classes);
     disks_configured(core->disks);
     nodelink_configured(core->links);
     images_configured(core->images);
@@ -104,12 +107,53 @@ static void refuse_findings(struct change *ch, const struct buf *findings)
     refuse(ch, &err);
 }
 
+static void apply(struct change *ch)
+{
+    struct core *core = ch->core;
+    struct vdi_error err = {0};
+    struct txn *txn = txn_new(core->events);
+    int r = txn ? nodes_configure(core, txn, ch->config, &err)
+                : error_set(&err, ENOMEM, "", "out of memory");
+
+    if (r >= 0)
+        r = classes_add_config(core, txn, ch->config, &err);
+    if (r >= 0 && !ch->call) { /* a signal is an administrator's act, too */
+        struct audit_event event = audit_own(core, "reconfigure", "SIGHUP");
+
+        r = audit_add(core, txn, &event, &err);
+    }
+    if (r < 0) {
+        txn_abort(txn);
+        refuse(ch, &err);
+        return;
+    }
+    if (ch->call)
+        call_commit(ch->call, txn, 200, in_force, ch);
+    else
+        txn_commit(txn, in_force, ch);
+}
+
+/* All classes have their seats in it, or it is not taken. */
+static void checked(void *arg, int result, const struct vdi_error *err)
+{
+    struct change *ch = arg;
+
+    ch->core->reconfiguring = false;
+    if (result < 0) {
+        refuse(ch, err);
+    } else if (ch->dry_run) {
+        reply(ch, false);
+        change_free(ch);
+    } else {
+        apply(ch);
+    }
+}
+
 void reconfigure(struct core *core, struct call *call, bool dry_run)
 {
     struct change *ch = calloc(1, sizeof(*ch));
     struct buf findings = BUF_INIT(0);
     struct vdi_error err = {0};
-    struct txn *txn = NULL;
     bool restart = false;
     int r;
 
@@ -120,7 +164,14 @@ void reconfigure(struct core *core, struct call *call, bool dry_run)
     }
     ch->core = core;
     ch->call = call;
+    ch->dry_run = dry_run;
     ch->lines = BUF_INIT(0);
+    if (core->reconfiguring) {
+        error_set(&err, EAGAIN, "vdi.conf", "another file is being looked at");
+        error_hint(&err, NULL, "try again in a second");
+        refuse(ch, &err);
+        return;
+    }
     r = config_read(core->config_path, &ch->config, &findings);
     if (r < 0) {
         refuse_findings(ch, &findings);
@@ -129,34 +180,14 @@ void reconfigure(struct core *core, struct call *call, bool dry_run)
     }
     buf_done(&findings);
     config_diff(core->config, ch->config, &ch->lines, &restart);
-    if (dry_run) {
-        reply(ch, false);
-        change_free(ch);
-        return;
-    }
-    if (restart) {
+    if (restart && !dry_run) {
         error_set(&err, EPROTO, "vdi.conf", "listen addresses, plugins and store need a restart");
         error_hint(&err, NULL, "restart vdictld: no desktop notices");
         refuse(ch, &err);
         return;
     }
-    txn = txn_new(core->events);
-    r = txn ? nodes_configure(core, txn, ch->config, &err)
-            : error_set(&err, ENOMEM, "", "out of memory");
-    if (r >= 0 && !call) { /* a signal is an administrator's act, too */
-        struct audit_event event = audit_own(core, "reconfigure", "SIGHUP");
-
-        r = audit_add(core, txn, &event, &err);
-    }
-    if (r < 0) {
-        txn_abort(txn);
-        refuse(ch, &err);
-        return;
-    }
-    if (call)
-        call_commit(call, txn, 200, in_force, ch);
-    else
-        txn_commit(txn, in_force, ch);
+    core->reconfiguring = true;
+    classes_check_config(core, ch->config, checked, ch);
 }
 
 void handle_reconfigure(struct call *call)

@@ -10,6 +10,13 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/backup.c src/vdictld/backup.h \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
+    src/vdictld/class_admit.c src/vdictld/class_admit.h \
+    src/vdictld/class_calls.c \
+    src/vdictld/class_claim.c \
+    src/vdictld/class_conf.c \
+    src/vdictld/class_role.c \
+    src/vdictld/class_seats.c src/vdictld/class_impl.h \
+    src/vdictld/classes.c src/vdictld/classes.h \
     src/vdictld/core.c src/vdictld/core.h \
     src/vdictld/depend.c src/vdictld/depend.h \
     src/vdictld/depend_check.c \
@@ -78,7 +85,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/usage.c
 src_vdictld_libvdictld_a_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS) $(CURL_CFLAGS)
 VDICTLD_LIBS = src/vdictld/libvdictld.a $(PLAN_LIBS) $(CODEC_LIBS) $(HOST_LIBS) \
-    $(WIRE_SERVER_LIBS) $(FILE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS) $(CURL_LIBS)
+    $(WIRE_SERVER_LIBS) $(FILE_SERVER_LIBS) $(LINK_LIBS) $(OPENSSL_LIBS) $(CURL_LIBS) $(CALENDAR_LIBS)
 
 sbin_PROGRAMS += vdictld
 vdictld_SOURCES = src/vdictld/main.c
@@ -151,6 +158,8 @@ VDICTLD_TESTS = \
     tests/t1111-log.t \
     tests/t1120-history.t \
     tests/t1140-notify.t \
+    tests/t1160-classes.t \
+    tests/t1161-class-cli.t \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \
     tests/t1220-limits.t \

@@ -17,6 +17,7 @@
 #include "codec/job_codec.h"
 #include "model/array.h"
 #include "model/job_file.h"
+#include "vdictld/classes.h"
 #include "vdictld/depend.h"
 #include "vdictld/digest.h"
 #include "vdictld/disks.h"
@@ -90,7 +91,7 @@ static int check_partition(struct call *call, struct job_spec *spec,
     }
     if (!p)
         return unknown_name("partition", spec->partition, c->n_partitions, partition_name, c, err);
-    if (!call_in_groups(call, &p->groups) && !call_is_operator(call))
+    if (!call_in_groups(call, &p->groups) && !call_is_operator(call) && !call->class_id)
         return refuse_groups("partition", p->name, err);
     *ret = p;
     return job_spec_set(&spec->partition, p->name);
@@ -117,7 +118,7 @@ static int check_template(struct call *call, const struct job *job, struct job_s
     t = config_template(c, spec->template_name);
     if (!t)
         return unknown_name("template", spec->template_name, c->n_templates, template_name, c, err);
-    if (!call_in_groups(call, &t->groups) && !call_is_operator(call))
+    if (!call_in_groups(call, &t->groups) && !call_is_operator(call) && !call->class_id)
         return refuse_groups("template", t->name, err);
     if (!job || (job->state == JOB_PENDING && spec->gpus && !*spec->profile)) {
         r = gpu_wish_settle(c, t, spec, err); /* else the wish is written down: no change of it */
@@ -157,7 +158,7 @@ int submit_check_time(struct call *call, struct job_spec *spec, int64_t spent_se
         return error_set(err, ESRCH, "partition", "there is no partition '%s'", spec->partition);
     if (!spec->time_limit_sec)
         spec->time_limit_sec = p->default_time_sec ? p->default_time_sec : p->max_time_sec;
-    if (!p->max_time_sec || call_is_operator(call))
+    if (!p->max_time_sec || call_is_operator(call) || call->class_id)
         return 0;
     if (spec->time_limit_sec && spec->time_limit_sec - spent_sec <= p->max_time_sec)
         return 0;
@@ -205,7 +206,7 @@ static int check_qos(struct call *call, struct job_spec *spec, struct vdi_error 
         return 0;
     if (!q)
         return unknown_name("qos", spec->qos, c->n_qos, qos_name, c, err);
-    if (!call_in_groups(call, &q->groups) && !call_is_operator(call))
+    if (!call_in_groups(call, &q->groups) && !call_is_operator(call) && !call->class_id)
         return refuse_groups("qos", q->name, err);
     return 0;
 }
@@ -433,6 +434,8 @@ static int stage(struct submission *s, struct vdi_error *err)
     if (!txn)
         return error_set(err, ENOMEM, "", "out of memory");
     r = add_jobs(s, txn, err);
+    if (r >= 0 && call->class_id && !s->hold)
+        r = classes_add_claim(core, txn, call->class_id, call->job, err);
     if (r >= 0 && call->key[0] &&
         idem_put(core->idem, s->spec, call->job, loop_now_usec(core->loop)) < 0)
         r = error_set(err, ENOMEM, "", "out of memory");
@@ -498,6 +501,8 @@ static void dependency_checked(void *arg, int result, const struct vdi_error *wh
         err = *why;
     else if (call->key[0] && is_repeat(call, s->spec->request_digest))
         r = 1; /* the same came while the store was asked */
+    if (r == 0)
+        r = classes_match(call, s->spec, &call->class_id, &err);
     if (r == 0)
         r = submit_check(call, s->spec, &err);
     if (r == 0)

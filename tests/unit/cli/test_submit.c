@@ -124,7 +124,7 @@ static const struct {
     {"quiet", 'Q', NULL, true},
     {"reboot", 0, NULL, false},
     {"requeue", 0, NULL, true},
-    {"reservation", 0, "x", false},
+    {"reservation", 0, "x", true},
     {"resv-ports", 0, NULL, false},
     {"segment", 0, "1", false},
     {"signal", 0, "B:USR1@60", true},

@@ -179,12 +179,81 @@ static void design_example(void **state)
 #define LATER ": it is not supported yet in this version; take it out\n"
            "vdi.conf:9: qos \"teaching\" preempts" LATER
            "vdi.conf:9: qos \"teaching\" preempt_modes" LATER
-           "vdi.conf:9: qos \"teaching\" grace" LATER "vdi.conf:11: class \"cad1-lab\"" LATER
+           "vdi.conf:9: qos \"teaching\" grace" LATER
            "vdi.conf:7: partition \"batch\" batch_template: there is no template \"batch\"; "
            "write a template block of that name\n");
     refuse("site \"fake\" { }\nlisten = {\"http:127.0.0.1:6820\"}\n",
            "vdi.conf: auth: there is none, so nobody could sign in over TCP; write a block, as in "
            "auth \"munge\" { }\n");
+}
+
+#define PLACE                                                                                      \
+    "node \"n1\" { cpus = 4  memory = \"8G\" }\n"                                                  \
+    "partition \"p\" { nodes = \"n1\"  default = true }\n"
+#define CAD "template \"cad\" { image = \"i\" }\nqos \"teaching\" { }\n"
+#define CLASS(more) BASE CAD PLACE "class \"lab\" { template = \"cad\"  seats = 30 " more " }\n"
+#define TIMES "starts = \"2026-10-13T10:15\"  duration = \"90m\" "
+
+static void classes(void **state)
+{
+    _cleanup_(config_freep) struct config *c = take(
+        CLASS("groups = {\"cad1\", \"cad2\"}  users = {\"ada\", \"unix:bob\"}  account = \"cs\" "
+              "partition = \"p\"  qos = \"teaching\"  zone = \"Europe/Berlin\" " TIMES
+              "repeat = \"FREQ=WEEKLY;COUNT=14\"  except = {\"2026-12-22/2027-01-06\"} "
+              "lead = \"10m\"  grace = \"5m\"  no_show = \"20m\"  cleaning = \"1m\" "));
+    const struct config_class *k = &c->classes[0];
+
+    assert_int_equal(c->n_classes, 1);
+    assert_string_equal(k->name, "lab");
+    assert_string_equal(k->template_name, "cad");
+    assert_string_equal(k->partition, "p");
+    assert_string_equal(k->qos, "teaching");
+    assert_string_equal(k->account, "cs");
+    assert_string_equal(k->groups.names[1], "cad2");
+    assert_string_equal(k->users.names[1], "unix:bob");
+    assert_string_equal(k->starts, "2026-10-13T10:15");
+    assert_string_equal(k->zone, "Europe/Berlin");
+    assert_string_equal(k->repeat, "FREQ=WEEKLY;COUNT=14");
+    assert_string_equal(k->except.names[0], "2026-12-22/2027-01-06");
+    assert_true(k->seats == 30 && k->duration_sec == 5400 && k->lead_sec == 600);
+    assert_true(k->grace_sec == 300 && k->no_show_sec == 1200 && k->cleaning_sec == 60);
+    config_free(c);
+    c = take(CLASS("users = {\"ada\"} " TIMES));
+    assert_string_equal(c->classes[0].zone, "UTC");
+    assert_true(c->classes[0].lead_sec == 300 && !c->classes[0].no_show_sec);
+}
+
+/* Each is named with its line and its key. */
+static void classes_that_cannot_be_are_refused(void **state)
+{
+    static const char *const wrong[][2] = {
+        {CLASS(TIMES), "class \"lab\" groups: nobody could take a seat"},
+        {CLASS("users = {\"a\"} "), "class \"lab\" starts"},
+        {CLASS("users = {\"a\"}  partition = \"x\" " TIMES), "there is no partition \"x\""},
+        {CLASS("users = {\"a\"}  qos = \"x\" " TIMES), "there is no qos \"x\""},
+        {CLASS("users = {\"a\"}  zone = \"Mars/Olympus\" " TIMES), "class \"lab\" zone"},
+        {CLASS("users = {\"a\"}  repeat = \"FREQ=SOMETIMES\" " TIMES), "class \"lab\" repeat"},
+        {CLASS("users = {\"a\"}  repeat = \"FREQ=WEEKLY;BYDAY=WE\" " TIMES),
+         "class \"lab\" starts"},
+        {CLASS("users = {\"a\"}  except = {\"soon\"} " TIMES), "class \"lab\" except"},
+        {CLASS("users = {\"a\"}  starts = \"tomorrow\"  duration = \"90m\" "),
+         "class \"lab\" starts"},
+        {CLASS("users = {\"a\"}  starts = \"2026-10-13T10:15\"  duration = \"8d\" "), "duration"},
+        {CLASS("users = {\"a\"}  roster = \"/x\" " TIMES), "roster: it is not supported yet"},
+        {BASE CAD PLACE "class \"lab\" { template = \"x\"  seats = 1  users = {\"a\"} " TIMES "}\n",
+         "there is no template \"x\""},
+        {BASE CAD PLACE "class \"lab\" { template = \"cad\"  seats = 0  users = {\"a\"} " TIMES
+                        "}\n",
+         "class \"lab\" seats"},
+        {BASE CAD "class \"lab\" { template = \"cad\"  seats = 1  users = {\"a\"} " TIMES "}\n",
+         "no partition is the default one"},
+        {BASE CAD PLACE "role \"r\" { users = {\"a\"}  may = {\"class.create\"}  "
+                        "templates = {\"x\"} }\n",
+         "role \"r\" templates: there is no template \"x\""},
+    };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        refuse_with(wrong[i][0], strlen(wrong[i][0]), wrong[i][1]);
 }
 
 static void defaults_are_in_range(void **state)
@@ -543,6 +612,8 @@ int main(void)
         cmocka_unit_test(gpus_of_all_laws),
         cmocka_unit_test(gpus_that_cannot_be_are_refused),
         cmocka_unit_test(design_example),
+        cmocka_unit_test(classes),
+        cmocka_unit_test(classes_that_cannot_be_are_refused),
         cmocka_unit_test(defaults_are_in_range),
         cmocka_unit_test(many_findings),
         cmocka_unit_test(twice),

@@ -418,7 +418,7 @@ static void events_come_back(void **state)
 static void check_whole(const char *name, const struct field *fields, size_t size,
                         const size_t (*others)[2], size_t n_others)
 {
-    unsigned char known[sizeof(struct job_spec) + sizeof(struct job) + sizeof(struct node)] = {0};
+    unsigned char known[1 << 14] = {0};
     size_t gap = 0;
 
     assert_true(size <= sizeof(known));
@@ -461,6 +461,12 @@ static void no_member_is_forgotten(void **state)
           AT(instance_event, time_usec));
     WHOLE(node, node_fields, AT(node, refs), AT(node, seq), AT(node, name));
     WHOLE(node_event, node_event_fields, AT(node_event, type), AT(node_event, time_usec));
+    WHOLE(class, class_fields, AT(class, refs), AT(class, id), AT(class, seq));
+    WHOLE(class_event, class_event_fields, AT(class_event, type), AT(class_event, time_usec));
+    WHOLE(occurrence, occurrence_fields, AT(occurrence, refs), AT(occurrence, seq),
+          AT(occurrence, key));
+    WHOLE(occurrence_event, occurrence_event_fields, AT(occurrence_event, type),
+          AT(occurrence_event, time_usec));
     WHOLE(token, token_fields, AT(token, refs), AT(token, seq), AT(token, id));
     WHOLE(token_event, token_event_fields, AT(token_event, type), AT(token_event, time_usec));
 }

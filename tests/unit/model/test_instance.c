@@ -18,10 +18,12 @@
 /* Whatever is not gone can be stopped and can go by itself; only one in use can be saved. */
 static const int expected[INSTANCE_N_STATES][INSTANCE_N_EVENTS] = {
     [S(NONE)] = {E(REQUEST) = S(REQUESTED)},
-    [S(REQUESTED)] = {E(BUILD) = S(BUILDING), E(READY) = S(READY), E(STOP) = S(STOPPING),
-                      E(GONE) = S(GONE)},
-    [S(BUILDING)] = {E(READY) = S(READY), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
-    [S(READY)] = {E(BIND) = S(BOUND), E(SAVE) = S(SAVED), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
+    [S(REQUESTED)] = {E(BUILD) = S(BUILDING), E(READY) = S(READY), E(CLAIM) = S(REQUESTED),
+                      E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
+    [S(BUILDING)] = {E(READY) = S(READY), E(CLAIM) = S(BUILDING), E(STOP) = S(STOPPING),
+                     E(GONE) = S(GONE)},
+    [S(READY)] = {E(CLAIM) = S(READY), E(BIND) = S(BOUND), E(SAVE) = S(SAVED),
+                  E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
     [S(BOUND)] = {E(SAVE) = S(SAVED), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
     [S(SAVED)] = {E(RESTORE) = S(BOUND), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
     [S(STOPPING)] = {E(GONE) = S(GONE)},
@@ -35,6 +37,7 @@ static void every_pair(void **state)
                                    .id = 3,
                                    .state = from,
                                    .generation = 2,
+                                   .class_id = 5,
                                    .node = "gpu01",
                                    .reason = "old"};
             struct instance copy = old, *now = NULL;
@@ -54,13 +57,13 @@ static void every_pair(void **state)
             }
             assert_int_equal(now->state, to);
             assert_int_equal(now->refs, 1);
-            assert_true(now->state_usec == 99);
+            assert_true(now->state_usec == (to == from ? 0 : 99));
             if (from)
                 assert_string_equal(now->reason, "old"); /* no new one was given */
             instance_unref(now);
         }
     }
-    assert_int_equal(instance_n_transitions, 19);
+    assert_int_equal(instance_n_transitions, 22);
 }
 
 static void request_fills_it(void **state)
@@ -108,6 +111,43 @@ static void request_fills_it(void **state)
     instance_unref(NULL);
 }
 
+static int claim(const struct instance *old, uint64_t job, struct instance **ret)
+{
+    struct instance_event e = {.type = INSTANCE_EVENT_CLAIM, .time_usec = 8, .job = job};
+    struct vdi_error err = {0};
+
+    snprintf(e.owner, sizeof(e.owner), "unix:ada");
+    return instance_apply(old, 3, &e, ret, &err);
+}
+
+/* One owner in its life, and none for what was not started as a seat. */
+static void a_seat_is_taken_once(void **state)
+{
+    struct instance_event e = {.type = INSTANCE_EVENT_REQUEST,
+                               .generation = 1,
+                               .class_id = 5,
+                               .date = "2026-10-13",
+                               .gpus_held = "0:0",
+                               .owner = "class:lab"};
+    struct instance *seat = NULL, *taken = NULL, *again = NULL;
+    struct instance other = {.refs = 1, .id = 3, .state = INSTANCE_READY};
+
+    assert_int_equal(instance_apply(NULL, 3, &e, &seat, NULL), 0);
+    assert_true(seat->class_id == 5 && !seat->job);
+    assert_string_equal(seat->date, "2026-10-13");
+    assert_string_equal(seat->gpus_held, "0:0");
+    assert_int_equal(claim(seat, 9, &taken), 0);
+    assert_true(taken->job == 9 && taken->claim_usec == 8 && taken->class_id == 5);
+    assert_string_equal(taken->owner, "unix:ada");
+    assert_string_equal(seat->owner, "class:lab");
+    assert_int_equal(claim(taken, 9, &again), -EPROTO);
+    assert_int_equal(claim(taken, 10, &again), -EPROTO);
+    assert_int_equal(claim(&other, 9, &again), -EPROTO);
+    assert_null(again);
+    instance_unref(seat);
+    instance_unref(taken);
+}
+
 static void names(void **state)
 {
     for (int i = 0; i < INSTANCE_N_EVENTS; i++)
@@ -123,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair),
         cmocka_unit_test(request_fills_it),
+        cmocka_unit_test(a_seat_is_taken_once),
         cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * class.h - a class: seats of a template for members, by a rule. Immutable like struct job.
+ *
+ * Its occurrences are computed (vdictld/timetable.c), never stored; what is changed of one is an
+ * override, and an occurrence that has begun has a record of its own (model/occurrence.h).
+ */
+#ifndef MODEL_CLASS_H
+#define MODEL_CLASS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <vdi/types.h>
+
+#define CLASS_SEATS_MAX 10000
+#define CLASS_DATE_MAX 24 /* "2026-10-13" or "2026-10-13T10:15", and the NUL */
+#define CLASS_TIME_MAX 24 /* "2026-10-13T10:15:00" and the NUL */
+
+enum class_event_type {
+    CLASS_EVENT_CREATE,
+    CLASS_EVENT_UPDATE,
+    CLASS_EVENT_OVERRIDE, /* one occurrence is another, or as the rule says again */
+    CLASS_EVENT_DELETE,
+    CLASS_N_EVENTS
+};
+
+struct class_spec {
+    char name[64];
+    char template_name[64];
+    uint32_t seats;
+    char groups[512], users[512]; /* members; joined by commas */
+    char partition[64], qos[64], account[64];
+    char starts[CLASS_TIME_MAX]; /* of the first occurrence, local time of `zone` */
+    int64_t duration_sec;
+    char zone[64];
+    char repeat[256];  /* RFC 5545 rule; "" once */
+    char except[1024]; /* dates and ranges of dates, joined by commas */
+    int64_t lead_sec;  /* seats are started so long before, at least */
+    int64_t grace_sec; /* and are left so long after */
+    int64_t no_show_sec;
+    int64_t cleaning_sec;
+};
+
+/* What is changed of one occurrence. */
+struct class_override {
+    char date[CLASS_DATE_MAX]; /* its name, as the rule gives it */
+    bool skip;
+    char starts[CLASS_TIME_MAX]; /* "": as the rule says */
+    int64_t duration_sec;        /* 0: as the class says */
+};
+
+#define CLASS_OVERRIDES_MAX 4096 /* bytes of all of them, written down */
+
+struct class {
+    unsigned refs;
+    uint64_t id;
+    uint64_t seq;
+    struct class_spec spec;
+    char overrides[CLASS_OVERRIDES_MAX]; /* class_override_next() */
+    bool from_config;                    /* read-only to the API but for overrides */
+    bool deleted;
+    int64_t create_usec, change_usec, delete_usec;
+    char by[VDI_REALM_MAX + VDI_NAME_MAX + 2]; /* who changed it last */
+    char creator[VDI_REALM_MAX + VDI_NAME_MAX + 2];
+};
+
+struct class_event {
+    enum class_event_type type;
+    int64_t time_usec;
+    struct class_spec spec;    /* CREATE, UPDATE */
+    bool from_config;          /* CREATE */
+    char date[CLASS_DATE_MAX]; /* OVERRIDE, with: */
+    bool skip, reset;
+    char starts[CLASS_TIME_MAX];
+    int64_t duration_sec;
+    char by[VDI_REALM_MAX + VDI_NAME_MAX + 2];
+};
+
+const char *class_event_name(enum class_event_type type);
+int class_event_from(const char *name); /* -1: unknown */
+struct class *class_ref(struct class *class);
+void class_unref(struct class *class); /* takes NULL */
+int class_apply(const struct class *old, uint64_t id, const struct class_event *event,
+                struct class **ret, struct vdi_error *err);
+
+/* Steps through the overrides: *io_at begins at class->overrides. False: there is no more. */
+bool class_override_next(const char **io_at, struct class_override *ret);
+/* False: the occurrence has none. */
+bool class_override_of(const struct class *class, const char *date, struct class_override *ret);
+/* Whether a name is in a list that is joined by commas. */
+bool class_list_has(const char *list, const char *name);
+
+#endif

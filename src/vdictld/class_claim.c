@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * class_claim.c - a seat becomes its user's: who may have one, which one, and how it is written.
+ *
+ * A claim is part of the transaction that makes the job: the seat is there, so nothing is started.
+ * A job whose seat failed waits for another of its class, and never in the planner's line.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "vdictld/class_impl.h"
+#include "vdictld/disks.h"
+#include "vdictld/queue.h"
+
+bool classes_waits(const struct job *job)
+{
+    return *job->spec->reservation && job->state == JOB_PENDING;
+}
+
+bool class_is_member(const struct call *call, const struct class *class)
+{
+    const struct class_spec *spec = &class->spec;
+
+    for (uint32_t i = 0; i < call->who.n_groups; i++)
+        if (class_list_has(spec->groups, call->who.groups[i]))
+            return true;
+    return class_list_has(spec->users, call->who_text) ||
+           class_list_has(spec->users, call->who.name);
+}
+
+/* ---- which seat ---- */
+
+/* READY ones first, then those that have come furthest; of these the first. */
+static int rank(const struct instance *in)
+{
+    switch (in->state) {
+    case INSTANCE_READY:
+        return 3;
+    case INSTANCE_BUILDING:
+        return 2;
+    case INSTANCE_REQUESTED:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* A free seat of the class, on that node if one is named; NULL: there is none. */
+static const struct instance *free_seat(struct core *core, uint64_t class_id, const char *node)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+    const struct instance *best = NULL;
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct instance *in = slot ? slot->staged : NULL;
+
+        if (!in || in->class_id != class_id || in->job || (*node && !str_equal(in->node, node)))
+            continue;
+        if (rank(in) > (best ? rank(best) : 0))
+            best = in;
+    }
+    return best;
+}
+
+/* The occurrence from which seats can be had now; NULL: there is none. */
+static const struct occurrence *open_of(struct core *core, const struct course *course)
+{
+    for (size_t i = 0; course && i < course->n_times; i++) {
+        const struct occurrence *o = class_occurrence(core, course->id, course->times[i].date);
+
+        if (o && o->state != OCCURRENCE_CLOSED)
+            return o;
+    }
+    return NULL;
+}
+
+/* ---- who, and when ---- */
+
+static int refuse_member(const struct class *class, struct vdi_error *err)
+{
+    error_set(err, EPERM, "reservation", "you are no member of class '%s'", class->spec.name);
+    error_hint(err, NULL, "ask its lecturer to add you, or submit without --reservation");
+    return -EPERM;
+}
+
+static int refuse_time(const struct course *course, const struct class *class,
+                       struct vdi_error *err)
+{
+    char opens[40], text[160];
+
+    if (!course || !course->n_times) {
+        error_set(err, ERANGE, "reservation", "class '%s' is over", class->spec.name);
+        error_hint(err, NULL, "submit without --reservation");
+        return -ERANGE;
+    }
+    error_set(err, EAGAIN, "reservation", "the seats of class '%s' are not there yet",
+              class->spec.name);
+    snprintf(text, sizeof(text), "they can be had from %s (%s)",
+             class_local_time(&class->spec, course->times[0].from_usec, opens), class->spec.zone);
+    error_hint(err, NULL, text);
+    return -EAGAIN;
+}
+
+/* Seats of the occurrence that somebody has. */
+static uint32_t seats_taken(struct core *core, const struct occurrence *o)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct instance *in = slot ? slot->staged : NULL;
+
+        n += in && in->class_id == o->class_id && str_equal(in->date, o->date) && in->job &&
+             in->state != INSTANCE_STOPPING && in->state != INSTANCE_GONE;
+    }
+    return n;
+}
+
+/* There is no free one: they are not all ordered at the same time, and failed ones are anew. */
+static int refuse_seat(struct core *core, const struct class *class, const struct occurrence *o,
+                       struct vdi_error *err)
+{
+    uint32_t taken = seats_taken(core, o);
+    char limit[32], at[40];
+
+    if (o->state == OCCURRENCE_OPEN && taken < o->seats) {
+        error_set(err, EAGAIN, "reservation",
+                  "the free seats of class '%s' are still being started: %u of %u are taken",
+                  class->spec.name, taken, o->seats);
+        error_hint(err, NULL, "try again in a minute");
+        return -EAGAIN;
+    }
+    if (o->state == OCCURRENCE_RELEASED) {
+        error_set(err, EDQUOT, "reservation",
+                  "the seats of class '%s' that nobody took were given back at %s",
+                  class->spec.name, class_local_time(&class->spec, o->release_usec, at));
+        error_hint(err, NULL, "submit without --reservation: then you are in line as for any job");
+    } else {
+        error_set(err, EDQUOT, "reservation", "all seats of class '%s' are taken",
+                  class->spec.name);
+        snprintf(limit, sizeof(limit), "%u seats", o->seats);
+        error_hint(err, limit, "ask its lecturer for more, or submit without --reservation");
+    }
+    return -EDQUOT;
+}
+
+/* ---- a submit ---- */
+
+static int take_over(struct call *call, const struct class *class, const struct course *course,
+                     const struct occurrence *o, struct job_spec *spec, struct vdi_error *err)
+{
+    int64_t left_sec = (o->end_usec - loop_now_usec(call->core->loop)) / USEC_PER_SEC;
+    const struct job_spec *seat = course->seat;
+    int r = job_spec_set(&spec->reservation, class->spec.name);
+
+    if (r == 0)
+        r = job_spec_set(&spec->template_name, seat->template_name);
+    if (r == 0)
+        r = job_spec_set(&spec->partition, seat->partition);
+    if (r == 0)
+        r = job_spec_set(&spec->qos, seat->qos);
+    if (r == 0)
+        r = job_spec_set(&spec->account, seat->account);
+    if (r == 0)
+        r = job_spec_set(&spec->profile, seat->profile);
+    if (r < 0)
+        return error_set(err, ENOMEM, "", "out of memory");
+    spec->cpus = seat->cpus;
+    spec->memory_mib = seat->memory_mib;
+    spec->gpus = seat->gpus;
+    if (!spec->time_limit_sec || spec->time_limit_sec > left_sec)
+        spec->time_limit_sec = left_sec > 60 ? left_sec : 60;
+    return 0;
+}
+
+static int match_named(struct call *call, const struct class *class, struct job_spec *spec,
+                       uint64_t *ret, struct vdi_error *err)
+{
+    const struct course *course = course_get(call->core, class->id);
+    const struct occurrence *o;
+
+    if (!class_is_member(call, class))
+        return refuse_member(class, err);
+    if (spec->kind != JOB_INTERACTIVE) {
+        error_set(err, EINVAL, "reservation", "a seat of class '%s' is a desktop",
+                  class->spec.name);
+        error_hint(err, NULL, "submit a desktop, or without --reservation");
+        return -EINVAL;
+    }
+    if (*spec->dependency || spec->begin_usec) {
+        error_set(err, EINVAL, *spec->dependency ? "dependency" : "begin_time",
+                  "a seat of class '%s' is taken at once or not at all", class->spec.name);
+        error_hint(err, NULL, "leave it out, or submit without --reservation");
+        return -EINVAL;
+    }
+    if (*spec->template_name && !str_equal(spec->template_name, class->spec.template_name)) {
+        error_set(err, EINVAL, "template", "the seats of class '%s' are of template '%s'",
+                  class->spec.name, class->spec.template_name);
+        error_hint(err, NULL, "leave --template out");
+        return -EINVAL;
+    }
+    o = open_of(call->core, course);
+    if (!o || !course->seat)
+        return refuse_time(course, class, err);
+    if (!free_seat(call->core, class->id, ""))
+        return refuse_seat(call->core, class, o, err);
+    *ret = class->id;
+    return take_over(call, class, course, o, spec, err);
+}
+
+/* Asks for nothing that a seat would not be. */
+static bool would_do(const struct job_spec *spec, const struct class *class,
+                     const struct job_spec *seat)
+{
+    return str_equal(spec->template_name, class->spec.template_name) &&
+           (!*spec->partition || str_equal(spec->partition, seat->partition)) &&
+           (!*spec->qos || str_equal(spec->qos, seat->qos)) && !*spec->account &&
+           !*spec->constraint && !*spec->nodelist && !*spec->exclude && !*spec->profile &&
+           !*spec->dependency && !spec->cpus && !spec->memory_mib && !spec->gpus &&
+           !spec->begin_usec;
+}
+
+/* Slurm's MAGNETIC: who takes part gets a seat without naming the class. */
+static int match_any(struct call *call, struct job_spec *spec, uint64_t *ret, struct vdi_error *err)
+{
+    struct hash *courses = call->core->classes->courses;
+    const struct class *best = NULL;
+    const struct course *its = NULL;
+    const struct occurrence *open = NULL;
+    void *value;
+
+    if (spec->kind != JOB_INTERACTIVE || !*spec->template_name || spec->begin_usec)
+        return 0;
+    for (size_t i = 0; hash_next(courses, &i, &value);) {
+        const struct course *course = value;
+        const struct class *class = class_of(call->core, course->id);
+        const struct occurrence *o;
+
+        if (!class || class->deleted || !course->seat || !would_do(spec, class, course->seat) ||
+            (best && best->id < class->id) || !(o = open_of(call->core, course)) ||
+            !class_is_member(call, class) || !free_seat(call->core, class->id, ""))
+            continue;
+        best = class;
+        its = course;
+        open = o;
+    }
+    if (!best)
+        return 0;
+    *ret = best->id;
+    return take_over(call, best, its, open, spec, err);
+}
+
+int classes_match(struct call *call, struct job_spec *spec, uint64_t *ret, struct vdi_error *err)
+{
+    const struct class *class;
+
+    *ret = 0;
+    if (!*spec->reservation)
+        return match_any(call, spec, ret, err);
+    class = classes_get(call->core, spec->reservation);
+    if (class)
+        return match_named(call, class, spec, ret, err);
+    error_set(err, ESRCH, "reservation", "there is no class '%s'", spec->reservation);
+    error_hint(err, NULL, "vdiinfo --classes lists yours");
+    return -ESRCH;
+}
+
+/* ---- the claim ---- */
+
+int classes_add_claim(struct core *core, struct txn *txn, uint64_t class_id, uint64_t id,
+                      struct vdi_error *err)
+{
+    const struct job *job = core_job_staged(core, id);
+    struct job_event alloc = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
+    struct instance_event claim = core_instance_event(core, INSTANCE_EVENT_CLAIM, "");
+    struct occurrence_event counted = {.type = OCCURRENCE_EVENT_CLAIM,
+                                       .time_usec = loop_now_usec(core->loop)};
+    struct plan_disks disks = {.node = ""};
+    const struct instance *seat;
+    char key[OCCURRENCE_KEY_MAX];
+    int r;
+
+    disks_plan(core, job, &disks);
+    seat = free_seat(core, class_id, disks.node);
+    if (!seat || disks.block != PLAN_DISK_FREE) {
+        error_set(err, EBUSY, "reservation", "no seat of class '%s' can be had%s",
+                  job->spec->reservation,
+                  disks.block != PLAN_DISK_FREE ? ": a disk of yours is in use"
+                  : *disks.node                 ? " on the node where your disk is"
+                                                : "");
+        error_hint(err, NULL,
+                   disks.block != PLAN_DISK_FREE ? "end the job that has it"
+                                                 : "try again, or submit without --reservation");
+        return -EBUSY;
+    }
+    alloc.instance = seat->id;
+    alloc.generation = seat->generation;
+    str_copy(alloc.node, sizeof(alloc.node), seat->node);
+    str_copy(alloc.gpus_held, sizeof(alloc.gpus_held), seat->gpus_held);
+    claim.job = id;
+    str_copy(claim.owner, sizeof(claim.owner), job->spec->owner);
+    occurrence_key(class_id, seat->date, key);
+    r = core_add_job(txn, id, &alloc, err);
+    if (r >= 0)
+        r = disks_add_alloc(core, txn, job, seat->id, seat->generation, alloc.node, err);
+    if (r >= 0)
+        r = core_add_instance(txn, alloc.instance, &claim, err);
+    return r < 0 ? r : txn_add(txn, NOUN_OCCURRENCE, 0, key, &counted, err);
+}
+
+int classes_add_limit(struct core *core, struct txn *txn, const struct instance *in)
+{
+    const struct occurrence *o = class_occurrence(core, in->class_id, in->date);
+    const struct job *job = core_job_staged(core, in->job);
+    struct job_event event = core_job_event(core, JOB_EVENT_UPDATE, CORE_SELF, "");
+    int64_t left_sec = o ? (o->end_usec - loop_now_usec(core->loop)) / USEC_PER_SEC : 0;
+    int r;
+
+    left_sec = left_sec > 60 ? left_sec : 60;
+    if (!o || (job->spec->time_limit_sec && job->spec->time_limit_sec <= left_sec))
+        return 0;
+    event.spec = job_spec_copy(job->spec);
+    if (!event.spec)
+        return -ENOMEM;
+    event.spec->time_limit_sec = left_sec;
+    event.priority = job->priority;
+    r = core_add_job(txn, job->id, &event, NULL);
+    job_event_done(&event);
+    return r;
+}
+
+/* ---- those that wait for another seat ---- */
+
+static const struct class *class_waited_for(struct core *core, const struct job *job)
+{
+    return classes_get(core, job->spec->reservation);
+}
+
+static void try_claim(struct core *core, const struct job *job, const struct class *class)
+{
+    struct txn *txn = txn_new(core->events);
+    struct vdi_error err = {0};
+
+    if (txn && classes_add_claim(core, txn, class->id, job->id, &err) >= 0)
+        txn_commit(txn, NULL, NULL);
+    else
+        txn_abort(txn);
+}
+
+uint32_t classes_waiting(struct core *core, uint64_t class_id)
+{
+    uint32_t n = 0;
+    void *value;
+
+    for (size_t i = 0; hash_next(core->classes->waiting, &i, &value);) {
+        const struct job *job = core_job_staged(core, (uint64_t)(uintptr_t)value);
+        const struct class *class = job && classes_waits(job) ? class_waited_for(core, job) : NULL;
+
+        n += class && class->id == class_id && !job->held_by_user && !job->held_by_admin;
+    }
+    return n;
+}
+
+/* Its class is over, or gone: it stays in the line of all others. */
+static void set_free(struct core *core, const struct job *job)
+{
+    struct job_event event = core_job_event(core, JOB_EVENT_UPDATE, CORE_SELF,
+                                            "its class is over: it waits like any other job");
+    struct txn *txn = txn_new(core->events);
+    int r = -ENOMEM;
+
+    event.spec = txn ? job_spec_copy(job->spec) : NULL;
+    if (event.spec)
+        r = job_spec_set(&event.spec->reservation, "");
+    event.priority = job->priority;
+    if (r == 0)
+        r = core_add_job(txn, job->id, &event, NULL);
+    job_event_done(&event);
+    if (r < 0)
+        txn_abort(txn);
+    else
+        txn_commit(txn, NULL, NULL);
+}
+
+void class_claim_all_waiting(struct core *core)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(core->classes->waiting, &i, &value);) {
+        const struct job *job = core_job(core, (uint64_t)(uintptr_t)value);
+        const struct class *class = job ? class_waited_for(core, job) : NULL;
+
+        if (!job || !classes_waits(job) || job != core_job_staged(core, job->id) ||
+            job->held_by_user || job->held_by_admin)
+            continue;
+        if (!class || !open_of(core, course_get(core, class->id)))
+            set_free(core, job);
+        else if (free_seat(core, class->id, ""))
+            try_claim(core, job, class);
+    }
+}
+
+void class_claim_published(struct core *core, const struct job *now)
+{
+    struct hash *waiting = core->classes->waiting;
+
+    if (!*now->spec->reservation)
+        return;
+    if (!classes_waits(now))
+        hash_remove_u64(waiting, now->id);
+    else if (!hash_get_u64(waiting, now->id))
+        hash_put_u64(waiting, now->id, (void *)(uintptr_t)now->id);
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * class_conf.c - the classes of vdi.conf: as events, and whether a new file's have their seats.
+ *
+ * A new file is tried in a planner of its own, which is told of its nodes, of what runs, and of
+ * all classes in their order: what the plan in force would make of it does not count.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "codec/noun_codec.h"
+#include "vdictld/class_impl.h"
+#include "vdictld/queue.h"
+
+/* ---- as events ---- */
+
+static int join(const char *field, const struct config_names *names, char *ret, size_t size,
+                struct vdi_error *err)
+{
+    size_t len = 0;
+
+    ret[0] = '\0';
+    for (size_t i = 0; i < names->n; i++) {
+        int n = snprintf(ret + len, size - len, "%s%s", len ? "," : "", names->names[i]);
+        char limit[32];
+
+        if (n >= 0 && (size_t)n < size - len) {
+            len += (size_t)n;
+            continue;
+        }
+        error_set(err, E2BIG, field, "the list is too long");
+        snprintf(limit, sizeof(limit), "%zu bytes", size - 1);
+        error_hint(err, limit, "name a group instead of its members, a range instead of its days");
+        return -E2BIG;
+    }
+    return 0;
+}
+
+static int spec_of(const struct config_class *c, struct class_spec *ret, struct vdi_error *err)
+{
+    int r;
+
+    *ret = (struct class_spec){
+        .seats = c->seats,
+        .duration_sec = c->duration_sec,
+        .lead_sec = c->lead_sec,
+        .grace_sec = c->grace_sec,
+        .no_show_sec = c->no_show_sec,
+        .cleaning_sec = c->cleaning_sec,
+    };
+    str_copy(ret->name, sizeof(ret->name), c->name);
+    str_copy(ret->template_name, sizeof(ret->template_name), c->template_name);
+    str_copy(ret->partition, sizeof(ret->partition), c->partition);
+    str_copy(ret->qos, sizeof(ret->qos), c->qos);
+    str_copy(ret->account, sizeof(ret->account), c->account);
+    str_copy(ret->starts, sizeof(ret->starts), c->starts);
+    str_copy(ret->zone, sizeof(ret->zone), c->zone);
+    str_copy(ret->repeat, sizeof(ret->repeat), c->repeat);
+    r = join("groups", &c->groups, ret->groups, sizeof(ret->groups), err);
+    if (r == 0)
+        r = join("users", &c->users, ret->users, sizeof(ret->users), err);
+    return r < 0 ? r : join("except", &c->except, ret->except, sizeof(ret->except), err);
+}
+
+/* By what would be written down. */
+static bool is_same(const struct class_spec *a, const struct class_spec *b)
+{
+    struct class_event of_a = {.spec = *a}, of_b = {.spec = *b};
+    struct buf text_a = BUF_INIT(0), text_b = BUF_INIT(0);
+    bool same;
+
+    class_event_encode(&of_a, &text_a);
+    class_event_encode(&of_b, &text_b);
+    same = text_a.data && text_b.data && str_equal(text_a.data, text_b.data);
+    buf_done(&text_a);
+    buf_done(&text_b);
+    return same;
+}
+
+static int add_one(struct core *core, struct txn *txn, const struct config_class *c,
+                   struct vdi_error *err)
+{
+    const struct class *now = classes_get_staged(core, c->name);
+    struct class_event event = {
+        .type = now ? CLASS_EVENT_UPDATE : CLASS_EVENT_CREATE,
+        .time_usec = loop_now_usec(core->loop),
+        .from_config = true,
+    };
+    int r = spec_of(c, &event.spec, err);
+
+    if (r < 0)
+        return r;
+    str_copy(event.by, sizeof(event.by), CORE_SELF);
+    if (now && !now->from_config) {
+        error_set(err, EEXIST, "class", "%s:%d: there is a class '%s' of %s already",
+                  c->place.file ? c->place.file : "vdi.conf", c->place.line, c->name, now->creator);
+        error_hint(err, NULL, "delete that one (vdictl class delete), or choose another name");
+        return -EEXIST;
+    }
+    if (now && is_same(&now->spec, &event.spec))
+        return 0;
+    return txn_add(txn, NOUN_CLASS, now ? now->id : events_next_id(core->events, NOUN_CLASS), NULL,
+                   &event, err);
+}
+
+static bool has_class(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->n_classes; i++)
+        if (str_equal(config->classes[i].name, name))
+            return true;
+    return false;
+}
+
+int classes_add_config(struct core *core, struct txn *txn, const struct config *config,
+                       struct vdi_error *err)
+{
+    struct table *t = events_table(core->events, NOUN_CLASS);
+    struct class_event gone = {.type = CLASS_EVENT_DELETE, .time_usec = loop_now_usec(core->loop)};
+    int r = 0;
+
+    str_copy(gone.by, sizeof(gone.by), CORE_SELF);
+    for (size_t i = 0; i < table_end(t) && r == 0; i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct class *class = slot ? slot->staged : NULL;
+
+        if (class && !class->deleted && class->from_config && !has_class(config, class->spec.name))
+            r = txn_add(txn, NOUN_CLASS, class->id, NULL, &gone, err);
+    }
+    for (size_t i = 0; i < config->n_classes && r == 0; i++)
+        r = add_one(core, txn, &config->classes[i], err);
+    return r;
+}
+
+/* ---- is there room? ---- */
+
+#define SLICE_OBJECTS 500
+
+struct check {
+    struct core *core;
+    const struct config *config;
+    struct planner *planner;
+    struct class *classes; /* as they are to be, in their order */
+    size_t n_classes;
+    size_t nodes_at, jobs_at, class_at;
+    struct source *timer;
+    struct vdi_error err;
+    int r;
+    void (*done)(void *arg, int result, const struct vdi_error *err);
+    void *arg;
+};
+
+static void finish(struct check *k)
+{
+    planner_free(k->planner);
+    source_free(k->timer);
+    free(k->classes);
+    k->done(k->arg, k->r, &k->err);
+    free(k);
+}
+
+static void put_node(struct check *k, const struct config_node *n)
+{
+    const struct node *known = core_node(k->core, n->name);
+    struct node node = known ? *known : (struct node){.known = true};
+
+    node.refs = 1;
+    node.up = true; /* nodes that are down count: they come back */
+    node.removed = false;
+    node.cpus = n->cpus;
+    node.memory_mib = n->memory_mib;
+    node.disk_gib = n->disk_gib;
+    node.gpus = n->gpus;
+    str_copy(node.name, sizeof(node.name), n->name);
+    str_copy(node.gpu_type, sizeof(node.gpu_type), n->gpu_type);
+    str_copy(node.features, sizeof(node.features), n->features);
+    if (planner_put_node(k->planner, &node) < 0)
+        k->r = -ENOMEM;
+}
+
+static bool put_nodes(struct check *k)
+{
+    for (unsigned n = 0; k->nodes_at < k->config->n_nodes && n < SLICE_OBJECTS; n++)
+        put_node(k, &k->config->nodes[k->nodes_at++]);
+    return k->nodes_at < k->config->n_nodes;
+}
+
+static bool put_jobs(struct check *k)
+{
+    struct table *t = events_table(k->core->events, NOUN_JOB);
+
+    for (unsigned n = 0; k->jobs_at < table_end(t) && n < SLICE_OBJECTS; n++) {
+        const struct slot *slot = table_at(t, k->jobs_at++);
+        const struct job *job = slot ? slot->pub : NULL;
+
+        if (job && job_state_is_active(job->state) && planner_put_job(k->planner, job) < 0)
+            k->r = -ENOMEM;
+    }
+    return k->jobs_at < table_end(t);
+}
+
+static int put_class(struct check *k, const struct class *class)
+{
+    int64_t now = loop_now_usec(k->core->loop);
+    struct class_time *times = NULL;
+    struct job_spec *seat = NULL;
+    struct plan_shortage shortage = {0};
+    size_t n = 0;
+    int r = class_seat_spec(k->config, &class->spec, &seat, &k->err);
+
+    if (r == 0)
+        r = class_times(k->core, class, now, now + CLASS_HORIZON_USEC, &times, &n, &k->err);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        times[i].plan_id = class->id;
+        if (class_occurrence(k->core, class->id, times[i].date))
+            continue;
+        r = class_book(k->planner, seat, class->spec.seats, &times[i], now, &shortage);
+        if (r == -ENOSPC) {
+            error_set(&k->err, EPROTO, "class", "class '%s' on %s: %u of %u seats can be had then",
+                      class->spec.name, times[i].date, shortage.seats, class->spec.seats);
+            error_hint(&k->err, NULL, "ask for fewer seats, or at another time");
+        }
+    }
+    job_spec_unref(seat);
+    free(times);
+    return r;
+}
+
+static void check_step(void *arg)
+{
+    struct check *k = arg;
+
+    if (k->r == 0 && !put_nodes(k) && !put_jobs(k)) {
+        if (k->class_at == k->n_classes) {
+            finish(k);
+            return;
+        }
+        k->r = put_class(k, &k->classes[k->class_at++]);
+    }
+    if (k->r < 0) {
+        if (!k->err.code)
+            error_set(&k->err, -k->r, "", "%s", strerror(-k->r));
+        finish(k);
+        return;
+    }
+    source_rearm(k->timer, 0);
+}
+
+/* Those of the API as they are, those of the file as it says; old ones first, in their order. */
+static int gather(struct check *k)
+{
+    struct table *t = events_table(k->core->events, NOUN_CLASS);
+    size_t n = 0;
+    int r = 0;
+
+    k->classes = calloc(table_end(t) + k->config->n_classes + 1, sizeof(*k->classes));
+    if (!k->classes)
+        return -ENOMEM;
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct class *class = slot ? slot->staged : NULL;
+
+        if (class && !class->deleted &&
+            (!class->from_config || has_class(k->config, class->spec.name)))
+            k->classes[n++] = *class;
+    }
+    for (size_t i = 0; i < k->config->n_classes && r == 0; i++) {
+        struct class *into = NULL;
+
+        for (size_t m = 0; m < n && !into; m++)
+            if (str_equal(k->classes[m].spec.name, k->config->classes[i].name))
+                into = &k->classes[m];
+        if (!into) {
+            into = &k->classes[n];
+            into->id = UINT64_MAX - n++; /* it has none yet */
+        }
+        r = spec_of(&k->config->classes[i], &into->spec, &k->err);
+    }
+    k->n_classes = n;
+    return r;
+}
+
+void classes_check_config(struct core *core, const struct config *config,
+                          void (*done)(void *arg, int result, const struct vdi_error *err),
+                          void *arg)
+{
+    struct check *k = calloc(1, sizeof(*k));
+    struct vdi_error err = {0};
+
+    if (!k) {
+        error_set(&err, ENOMEM, "", "out of memory");
+        done(arg, -ENOMEM, &err);
+        return;
+    }
+    *k = (struct check){.core = core, .config = config, .done = done, .arg = arg};
+    k->planner = planner_new(1);
+    k->timer = loop_timer(core->loop, 0, check_step, k);
+    k->r = k->planner ? planner_configure(k->planner, config) : -ENOMEM;
+    if (k->r == 0)
+        k->r = gather(k);
+    if (!k->timer)
+        finish(k);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* class_impl.h - what the files of classes share; nobody else includes it. */
+#ifndef VDICTLD_CLASS_IMPL_H
+#define VDICTLD_CLASS_IMPL_H
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "vdictld/classes.h"
+
+/* Classes are kept free for so long ahead, and no class may be more occurrences in it. */
+#define CLASS_HORIZON_USEC (INT64_C(366) * 86400 * 1000000)
+#define CLASSES_MAX 4096
+#define CLASS_OCCURRENCES_MAX 2048
+
+/* An occurrence to come, or that is: computed. */
+struct class_time {
+    char date[CLASS_DATE_MAX];
+    int64_t begin_usec, end_usec;  /* T, and when it is over */
+    int64_t from_usec, until_usec; /* seats are kept from, to */
+    uint64_t plan_id;              /* of its window in the planner; 0: not booked yet */
+    uint32_t seats;                /* booked */
+    int64_t fetched_usec;          /* when its nodes were told to fetch its image last */
+};
+
+/* What is kept of a class beside its record. */
+struct course {
+    uint64_t id;
+    struct class_time *times; /* by time; those that are over go */
+    size_t n_times;
+    int64_t until_usec;    /* times are known up to here */
+    struct job_spec *seat; /* what a seat asks for; NULL: vdi.conf has no such template any more */
+    char alarm[256];       /* what is wrong with it, for people; "" nothing */
+    char avoid[1024];      /* nodes on which seats of the occurrence that is have failed */
+};
+
+struct classes {
+    struct core *core;
+    struct hash *courses; /* id -> struct course */
+    uint64_t next_plan_id;
+    struct source *tick;
+    struct list admits; /* one at a time; the first is under way */
+    struct source *admit;
+    struct admit *admitted; /* whose commit is under way; NULL: none */
+    struct hash *waiting;   /* ids of jobs that wait for a seat; values are the ids, too */
+    struct hash *boots;     /* template -> struct boots: how long its last seats took */
+};
+
+/* classes.c */
+struct course *course_get(struct core *core, uint64_t id); /* NULL: none */
+const struct class *class_of(struct core *core, uint64_t id);
+/* When the class, as it is in `class`, takes place within [from, to): the caller frees it. */
+int class_times(struct core *core, const struct class *class, int64_t from_usec, int64_t to_usec,
+                struct class_time **ret, size_t *ret_n, struct vdi_error *err);
+/* Whether the class's rule gives an occurrence of that name. -ENOENT, -EINVAL. */
+int class_find_date(struct core *core, const struct class *class, const char *date,
+                    struct vdi_error *err);
+/* "2026-10-20 14:15", as the clocks of the class's zone show it. */
+const char *class_local_time(const struct class_spec *spec, int64_t usec, char ret[40]);
+/* What one seat asks for, by `config`. */
+int class_seat_spec(const struct config *config, const struct class_spec *spec,
+                    struct job_spec **ret, struct vdi_error *err);
+/* Books one window; -ENOSPC with what there would be. */
+int class_book(struct planner *planner, const struct job_spec *seat, uint32_t seats,
+               const struct class_time *time, int64_t now_usec, struct plan_shortage *ret);
+/* Makes the windows in the plan those of the class as it is, as far as there is room: what is
+ * short is said in its alarm. */
+void course_refresh(struct core *core, struct course *course);
+bool class_time_is(const struct class_time *a, const struct class_time *b);
+bool job_spec_is_seat(const struct job_spec *a, const struct job_spec *b);
+
+/* class_seats.c */
+const struct occurrence *class_occurrence(struct core *core, uint64_t class_id, const char *date);
+void class_seats_tick(struct classes *classes);
+void class_seats_load(struct classes *classes); /* instances of seats, told to the planner */
+void class_seats_published(struct core *core, const struct instance *old,
+                           const struct instance *now);
+/* How long before its time the seats of a class are started. */
+int64_t class_lead_usec(struct core *core, const struct class_spec *spec);
+
+/* Another place is sought for what failed on this node. */
+void course_avoid(struct course *course, const char *node);
+
+/* class_role.c. `times`: all of the class within the horizon. */
+int class_check_owner(const struct call *call, const struct class *class, struct vdi_error *err);
+int class_check_role(const struct call *call, const struct class *class,
+                     const struct class_time *times, size_t n, struct vdi_error *err);
+
+/* class_claim.c */
+bool class_is_member(const struct call *call, const struct class *class);
+/* Jobs that wait for a seat of the class. */
+uint32_t classes_waiting(struct core *core, uint64_t class_id);
+void class_claim_all_waiting(struct core *core);
+void class_claim_published(struct core *core, const struct job *now);
+
+#endif

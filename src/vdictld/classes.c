@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * classes.c - whose classes there are, when they take place, what the planner keeps free for them.
+ *
+ * The record of a class is its rule; occurrences are computed from it for the time ahead, and each
+ * that has not begun is one window in the planner. What is in a window is the planner's alone
+ * until something is started there (class_seats.c).
+ */
+#include "vdictld/classes.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "base/zone.h"
+#include "codec/calendar.h"
+#include "vdictld/class_admit.h"
+#include "vdictld/class_impl.h"
+#include "vdictld/gpu_wish.h"
+#include "vdictld/queue.h"
+
+#define TICK_USEC USEC_PER_SEC
+#define EXCEPT_MAX 256
+#define RENEW_USEC (INT64_C(86400) * USEC_PER_SEC)
+
+static void tick(void *arg);
+
+struct classes *classes_new(struct core *core)
+{
+    struct classes *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->core = core;
+    c->next_plan_id = 1;
+    list_init(&c->admits);
+    c->courses = hash_new_u64();
+    c->boots = hash_new_str();
+    c->waiting = hash_new_u64();
+    c->tick = loop_timer(core->loop, -1, tick, c);
+    if (!c->courses || !c->boots || !c->waiting || !c->tick) {
+        classes_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+static void course_free(struct course *course)
+{
+    job_spec_unref(course->seat);
+    free(course->times);
+    free(course);
+}
+
+void classes_free(struct classes *c)
+{
+    void *value;
+
+    if (!c)
+        return;
+    for (size_t i = 0; c->courses && hash_next(c->courses, &i, &value);)
+        course_free(value);
+    for (size_t i = 0; c->boots && hash_next(c->boots, &i, &value);)
+        free(value);
+    hash_free(c->courses);
+    hash_free(c->boots);
+    hash_free(c->waiting);
+    source_free(c->tick);
+    source_free(c->admit);
+    free(c);
+}
+
+/* ---- finding ---- */
+
+static const struct class *find(struct core *core, const char *name, bool staged)
+{
+    struct table *t = events_table(core->events, NOUN_CLASS);
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct class *class = !slot ? NULL : staged ? slot->staged : slot->pub;
+
+        if (class && !class->deleted && str_equal(class->spec.name, name))
+            return class;
+    }
+    return NULL;
+}
+
+const struct class *classes_get(struct core *core, const char *name)
+{
+    return find(core, name, false);
+}
+
+const struct class *classes_get_staged(struct core *core, const char *name)
+{
+    return find(core, name, true);
+}
+
+const struct class *class_of(struct core *core, uint64_t id)
+{
+    const struct slot *slot = table_slot(events_table(core->events, NOUN_CLASS), id, NULL, false);
+
+    return slot ? slot->pub : NULL;
+}
+
+struct course *course_get(struct core *core, uint64_t id)
+{
+    return hash_get_u64(core->classes->courses, id);
+}
+
+static struct course *course_make(struct core *core, uint64_t id)
+{
+    struct course *course = course_get(core, id);
+
+    if (course)
+        return course;
+    course = calloc(1, sizeof(*course));
+    if (!course)
+        return NULL;
+    course->id = id;
+    if (hash_put_u64(core->classes->courses, id, course) == 0)
+        return course;
+    free(course);
+    return NULL;
+}
+
+/* ---- when ---- */
+
+/* The names of a list that is joined by commas; they point into `text`, which is cut up. */
+static size_t split(char *text, const char **ret, size_t max)
+{
+    size_t n = 0;
+
+    for (char *rest = text, *item; n < max && (item = strsep(&rest, ","));)
+        if (*item)
+            ret[n++] = item;
+    return n;
+}
+
+static int calendar_of(const struct class_spec *spec, struct calendar **ret, struct vdi_error *err)
+{
+    char except[sizeof(spec->except)], duration[32];
+    const char *dates[EXCEPT_MAX];
+    struct calendar_text text = {
+        .starts = spec->starts,
+        .duration = duration,
+        .zone = spec->zone,
+        .repeat = spec->repeat,
+        .except = dates,
+    };
+
+    snprintf(duration, sizeof(duration), "%" PRId64 "s", spec->duration_sec);
+    str_copy(except, sizeof(except), spec->except);
+    text.n_except = split(except, dates, EXCEPT_MAX);
+    return calendar_new(&text, ret, err);
+}
+
+/* What is changed of it. -ENOENT: it does not take place. */
+static int override(const struct calendar *c, const struct class *class, struct class_time *t,
+                    struct vdi_error *err)
+{
+    int64_t length_usec = t->end_usec - t->begin_usec;
+    struct class_override o;
+    int r = 0;
+
+    if (!class_override_of(class, t->date, &o))
+        return 0;
+    if (o.skip)
+        return -ENOENT;
+    if (*o.starts)
+        r = calendar_instant(c, "starts", o.starts, &t->begin_usec, err);
+    if (o.duration_sec)
+        length_usec = o.duration_sec * USEC_PER_SEC;
+    t->end_usec = t->begin_usec + length_usec;
+    return r;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct class_time *ta = a, *tb = b;
+
+    return ta->begin_usec < tb->begin_usec ? -1 : ta->begin_usec > tb->begin_usec;
+}
+
+/* Occurrences that are moved may come from outside the span, and leave it: so much more is
+ * looked at. */
+#define MOVED_USEC (INT64_C(14) * 86400 * USEC_PER_SEC)
+
+int class_times(struct core *core, const struct class *class, int64_t from_usec, int64_t to_usec,
+                struct class_time **ret, size_t *ret_n, struct vdi_error *err)
+{
+    const struct class_spec *spec = &class->spec;
+    _cleanup_(calendar_freep) struct calendar *calendar = NULL;
+    _cleanup_(freep) struct calendar_occurrence *all = NULL;
+    _cleanup_(freep) struct class_time *times = NULL;
+    int64_t lead_usec = class_lead_usec(core, spec);
+    size_t n_all = 0, n = 0;
+    int r = calendar_of(spec, &calendar, err);
+
+    if (r == 0)
+        r = calendar_occurrences(calendar, from_usec - MOVED_USEC, to_usec + MOVED_USEC,
+                                 CLASS_OCCURRENCES_MAX, &all, &n_all, err);
+    if (r < 0)
+        return r;
+    times = calloc(n_all + 1, sizeof(*times));
+    if (!times)
+        return error_set(err, ENOMEM, "", "out of memory");
+    for (size_t i = 0; i < n_all; i++) {
+        struct class_time *t = &times[n];
+
+        *t = (struct class_time){.begin_usec = all[i].from_usec, .end_usec = all[i].to_usec};
+        str_copy(t->date, sizeof(t->date), all[i].name);
+        r = override(calendar, class, t, err);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        t->from_usec = t->begin_usec - lead_usec;
+        t->until_usec = t->end_usec + (spec->grace_sec + spec->cleaning_sec) * USEC_PER_SEC;
+        n += r == 0 && t->until_usec > from_usec && t->from_usec < to_usec;
+    }
+    qsort(times, n, sizeof(*times), by_begin);
+    *ret = TAKE_PTR(times);
+    *ret_n = n;
+    return 0;
+}
+
+int class_find_date(struct core *core, const struct class *class, const char *date,
+                    struct vdi_error *err)
+{
+    _cleanup_(calendar_freep) struct calendar *calendar = NULL;
+    struct calendar_occurrence found;
+    int r = calendar_of(&class->spec, &calendar, err);
+
+    return r < 0 ? r : calendar_find(calendar, date, &found, err);
+}
+
+const char *class_local_time(const struct class_spec *spec, int64_t usec, char ret[40])
+{
+    struct zone *zone = NULL;
+    struct tm tm;
+    time_t local;
+
+    if (zone_open(spec->zone, &zone) < 0)
+        return time_to_rfc3339(usec, ret);
+    local = (time_t)zone_to_local(zone, usec / USEC_PER_SEC);
+    zone_free(zone);
+    gmtime_r(&local, &tm);
+    strftime(ret, 40, "%Y-%m-%d %H:%M", &tm);
+    return ret;
+}
+
+bool class_time_is(const struct class_time *a, const struct class_time *b)
+{
+    return str_equal(a->date, b->date) && a->begin_usec == b->begin_usec &&
+           a->end_usec == b->end_usec && a->until_usec == b->until_usec;
+}
+
+/* ---- what a seat asks for ---- */
+
+int class_seat_spec(const struct config *config, const struct class_spec *spec,
+                    struct job_spec **ret, struct vdi_error *err)
+{
+    const struct config_template *t = config_template(config, spec->template_name);
+    const struct config_partition *p = *spec->partition ? config_partition(config, spec->partition)
+                                                        : config_default_partition(config);
+    struct job_spec *seat;
+    int r;
+
+    if (!t || !p) {
+        error_set(err, ESRCH, t ? "partition" : "template", "there is no %s '%s'",
+                  t ? "partition" : "template", t ? spec->partition : spec->template_name);
+        error_hint(err, NULL, t ? "vdiinfo lists them" : "vdiinfo --templates lists them");
+        return -ESRCH;
+    }
+    seat = job_spec_new();
+    if (!seat)
+        return error_set(err, ENOMEM, "", "out of memory");
+    seat->kind = JOB_INTERACTIVE;
+    seat->cpus = t->vcpus;
+    seat->memory_mib = t->memory_mib;
+    seat->time_limit_sec = spec->duration_sec;
+    r = job_spec_set(&seat->template_name, t->name);
+    if (r == 0)
+        r = job_spec_set(&seat->partition, p->name);
+    if (r == 0)
+        r = job_spec_set(&seat->qos, spec->qos);
+    if (r == 0)
+        r = job_spec_set(&seat->account, *spec->account ? spec->account : spec->name);
+    if (r == 0)
+        r = gpu_wish_settle(config, t, seat, err);
+    if (r < 0)
+        job_spec_unref(seat);
+    else
+        *ret = seat;
+    return r;
+}
+
+/* For the planner they are alike. */
+bool job_spec_is_seat(const struct job_spec *a, const struct job_spec *b)
+{
+    return a && b && a->cpus == b->cpus && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
+           str_equal(a->profile, b->profile) && str_equal(a->partition, b->partition) &&
+           str_equal(a->constraint, b->constraint);
+}
+
+/* ---- in the plan ---- */
+
+int class_book(struct planner *planner, const struct job_spec *seat, uint32_t seats,
+               const struct class_time *time, int64_t now_usec, struct plan_shortage *ret)
+{
+    struct plan_window window = {time->from_usec > now_usec ? time->from_usec : now_usec,
+                                 time->until_usec};
+    struct plan_class class = {
+        .id = time->plan_id, .seat = seat, .seats = seats, .windows = &window, .n_windows = 1};
+
+    return window.from_usec < window.to_usec ? planner_put_class(planner, &class, now_usec, ret)
+                                             : 0;
+}
+
+/* As many of the seats as there is room for. */
+static void book(struct core *core, struct course *course, struct class_time *t, uint32_t seats)
+{
+    struct planner *planner = queue_planner(core->queue);
+    const struct class *class = class_of(core, course->id);
+    struct plan_shortage shortage = {0};
+    int64_t now = loop_now_usec(core->loop);
+    int r;
+
+    t->plan_id = core->classes->next_plan_id++;
+    t->seats = seats;
+    r = class_book(planner, course->seat, seats, t, now, &shortage);
+    if (r == 0)
+        return;
+    t->seats = shortage.seats;
+    if (r == -ENOSPC && shortage.seats)
+        class_book(planner, course->seat, shortage.seats, t, now, &shortage);
+    if (*course->alarm)
+        return;
+    snprintf(course->alarm, sizeof(course->alarm),
+             "%s: %u of %u seats can be had; free the nodes that were to have them, or move it",
+             t->date, t->seats, seats);
+    log_error("class %s: %s", class ? class->spec.name : "", course->alarm);
+}
+
+static void unbook(struct core *core, struct class_time *t)
+{
+    if (t->plan_id)
+        planner_remove_class(queue_planner(core->queue), t->plan_id);
+    t->plan_id = 0;
+}
+
+/* Takes the times over; what is in the plan of those that are the same stays there. */
+static void course_take(struct core *core, struct course *course, const struct class *class,
+                        struct class_time *times, size_t n, bool same_seat)
+{
+    struct class_time *was = course->times;
+    size_t n_was = course->n_times;
+
+    for (size_t k = 0, i = 0; k < n_was; k++) {
+        while (i < n && times[i].begin_usec < was[k].begin_usec)
+            i++;
+        if (same_seat && i < n && class_time_is(&times[i], &was[k]) && was[k].plan_id &&
+            was[k].seats == class->spec.seats)
+            times[i] = was[k];
+        else
+            unbook(core, &was[k]);
+    }
+    free(was);
+    course->times = times;
+    course->n_times = n;
+    for (size_t i = 0; i < n; i++)
+        if (!times[i].plan_id && !class_admitted(core->classes, class->id, &times[i]) &&
+            !class_occurrence(core, class->id, times[i].date))
+            book(core, course, &times[i], class->spec.seats);
+}
+
+static void course_alarm(struct core *core, struct course *course, const struct class *class,
+                         const struct vdi_error *err)
+{
+    if (str_starts_with(course->alarm, err->detail))
+        return;
+    str_copy(course->alarm, sizeof(course->alarm), err->detail);
+    log_error("class %s: %s", class->spec.name, course->alarm);
+}
+
+void course_refresh(struct core *core, struct course *course)
+{
+    const struct class *class = class_of(core, course->id);
+    int64_t now = loop_now_usec(core->loop);
+    struct class_time *times = NULL;
+    struct job_spec *seat = NULL;
+    struct vdi_error err = {0};
+    bool same_seat;
+    size_t n = 0;
+
+    course->until_usec = now + CLASS_HORIZON_USEC;
+    if (class_seat_spec(core->config, &class->spec, &seat, &err) < 0 ||
+        class_times(core, class, now, course->until_usec, &times, &n, &err) < 0) {
+        job_spec_unref(seat);
+        course_alarm(core, course, class, &err); /* what is booked stays */
+        return;
+    }
+    course->alarm[0] = '\0';
+    same_seat = job_spec_is_seat(course->seat, seat);
+    job_spec_unref(course->seat);
+    course->seat = seat;
+    course_take(core, course, class, times, n, same_seat);
+}
+
+static void course_drop(struct core *core, uint64_t id)
+{
+    struct course *course = hash_remove_u64(core->classes->courses, id);
+
+    if (!course)
+        return;
+    for (size_t i = 0; i < course->n_times; i++)
+        unbook(core, &course->times[i]);
+    course_free(course);
+}
+
+static void each_class(struct core *core, void (*fn)(struct core *core, const struct class *class))
+{
+    struct table *t = events_table(core->events, NOUN_CLASS);
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct class *class = slot ? slot->pub : NULL;
+
+        if (class && !class->deleted)
+            fn(core, class);
+    }
+}
+
+static void refresh(struct core *core, const struct class *class)
+{
+    struct course *course = course_make(core, class->id);
+
+    if (course)
+        course_refresh(core, course);
+    else
+        log_error("class %s: no memory for its seats", class->spec.name);
+}
+
+/* ---- time ---- */
+
+/* Occurrences that are over go; once a day those that came into sight are booked. */
+static void course_pass(struct core *core, struct course *course, int64_t now)
+{
+    size_t n = 0;
+
+    while (n < course->n_times && course->times[n].until_usec <= now)
+        unbook(core, &course->times[n++]);
+    if (n) {
+        course->n_times -= n;
+        memmove(course->times, course->times + n, course->n_times * sizeof(*course->times));
+    }
+    if (course->until_usec < now + CLASS_HORIZON_USEC - RENEW_USEC)
+        course_refresh(core, course);
+}
+
+static void tick(void *arg)
+{
+    struct classes *c = arg;
+    int64_t now = loop_now_usec(c->core->loop);
+    void *value;
+
+    source_rearm(c->tick, TICK_USEC);
+    if (c->core->stopping)
+        return;
+    for (size_t i = 0; hash_next(c->courses, &i, &value);)
+        course_pass(c->core, value, now);
+    class_seats_tick(c);
+}
+
+/* ---- what others tell ---- */
+
+void classes_load(struct classes *c)
+{
+    each_class(c->core, refresh);
+    class_seats_load(c);
+    source_rearm(c->tick, 0);
+}
+
+void classes_configured(struct classes *c)
+{
+    each_class(c->core, refresh);
+}
+
+void classes_published(struct classes *c, const struct published *p)
+{
+    const struct class *class = p->now;
+
+    if (p->noun == NOUN_INSTANCE)
+        class_seats_published(c->core, p->old, p->now);
+    if (p->noun == NOUN_JOB)
+        class_claim_published(c->core, p->now);
+    if (p->noun != NOUN_CLASS)
+        return;
+    if (class->deleted)
+        course_drop(c->core, class->id);
+    else
+        refresh(c->core, class);
+}
