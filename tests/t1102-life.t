@@ -187,6 +187,19 @@ def dates(c):
     job = c.submit(hold=True, deadline_time=soon)
     c.wait_state(job, "DEADLINE")
     vdi.ok(True, "what did not start by its deadline is given up")
+    at = lambda sec: vdi.time.strftime("%Y-%m-%dT%H:%M:%SZ", vdi.time.gmtime(vdi.time.time() + sec))
+    j = c.wait_state(c.submit(hold=True, deadline_time=at(3603), time_limit_sec=3600), "DEADLINE")
+    vdi.ok("can't end by its deadline" in j["reason"] and j["end_time"] < at(60),
+           "what can't end by it any more is given up then", j)
+    r = c.request("POST", "/v1/jobs", {"template": "desk", "deadline_time": at(3600),
+                                       "time_limit_sec": 7200})
+    vdi.ok(r.status == 422 and r.json["field"] == "deadline_time" and "s at most" in r.text,
+           "what never could is refused", r.text)
+    job = c.submit(deadline_time=at(3700), time_limit_sec=3600)
+    c.wait_state(job, "RUNNING")
+    act(c, job, "", body={"comment": "late"}, verb="PATCH")
+    vdi.is_(c.job(job)["comment"], "late", "of what runs it is no matter any more")
+    act(c, job, "", verb="DELETE")
 
 
 def drains(c):

@@ -198,7 +198,7 @@ const struct option_row submit_rows[] = {
      AT(constraint)},
     {"cpus-per-task", 'c', "N", "number of CPUs (default: the template's)", option_set_u32,
      AT(cpus)},
-    {"deadline", 0, "TIME", "give the job up if it has not started by TIME", set_time,
+    {"deadline", 0, "TIME", "give the job up once it can't end by TIME", set_time,
      AT(deadline_usec)},
     {"dependency", 'd', "LIST",
      "wait for jobs: after:ID[+MIN], afterok:ID, afterany:ID, afternotok:ID, singleton; joined by , "
@@ -291,7 +291,7 @@ const struct option_row submit_rows[] = {
     OPTION_REFUSED("gres-flags", 0, "FLAGS", PLACED),
     OPTION_REFUSED("hint", 0, "HINT", PLACED),
     OPTION_REFUSED("ignore-pbs", 0, NULL, "#PBS lines are never read; leave it out"),
-    OPTION_REFUSED("immediate", 'I', "[SEC]", "use --test-only first, or --deadline=now+1minute"),
+    OPTION_REFUSED("immediate", 'I', "[SEC]", "use --test-only first"),
     OPTION_REFUSED("input", 'i', "FILE", "redirect the input in the script"),
     OPTION_REFUSED("licenses", 'L', "LIST", "licences are not counted yet; leave it out"),
     OPTION_REFUSED("mcs-label", 0, "LABEL", "leave it out"),

@@ -78,7 +78,7 @@ const struct field job_spec_fields[] = {
      "time limit"},
     {"begin_time", FIELD_TIME, SPEC(begin_usec), CHANGE, 0, 0, NULL, "not before"},
     {"deadline_time", FIELD_TIME, SPEC(deadline_usec), CHANGE, 0, 0, NULL,
-     "given up if it has not started by then"},
+     "given up once it can't end by then (without a time limit: has not started)"},
     {"cpus", FIELD_U32, SPEC(cpus), CHANGE | FIELD_LIST, 1, 4096, NULL, "virtual CPUs"},
     {"memory_mib", FIELD_U32, SPEC(memory_mib), CHANGE | FIELD_LIST, 1, 64 << 20, NULL, "memory"},
     {"gpus", FIELD_U32, SPEC(gpus), CHANGE | FIELD_LIST, 0, 64, NULL, "GPUs"},

@@ -168,7 +168,7 @@ static void do_action(struct queue *q, const struct plan_action *a)
         q->stats.starts++;
         life_start(q->core, a);
     } else if (a->type == PLAN_DEADLINE) {
-        life_end_job(q->core, a->job, JOB_DEADLINE, "its deadline passed before it could start");
+        life_end_job(q->core, a->job, JOB_DEADLINE, "it can't end by its deadline any more");
     }
 }
 
@@ -256,25 +256,28 @@ static int put_with_disks(struct queue *q, const struct job *job)
 }
 
 /* A record of a version that did not write the template's profiles into a job has none: such a
- * job wants those of today's template, as it always did, and not a whole device. */
+ * job wants those of today's template, as it always did, and not a whole device. To the planner a
+ * deadline is until when a job may start: the user's is until when it must be able to end. */
 static int put(struct queue *q, const struct job *job)
 {
     const struct config_template *t =
         job->spec->gpus && !*job->spec->profile
             ? config_template(q->core->config, job->spec->template_name)
             : NULL;
-    struct job_spec spec;
-    struct job with_wish;
+    struct job_spec spec = *job->spec;
+    struct job planned = *job;
     char wish[GPU_WISH_TEXT];
 
-    if (!t || !t->profiles.n)
-        return put_with_disks(q, job);
-    gpu_wish_of_template(t, 0, wish, sizeof(wish));
-    spec = *job->spec;
-    spec.profile = wish;
-    with_wish = *job;
-    with_wish.spec = &spec;
-    return put_with_disks(q, &with_wish);
+    planned.spec = &spec;
+    if (t && t->profiles.n) {
+        gpu_wish_of_template(t, 0, wish, sizeof(wish));
+        spec.profile = wish;
+    }
+    if (spec.deadline_usec) {
+        spec.deadline_usec -= spec.time_limit_sec * USEC_PER_SEC;
+        spec.deadline_usec = spec.deadline_usec > 1 ? spec.deadline_usec : 1;
+    }
+    return put_with_disks(q, &planned);
 }
 
 void queue_again(struct queue *q, const struct job *job)

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/hostlist.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "codec/job_codec.h"
 #include "model/array.h"
 #include "model/job_file.h"
@@ -169,15 +170,27 @@ int submit_check_time(struct call *call, struct job_spec *spec, int64_t spent_se
     return -ERANGE;
 }
 
+/* Of what has not started: it must be possible to end by the deadline. */
 static int check_dates(struct call *call, const struct job_spec *spec, struct vdi_error *err)
 {
     int64_t now = loop_now_usec(call->core->loop);
+    int64_t begin = spec->begin_usec > now ? spec->begin_usec : now;
+    char limit[32], remedy[128];
 
-    if (spec->deadline_usec && spec->deadline_usec <= now)
+    if (!spec->deadline_usec)
+        return 0;
+    if (spec->deadline_usec <= now)
         return error_set(err, ERANGE, "deadline_time", "the deadline has passed");
-    if (spec->deadline_usec && spec->begin_usec >= spec->deadline_usec)
+    if (begin >= spec->deadline_usec)
         return error_set(err, ERANGE, "deadline_time", "the deadline is before the begin time");
-    return 0;
+    if (begin + spec->time_limit_sec * USEC_PER_SEC <= spec->deadline_usec)
+        return 0;
+    error_set(err, ERANGE, "deadline_time", "with its time limit of %s it can't end by then",
+              str_from_duration_sec(spec->time_limit_sec, limit));
+    snprintf(remedy, sizeof(remedy), "ask for %" PRId64 " s at most, or for a later deadline",
+             (spec->deadline_usec - begin) / USEC_PER_SEC);
+    error_hint(err, NULL, remedy);
+    return -ERANGE;
 }
 
 static int check_hosts(const char *field, const char *text, struct vdi_error *err)
@@ -247,7 +260,7 @@ int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err
         r = check_qos(call, spec, err);
     if (r >= 0)
         r = check_account(call, spec, err);
-    if (r >= 0)
+    if (r >= 0 && (!job || job->state == JOB_PENDING))
         r = check_dates(call, spec, err);
     if (r >= 0)
         r = check_hosts("nodelist", spec->nodelist, err);
