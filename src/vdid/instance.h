@@ -87,7 +87,7 @@ struct instance {
     bool is_dead;         /* QEMU's pidfd says so */
     bool untold;          /* GONE or SAVED on disk, and nobody has heard of it */
     bool is_found_text, has_byte, is_pinging;
-    bool is_blank;    /* BOOT: the last picture was one colour */
+    bool is_blank;    /* BOOT: the last picture showed nothing */
     bool has_picture; /* BOOT: it was not */
     int64_t picture_usec;
     /* run.c */

@@ -16,6 +16,7 @@
 
 #define SIDE_FIRST 1024 /* pixels of the longer side of a copy; halved until it fits */
 #define SIDE_LEAST 64
+#define SPOT_PX 64 /* a cursor of text and a pointer are no larger */
 
 struct reading {
     FILE *file;
@@ -23,6 +24,10 @@ struct reading {
     uint32_t step; /* of the copy */
     uint8_t *row;
     uint8_t first[3];
+    bool has_spot;
+    struct {
+        uint32_t left, right, top, bottom;
+    } spot; /* what has another colour than the first pixel lies in there */
 };
 
 void picture_done(struct picture *p)
@@ -53,6 +58,24 @@ static int begin(struct reading *r, uint32_t width, uint32_t height, uint32_t si
     return p->rgb ? 0 : -ENOMEM;
 }
 
+/* A screen without anything on it may blink, and has a pointer; a line of text is wider. */
+static void take_spot(struct reading *r, uint32_t x, uint32_t y)
+{
+    struct picture *p = &r->picture;
+
+    if (!r->has_spot) {
+        r->spot.left = r->spot.right = x;
+        r->spot.top = y;
+    }
+    r->has_spot = true;
+    r->spot.left = x < r->spot.left ? x : r->spot.left;
+    r->spot.right = x > r->spot.right ? x : r->spot.right;
+    r->spot.bottom = y;
+    uint32_t width = r->spot.right - r->spot.left + 1, height = r->spot.bottom - r->spot.top + 1;
+    p->is_blank = width <= SPOT_PX && height <= SPOT_PX && 2 * width < p->width_px &&
+                  2 * height < p->height_px;
+}
+
 static void take_row(struct reading *r, uint32_t y)
 {
     struct picture *p = &r->picture;
@@ -61,7 +84,8 @@ static void take_row(struct reading *r, uint32_t y)
     if (y == 0)
         memcpy(r->first, row, 3);
     for (uint32_t x = 0; p->is_blank && x < p->width_px; x++)
-        p->is_blank = memcmp(row + (size_t)x * 3, r->first, 3) == 0;
+        if (memcmp(row + (size_t)x * 3, r->first, 3) != 0)
+            take_spot(r, x, y);
     if (!p->rgb || y % r->step)
         return;
     uint8_t *to = p->rgb + (size_t)(y / r->step) * p->rgb_width * 3;

@@ -17,7 +17,7 @@
 
 struct picture {
     uint32_t width_px, height_px;
-    bool is_blank;                  /* all pixels have one colour */
+    bool is_blank;                  /* one colour, or a cursor or a pointer on it */
     uint32_t rgb_width, rgb_height; /* of the copy: every n-th pixel of every n-th row */
     uint8_t *rgb;                   /* owned; NULL: none was asked for */
 };

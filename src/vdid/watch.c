@@ -6,7 +6,7 @@
  * says why it ended, and is waited for a moment. READY means: the guest runner has
  * the owner's account; or, where nothing needs it, the guest agent answers or the
  * text that the image names was seen on the console. Where somebody looks at it,
- * the screen shows more than one colour, too.
+ * the screen shows more than one colour and a cursor, too.
  */
 #include <errno.h>
 #include <fcntl.h>
