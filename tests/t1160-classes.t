@@ -186,6 +186,10 @@ def opening(c):
     vdi.is_({(i["owner"], i["account"], i["qos"], i["template"]) for i in all_ready},
             {("class:now", "cs101", "teaching", "cad")}, "three seats are READY, the class's")
     vdi.is_(c.request("GET", "/v1/jobs").json["jobs"], [], "and no job")
+    vdi.is_(occurrences(c, "now")[0]["ready"], 3, "the occurrence says so")
+    used = c.request("GET", "/v1/usage?by=owner,account").json["usage"]
+    vdi.ok(any(u["account"] == "cs101" and u["instances"] == 3 for u in used),
+           "seats are charged to the class's account before anybody takes them", used)
     job = c.submit(template="cad", uid=1)
     got = c.wait_state(job, "RUNNING")
     vdi.is_((got["reservation"], got["account"], got["qos"]), ("now", "cs101", "teaching"),

@@ -106,20 +106,29 @@ void cell_class_end(struct buf *out, int64_t usec, int64_t since_usec, const cha
     buf_puts(out, text);
 }
 
-/* Bits of "counted": five minutes before, at its time, two minutes after. */
 void cell_class_ready(struct buf *out, const struct value *o)
+{
+    int64_t ready = value_get_int(o, "ready", -1);
+
+    if (ready >= 0)
+        buf_printf(out, "%" PRId64 "/%" PRId64, ready, value_get_int(o, "seats", 0));
+    else
+        buf_putc(out, '-');
+}
+
+/* Bits of "counted" say which were counted. */
+void cell_class_counts(struct buf *out, const struct value *o)
 {
     static const char *const moments[] = {"ready_early", "ready_on_time", "ready_late"};
     int64_t counted = value_get_int(o, "counted", 0);
 
-    for (int i = 2; i >= 0; i--) {
-        if (!(counted & (INT64_C(1) << i)))
-            continue;
-        buf_printf(out, "%" PRId64 "/%" PRId64, value_get_int(o, moments[i], 0),
-                   value_get_int(o, "seats", 0));
-        return;
+    for (int i = 0; i < 3; i++) {
+        buf_puts(out, i ? "," : "");
+        if (counted & (INT64_C(1) << i))
+            buf_printf(out, "%" PRId64, value_get_int(o, moments[i], 0));
+        else
+            buf_putc(out, '-');
     }
-    buf_putc(out, '-');
 }
 
 void cell_class_slowest(struct buf *out, const struct value *o)

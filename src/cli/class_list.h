@@ -18,8 +18,11 @@ int class_occurrences(struct client *client, const char *name, struct document *
 void cell_class_time(struct buf *out, int64_t usec, const char *zone);
 /* The same, and its hours alone when it is on the day of `since_usec`. */
 void cell_class_end(struct buf *out, int64_t usec, int64_t since_usec, const char *zone);
-/* "30/30": seats that were READY or taken when they were counted last; "-": not yet. */
+/* "30/30": seats that are READY or taken now; "-": it is still to come. */
 void cell_class_ready(struct buf *out, const struct value *occurrence);
+/* "2,3,-": how many were five minutes before, at its time, two minutes after; the last is still to
+ * come. */
+void cell_class_counts(struct buf *out, const struct value *occurrence);
 /* "41s boot", of the slowest seat; "-". */
 void cell_class_slowest(struct buf *out, const struct value *occurrence);
 

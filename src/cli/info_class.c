@@ -12,7 +12,7 @@
 #include "cli/cells.h"
 #include "cli/class_list.h"
 
-#define ROW "%-20s %6s %-20s %-20s %-16s %-9s %8s %8s %s\n"
+#define ROW "%-20s %6s %-20s %-20s %-16s %-9s %8s %10s %8s %s\n"
 /* Seats are started so long before at most: what is later has no record. */
 #define OPEN_USEC (INT64_C(2) * 86400 * USEC_PER_SEC)
 
@@ -66,7 +66,7 @@ static void print_json(struct listing *l, const struct value *class, const struc
 static void print_row(const struct value *class, const struct value *open)
 {
     _cleanup_(buf_done) struct buf begin = BUF_INIT(64), end = BUF_INIT(64), ready = BUF_INIT(64);
-    _cleanup_(buf_done) struct buf slowest = BUF_INIT(128);
+    _cleanup_(buf_done) struct buf slowest = BUF_INIT(128), counts = BUF_INIT(64);
     const char *zone = value_get_string(class, "zone", "UTC");
     int64_t begin_usec = value_usec(open ? open : class, open ? "begin_time" : "next_begin_time");
     int64_t end_usec = value_usec(open ? open : class, open ? "end_time" : "next_end_time");
@@ -78,12 +78,13 @@ static void print_row(const struct value *class, const struct value *open)
     cell_class_time(&begin, begin_usec, zone);
     cell_class_end(&end, end_usec, begin_usec, zone);
     cell_class_ready(&ready, open);
+    cell_class_counts(&counts, open);
     cell_class_slowest(&slowest, open);
     printf(ROW, value_get_string(class, "name", ""), seats, begin.data, end.data, zone,
            open         ? value_get_string(open, "state", "")
            : begin_usec ? "BOOKED"
                         : "OVER",
-           ready.data, claimed, slowest.data);
+           ready.data, counts.data, claimed, slowest.data);
 }
 
 /* What is wrong stands below its class: it is a sentence. */
@@ -115,8 +116,8 @@ int info_classes(struct client *client, bool json, bool noheader, struct vdi_err
     if (json)
         puts("{\"classes\": [");
     else if (!noheader)
-        printf(ROW, "CLASS", "SEATS", "NEXT", "UNTIL", "ZONE", "STATE", "READY", "CLAIMED",
-               "SLOWEST");
+        printf(ROW, "CLASS", "SEATS", "NEXT", "UNTIL", "ZONE", "STATE", "READY", "-5m,0,+2m",
+               "CLAIMED", "SLOWEST");
     r = class_list(client, print_class, &l, err);
     if (json)
         printf("],\n\"occurrences\": [%s]}\n", l.open.len ? l.open.data : "");

@@ -148,6 +148,8 @@ int instance_apply(const struct instance *old, uint64_t id, const struct instanc
         apply_request(in, event);
     else if (event->type == INSTANCE_EVENT_CLAIM)
         apply_claim(in, event);
+    else if (event->type == INSTANCE_EVENT_BUILD)
+        in->build_usec = event->time_usec;
     else if (event->type == INSTANCE_EVENT_READY)
         in->ready_usec = event->time_usec;
     else if (event->type == INSTANCE_EVENT_GONE)

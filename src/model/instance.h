@@ -47,7 +47,7 @@ struct instance {
     uint32_t vcpus;
     uint32_t memory_mib;
     uint32_t gpus;
-    int64_t request_usec, ready_usec, claim_usec, gone_usec;
+    int64_t request_usec, build_usec, ready_usec, claim_usec, gone_usec;
     int64_t state_usec;       /* since when it is in this state */
     int64_t saved_total_usec; /* earlier times as SAVED: it held nothing then */
     char owner[VDI_REALM_MAX + VDI_NAME_MAX + 2];

@@ -78,6 +78,7 @@ static void apply_open(struct occurrence *o, const struct occurrence_event *even
     o->seats = event->seats;
     o->begin_usec = event->begin_usec;
     o->end_usec = event->end_usec;
+    o->stop_usec = event->stop_usec;
     o->until_usec = event->until_usec;
     o->open_usec = event->time_usec;
     str_copy(o->class_name, sizeof(o->class_name), event->class_name);

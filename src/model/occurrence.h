@@ -51,6 +51,7 @@ struct occurrence {
     enum occurrence_state state;
     uint32_t seats;
     int64_t begin_usec, end_usec;  /* of the class: T, and when it is over */
+    int64_t stop_usec;             /* desktops end: with the grace */
     int64_t open_usec, until_usec; /* seats are held from, to */
     int64_t release_usec, close_usec;
     /* READY or in a user's hands at each moment, and moments that were counted. */
@@ -70,7 +71,7 @@ struct occurrence_event {
     char class_name[64];
     char date[CLASS_DATE_MAX];
     uint32_t seats;
-    int64_t begin_usec, end_usec, until_usec;
+    int64_t begin_usec, end_usec, stop_usec, until_usec;
     uint32_t moment, ready; /* COUNT */
     int64_t slowest_usec;   /* COUNT, CLOSE */
     char slow_stage[32];

@@ -129,6 +129,7 @@ static void write_occurrence(struct core *core, const struct class *class,
     buf_putc(out, '{');
     if (o) {
         fields_write(occurrence_fields, o, FIELD_SHOW, out, &first);
+        buf_printf(out, ",\"ready\":%u", class_ready_now(core, o));
     } else {
         buf_printf(out, "\"class_id\":%" PRIu64 ",\"class\":", class->id);
         json_write_string(out, class->spec.name);

@@ -158,7 +158,7 @@ static int refuse_seat(struct core *core, const struct class *class, const struc
 static int take_over(struct call *call, const struct class *class, const struct course *course,
                      const struct occurrence *o, struct job_spec *spec, struct vdi_error *err)
 {
-    int64_t left_sec = (o->end_usec - loop_now_usec(call->core->loop)) / USEC_PER_SEC;
+    int64_t left_sec = (o->stop_usec - loop_now_usec(call->core->loop)) / USEC_PER_SEC;
     const struct job_spec *seat = course->seat;
     int r = job_spec_set(&spec->reservation, class->spec.name);
 
@@ -322,7 +322,7 @@ int classes_add_limit(struct core *core, struct txn *txn, const struct instance 
     const struct occurrence *o = class_occurrence(core, in->class_id, in->date);
     const struct job *job = core_job_staged(core, in->job);
     struct job_event event = core_job_event(core, JOB_EVENT_UPDATE, CORE_SELF, "");
-    int64_t left_sec = o ? (o->end_usec - loop_now_usec(core->loop)) / USEC_PER_SEC : 0;
+    int64_t left_sec = o ? (o->stop_usec - loop_now_usec(core->loop)) / USEC_PER_SEC : 0;
     int r;
 
     left_sec = left_sec > 60 ? left_sec : 60;

@@ -70,6 +70,8 @@ bool job_spec_is_seat(const struct job_spec *a, const struct job_spec *b);
 
 /* class_seats.c */
 const struct occurrence *class_occurrence(struct core *core, uint64_t class_id, const char *date);
+/* Its seats that are READY now, or in a user's hands. */
+uint32_t class_ready_now(struct core *core, const struct occurrence *o);
 void class_seats_tick(struct classes *classes);
 void class_seats_load(struct classes *classes); /* instances of seats, told to the planner */
 void class_seats_published(struct core *core, const struct instance *old,

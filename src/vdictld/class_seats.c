@@ -48,6 +48,7 @@ struct sitting {
     struct class_time *time;       /* NULL: the class is no longer at that time */
     uint32_t free, claimed, ready; /* instances that live */
     int64_t slowest_usec;
+    const char *slow_stage; /* which took that one longest */
 };
 
 /* How long the seats of a template took to be READY. */
@@ -488,6 +489,21 @@ static void order_seats(struct core *core, const struct sitting *s, const struct
     }
 }
 
+uint32_t class_ready_now(struct core *core, const struct occurrence *o)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct instance *in = slot ? slot->pub : NULL;
+
+        n += in && in->class_id == o->class_id && str_equal(in->date, o->date) && lives(in) &&
+             !is_booting(in);
+    }
+    return n;
+}
+
 /* ---- an occurrence ---- */
 
 static void open_occurrence(struct core *core, const struct class *class,
@@ -498,7 +514,8 @@ static void open_occurrence(struct core *core, const struct class *class,
         .class_id = class->id,
         .seats = class->spec.seats,
         .begin_usec = t->begin_usec,
-        .end_usec = t->end_usec + class->spec.grace_sec * USEC_PER_SEC,
+        .end_usec = t->end_usec,
+        .stop_usec = t->end_usec + class->spec.grace_sec * USEC_PER_SEC,
         .until_usec = t->until_usec,
     };
     char key[OCCURRENCE_KEY_MAX];
@@ -521,8 +538,7 @@ static void count_moments(struct core *core, const struct sitting *s, int64_t no
         if (s->o->counted & 1u << m || now < s->o->begin_usec + occurrence_moment_usec[m])
             continue;
         event.slowest_usec = s->slowest_usec;
-        if (s->slowest_usec)
-            str_copy(event.slow_stage, sizeof(event.slow_stage), "boot");
+        str_copy(event.slow_stage, sizeof(event.slow_stage), s->slow_stage);
         if (m == OCCURRENCE_ON_TIME && s->ready < s->o->seats)
             log_error("class %s on %s: %u of %u seats are READY at its time", s->o->class_name,
                       s->o->date, s->ready, s->o->seats);
@@ -558,7 +574,7 @@ static bool is_too_late(const struct occurrence *o, int64_t now)
 {
     int64_t part = (o->end_usec - o->begin_usec) / TOO_LATE_PART;
 
-    return now + (part < TOO_LATE_USEC ? part : TOO_LATE_USEC) > o->end_usec;
+    return now + (part < TOO_LATE_USEC ? part : TOO_LATE_USEC) > o->stop_usec;
 }
 
 /* What it should have beside what it has. */
@@ -599,7 +615,7 @@ static void drive(struct core *core, struct sitting *s, int64_t now)
 {
     const struct class_spec *spec = &s->class->spec;
 
-    if (s->class->deleted || now >= s->o->end_usec) {
+    if (s->class->deleted || now >= s->o->stop_usec) {
         close_occurrence(core, s, s->class->deleted ? "the class was deleted" : "");
         return;
     }
@@ -634,7 +650,8 @@ static size_t gather(struct core *core, struct sitting *ret, size_t max)
 
         if (!class)
             continue;
-        ret[n] = (struct sitting){.o = o, .class = class, .course = course_get(core, class->id)};
+        ret[n] = (struct sitting){
+            .o = o, .class = class, .course = course_get(core, class->id), .slow_stage = ""};
         ret[n].time = time_of(ret[n].course, o->date);
         n++;
     }
@@ -680,8 +697,12 @@ static void count_instances(struct core *core, struct sitting *all, size_t n)
         s->claimed += in->job != 0;
         s->free += in->job == 0;
         s->ready += !is_booting(in);
-        if (in->ready_usec - in->request_usec > s->slowest_usec)
-            s->slowest_usec = in->ready_usec - in->request_usec;
+        if (in->ready_usec - in->request_usec <= s->slowest_usec)
+            continue;
+        s->slowest_usec = in->ready_usec - in->request_usec;
+        s->slow_stage = in->build_usec - in->request_usec > in->ready_usec - in->build_usec
+                            ? "prepare"
+                            : "boot";
     }
 }
 
