@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -51,6 +52,7 @@ struct quota {
     struct list dirty;     /* counters that may have room */
     struct list tell;
     struct source *again;
+    char *configured; /* the limits of vdi.conf that are counted, as describe() has them */
 };
 
 /* ---- which limits ---- */
@@ -285,15 +287,27 @@ static void entry_free(struct quota *q, struct entry *e)
 
 /* ---- letting in ---- */
 
+static struct entry *last_let_in(const struct counter *c)
+{
+    return list_is_empty(&c->let_in) ? NULL : list_entry(c->let_in.prev, struct link, list)->entry;
+}
+
+/* Its place in the list is as it was: where thousands wait, finding it again costs. */
+static bool still_waits(const struct entry *e, const struct job *job)
+{
+    const struct counter *full = first_full(e);
+    const struct entry *last = full ? last_let_in(full) : NULL;
+
+    return e->state == WAITING && e->priority == job->priority && full &&
+           (!last || comes_before(last, e));
+}
+
 /* The last of those let in gives way to one that comes before it. */
 static bool displace(struct quota *q, const struct counter *c, const struct entry *e)
 {
-    struct entry *last;
+    struct entry *last = last_let_in(c);
 
-    if (list_is_empty(&c->let_in))
-        return false;
-    last = list_entry(c->let_in.prev, struct link, list)->entry;
-    if (!comes_before(e, last))
+    if (!last || !comes_before(e, last))
         return false;
     entry_move(q, last, WAITING);
     tell(q, last);
@@ -323,8 +337,10 @@ bool quota_lets(struct core *core, const struct job *job, bool is_ready)
     }
     if (e->state == LET && e->priority == job->priority)
         return true;
-    e->priority = job->priority;
+    if (still_waits(e, job))
+        return false;
     entry_move(q, e, IDLE);
+    e->priority = job->priority;
     return let_in(q, e);
 }
 
@@ -411,6 +427,7 @@ void quota_free(struct quota *q)
         return;
     forget_all(q);
     source_free(q->again);
+    free(q->configured);
     free(q);
 }
 
@@ -494,14 +511,63 @@ void quota_job(struct core *core, const struct job *old, const struct job *now)
     }
 }
 
+static void describe_one(enum quota_kind kind, const char *name, bool of_everyone,
+                         const struct config_limits *limits, struct buf *out)
+{
+    const struct config_limit_set *sets[] = {&limits->all, &limits->user};
+
+    buf_printf(out, "%d%s%d", (int)kind, name, of_everyone);
+    for (int i = 0; i < 2; i++)
+        buf_printf(out, " %u %u %u %u", sets[i]->running, sets[i]->submitted, sets[i]->gpus,
+                   sets[i]->desktops);
+    buf_putc(out, '\n');
+}
+
+/* NULL: no memory. */
+static char *describe(const struct config *c)
+{
+    struct buf out = BUF_INIT(0);
+
+    for (size_t i = 0; i < c->n_qos; i++)
+        describe_one(QUOTA_QOS, c->qos[i].name, true, &c->qos[i].limits, &out);
+    for (size_t i = 0; i < c->n_partitions; i++)
+        describe_one(QUOTA_PARTITION, c->partitions[i].name, true, &c->partitions[i].limits, &out);
+    for (size_t i = 0; i < c->n_accounts; i++)
+        describe_one(QUOTA_ACCOUNT, c->accounts[i].name, true, &c->accounts[i].limits, &out);
+    for (size_t i = 0; i < c->n_limits; i++)
+        describe_one(QUOTA_LIMIT, c->limits[i].name,
+                     !c->limits[i].groups.n && !c->limits[i].users.n, &c->limits[i].limits, &out);
+    if (!out.failed)
+        return buf_take(&out, NULL);
+    buf_done(&out);
+    return NULL;
+}
+
+/* Other limits are counted anew; with the same ones a long queue holds nobody up. */
+static bool is_same(struct quota *q)
+{
+    char *now = describe(q->core->config);
+    bool same = now && q->configured && !strcmp(now, q->configured);
+
+    free(q->configured);
+    q->configured = now;
+    return same;
+}
+
 void quota_configure(struct core *core)
 {
     struct quota *q = core->quota;
     struct table *t = events_table(core->events, NOUN_JOB);
-    struct hash *counters = hash_new_str(), *entries = hash_new_u64();
+    struct hash *counters, *entries;
 
+    if (is_same(q))
+        return;
+    counters = hash_new_str();
+    entries = hash_new_u64();
     if (!counters || !entries) {
         log_error("no memory for the limits of vdi.conf: the former ones stay in force");
+        free(q->configured);
+        q->configured = NULL;
         hash_free(counters);
         hash_free(entries);
         return;
