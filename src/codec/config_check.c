@@ -8,6 +8,7 @@
 #include "codec/config_check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -131,6 +132,75 @@ static void check_partitions(const struct config *c, struct config_findings *f, 
         else if (p->is_default)
             first = p;
     }
+}
+
+/* How jobs may make room, and why they can't in other ways that the design knows. */
+static const struct {
+    const char *mode, *why;
+} preempt_modes[] = {
+    {"save", NULL},
+    {"requeue", NULL},
+    {"cancel", NULL},
+    {"pause", "a paused guest keeps its memory and GPUs, so nobody gets room"},
+    {"shelve", "this version's sites can't shelve"},
+    {"migrate", "this version's sites can't migrate"},
+};
+
+static void check_modes(const struct config_qos *q, struct config_findings *f)
+{
+    static const char remedy[] = "name some of save, requeue and cancel, the best first";
+    char field[48];
+
+    field_name(field, sizeof(field), "qos", q->name, "preempt_modes");
+    for (size_t i = 0; i < q->preempt_modes.n; i++) {
+        const char *mode = q->preempt_modes.names[i];
+        size_t k = 0;
+
+        while (k < ELEMENTS(preempt_modes) && !str_equal(preempt_modes[k].mode, mode))
+            k++;
+        if (k == ELEMENTS(preempt_modes))
+            config_finding_text(f, q->place.line, field, remedy, "\"%s\" is no mode", mode);
+        else if (preempt_modes[k].why)
+            config_finding_text(f, q->place.line, field, remedy, "%s: %s", mode,
+                                preempt_modes[k].why);
+    }
+}
+
+/* Is it preempted by itself, or by one that it preempts, or by one that that preempts ...? */
+static bool is_in_circle(const struct config *c, const struct config_qos *q)
+{
+    _cleanup_(freep) bool *found = calloc(c->n_qos, sizeof(*found));
+    bool more = found != NULL;
+
+    while (more) {
+        more = false;
+        for (size_t i = 0; i < c->n_qos; i++) {
+            const struct config_qos *by = &c->qos[i];
+            for (size_t k = 0; (by == q || found[i]) && k < c->n_qos; k++) {
+                bool is_new = !found[k] && config_names_has(&by->preempts, c->qos[k].name);
+                found[k] |= is_new;
+                more |= is_new;
+            }
+        }
+    }
+    return found && found[q - c->qos];
+}
+
+/* With a circle two jobs could make room for each other for ever. */
+static void check_qos(const struct config *c, const struct config_qos *q, struct config_findings *f,
+                      bool complete)
+{
+    char field[48];
+
+    check_modes(q, f);
+    field_name(field, sizeof(field), "qos", q->name, "preempts");
+    for (size_t i = 0; complete && i < q->preempts.n; i++)
+        if (!config_qos(c, q->preempts.names[i]))
+            config_finding_text(f, q->place.line, field, "write a qos block of that name",
+                                "there is no qos \"%s\"", q->preempts.names[i]);
+    if (is_in_circle(c, q))
+        config_finding_text(f, q->place.line, field, "take one out of the circle",
+                            "its own jobs would make room for those that make room for them");
 }
 
 /* Kinds that are known and refused: why, and what to do instead. */
@@ -343,6 +413,8 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
     check_limits(c, f);
     check_node_names(c, f);
     check_partitions(c, f, complete);
+    for (size_t i = 0; i < c->n_qos; i++)
+        check_qos(c, &c->qos[i], f, complete);
     for (size_t i = 0; i < c->n_mounts; i++)
         check_mount(&c->mounts[i], f);
     for (size_t i = 0; i < c->n_templates; i++)

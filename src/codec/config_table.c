@@ -244,9 +244,14 @@ const struct config_key config_qos_keys[] = {
     LIMITS(config_qos),
     {ROW(config_qos, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
          "who may use it; empty for everyone")},
-    LATER("preempts"),
-    LATER("preempt_modes"),
-    LATER("grace"),
+    {ROW(config_qos, "preempts", CONFIG_LIST, preempts, 0, NAME_BYTES, "",
+         "QOS whose jobs make room for its own: for the windows of its classes")},
+    {ROW(config_qos, "preempt_modes", CONFIG_LIST, preempt_modes, 0, NAME_BYTES, "requeue",
+         "how they do, the first that frees GPUs: save, requeue, cancel")},
+    {ROW(config_qos, "grace", CONFIG_DURATION, grace_sec, 0, 86400, "0",
+         "how long before their place is needed they are told, beside what saving takes")},
+    {ROW(config_qos, "preempt_exempt_time", CONFIG_DURATION, preempt_exempt_sec, 0, YEAR, "1m",
+         "its own jobs are not asked to go before they have run so long")},
     END,
 };
 

@@ -161,6 +161,8 @@ void config_profile_done(struct config_profile *p)
 void config_qos_done(struct config_qos *q)
 {
     free(q->name);
+    names_done(&q->preempts);
+    names_done(&q->preempt_modes);
     names_done(&q->groups);
     free(q->place.file);
 }

@@ -90,6 +90,10 @@ struct config_qos {
     int32_t priority;
     uint32_t saved_max_mib; /* both 0: as the file's */
     int64_t saved_keep_sec;
+    struct config_names preempts;      /* QOS whose jobs make room for its own */
+    struct config_names preempt_modes; /* how, the first that helps: save, requeue, cancel */
+    int64_t grace_sec;                 /* that those are given */
+    int64_t preempt_exempt_sec;        /* its own jobs are left alone for so long */
     struct config_names groups;
     struct config_limits limits;
     struct config_place place;

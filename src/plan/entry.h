@@ -43,7 +43,10 @@ struct entry {
                              * first of several), or NULL */
     int64_t submit_usec;
     int64_t begin_usec;
-    int64_t deadline_usec;
+    union {
+        int64_t deadline_usec;
+        int64_t asked_usec; /* active: to make room; 0: not */
+    };
     int64_t wake_usec; /* wake.c */
     int64_t time_usec; /* tentative, active: expected end. QUEUED: estimated start, 0: none */
     int32_t tier;

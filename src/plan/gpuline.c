@@ -51,6 +51,22 @@ int gpuline_change(struct gpuline *line, const struct gpu_kind *kind, int64_t fr
     return 0;
 }
 
+int gpuline_block(struct gpuline *line, int64_t to_usec)
+{
+    int r = steps_reserve(&line->steps, SIZE, line->steps.n + 1);
+
+    if (r < 0) {
+        line->closed = true;
+        return r;
+    }
+    for (size_t i = steps_split(&line->steps, SIZE, to_usec); i > 0; i--)
+        gpuline_step(line, i - 1)->state =
+            (struct gpu_state){.slots = UINT64_MAX, .used = UINT32_MAX / 2, .tag = GPU_CLASH};
+    while (line->steps.n > 1 && gpuline_step(line, 1)->from_usec < to_usec)
+        steps_remove(&line->steps, SIZE, 1);
+    return 0;
+}
+
 int64_t gpuline_earliest(const struct gpuline *line, const struct gpu_kind *kind,
                          int64_t not_before_usec, int64_t span_usec, size_t offer)
 {

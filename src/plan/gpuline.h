@@ -25,6 +25,8 @@ int gpuline_begin(struct gpuline *line, const struct gpu_state *state);
 /* Takes (sign -1) or gives back (sign 1) a place of the offer in [from, to). */
 int gpuline_change(struct gpuline *line, const struct gpu_kind *kind, int64_t from_usec,
                    int64_t to_usec, size_t offer, uint8_t slot, int sign);
+/* Nothing fits before `to`, for somebody is there who should not be. */
+int gpuline_block(struct gpuline *line, int64_t to_usec);
 /* The first time >= not_before at which the offer has a place for the whole span; NEVER if
  * there is none. */
 int64_t gpuline_earliest(const struct gpuline *line, const struct gpu_kind *kind,

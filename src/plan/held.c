@@ -92,7 +92,7 @@ void planner_hold(struct planner *p, struct entry *e, struct held held, enum ent
         hold_node(p, part);
     }
     wake_set(&p->wake, e,
-             place == ENTRY_TENTATIVE ? p->now_usec + PLAN_RETRY_USEC : plan_expected_end(p, e));
+             place == ENTRY_TENTATIVE ? p->now_usec + PLAN_RETRY_USEC : plan_next_look(p, e));
 }
 
 static void leave_node(const struct planner *p, struct entry *e)

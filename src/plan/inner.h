@@ -4,6 +4,7 @@
 #define PLAN_INNER_H
 
 #include "base/hash.h"
+#include "plan/pause.h"
 #include "plan/place.h"
 #include "plan/planner.h"
 #include "plan/queue.h"
@@ -57,6 +58,17 @@ struct plan_node {
     uint64_t pass;           /* whose `lines` these are */
     struct plan_lines lines;
     struct plan_gpus gpus;
+    struct node_pauses pauses;
+};
+
+struct plan_qos {
+    char *name;
+    bool *preempts; /* by QOS */
+    enum plan_mode mode;
+    int64_t grace_usec;  /* for those whom it preempts */
+    int64_t exempt_usec; /* its own jobs are left alone for so long */
+    bool is_victim;
+    bool is_lost; /* there is one that preempts it and does not save it */
 };
 
 /* What a change asks for. */
@@ -76,6 +88,9 @@ struct planner {
     uint64_t layout; /* counts changes of nodes and partitions: pools follow */
     struct plan_partition *partitions;
     size_t n_partitions;
+    struct plan_qos *qos; /* the first: none */
+    size_t n_qos;
+    struct pauses pauses;   /* of several devices or nodes: the last that was asked for */
     struct gpu_kind *kinds; /* the first: whole devices of any profile */
     size_t n_kinds;
     struct hash *kind_names; /* kinds.c: node -> its kind, as the configuration says */
@@ -84,7 +99,7 @@ struct planner {
     struct wake wake;
     struct seats seats;
     int64_t now_usec; /* as the last step said */
-    int64_t boot_usec;
+    int64_t boot_usec, save_usec;
 
     /* the pass over the line */
     uint64_t pass;      /* its number */
@@ -160,6 +175,18 @@ struct held planner_take_off(struct planner *p, struct entry *e);
 int planner_find_held(struct planner *p, struct entry *e, struct shape *shape,
                       const struct plan_place *places, uint32_t n, struct held *ret);
 
+/* qos.c */
+int qos_init(struct planner *p); /* -ENOMEM */
+void qos_done(struct planner *p);
+int qos_configure(struct planner *p, const struct config *config);
+/* Index in planner.qos of the jobs of the shape. */
+uint32_t qos_of(const struct planner *p, struct shape *shape);
+/* The same by name; 0: there is none such. */
+uint32_t qos_find(const struct planner *p, const char *name);
+bool qos_preempts(const struct planner *p, uint32_t by, uint32_t whom);
+/* How long it takes until who is preempted by it is gone. */
+int64_t qos_free_usec(const struct planner *p, uint32_t by);
+
 /* kinds.c: takes nodes' kinds of GPU from the configuration. */
 int kinds_init(struct planner *p);
 void kinds_done(struct planner *p);
@@ -173,8 +200,10 @@ int64_t plan_span(const struct planner *p, const struct job *job);
 /* When a job that holds something is expected to end, seen from now. */
 int64_t plan_expected_end(const struct planner *p, const struct entry *e);
 /* node.base, made anew if something changed it. NULL: no memory. */
-const struct plan_lines *plan_base_lines(const struct planner *p, struct plan_node *n);
+const struct plan_lines *plan_base_lines(struct planner *p, struct plan_node *n);
 /* Starts the lines of this pass of the node. -ENOMEM. */
-int plan_begin_lines(const struct planner *p, struct plan_node *n);
+int plan_begin_lines(struct planner *p, struct plan_node *n);
+/* When an active job must be looked at again: at its end, or when a class needs its place. */
+int64_t plan_next_look(struct planner *p, const struct entry *e);
 
 #endif

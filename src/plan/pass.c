@@ -41,54 +41,104 @@ static bool is_over(struct sink *s, bool costly)
     return thread_usec() - s->began_usec >= s->budget_usec;
 }
 
-int64_t plan_expected_end(const struct planner *p, const struct entry *e)
+static int64_t next_minute(const struct planner *p)
 {
-    if (e->time_usec > p->now_usec)
-        return e->time_usec;
     return (p->now_usec / PLAN_OVERDUE_USEC + 1) * PLAN_OVERDUE_USEC;
 }
 
-/* Each place that is held is given back when its job is expected to end. */
-static int free_gpus(const struct gpu_kind *kind, const struct gpu_hold *hold, int64_t end_usec,
-                     struct plan_lines *lines)
+int64_t plan_expected_end(const struct planner *p, const struct entry *e)
 {
-    int r = 0;
+    return e->time_usec > p->now_usec ? e->time_usec : next_minute(p);
+}
+
+/* Takes (sign -1) or gives back what a job holds on the node. */
+static int change_place(const struct gpu_kind *kind, const struct entry *e, int64_t from_usec,
+                        int64_t to_usec, int sign, struct plan_lines *lines)
+{
+    const struct gpu_hold *hold = e->gpus;
+    int r = timeline_change(&lines->amount, from_usec, to_usec, &e->shape->need, sign);
 
     for (uint8_t i = 0; hold && hold->offer != HOLD_FOREIGN && i < hold->n && r == 0; i++)
-        r = gpuline_change(&lines->gpus[hold->places[i].gpu], kind, end_usec, TIMELINE_NEVER,
-                           hold->offer, hold->places[i].slot, 1);
+        r = gpuline_change(&lines->gpus[hold->places[i].gpu], kind, from_usec, to_usec, hold->offer,
+                           hold->places[i].slot, sign);
     return r;
 }
 
-static int make_base(const struct planner *p, struct plan_node *n, struct plan_lines *lines)
+/* The pieces of a job, with the first end seen from now: one that should be gone and is not is
+ * expected to be at the next whole minute. True: it is so late. */
+static bool first_piece(struct planner *p, const struct entry *e, struct walk *walk,
+                        int64_t *ret_to_usec)
+{
+    int64_t from, minute = next_minute(p);
+
+    *ret_to_usec = 0;
+    pause_walk_entry(p, e, plan_expected_end(p, e), walk);
+    walk_next(walk, &from, ret_to_usec);
+    if (*ret_to_usec > p->now_usec)
+        return false;
+    *ret_to_usec = walk->left_usec > 0 && walk->at_usec < minute ? walk->at_usec : minute;
+    return true;
+}
+
+/* What a job that holds the node leaves to others: all from its end on, and while it is saved for
+ * a class. Until its first piece ends that stays so. */
+static int free_pieces(struct planner *p, struct plan_node *n, const struct entry *e,
+                       struct plan_lines *lines, bool *io_late)
+{
+    const struct gpu_kind *kind = &p->kinds[n->kind];
+    int64_t from, to;
+    struct walk walk;
+    int r;
+
+    *io_late |= first_piece(p, e, &walk, &to);
+    n->base_until_usec = to < n->base_until_usec ? to : n->base_until_usec;
+    r = change_place(kind, e, to, TIMELINE_NEVER, 1, lines);
+    while (r == 0 && walk_next(&walk, &from, &to))
+        r = change_place(kind, e, from, to, -1, lines);
+    return r;
+}
+
+/* Where jobs are that should have made room: nothing fits, whatever else is booked there. */
+static int block_late(struct planner *p, const struct plan_node *n, struct plan_lines *lines)
+{
+    int r = 0;
+
+    for (const struct entry *e = n->jobs; e && r == 0; e = e->next) {
+        struct walk walk;
+        int64_t to;
+
+        for (uint8_t i = 0; first_piece(p, e, &walk, &to) && r == 0 && i < e->gpus->n; i++)
+            r = gpuline_block(&lines->gpus[e->gpus->places[i].gpu], to);
+    }
+    return r;
+}
+
+static int make_base(struct planner *p, struct plan_node *n, struct plan_lines *lines)
 {
     struct amount free = plan_node_free(n);
     int r = plan_lines_reserve(lines, n->gpus.n_all);
+    bool any_late = false;
 
     n->base_until_usec = TIMELINE_NEVER;
     if (r == 0)
         r = timeline_begin(&lines->amount, &free);
     for (uint32_t i = 0; i < n->gpus.n_all && r == 0; i++)
         r = gpuline_begin(&lines->gpus[i], &n->gpus.gpus[i].now);
-    for (const struct entry *e = n->jobs; e && r == 0; e = e->next) {
-        int64_t end = plan_expected_end(p, e);
-
-        n->base_until_usec = end < n->base_until_usec ? end : n->base_until_usec;
-        r = timeline_change(&lines->amount, end, TIMELINE_NEVER, &e->shape->need, 1);
-        if (r == 0)
-            r = free_gpus(&p->kinds[n->kind], e->gpus, end, lines);
-    }
-    return r < 0 ? r : seats_take(p, n, lines);
+    for (const struct entry *e = n->jobs; e && r == 0; e = e->next)
+        r = free_pieces(p, n, e, lines, &any_late);
+    if (r == 0)
+        r = seats_take(p, n, lines);
+    return r == 0 && any_late ? block_late(p, n, lines) : r;
 }
 
-const struct plan_lines *plan_base_lines(const struct planner *p, struct plan_node *n)
+const struct plan_lines *plan_base_lines(struct planner *p, struct plan_node *n)
 {
     if (!n->base_is_valid || n->base_until_usec <= p->now_usec)
         n->base_is_valid = make_base(p, n, &n->base) == 0;
     return n->base_is_valid ? &n->base : NULL;
 }
 
-int plan_begin_lines(const struct planner *p, struct plan_node *n)
+int plan_begin_lines(struct planner *p, struct plan_node *n)
 {
     const struct plan_lines *base = plan_base_lines(p, n);
     int r = base ? plan_lines_copy(&n->lines, base, n->gpus.n_all) : -ENOMEM;
@@ -121,6 +171,52 @@ static void begin_reached(struct planner *p, struct entry *e)
     planner_settle_pending(p, e);
 }
 
+static int64_t sooner(int64_t usec, int64_t other_usec)
+{
+    return usec < other_usec ? usec : other_usec;
+}
+
+int64_t plan_next_look(struct planner *p, const struct entry *e)
+{
+    int64_t end = plan_expected_end(p, e), retry = e->asked_usec + PLAN_RETRY_USEC;
+    const struct pause *pause = e->place == ENTRY_ACTIVE ? pause_next(p, e, end) : NULL;
+
+    if (!pause)
+        return end;
+    if (pause->from_usec > p->now_usec)
+        return sooner(end, pause->from_usec);
+    if (!e->asked_usec || retry <= p->now_usec)
+        return p->now_usec;
+    /* It is to be gone by then, or as soon as one that is overdue. */
+    end = sooner(end, pause->free_usec > p->now_usec ? pause->free_usec : next_minute(p));
+    return sooner(end, retry);
+}
+
+/* A class needs its place soon, or it is to end. */
+static bool look_at_active(struct planner *p, struct entry *e, struct sink *s)
+{
+    const struct pause *pause = pause_next(p, e, plan_expected_end(p, e));
+
+    if (e->time_usec <= p->now_usec || (pause && pause->free_usec <= p->now_usec)) {
+        p->harmed = true;
+        planner_mark(p, PLAN_STALE);
+    }
+    if (plan_next_look(p, e) > p->now_usec) {
+        wake_set(&p->wake, e, plan_next_look(p, e));
+        return true;
+    }
+    if (s->n == s->max || !pause)
+        return false;
+    s->actions[s->n++] = (struct plan_action){.type = PLAN_PREEMPT,
+                                              .job = e->id,
+                                              .mode = p->qos[pause->qos].mode,
+                                              .free_usec = pause->free_usec,
+                                              .until_usec = pause->to_usec};
+    e->asked_usec = p->now_usec;
+    wake_set(&p->wake, e, plan_next_look(p, e));
+    return true;
+}
+
 /* What the time given to e was for has come. False: no room for the action. */
 static bool wake_up(struct planner *p, struct entry *e, struct sink *s)
 {
@@ -134,10 +230,7 @@ static bool wake_up(struct planner *p, struct entry *e, struct sink *s)
         planner_settle_pending(p, e);
         return true;
     case ENTRY_ACTIVE:
-        wake_set(&p->wake, e, plan_expected_end(p, e));
-        p->harmed = true;
-        planner_mark(p, PLAN_STALE);
-        return true;
+        return look_at_active(p, e, s);
     case ENTRY_QUEUED:
     case ENTRY_ASIDE:
         if (e->deadline_usec && e->deadline_usec <= p->now_usec)
@@ -258,28 +351,49 @@ static void set_estimate(struct entry *e, struct plan_node *const *nodes, int64_
         memcpy(e->planned, nodes, size);
 }
 
+/* Reserves it from the time that is returned; TIMELINE_NEVER: there is none. *ret_r: no memory. */
+static int64_t reserve(struct planner *p, struct shape *shape, struct plan_node *const *nodes,
+                       const struct candidate *best, int64_t from_usec, struct gpu_hold **ret,
+                       int *ret_r)
+{
+    *ret_r = 0;
+    if (pause_is_for(p, shape) && pause_is_for_node(p, shape, nodes[0]))
+        return pause_reserve(p, shape, nodes, shape->nodes > 1 ? best->earliest_usec : from_usec,
+                             ret, ret_r);
+    for (uint32_t i = 0; i < shape->nodes; i++) {
+        int r;
+
+        ret[i] = place_reserve(p, shape, nodes[i], best->earliest_usec, best[i].offer, &r);
+        *ret_r = r < 0 ? r : *ret_r;
+    }
+    return best->earliest_usec;
+}
+
 /* Reserves what was found. True: it starts. */
-static bool take(struct planner *p, struct entry *e, const struct candidate *best, struct sink *s)
+static bool take(struct planner *p, struct entry *e, const struct candidate *best,
+                 int64_t from_usec, struct sink *s)
 {
     struct plan_node *nodes[JOB_NODES_MAX];
     struct gpu_hold *gpus[JOB_NODES_MAX];
-    int64_t at = best->earliest_usec;
-    bool may = true;
+    int64_t at;
+    bool may;
+    int r;
 
-    for (uint32_t i = 0; i < e->shape->nodes; i++) {
-        int r;
-
+    for (uint32_t i = 0; i < e->shape->nodes; i++)
         nodes[i] = p->nodes[best[i].node];
-        gpus[i] = place_reserve(p, e->shape, nodes[i], at, best[i].offer, &r);
+    at = reserve(p, e->shape, nodes, best, from_usec, gpus, &r);
+    may = r == 0 && at < TIMELINE_NEVER;
+    for (uint32_t i = 0; i < e->shape->nodes; i++) {
         if (r < 0)
             nodes[i]->lines.amount.closed = true;
-        may &= r == 0 && may_start(p, e, nodes[i], gpus[i], at);
+        may = may && may_start(p, e, nodes[i], gpus[i], at);
     }
     if (may && start_on(p, e, nodes, gpus, s))
         return true;
     for (uint32_t i = 0; i < e->shape->nodes; i++)
         place_hold_free(gpus[i]);
-    set_estimate(e, nodes, at);
+    if (at < TIMELINE_NEVER)
+        set_estimate(e, nodes, at);
     return false;
 }
 
@@ -292,7 +406,7 @@ static void pass_job(struct planner *p, struct entry *e, struct sink *s)
     p->last = *e;
     p->begun = true;
     planner_forget_estimate(e);
-    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, best) && take(p, e, best, s))
+    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, best) && take(p, e, best, from, s))
         return;
     /* By an old plan there is no room: by a new one there may be. */
     if (p->dirt == PLAN_STALE && !e->late && !shape_is_full(p, e->shape))

@@ -297,6 +297,16 @@ struct gpu_hold *place_hold_free(struct gpu_hold *hold)
     return NULL;
 }
 
+struct gpu_hold *place_hold_new(const struct planner *p, const struct plan_node *node,
+                                uint8_t offer, const struct gpu_place *places, uint32_t n)
+{
+    struct gpu_hold *hold = hold_new(profile_of(kind_of(p, node), offer), offer, n);
+
+    if (hold)
+        memcpy(hold->places, places, n * sizeof(*places));
+    return hold;
+}
+
 struct gpu_hold *place_hold_copy(const struct gpu_hold *hold)
 {
     struct gpu_hold *copy = hold_new(hold->profile, hold->offer, hold->n);

@@ -84,6 +84,9 @@ bool place_is_free(const struct planner *p, const struct plan_node *node,
                    const struct gpu_hold *hold);
 /* The kind of the node is another: finds the profile among what it offers now. */
 void place_find_offer(const struct planner *p, const struct plan_node *node, struct gpu_hold *hold);
+/* NULL: no memory. */
+struct gpu_hold *place_hold_new(const struct planner *p, const struct plan_node *node,
+                                uint8_t offer, const struct gpu_place *places, uint32_t n);
 struct gpu_hold *place_hold_copy(const struct gpu_hold *hold); /* NULL: no memory */
 struct gpu_hold *place_hold_free(struct gpu_hold *hold);       /* takes NULL, returns it */
 /* A hold at the places the record says; where it says none, at those that are free, or the

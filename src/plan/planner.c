@@ -26,10 +26,11 @@ struct planner *planner_new(uint64_t seed)
     p->node_names = hash_new_str();
     p->queue.seed = seed;
     p->boot_usec = PLAN_BOOT_USEC;
+    p->save_usec = PLAN_SAVE_USEC;
     p->dirt = PLAN_RESHAPED;
     p->layout = 1;
-    if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || seats_init(&p->seats) < 0 || !p->jobs ||
-        !p->node_names) {
+    if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || seats_init(&p->seats) < 0 ||
+        qos_init(p) < 0 || !p->jobs || !p->node_names) {
         planner_free(p);
         return NULL;
     }
@@ -50,6 +51,11 @@ static void partitions_free(struct plan_partition *partitions, size_t n)
 void planner_set_boot(struct planner *p, int64_t boot_usec)
 {
     p->boot_usec = boot_usec;
+}
+
+void planner_set_save(struct planner *p, int64_t save_usec)
+{
+    p->save_usec = save_usec;
 }
 
 void planner_forget_estimate(struct entry *e)
@@ -86,11 +92,14 @@ void planner_free(struct planner *p)
         plan_lines_done(&p->nodes[i]->base);
         plan_lines_done(&p->nodes[i]->lines);
         place_done(&p->nodes[i]->gpus);
+        node_pauses_done(&p->nodes[i]->pauses);
         free(p->nodes[i]);
     }
     free(p->nodes);
     hash_free(p->node_names);
     kinds_done(p);
+    qos_done(p);
+    free(p->pauses.at);
     partitions_free(p->partitions, p->n_partitions);
     shapes_done(p);
     wake_done(&p->wake);
@@ -604,7 +613,7 @@ int planner_configure(struct planner *p, const struct config *config)
             return -ENOMEM;
         }
     }
-    if (kinds_configure(p, config) < 0) {
+    if (qos_configure(p, config) < 0 || kinds_configure(p, config) < 0) {
         partitions_free(partitions, config->n_partitions);
         return -ENOMEM;
     }

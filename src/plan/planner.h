@@ -25,9 +25,17 @@ struct planner;
 
 enum plan_action_type { PLAN_START, PLAN_PREEMPT, PLAN_DEADLINE };
 
+/* How a job is to make room: its memory goes to a file and it runs on later; it starts over
+ * later; it ends. */
+enum plan_mode { PLAN_SAVE, PLAN_REQUEUE, PLAN_CANCEL };
+const char *plan_mode_name(enum plan_mode mode);
+
 struct plan_action {
     enum plan_action_type type;
     uint64_t job;
+    /* PLAN_PREEMPT: how, by when what it holds must be free, and until when that is needed */
+    enum plan_mode mode;
+    int64_t free_usec, until_usec;
     /* PLAN_START: where, and which GPUs ("" without). Of several nodes the first; all of them are
      * told by planner_each_place(). */
     char node[64];
@@ -85,6 +93,11 @@ struct planner *planner_new(uint64_t seed);
  * is made anew for it. Before any job is put; PLAN_BOOT_USEC unless called. */
 #define PLAN_BOOT_USEC INT64_C(120000000)
 void planner_set_boot(struct planner *p, int64_t boot_usec);
+/* How long saving a job takes at most, grace aside: who is in the way of a class is asked to go
+ * so long, and the grace of the class's QOS, before its window. Before any job is put; 60 s
+ * unless called. */
+#define PLAN_SAVE_USEC INT64_C(60000000)
+void planner_set_save(struct planner *p, int64_t save_usec);
 void planner_free(struct planner *p);
 /* Partitions, qos, tiers. The planner keeps a copy of what it needs. */
 int planner_configure(struct planner *p, const struct config *config);

@@ -7,8 +7,10 @@ src_plan_libplan_a_SOURCES = \
     src/plan/inner.h \
     src/plan/kinds.c \
     src/plan/pass.c \
+    src/plan/pause.c src/plan/pause.h \
     src/plan/place.c src/plan/place.h \
     src/plan/planner.c src/plan/planner.h \
+    src/plan/qos.c \
     src/plan/queue.c src/plan/queue.h \
     src/plan/room.c \
     src/plan/seat.c src/plan/seat.h \
@@ -23,7 +25,7 @@ PLAN_LIBS = src/plan/libplan.a
 
 UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_property tests/unit/plan/test_seat \
-    tests/unit/plan/test_wide
+    tests/unit/plan/test_wide tests/unit/plan/test_pause
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -35,12 +37,17 @@ tests_unit_plan_test_planner_SOURCES = tests/unit/plan/test_planner.c tests/unit
 tests_unit_plan_test_planner_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_planner_LDADD = $(plan_test_libs)
 tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c \
-    tests/unit/plan/reference.c tests/unit/plan/reference.h tests/unit/plan/world.h
+    tests/unit/plan/events.c tests/unit/plan/events.h \
+    tests/unit/plan/reference.c tests/unit/plan/reference.h \
+    tests/unit/plan/reference_cross.c tests/unit/plan/world.h
 tests_unit_plan_test_property_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_property_LDADD = $(plan_test_libs)
 tests_unit_plan_test_seat_SOURCES = tests/unit/plan/test_seat.c tests/unit/plan/world.h
 tests_unit_plan_test_seat_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_seat_LDADD = $(plan_test_libs)
+tests_unit_plan_test_pause_SOURCES = tests/unit/plan/test_pause.c tests/unit/plan/world.h
+tests_unit_plan_test_pause_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_pause_LDADD = $(plan_test_libs)
 tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/world.h
 tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_wide_LDADD = $(plan_test_libs)

@@ -81,6 +81,16 @@ static void heap_remove(struct seats *s, struct seat_window *w)
 
 static int take_seat(const struct planner *p, const struct seat *seat, struct plan_lines *lines);
 
+/* What the jobs on the node have of it follows from the seats there, and what those on several
+ * nodes have of the others, too. */
+static void seats_changed(struct plan_node *node)
+{
+    node_pauses_forget(&node->pauses);
+    for (struct entry *e = node->jobs; e; e = e->next)
+        for (struct entry *part = e->head ? e->head : e; part; part = part->part)
+            part->node->base_is_valid = false;
+}
+
 /* Base lines that are valid stay so: made anew for every seat, they would cost the square of the
  * seats of a node. */
 static void seat_link(struct planner *p, struct seat *seat)
@@ -92,6 +102,7 @@ static void seat_link(struct planner *p, struct seat *seat)
     if (seat->next)
         seat->next->link = &seat->next;
     node->seats = seat;
+    seats_changed(node);
     if (node->base_is_valid)
         node->base_is_valid = take_seat(p, seat, &node->base) == 0;
 }
@@ -99,6 +110,7 @@ static void seat_link(struct planner *p, struct seat *seat)
 static void seat_unlink(struct seat *seat)
 {
     seat->node->base_is_valid = false;
+    seats_changed(seat->node);
     *seat->link = seat->next;
     if (seat->next)
         seat->next->link = seat->link;
@@ -227,8 +239,37 @@ struct admission {
     struct plan_lines *lines; /* by node */
     bool *known;
     bool only_in_service;
+    bool over_victims; /* of the QOS `by` */
+    uint32_t by;
     int r; /* -ENOMEM */
 };
+
+/* As if they were asked to go now: what they have once they are gone. */
+static int give_victims(struct admission *a, struct plan_node *node, struct plan_lines *lines)
+{
+    struct planner *p = a->p;
+    int r = 0;
+
+    for (struct entry *e = node->jobs; e && r == 0; e = e->next) {
+        int64_t gone = p->now_usec + qos_free_usec(p, a->by), from, to;
+        struct walk walk;
+
+        if (e->place != ENTRY_ACTIVE || !qos_preempts(p, a->by, qos_of(p, e->shape)) ||
+            !pause_is_in_the_way(p, e))
+            continue;
+        pause_walk_entry(p, e, plan_expected_end(p, e), &walk);
+        while (r == 0 && walk_next(&walk, &from, &to)) {
+            from = from > gone ? from : gone;
+            if (from >= to)
+                continue;
+            r = timeline_change(&lines->amount, from, to, &e->shape->need, 1);
+            for (uint8_t g = 0; r == 0 && g < e->gpus->n; g++)
+                r = gpuline_change(&lines->gpus[e->gpus->places[g].gpu], &p->kinds[node->kind],
+                                   from, to, e->gpus->offer, e->gpus->places[g].slot, 1);
+        }
+    }
+    return r;
+}
 
 static struct plan_lines *lines_of(struct admission *a, struct plan_node *node)
 {
@@ -237,6 +278,8 @@ static struct plan_lines *lines_of(struct admission *a, struct plan_node *node)
     if (!a->known[node->index] && a->r == 0) {
         const struct plan_lines *base = plan_base_lines(a->p, node);
         a->r = base ? plan_lines_copy(lines, base, node->gpus.n_all) : -ENOMEM;
+        if (a->r == 0 && a->over_victims)
+            a->r = give_victims(a, node, lines);
         a->known[node->index] = a->r == 0;
     }
     return a->r == 0 ? lines : NULL;
@@ -360,6 +403,17 @@ static void end_admission(struct admission *a)
     free(a->known);
 }
 
+/* Those that are active may have to go. */
+static void look_at_jobs(struct planner *p, const struct plan_node *node)
+{
+    for (struct entry *part = node->jobs; part; part = part->next) {
+        struct entry *e = part->head ? part->head : part;
+
+        if (e->place == ENTRY_ACTIVE)
+            wake_set(&p->wake, e, plan_next_look(p, e));
+    }
+}
+
 /* Puts the windows before those that the class has. -ENOMEM: nothing was done. */
 static int settle(struct planner *p, uint64_t id, struct seat_window *first)
 {
@@ -378,13 +432,17 @@ static int settle(struct planner *p, uint64_t id, struct seat_window *first)
     }
     for (struct seat_window *w = first; w != had; w = w->next_of_class)
         window_link(p, w);
+    for (size_t i = 0; i < p->n_nodes; i++)
+        if (!p->nodes[i]->base_is_valid)
+            look_at_jobs(p, p->nodes[i]);
     p->harmed = true; /* what was planned may be where the seats are */
     planner_mark(p, PLAN_HOPEFUL);
     return 0;
 }
 
+/* Where there is room; else where jobs of a QOS that the class's preempts have to make some. */
 static int put_class(struct planner *p, const struct plan_class *c, bool only_try,
-                     struct plan_shortage *ret)
+                     bool over_victims, struct plan_shortage *ret)
 {
     struct job seat = {.spec = (struct job_spec *)c->seat, .state = JOB_PENDING, .node = ""};
     struct seat_window *first = NULL;
@@ -392,6 +450,8 @@ static int put_class(struct planner *p, const struct plan_class *c, bool only_tr
 
     a.r = begin_admission(&a, p);
     a.only_in_service = c->only_in_service;
+    a.over_victims = over_victims;
+    a.by = qos_find(p, c->seat->qos);
     if (a.r == 0)
         a.r = heap_reserve(&p->seats, p->seats.n + c->n_windows);
     if (a.r == 0)
@@ -403,6 +463,8 @@ static int put_class(struct planner *p, const struct plan_class *c, bool only_tr
     }
     windows_free(p, first);
     end_admission(&a);
+    if (a.r == -ENOSPC && !over_victims && a.by)
+        return put_class(p, c, only_try, true, ret);
     return a.r;
 }
 
@@ -413,7 +475,7 @@ static int put_at(struct planner *p, const struct plan_class *c, int64_t now_use
     int r;
 
     p->now_usec = now_usec; /* jobs that are overdue end later than the last step thought */
-    r = put_class(p, c, only_try, ret);
+    r = put_class(p, c, only_try, false, ret);
     p->now_usec = step_usec;
     return r;
 }

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/hostlist.h"
 #include "base/str.h"
+#include "base/word.h"
 #include "plan/inner.h"
 
 int shapes_init(struct shapes *s)
@@ -35,6 +36,7 @@ static void pool_free(struct pool *pool)
 
 static void shape_free(struct planner *p, struct shape *shape)
 {
+    word_unref(shape->qos);
     wish_unref(p, shape->wish);
     free(shape->key);
     free(shape->heap);
@@ -177,7 +179,8 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     gpu_wish(job, wish, sizeof(wish));
     shape->key = strdup(key);
     shape->wish = wish_get(p, wish, spec->gpus && spec->kind == JOB_INTERACTIVE);
-    if (!shape->key || !shape->wish || hash_put(p->shapes.shapes, shape->key, shape) < 0) {
+    if (word_set(&shape->qos, spec->qos ? spec->qos : "") < 0 || !shape->key || !shape->wish ||
+        hash_put(p->shapes.shapes, shape->key, shape) < 0) {
         shape_free(p, shape);
         return NULL;
     }
@@ -202,10 +205,10 @@ static char *shape_key(const struct planner *p, const struct pool *pool, const s
     char wish[GPU_WISH_TEXT];
 
     gpu_wish(job, wish, sizeof(wish));
-    return str_printf("%llu %u %u %u %u %u %lld %d %s", (unsigned long long)pool->number,
+    return str_printf("%llu %u %u %u %u %u %lld %d %s\n%s", (unsigned long long)pool->number,
                       job_spec_nodes(spec), spec->cpus, spec->memory_mib, spec->gpus, disk_gib,
                       (long long)plan_span(p, job), spec->gpus && spec->kind == JOB_INTERACTIVE,
-                      wish);
+                      wish, spec->qos ? spec->qos : "");
 }
 
 struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks,
@@ -434,6 +437,12 @@ static int64_t earliest_on(struct planner *p, struct shape *shape, struct plan_n
         return TIMELINE_NEVER;
     if (n->lines.amount.closed || n->lines.amount.steps.n > TIMELINE_STEPS_MAX)
         return TIMELINE_NEVER;
+    if (pause_is_for(p, shape) && pause_is_for_node(p, shape, n)) {
+        int64_t end = 0,
+                at = pause_earliest(p, shape, n, &n->lines, not_before_usec, &end, ret_offer);
+
+        return at < TIMELINE_NEVER ? end - shape->span_usec : at;
+    }
     return place_earliest(p, shape, n, &n->lines, not_before_usec, ret_offer);
 }
 
@@ -442,7 +451,9 @@ static bool settle_first(struct planner *p, struct shape *shape, int64_t not_bef
 {
     while (shape->n_heap) {
         struct candidate c = shape->heap[0];
-        int64_t floor = c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
+        bool is_start = !pause_is_for(p, shape) || !pause_is_for_node(p, shape, p->nodes[c.node]);
+        int64_t floor =
+            is_start && c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
         int64_t t = earliest_on(p, shape, p->nodes[c.node], floor, &c.offer);
 
         if (t >= TIMELINE_NEVER) {
@@ -489,6 +500,8 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
 {
     if (shape->pass != p->pass)
         heap_begin(p, shape);
+    if (shape->nodes > 1 && pause_is_for(p, shape))
+        return pause_best_nodes(p, shape, not_before_usec, ret);
     if (shape->nodes > 1)
         return best_nodes(p, shape, not_before_usec, ret);
     if (!settle_first(p, shape, not_before_usec))

@@ -31,7 +31,8 @@ struct pool {
     int32_t tier;
 };
 
-/* A node with the earliest time at which it could take the shape, or a time before that. */
+/* A node with the earliest time at which it could take the shape, or a time before that. Of a job
+ * that may pause: its earliest end, less its span. */
 struct candidate {
     int64_t earliest_usec;
     uint32_t node;
@@ -45,6 +46,11 @@ struct shape {
     uint32_t nodes; /* so many at once, each with this need */
     uint32_t gpus;  /* devices, each with a share that meets the wish */
     struct wish *wish;
+    const char *qos;     /* word */
+    uint64_t qos_layout; /* that qos_index is of */
+    uint32_t qos_index;
+    bool all_pause; /* pause_is_for(), of pause_layout */
+    uint64_t pause_layout;
     int64_t span_usec; /* plan_span() */
     unsigned refs;     /* entries */
     uint32_t queued;   /* of them in line */

@@ -156,6 +156,17 @@ static void survey_serving(struct planner *p, struct shape *shape, struct plan_n
     }
 }
 
+static int64_t earliest_alone(struct planner *p, struct shape *shape, struct plan_node *n,
+                              const struct plan_lines *lines, int64_t from_usec)
+{
+    uint8_t offer;
+    int64_t end;
+
+    return pause_is_for(p, shape) && pause_is_for_node(p, shape, n)
+               ? pause_earliest(p, shape, n, lines, from_usec, &end, &offer)
+               : place_earliest(p, shape, n, lines, from_usec, &offer);
+}
+
 /* When as many nodes as it needs have room for it at once, were there no line. */
 static void survey_alone(struct planner *p, struct shape *shape, struct survey *s)
 {
@@ -168,8 +179,7 @@ static void survey_alone(struct planner *p, struct shape *shape, struct survey *
             struct plan_node *n = p->nodes[i];
             bool may = plan_node_in_service(n) && shape_is_possible(p, shape, n);
             const struct plan_lines *lines = may ? plan_base_lines(p, n) : NULL;
-            uint8_t offer;
-            int64_t t = lines ? place_earliest(p, shape, n, lines, from, &offer) : TIMELINE_NEVER;
+            int64_t t = lines ? earliest_alone(p, shape, n, lines, from) : TIMELINE_NEVER;
 
             if (t < TIMELINE_NEVER)
                 lowest_add(&l, t, n);
@@ -459,6 +469,8 @@ int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_w
         b->count = ret->place - 1;
         b->until_usec = ret->start_usec;
     }
+    if (!ret->n_blockers && e->place == ENTRY_QUEUED && s.n_serving && pause_is_for(p, e->shape))
+        add(ret, PLAN_BLOCK_CLASS)->until_usec = ret->start_usec; /* one of them is too near */
     sort_blockers(ret);
     return 0;
 }

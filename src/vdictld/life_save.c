@@ -27,10 +27,12 @@
 #define LOOK_USEC (600 * USEC_PER_SEC)
 
 #define AT_LIMIT "saved at its time limit"
+#define FOR_CLASS "saved: a class needs its place"
 
 struct saving {
     struct run *run;
-    struct call *call; /* whose wish it is; NULL: it is at its limit */
+    struct call *call; /* whose wish it is; NULL: it is at its limit, or makes room */
+    bool makes_room;   /* it wants back at once, as soon as there is room */
 };
 
 /* ---- to a file ---- */
@@ -55,12 +57,15 @@ static void save_committed(void *arg, int result, const struct vdi_error *err)
 }
 
 static int add_saved(struct core *core, struct txn *txn, const struct job *job, const char *by,
-                     const char *reason, struct vdi_error *err)
+                     const char *reason, bool wants_back, struct vdi_error *err)
 {
     struct job_event event = core_job_event(core, JOB_EVENT_SUSPEND, by, reason);
     struct instance_event save = core_instance_event(core, INSTANCE_EVENT_SAVE, "");
+    struct job_event wake = core_job_event(core, JOB_EVENT_WAKE, CORE_SELF, "");
     int r = core_add_job(txn, job->id, &event, err);
 
+    if (r >= 0 && wants_back)
+        r = core_add_job(txn, job->id, &wake, err);
     return r < 0 ? r : core_add_instance(txn, job->instance, &save, err);
 }
 
@@ -80,7 +85,10 @@ static void write_down(struct saving *s, const struct instance *in, const struct
 
     if (r >= 0 && can_be_saved(in, job))
         r = add_saved(core, txn, job, s->call ? s->call->who_text : CORE_SELF,
-                      s->call ? "" : AT_LIMIT, &err);
+                      s->call         ? ""
+                      : s->makes_room ? FOR_CLASS
+                                      : AT_LIMIT,
+                      s->makes_room, &err);
     s->run->busy++;
     if (r >= 0 && s->call) {
         call_commit(s->call, txn, 200, save_committed, s);
@@ -109,6 +117,14 @@ static void limit_not_saved(struct run *run, const struct job *job, int result,
     life_end_job(run->core, job->id, JOB_TIMEOUT, reason);
 }
 
+/* It makes room without its memory. */
+static void start_over(struct core *core, const struct job *job, enum plan_mode mode)
+{
+    bool again = mode != PLAN_CANCEL && job->spec->requeue;
+
+    life_end_job(core, job->id, again ? JOB_PENDING : JOB_PREEMPTED, "a class needs its place");
+}
+
 static void saved(void *arg, int result, const char *json, const struct vdi_error *err)
 {
     struct saving *s = arg;
@@ -124,14 +140,16 @@ static void saved(void *arg, int result, const char *json, const struct vdi_erro
     run->saving = false;
     if (s->call)
         call_refuse(s->call, err);
-    if (!s->call && can_be_saved(in, job) && !run->core->stopping)
+    if (s->makes_room && can_be_saved(in, job) && !run->core->stopping)
+        start_over(run->core, job, PLAN_REQUEUE);
+    else if (!s->call && can_be_saved(in, job) && !run->core->stopping)
         limit_not_saved(run, job, result, err);
     else
         life_act(run);
     free(s);
 }
 
-static int save(struct run *run, const struct instance *in, struct call *call)
+static int save(struct run *run, const struct instance *in, struct call *call, bool makes_room)
 {
     struct saving *s = calloc(1, sizeof(*s));
 
@@ -139,6 +157,7 @@ static int save(struct run *run, const struct instance *in, struct call *call)
         return -ENOMEM;
     s->run = run;
     s->call = call;
+    s->makes_room = makes_room;
     run->busy++;
     run->saving = true;
     site_suspend(run->core->site, in, saved, s);
@@ -170,7 +189,7 @@ void life_suspend(struct call *call, const struct job *job)
     if (in && !(run && run->saving) && !call_is_operator(call) &&
         saved_check(call->core, job, &err) < 0)
         call_refuse(call, &err);
-    else if (in && (!run || save(run, in, call) < 0))
+    else if (in && (!run || save(run, in, call, false) < 0))
         call_refuse_with(call, ENOMEM, "", "out of memory");
 }
 
@@ -214,7 +233,7 @@ void life_at_limit(struct core *core, uint64_t id)
     }
     if (!run || run->busy || !can_be_saved(in, job))
         return; /* who is busy with it comes back to its limit */
-    if (save(run, in, NULL) < 0)
+    if (save(run, in, NULL, false) < 0)
         life_retry(run);
 }
 
@@ -223,6 +242,30 @@ uint32_t life_grace_sec(struct core *core, const struct job *job)
     bool kill = job && job->final == JOB_TIMEOUT && word_of(core, job) == LIFE_LIMIT_KILL;
 
     return kill ? 0 : (uint32_t)core->config->kill_wait_sec;
+}
+
+/* ---- room for a class ---- */
+
+void life_make_room(struct core *core, const struct plan_action *action)
+{
+    const struct job *job = core_job_staged(core, action->job);
+    const struct instance *in = job ? core_instance_staged(core, job->instance) : NULL;
+    const struct config_template *t =
+        job ? config_template(core->config, job->spec->template_name) : NULL;
+    struct run *run = in ? life_run(core, in->id) : NULL;
+
+    if (!job || !job_state_is_active(job->state) || job->state == JOB_COMPLETING ||
+        (run && run->saving))
+        return; /* it goes already */
+    if (job->state == JOB_SUSPENDED)
+        return; /* it is being read back, and asked again when it runs: its memory is worth more */
+    if (action->mode == PLAN_SAVE && run && can_be_saved(in, job) && t &&
+        config_template_can_save(t)) {
+        if (run->busy || save(run, in, NULL, true) < 0)
+            life_retry(run); /* the planner asks again */
+        return;
+    }
+    start_over(core, job, action->mode);
 }
 
 /* ---- and back ---- */
@@ -345,9 +388,10 @@ bool life_found_saved(struct run *run, const struct instance *in)
         return false;
     log_info("job %" PRIu64 " is saved on %s: that was not written down yet", job->id, in->node);
     txn = txn_new(run->core->events);
-    life_commit(run, txn,
-                txn ? add_saved(run->core, txn, job, CORE_SELF, "found saved on its node", NULL)
-                    : -ENOMEM);
+    life_commit(
+        run, txn,
+        txn ? add_saved(run->core, txn, job, CORE_SELF, "found saved on its node", false, NULL)
+            : -ENOMEM);
     return true;
 }
 

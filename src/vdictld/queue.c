@@ -167,6 +167,8 @@ static void do_action(struct queue *q, const struct plan_action *a)
     } else if (a->type == PLAN_START) {
         q->stats.starts++;
         life_start(q->core, a);
+    } else if (a->type == PLAN_PREEMPT) {
+        life_make_room(q->core, a);
     } else if (a->type == PLAN_DEADLINE) {
         life_end_job(q->core, a->job, JOB_DEADLINE, "it can't end by its deadline any more");
     }

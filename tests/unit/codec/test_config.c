@@ -153,7 +153,7 @@ static void gpus_that_cannot_be_are_refused(void **state)
         "(1280x1024)");
 }
 
-/* The design's own example: all of it parses, and what has no effect yet is named. */
+/* The design's own example: all of it parses. */
 static void design_example(void **state)
 {
     refuse("cluster = \"campus\"\n"
@@ -176,10 +176,6 @@ static void design_example(void **state)
            "zone = \"Europe/Berlin\"\n"
            "  repeat = \"FREQ=WEEKLY;UNTIL=20270212T225959Z\"  "
            "except = {\"2026-12-22/2027-01-06\"}  lead = \"5m\"  no_show = \"10m\" }\n",
-#define LATER ": it is not supported yet in this version; take it out\n"
-           "vdi.conf:9: qos \"teaching\" preempts" LATER
-           "vdi.conf:9: qos \"teaching\" preempt_modes" LATER
-           "vdi.conf:9: qos \"teaching\" grace" LATER
            "vdi.conf:7: partition \"batch\" batch_template: there is no template \"batch\"; "
            "write a template block of that name\n");
     refuse("site \"fake\" { }\nlisten = {\"http:127.0.0.1:6820\"}\n",
@@ -254,6 +250,36 @@ static void classes_that_cannot_be_are_refused(void **state)
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         refuse_with(wrong[i][0], strlen(wrong[i][0]), wrong[i][1]);
+}
+
+/* Who makes room for whom: names, modes, and no circle. */
+static void preemption_is_checked(void **state)
+{
+    _cleanup_(config_freep) struct config *c =
+        take(BASE "qos \"batch\" { preempt_exempt_time = \"5m\" }\n"
+                  "qos \"teaching\" { preempts = {\"batch\"} preempt_modes = {save, requeue} "
+                  "grace = \"2m\" }\n");
+
+    assert_string_equal(c->qos[1].preempts.names[0], "batch");
+    assert_string_equal(c->qos[1].preempt_modes.names[0], "save");
+    assert_int_equal(c->qos[1].grace_sec, 120);
+    assert_int_equal(c->qos[0].preempt_exempt_sec, 300);
+    assert_string_equal(c->qos[0].preempt_modes.names[0], "requeue");
+    assert_int_equal(c->qos[0].grace_sec, 0);
+    refuse(BASE "qos \"a\" { preempts = {\"b\", \"nobody\"} }\n"
+                "qos \"b\" { preempts = {\"c\"} }\n"
+                "qos \"c\" { preempts = {\"b\"} }\n"
+                "qos \"d\" { preempt_modes = {pause, save, kill} }\n",
+           "vdi.conf:3: qos \"a\" preempts: there is no qos \"nobody\"; write a qos block of that "
+           "name\n"
+           "vdi.conf:4: qos \"b\" preempts: its own jobs would make room for those that make room "
+           "for them; take one out of the circle\n"
+           "vdi.conf:5: qos \"c\" preempts: its own jobs would make room for those that make room "
+           "for them; take one out of the circle\n"
+           "vdi.conf:6: qos \"d\" preempt_modes: pause: a paused guest keeps its memory and GPUs, "
+           "so nobody gets room; name some of save, requeue and cancel, the best first\n"
+           "vdi.conf:6: qos \"d\" preempt_modes: \"kill\" is no mode; name some of save, requeue "
+           "and cancel, the best first\n");
 }
 
 static void defaults_are_in_range(void **state)
@@ -614,6 +640,7 @@ int main(void)
         cmocka_unit_test(design_example),
         cmocka_unit_test(classes),
         cmocka_unit_test(classes_that_cannot_be_are_refused),
+        cmocka_unit_test(preemption_is_checked),
         cmocka_unit_test(defaults_are_in_range),
         cmocka_unit_test(many_findings),
         cmocka_unit_test(twice),

@@ -55,7 +55,7 @@ const struct gpu_kind *kind_of(const struct world *w, int node)
 }
 
 /* Nothing would fit beside it: sizes are 1, 2 and 4 of 4 slots, or of a pool of 5 GiB. */
-static bool is_alone(const struct gpu_kind *k, const struct gpu_offer *o)
+bool is_alone(const struct gpu_kind *k, const struct gpu_offer *o)
 {
     return k->law == GPU_POOL          ? k->capacity - o->size < 1024
            : k->law == GPU_HOMOGENEOUS ? o->instances == 1
@@ -63,7 +63,7 @@ static bool is_alone(const struct gpu_kind *k, const struct gpu_offer *o)
 }
 
 /* Offers of the kind that meet the wish, the best first. */
-static int wished(const struct gpu_kind *k, const struct job_spec *spec, int *ret)
+int wished(const struct gpu_kind *k, const struct job_spec *spec, int *ret)
 {
     bool is_desktop = spec->kind == JOB_INTERACTIVE;
     const char *wish = spec->profile;
@@ -225,7 +225,8 @@ static int64_t disk_of(const struct node *n)
     return n->disk_gib ? n->disk_gib : PLAN_DISK_UNCOUNTED_GIB;
 }
 
-static bool allowed(const struct world *w, int node, int j, const struct job_spec *spec)
+/* Could it run there, were the node in service and empty? */
+bool is_possible(const struct world *w, int node, int j, const struct job_spec *spec)
 {
     const struct plan_disks *d = &w->disks[j];
     const struct node *n = &w->nodes[node];
@@ -240,12 +241,19 @@ static bool allowed(const struct world *w, int node, int j, const struct job_spe
         return false;
     if (spec->gpus && !wished(kind_of(w, node), spec, offers))
         return false;
-    return w->has_node[node] && n->up && !n->drain && spec->cpus <= n->cpus &&
-           spec->memory_mib <= n->memory_mib && spec->gpus <= n->gpus && d->gib <= disk_of(n);
+    return w->has_node[node] && spec->cpus <= n->cpus && spec->memory_mib <= n->memory_mib &&
+           spec->gpus <= n->gpus && d->gib <= disk_of(n);
 }
 
-static bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
-                    const struct job_spec *spec)
+bool allowed(const struct world *w, int node, int j, const struct job_spec *spec)
+{
+    const struct node *n = &w->nodes[node];
+
+    return is_possible(w, node, j, spec) && n->up && !n->drain;
+}
+
+bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
+             const struct job_spec *spec)
 {
     int64_t disk = disk_of(&w->nodes[node]) - w->stored_gib[node];
     int64_t cpus = w->nodes[node].cpus, memory = w->nodes[node].memory_mib;
@@ -295,29 +303,9 @@ void say_held(const struct world *w, const struct hold *h, char *ret)
                         (size_t)h->n_gpus, gpu_has_slots(k), ret, GPU_HELD_TEXT);
 }
 
-static void place_job(const struct world *w, struct plan *plan, int j)
+int node_of(const char *name)
 {
-    const struct job_spec *spec = &plan->specs[j];
-    int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;
-    int want = (int)job_spec_nodes(spec);
-
-    plan->n_found[j] = 0;
-    for (size_t i = 0; i <= plan->n; i++) {
-        int64_t t = i < plan->n ? plan->holds[i].to : from;
-        struct hold found[N_NODES];
-        int n_found = 0;
-
-        for (int n = 0; t >= from && t < best && n < N_NODES && n_found < want; n++)
-            n_found += room(w, plan, n, t, j, spec, &found[n_found]);
-        if (n_found < want || t < from || t >= best)
-            continue;
-        best = t;
-        plan->n_found[j] = want;
-        memcpy(plan->found[j], found, sizeof(found));
-    }
-    plan->at[j] = best;
-    for (int i = 0; i < plan->n_found[j]; i++)
-        plan->holds[plan->n++] = plan->found[j][i];
+    return name && *name ? atoi(name + 1) : -1;
 }
 
 struct hold held_by(const struct world *w, int j, int i, int64_t to)
@@ -339,17 +327,61 @@ struct hold held_by(const struct world *w, int j, int i, int64_t to)
     return h;
 }
 
-int node_of(const char *name)
+struct hold seat_hold(const struct world *w, size_t i)
 {
-    return name && *name ? atoi(name + 1) : -1;
+    const struct plan_seat *s = &w->seats[i];
+    struct hold h = {.node = node_of(s->node),
+                     .from = s->from_usec,
+                     .to = s->to_usec,
+                     .spec = &w->seat_specs[i]};
+    char profile[64];
+    size_t n = 0;
+
+    if (h.spec->gpus) {
+        assert_int_equal(gpu_held_parse(s->gpus_held, profile, h.places, GPU_PLACES_MAX, &n), 0);
+        h.n_gpus = (int)n;
+        h.offer = gpu_find_offer(kind_of(w, h.node), profile);
+        assert_true(h.offer >= 0 && n == h.spec->gpus);
+    }
+    return h;
 }
 
-static int64_t seen_end(const struct world *w, int64_t end)
+static void place_job(const struct world *w, struct plan *plan, int j)
+{
+    const struct job_spec *spec = &plan->specs[j];
+    int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;
+    int want = (int)job_spec_nodes(spec);
+
+    plan->crosses[j] = false;
+    if (can_cross(w, j, spec)) {
+        (want > 1 ? place_wide_crossing : place_crossing)(w, plan, j, from);
+        return;
+    }
+    plan->n_found[j] = 0;
+    for (size_t i = 0; i <= plan->n; i++) {
+        int64_t t = i < plan->n ? plan->holds[i].to : from;
+        struct hold found[N_NODES];
+        int n_found = 0;
+
+        for (int n = 0; t >= from && t < best && n < N_NODES && n_found < want; n++)
+            n_found += room(w, plan, n, t, j, spec, &found[n_found]);
+        if (n_found < want || t < from || t >= best)
+            continue;
+        best = t;
+        plan->n_found[j] = want;
+        memcpy(plan->found[j], found, sizeof(found));
+    }
+    plan->at[j] = best;
+    for (int i = 0; i < plan->n_found[j]; i++)
+        plan->holds[plan->n++] = plan->found[j][i];
+}
+
+int64_t seen_end(const struct world *w, int64_t end)
 {
     return end > w->now ? end : (w->now / MIN + 1) * MIN;
 }
 
-static int64_t end_of_job(const struct world *w, int j)
+int64_t end_of_job(const struct world *w, int j)
 {
     const struct job *job = &w->jobs[j];
 
@@ -396,25 +428,6 @@ static bool comes_before(const struct world *w, int a, int b)
     return x->submit_usec != y->submit_usec ? x->submit_usec < y->submit_usec : x->id < y->id;
 }
 
-struct hold seat_hold(const struct world *w, size_t i)
-{
-    const struct plan_seat *s = &w->seats[i];
-    struct hold h = {.node = node_of(s->node),
-                     .from = s->from_usec,
-                     .to = s->to_usec,
-                     .spec = &w->seat_specs[i]};
-    char profile[64];
-    size_t n = 0;
-
-    if (h.spec->gpus) {
-        assert_int_equal(gpu_held_parse(s->gpus_held, profile, h.places, GPU_PLACES_MAX, &n), 0);
-        h.n_gpus = (int)n;
-        h.offer = gpu_find_offer(kind_of(w, h.node), profile);
-        assert_true(h.offer >= 0 && n == h.spec->gpus);
-    }
-    return h;
-}
-
 /* Who starts when and where; `until`: no further than the line before that job, -1: all. */
 void reference_until(const struct world *w, struct plan *plan, int until)
 {
@@ -430,8 +443,15 @@ void reference_until(const struct world *w, struct plan *plan, int until)
             continue;
         plan->specs[j] = now_wanted(w, j, &plan->wanted[j]);
         int64_t end = waits(job) ? w->given_usec[j] + span(&plan->specs[j]) : end_of_job(w, j);
-        for (int i = 0; (!waits(job) || w->given[j]) && i < w->n_places[j]; i++)
-            plan->holds[plan->n++] = held_by(w, j, i, seen_end(w, end));
+        int64_t pieces[256][2], ask;
+        int n_pieces = 0;
+        if (!waits(job) || w->given[j])
+            n_pieces = active_pieces(w, j, seen_end(w, end), pieces, &ask);
+        for (int i = 0; i < w->n_places[j]; i++)
+            for (int k = 0; k < n_pieces; k++) {
+                plan->holds[plan->n] = held_by(w, j, i, pieces[k][1]);
+                plan->holds[plan->n++].from = pieces[k][0];
+            }
         if (!in_line(w, j))
             continue;
         int i = n++;

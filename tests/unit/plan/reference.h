@@ -34,9 +34,14 @@ struct world {
     struct job_spec seat_specs[128];
     uint64_t seat_class[128];
     size_t n_seats;
+    struct config_qos qos[4]; /* "teach" saves "batch", "exam" starts "spare" anew */
+    char *preempts[2], *modes[2];
+    bool asked[N_JOBS]; /* to make room */
     struct planner *planner;
     int taking; /* the job whose start is being taken */
     int64_t now;
+    bool is_busy; /* with classes, and jobs that are in their way */
+    unsigned long asks, crossings;
     unsigned long starts, wide_starts, checks, elsewhere, admitted, refused;
 };
 
@@ -54,15 +59,38 @@ struct wanted {
 };
 
 struct plan {
-    struct hold holds[2 * N_JOBS * N_NODES + 128];
+    struct hold holds[4096];
     size_t n;
     struct job_spec specs[N_JOBS];      /* what each now wants */
     struct wanted wanted[N_JOBS];       /* texts of these */
     struct hold found[N_JOBS][N_NODES]; /* by estimate, on each of its nodes */
     int n_found[N_JOBS];                /* 0: none */
     int64_t at[N_JOBS];
+    bool crosses[N_JOBS]; /* it is planned to be saved and to come back */
     unsigned place[N_JOBS];
 };
+
+/* A QOS by which the job is asked to go for the seat; NULL: none. */
+const char *preemptor(const struct world *w, int j, size_t seat);
+/* The job has GPUs for itself, so that no seat can be there with it. */
+bool is_in_the_way(const struct world *w, int j, int i);
+/* Pieces of an active job from now on, for which the first begins at the beginning of time. */
+int active_pieces(const struct world *w, int j, int64_t end, int64_t (*ret)[2], int64_t *ret_ask);
+
+/* Nothing fits beside it on one device. */
+bool is_alone(const struct gpu_kind *k, const struct gpu_offer *o);
+/* Offers of the kind that meet the wish, the best first; their number. */
+int wished(const struct gpu_kind *k, const struct job_spec *spec, int *ret);
+/* Could it run there: were the node in service and empty; were it empty. */
+bool is_possible(const struct world *w, int node, int j, const struct job_spec *spec);
+bool allowed(const struct world *w, int node, int j, const struct job_spec *spec);
+/* Amounts alone, at that time. */
+bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
+             const struct job_spec *spec);
+/* Across windows of classes: may it, and where would it end first, on one node or on several. */
+bool can_cross(const struct world *w, int j, const struct job_spec *spec);
+void place_crossing(const struct world *w, struct plan *plan, int j, int64_t from);
+void place_wide_crossing(const struct world *w, struct plan *plan, int j, int64_t from);
 
 int64_t span(const struct job_spec *spec);
 /* A saved job wants its own nodes, for what is left of its limit. The texts are in *ret. */
@@ -81,6 +109,9 @@ struct hold held_by(const struct world *w, int j, int i, int64_t to);
 void say_held(const struct world *w, const struct hold *h, char *ret);
 /* What a seat of a class holds, and when. */
 struct hold seat_hold(const struct world *w, size_t i);
+/* When it is expected to end: by its record, and seen from now. */
+int64_t end_of_job(const struct world *w, int j);
+int64_t seen_end(const struct world *w, int64_t end);
 int node_of(const char *name); /* -1: "" */
 bool in_line(const struct world *w, int j);
 /* Who starts when and where; `until`: no further than the line before that job, -1: all. */
