@@ -59,6 +59,27 @@ is "$(jq -n "$held > $free")" true "classes cost batch jobs some waiting"
 is "$("$sim" --config="$W/h.conf" --classes="$W/classes.csv" --json "$W/jobs.csv" | jq -c '[.classes, .class_seats]')" \
     "[20,315]" "--json says how many there were"
 
+# Jobs that make room: those with a whole card are saved for classes.
+sed 's/^partition/qos "batch" { }\nqos "short" { priority = 5 }\nqos "teaching" { preempts = {"batch", "short"} preempt_modes = {save} }\npartition/' \
+    "$W/h.conf" >"$W/q.conf"
+room() {
+    "$sim" --config="$W/q.conf" --classes="$W/classes.csv" --lead=600 --boot=20:60 --save=10:30 \
+        --fail=0.01 --qos=short:120,batch --starts="$W/s.csv" --seats="$W/t.csv" --json "$@" "$W/jobs.csv"
+}
+room --class-qos=teaching >"$W/room.json"
+is "$(check homogeneous x-2q=8 x-4q=4 x-8q=2 x-16q=1 | grep -c :)" 0 \
+    "jobs make room: no law is broken at any instant"
+is "$(grep -c ',saved$' "$W/s.csv") $(jq '.saves > 0' "$W/room.json")" "$(jq .saves "$W/room.json") true" \
+    "... some are saved for classes"
+is "$(grep -c ',completed$' "$W/s.csv")" 1500 \
+    "... and all come to their end"
+is "$(awk -F, 'NR > 1 && $9 > $4' "$W/t.csv" | wc -l) $(jq '.class_seats_ready_pct == 100' "$W/room.json")" "0 true" \
+    "... with every seat READY when its class begins"
+clear=$(room | jq .mean_wait_s)
+is "$(jq -n "$(jq .mean_wait_s "$W/room.json") < $clear")" true "... and batch waits less than keeping clear"
+is "$(jq -c '[.requeues, .gpu_hours_preempted > 0, .gpu_hours_preempted < .gpu_hours / 50]' "$W/room.json")" \
+    "[0,true,true]" "... for little that is lost"
+
 says() { # WANTED TEXT CLASSES
     printf '%s\n' "$3" >"$W/bad.csv"
     "$sim" --config="$W/h.conf" --classes="$W/bad.csv" "$W/jobs.csv" >"$W/out" 2>"$W/err"

@@ -39,6 +39,12 @@ static uint32_t share(uint32_t all, uint32_t nodes)
     return all / nodes + (all % nodes > 0);
 }
 
+static bool fill_names(const struct world *w, const struct trace_job *t, struct job_spec *spec)
+{
+    return job_spec_set(&spec->partition, ask_partition(w)->name) == 0 &&
+           job_spec_set(&spec->owner, t->user) == 0 && job_spec_set(&spec->account, t->group) == 0;
+}
+
 bool ask_fill(const struct world *w, const struct trace_job *t, struct job_spec *spec)
 {
     const struct world_options *o = &w->options;
@@ -59,8 +65,10 @@ bool ask_fill(const struct world *w, const struct trace_job *t, struct job_spec 
     spec->time_limit_sec = t->walltime_sec;
     if (!t->walltime_sec)
         spec->time_limit_sec = (int64_t)fmax(1, ceil((double)t->duration_sec * o->factor));
-    return job_spec_set(&spec->partition, ask_partition(w)->name) == 0 &&
-           job_spec_set(&spec->owner, t->user) == 0 && job_spec_set(&spec->account, t->group) == 0;
+    for (size_t i = 0; i < o->n_qos; i++)
+        if (spec->time_limit_sec <= o->qos[i].max_sec)
+            return job_spec_set(&spec->qos, o->qos[i].name) == 0 && fill_names(w, t, spec);
+    return fill_names(w, t, spec);
 }
 
 static bool offers(const struct config_node *n, const struct job_spec *spec)

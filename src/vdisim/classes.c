@@ -38,10 +38,8 @@ static int admit(struct run *run, const struct timetable_row *row, struct job_sp
                            .windows = &window,
                            .n_windows = 1};
     struct plan_shortage shortage = {0};
-    int r = job_spec_set(&spec->profile, row->profile);
+    int r = planner_put_class(run->planner, &c, EPOCH_USEC, &shortage);
 
-    if (r == 0)
-        r = planner_put_class(run->planner, &c, EPOCH_USEC, &shortage);
     if (r == -ENOSPC) {
         error_set(err, ENOSPC, "classes",
                   "class %s at %lld s wants %u seat%s of %s, and there are %u beside the classes "
@@ -59,20 +57,32 @@ static int admit(struct run *run, const struct timetable_row *row, struct job_sp
     return run->no_memory ? error_set(err, ENOMEM, "", "out of memory") : 0;
 }
 
+struct job_spec *classes_spec(const struct world *w, const struct timetable_row *row)
+{
+    struct job_spec *spec = job_spec_new();
+
+    if (!spec || job_spec_set(&spec->partition, ask_partition(w)->name) < 0 ||
+        job_spec_set(&spec->qos, w->options.class_qos) < 0 ||
+        job_spec_set(&spec->profile, row->profile) < 0) {
+        job_spec_unref(spec);
+        return NULL;
+    }
+    spec->kind = JOB_INTERACTIVE;
+    spec->gpus = 1;
+    return spec;
+}
+
 int classes_admit(struct run *run, struct vdi_error *err)
 {
     struct world *w = run->world;
-    struct job_spec *spec = job_spec_new();
-    int r = spec ? job_spec_set(&spec->partition, ask_partition(w)->name) : -ENOMEM;
+    int r = 0;
 
-    if (r < 0)
-        r = error_set(err, ENOMEM, "", "out of memory");
-    if (spec) {
-        spec->kind = JOB_INTERACTIVE;
-        spec->gpus = 1;
+    for (size_t i = 0; w->timetable && i < w->timetable->n && r == 0; i++) {
+        struct job_spec *spec = classes_spec(w, &w->timetable->rows[i]);
+
+        r = spec ? admit(run, &w->timetable->rows[i], spec, err)
+                 : error_set(err, ENOMEM, "", "out of memory");
+        job_spec_unref(spec);
     }
-    for (size_t i = 0; w->timetable && i < w->timetable->n && r == 0; i++)
-        r = admit(run, &w->timetable->rows[i], spec, err);
-    job_spec_unref(spec);
     return r;
 }

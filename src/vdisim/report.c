@@ -45,6 +45,28 @@ static void add_job(const struct world_job *j, struct report *r, double *unit_se
     *unit_sec += run * j->units;
 }
 
+static void add_seats(const struct world *w, struct report *r)
+{
+    uint64_t ready = 0;
+
+    r->slowest_seat_sec = -1e9;
+    for (size_t i = 0; i < w->n_seats; i++) {
+        const struct world_seat *s = &w->seats[i];
+        int64_t begin = s->at.from_usec + w->options.lead_sec * 1000000;
+
+        ready += s->ready_usec && s->ready_usec <= begin;
+        r->slowest_seat_sec = fmax(r->slowest_seat_sec, sec(s->ready_usec - begin));
+    }
+    r->seats_ready_pct = w->n_seats ? 100 * (double)ready / (double)w->n_seats : 100;
+    if (!w->n_seats)
+        r->slowest_seat_sec = 0;
+    r->failed_seats = w->failed_seats;
+    r->second_seats = w->second_seats;
+    r->gpu_hours_held_empty = w->usage.held_empty_sec / 3600;
+    r->profile_changes = w->usage.profile_changes;
+    r->sessions = w->usage.sessions;
+}
+
 int report_make(const struct world *w, struct report *ret)
 {
     double *waits = calloc(w->n_jobs, sizeof(*waits)), unit_sec = 0;
@@ -53,6 +75,9 @@ int report_make(const struct world *w, struct report *ret)
                        .left_out = w->left_out,
                        .starts = w->starts,
                        .failed_starts = w->failed_starts,
+                       .saves = w->saves,
+                       .requeues = w->requeues,
+                       .gpu_hours_preempted = sec(w->lost_usec) / 3600,
                        .classes = w->classes,
                        .class_seats = w->n_seats,
                        .makespan_sec = sec(w->end_usec - w->begin_usec),
@@ -65,6 +90,7 @@ int report_make(const struct world *w, struct report *ret)
         waits[i] = wait_of(&w->jobs[i]);
         add_job(&w->jobs[i], &r, &unit_sec);
     }
+    r.gpu_hours = unit_sec / 3600;
     qsort(waits, w->n_jobs, sizeof(*waits), compare);
     r.mean_wait_sec /= n;
     r.mean_slowdown /= n;
@@ -74,6 +100,7 @@ int report_make(const struct world *w, struct report *ret)
     if (w->capacity && r.makespan_sec > 0)
         r.utilisation = unit_sec / ((double)w->capacity * r.makespan_sec);
     free(waits);
+    add_seats(w, &r);
     *ret = r;
     return 0;
 }
@@ -90,9 +117,18 @@ void report_write_text(const struct report *r, struct buf *out)
                r->makespan_sec / 86400);
     buf_printf(out, "starts             %" PRIu64 ", %" PRIu64 " failed\n", r->starts,
                r->failed_starts);
+    if (r->saves || r->requeues)
+        buf_printf(out,
+                   "made room           %" PRIu64 " saved, %" PRIu64
+                   " started over; %.1f of %.1f hours of units lost\n",
+                   r->saves, r->requeues, r->gpu_hours_preempted, r->gpu_hours);
     if (r->classes)
-        buf_printf(out, "classes            %" PRIu64 ", %" PRIu64 " seats kept free\n", r->classes,
-                   r->class_seats);
+        buf_printf(out,
+                   "classes            %" PRIu64 ", %" PRIu64
+                   " seats: %.3f %% READY when they begin, the last %.0f s %s\n"
+                   "                   %.0f hours of GPUs kept for them without a session\n",
+                   r->classes, r->class_seats, r->seats_ready_pct, fabs(r->slowest_seat_sec),
+                   r->slowest_seat_sec > 0 ? "later" : "before", r->gpu_hours_held_empty);
     buf_printf(out, "planner            %.2f s of processor time in %" PRIu64 " steps\n",
                r->plan_cpu_sec, r->plan_steps);
 }
@@ -109,6 +145,17 @@ void report_write_json(const struct report *r, struct buf *out)
                r->makespan_sec, r->starts);
     buf_printf(out, ",\"classes\":%" PRIu64 ",\"class_seats\":%" PRIu64, r->classes,
                r->class_seats);
+    buf_printf(out, ",\"class_seats_ready_pct\":%.4f,\"slowest_seat_s\":%.3f", r->seats_ready_pct,
+               r->slowest_seat_sec);
+    buf_printf(out, ",\"failed_seats\":%" PRIu64 ",\"second_seats\":%" PRIu64, r->failed_seats,
+               r->second_seats);
+    buf_printf(
+        out, ",\"sessions\":%" PRIu64 ",\"gpu_hours_held_empty\":%.3f,\"profile_changes\":%" PRIu64,
+        r->sessions, r->gpu_hours_held_empty, r->profile_changes);
+    buf_printf(out,
+               ",\"saves\":%" PRIu64 ",\"requeues\":%" PRIu64
+               ",\"gpu_hours\":%.3f,\"gpu_hours_preempted\":%.3f",
+               r->saves, r->requeues, r->gpu_hours, r->gpu_hours_preempted);
     buf_printf(out,
                ",\"failed_starts\":%" PRIu64 ",\"plan_cpu_s\":%.3f,\"plan_steps\":%" PRIu64 "}\n",
                r->failed_starts, r->plan_cpu_sec, r->plan_steps);
@@ -134,7 +181,7 @@ static void write_sec(int64_t usec, struct buf *out)
 
 void report_write_seats(const struct world *w, struct buf *out)
 {
-    buf_puts(out, "class_id,profile,from_s,begin_s,end_s,node,gpus\n");
+    buf_puts(out, "class_id,profile,from_s,begin_s,end_s,node,gpus,start_s,ready_s\n");
     for (size_t i = 0; i < w->n_seats; i++) {
         const struct world_seat *s = &w->seats[i];
         const struct timetable_row *row = &w->timetable->rows[s->row];
@@ -145,7 +192,13 @@ void report_write_seats(const struct world *w, struct buf *out)
         buf_printf(out, ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%s,",
                    row->begin_sec - w->options.lead_sec, row->begin_sec, row->end_sec, s->at.node);
         write_text(s->at.gpus_held, out);
-        buf_putc(out, '\n');
+        buf_putc(out, ',');
+        write_sec(s->start_usec - s->at.from_usec +
+                      (row->begin_sec - w->options.lead_sec) * 1000000,
+                  out);
+        buf_printf(out, "%.6f\n",
+                   sec(s->ready_usec - s->at.from_usec) +
+                       (double)(row->begin_sec - w->options.lead_sec));
     }
 }
 

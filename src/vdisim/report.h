@@ -17,8 +17,13 @@ struct report {
     double mean_slowdown;
     double utilisation; /* of the units, from first submit to last end */
     double makespan_sec;
-    uint64_t starts, failed_starts;
-    uint64_t classes, class_seats;
+    uint64_t starts, failed_starts, saves, requeues;
+    double gpu_hours, gpu_hours_preempted; /* of units: asked for; lost to making room */
+    uint64_t classes, class_seats, failed_seats, second_seats;
+    double seats_ready_pct;      /* when their class begins */
+    double slowest_seat_sec;     /* after its class began; below 0: before */
+    double gpu_hours_held_empty; /* kept for classes while no session is there */
+    uint64_t profile_changes, sessions;
     double plan_cpu_sec;
     uint64_t plan_steps;
 };
@@ -26,7 +31,8 @@ struct report {
 int report_make(const struct world *w, struct report *ret); /* -ENOMEM */
 void report_write_text(const struct report *r, struct buf *out);
 void report_write_json(const struct report *r, struct buf *out);
-/* CSV, a line per seat of a class: class_id,profile,from_s,begin_s,end_s,node,gpus. */
+/* CSV, a line per seat of a class: class_id,profile,from_s,begin_s,end_s,node,gpus,
+ * start_s,ready_s: kept from from_s on; its instance was begun at start_s, READY at ready_s. */
 void report_write_seats(const struct world *w, struct buf *out);
 /* CSV, a line per run of a job, as they end: origin_id,submit_s,start_s,end_s,node,units,gpus,
  * from_s,how. Seconds of the trace's own clock; nodes are held from from_s to end_s. gpus: as a

@@ -8,10 +8,12 @@ src_vdisim_libvdisim_a_SOURCES = \
     src/vdisim/plot.c src/vdisim/plot.h \
     src/vdisim/report.c src/vdisim/report.h \
     src/vdisim/run.h \
+    src/vdisim/seats.c \
     src/vdisim/timer.c src/vdisim/timer.h \
     src/vdisim/timetable.c src/vdisim/timetable.h \
     src/vdisim/timetable_ics.c \
     src/vdisim/trace.c src/vdisim/trace.h \
+    src/vdisim/usage.c src/vdisim/usage.h \
     src/vdisim/world.c src/vdisim/world.h
 
 VDISIM_LIBS = src/vdisim/libvdisim.a $(PLAN_LIBS) $(CODEC_LIBS) $(MODEL_LIBS) $(BASE_LIBS) \

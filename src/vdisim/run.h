@@ -13,7 +13,15 @@
 #define EPOCH_USEC (INT64_C(86400) * 365 * USEC)
 
 /* At one instant in this order. */
-enum { TIMER_END, TIMER_READY, TIMER_ARRIVE };
+enum {
+    TIMER_END,
+    TIMER_SAVED,
+    TIMER_READY,
+    TIMER_ARRIVE,
+    TIMER_SEAT, /* this and the next: a seat's place in the world times two, plus its instance */
+    TIMER_SEAT_READY,
+    TIMER_SEAT_SLOW,
+};
 
 struct run {
     struct world *world;
@@ -24,6 +32,7 @@ struct run {
     uint64_t busy;
     uint32_t running, waiting;
     bool no_memory;
+    uint8_t *held; /* jobs with all of a device, of each node: GPU_PLACES_MAX of a node */
 };
 
 /* ask.c: what jobs of a trace ask for */
@@ -39,8 +48,23 @@ int life_arrive(struct run *run, size_t i);
 int life_start(struct run *run, const struct plan_action *action);
 int life_ready(struct run *run, size_t i);
 int life_end(struct run *run, size_t i);
+int life_preempt(struct run *run, const struct plan_action *action);
+int life_saved(struct run *run, size_t i);
+/* False: it was to come, and then something else came. */
+bool life_is_due(const struct run *run, const struct timer *t);
+
+/* A job has one of these GPUs for itself. */
+bool life_holds(const struct run *run, const char *node, const char *gpus_held);
+
+/* seats.c */
+int seats_begin(struct run *run);
+int seats_start(struct run *run, const struct timer *t);
+int seats_ready(struct run *run, const struct timer *t);
+int seats_slow(struct run *run, const struct timer *t);
 
 /* classes.c: all classes are known in advance, and booked before the first job comes */
+/* What one of its seats asks for; the caller's. NULL: no memory. */
+struct job_spec *classes_spec(const struct world *w, const struct timetable_row *row);
 int classes_admit(struct run *run, struct vdi_error *err);
 
 #endif

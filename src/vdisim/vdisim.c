@@ -39,6 +39,9 @@ static const struct option rows[] = {
     {"limit", required_argument, NULL, 'n'},
     {"factor", required_argument, NULL, 'f'},
     {"boot", required_argument, NULL, 'b'},
+    {"qos", required_argument, NULL, 'q'},
+    {"class-qos", required_argument, NULL, 'Q'},
+    {"save", required_argument, NULL, 'v'},
     {"fail", required_argument, NULL, 'F'},
     {"seed", required_argument, NULL, 's'},
     {"starts", required_argument, NULL, 'S'},
@@ -71,6 +74,10 @@ static void usage(FILE *f)
           "      --factor=X         time limit where the trace has none: X times the duration\n"
           "                         (default 1)\n"
           "      --boot=SEC[:SEC]   time from start to running: always, or median:p99\n"
+          "      --qos=NAME[:SECONDS],...\n"
+          "                         QOS of the jobs: the first whose SECONDS a limit is within\n"
+          "      --class-qos=NAME   QOS of the classes: jobs of those that it preempts make room\n"
+          "      --save=SEC[:SEC]   time to save a job, and until it is back (default 20:60)\n"
           "      --fail=P           a start fails with probability P and is made again\n"
           "      --seed=N           seed of what is drawn (default 1)\n"
           "      --starts=FILE      write when and where each job ran, as CSV\n"
@@ -120,6 +127,36 @@ static int set_real(const char *option, const char *value, double min, double ma
     return 0;
 }
 
+/* "short:3600,long" */
+static int set_qos(struct world_options *o, const char *value, struct vdi_error *err)
+{
+    static const char remedy[] = "write NAME:SECONDS,... with up to 8 names, the last without "
+                                 "SECONDS: short:3600,long";
+
+    for (const char *p = value; *p; p += *p == ',') {
+        struct world_qos *q = &o->qos[o->n_qos];
+        size_t len = strcspn(p, ":,"), digits;
+        char text[24];
+
+        if (o->n_qos == WORLD_QOS_MAX || !len || len >= sizeof(q->name))
+            return refuse(err, "qos", value, remedy);
+        *q = (struct world_qos){.max_sec = INT64_MAX};
+        str_copy(q->name, len + 1, p);
+        o->n_qos++;
+        p += len;
+        if (*p != ':')
+            continue;
+        digits = strcspn(++p, ",");
+        if (digits >= sizeof(text))
+            return refuse(err, "qos", value, remedy);
+        str_copy(text, digits + 1, p);
+        if (str_to_i64(text, 1, INT64_C(1000000000), &q->max_sec) < 0)
+            return refuse(err, "qos", value, remedy);
+        p += digits;
+    }
+    return 0;
+}
+
 static int set_option(struct command *c, int letter, const char *value, struct vdi_error *err)
 {
     struct world_options *o = &c->options;
@@ -144,6 +181,13 @@ static int set_option(struct command *c, int letter, const char *value, struct v
         return set_real("factor", value, 0.001, 1e6, &o->factor, err);
     case 'b':
         return draw_time_parse(value, &o->boot, err);
+    case 'q':
+        return set_qos(o, value, err);
+    case 'Q':
+        o->class_qos = value;
+        return 0;
+    case 'v':
+        return draw_time_parse(value, &o->save, err);
     case 'F':
         return set_real("fail", value, 0, 0.99, &o->fail, err);
     case 'C':
@@ -311,8 +355,13 @@ static void complain(const struct vdi_error *err)
 
 int main(int argc, char **argv)
 {
-    struct command c = {
-        .options = {.partition = "", .kind = "", .factor = 1, .lead_sec = 300, .seed = 1}};
+    struct command c = {.options = {.partition = "",
+                                    .kind = "",
+                                    .factor = 1,
+                                    .lead_sec = 300,
+                                    .seed = 1,
+                                    .class_qos = "",
+                                    .save = {20, 60}}};
     struct vdi_error err = {0};
     int r;
 

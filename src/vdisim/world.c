@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "vdisim/run.h"
+#include "vdisim/usage.h"
 
 #define ACTIONS 256
 
@@ -27,11 +28,21 @@ static int fire(struct run *run)
 {
     struct timer t = timers_take(&run->timers);
 
+    if (!life_is_due(run, &t))
+        return 0;
     switch (t.kind) {
     case TIMER_END:
         return life_end(run, t.id);
+    case TIMER_SAVED:
+        return life_saved(run, t.id);
     case TIMER_READY:
         return life_ready(run, t.id);
+    case TIMER_SEAT:
+        return seats_start(run, &t);
+    case TIMER_SEAT_READY:
+        return seats_ready(run, &t);
+    case TIMER_SEAT_SLOW:
+        return seats_slow(run, &t);
     default:
         return life_arrive(run, t.id);
     }
@@ -58,7 +69,8 @@ static int plan(struct run *run)
         run->world->plan_cpu_usec += cpu_usec() - begin_usec;
         run->world->plan_steps++;
         for (size_t i = 0; i < n; i++)
-            if (actions[i].type == PLAN_START && life_start(run, &actions[i]) < 0)
+            if ((actions[i].type == PLAN_START && life_start(run, &actions[i]) < 0) ||
+                (actions[i].type == PLAN_PREEMPT && life_preempt(run, &actions[i]) < 0))
                 return -EINVAL;
         more |= n > 0 && planner_next_usec(run->planner) &&
                 planner_next_usec(run->planner) <= run->now_usec;
@@ -84,13 +96,15 @@ static int sample(struct run *run)
     return 0;
 }
 
-/* The next timer, or the end of a class that somebody may wait for; 0: nothing more comes. */
+/* The next timer, or when the planner wants to be asked again; 0: nothing more comes. */
 static int64_t next_instant(const struct run *run)
 {
     int64_t timer = run->timers.n ? timers_first(&run->timers)->at_usec : 0;
-    int64_t seats = run->waiting ? planner_next_window_usec(run->planner) : 0;
+    int64_t plan = timer || run->waiting ? planner_next_usec(run->planner) : 0;
 
-    return !timer || (seats && seats < timer) ? seats : timer;
+    if (plan && plan <= run->now_usec)
+        plan = run->now_usec + 1; /* estimates: it has no action for this instant */
+    return !timer || (plan && plan < timer) ? plan : timer;
 }
 
 static int run_clock(struct run *run)
@@ -233,7 +247,11 @@ static int replay(struct run *run, const struct trace *trace, struct vdi_error *
         r = classes_admit(run, err);
         if (r < 0)
             return r;
-        r = run_clock(run);
+        r = seats_begin(run);
+        if (r == 0)
+            r = run_clock(run);
+        if (r == 0)
+            r = usage_make(w, trace);
     }
     if (r < 0)
         return error_set(err, r, "", "the replay broke off: %s", strerror(-r));
@@ -255,9 +273,16 @@ int world_run(const struct config *config, const struct trace *trace,
         return r;
     draw_seed(&run.draw, options->seed);
     run.planner = planner_new(options->seed);
-    if (run.planner)
-        planner_set_boot(run.planner, (int64_t)(options->boot.p99_sec * 1e6));
-    r = run.planner ? replay(&run, trace, err) : error_set(err, ENOMEM, "", "out of memory");
+    if (run.planner) {
+        double back_sec = *options->class_qos ? options->save.p99_sec : 0;
+
+        planner_set_boot(run.planner, (int64_t)(fmax(options->boot.p99_sec, back_sec) * 1e6));
+        planner_set_save(run.planner, (int64_t)(options->save.p99_sec * 1e6));
+    }
+    run.held = calloc(config->n_nodes, GPU_PLACES_MAX);
+    r = run.planner && run.held ? replay(&run, trace, err)
+                                : error_set(err, ENOMEM, "", "out of memory");
+    free(run.held);
     planner_free(run.planner);
     timers_done(&run.timers);
     if (r < 0)

@@ -28,6 +28,13 @@ enum world_unit {
 };
 extern const char *const world_unit_names[]; /* NULL-terminated */
 
+/* The QOS of jobs whose time limit is at most so long. */
+struct world_qos {
+    char name[64];
+    int64_t max_sec;
+};
+#define WORLD_QOS_MAX 8
+
 struct world_options {
     enum world_unit unit;
     const char *partition; /* of jobs; "": the default one */
@@ -35,16 +42,23 @@ struct world_options {
     double factor;         /* time limit where the trace has none: so many times the duration */
     uint64_t limit;        /* so many jobs of the trace at most; 0: all */
     uint64_t seed;
-    struct draw_time boot; /* from the start order until the job runs */
-    int64_t lead_sec;      /* seats of a class are kept free from so long before it */
+    struct draw_time boot;               /* from the start order until the job runs */
+    int64_t lead_sec;                    /* seats of a class are kept free from so long before it */
+    struct world_qos qos[WORLD_QOS_MAX]; /* of jobs: the first that fits */
+    size_t n_qos;
+    const char *class_qos; /* of classes; "": none */
+    struct draw_time save; /* from the order until a job is saved, and the same until it is back */
     double fail;           /* probability that a start fails; the job is queued again */
 };
 
 struct world_job {
     const struct trace_job *trace;
     struct job *job;
-    int64_t run_usec; /* what it takes; cut at its limit */
-    int64_t submit_usec, start_usec, end_usec;
+    int64_t run_usec;                          /* what it takes; cut at its limit */
+    int64_t left_usec;                         /* of that, when it ran last or was saved */
+    int64_t submit_usec, start_usec, end_usec; /* start: the last time */
+    int64_t due_usec, paused_usec;             /* due: what comes next; 0: nothing by itself */
+    uint32_t due_kind;
     uint32_t units;            /* GPUs of all its nodes, or what the unit is */
     struct plan_place *places; /* what it holds now */
     uint32_t n_places;
@@ -70,6 +84,17 @@ struct world_sample {
 struct world_seat { /* of a class, and where it is kept */
     size_t row;     /* of the timetable */
     struct plan_seat at;
+    int64_t start_usec, ready_usec; /* of its first instance; 0: not */
+    struct plan_seat second;        /* where its second instance is */
+    int64_t second_usec;            /* since when */
+    bool has_second;
+    bool is_pressing; /* there was no room for a second one when it was found to be slow */
+};
+
+struct world_usage {
+    double held_empty_sec;    /* of GPUs that classes keep, while no session is on them */
+    uint64_t profile_changes; /* of GPUs, from one instance to the next */
+    uint64_t sessions;        /* of seats, in the trace */
 };
 
 struct world {
@@ -80,13 +105,15 @@ struct world {
     size_t n_jobs;
     uint64_t left_out; /* rows that ask for nothing, or for more than there is */
     uint64_t capacity; /* units */
-    uint64_t starts, failed_starts;
+    uint64_t starts, failed_starts, saves, requeues;
+    int64_t lost_usec;            /* of units: saving, coming back, and work that is done again */
     int64_t begin_usec, end_usec; /* first submit, last end */
     int64_t plan_cpu_usec;        /* processor time of the planner */
     uint64_t plan_steps;
     struct world_seat *seats; /* of the classes, in the timetable's order */
     size_t n_seats, seats_size;
-    uint64_t classes;
+    uint64_t classes, failed_seats, second_seats;
+    struct world_usage usage;
     struct world_run *runs; /* in the order of their ends */
     size_t n_runs, runs_size;
     struct world_sample *samples;

@@ -30,7 +30,7 @@ def intervals(starts, seats):
             if gpus:
                 yield node, gpus, begin, end, who
     for row in csv.DictReader(open(seats, newline="")):
-        yield row["node"], row["gpus"], float(row["from_s"]), float(row["end_s"]), "class " + row["class_id"]
+        yield row["node"], row["gpus"], float(row["start_s"]), float(row["end_s"]), "class " + row["class_id"]
 
 
 def breach(law, sizes, on):

@@ -93,7 +93,7 @@ static struct config *pool(void)
 }
 
 static const struct world_options by_cpus = {
-    .unit = WORLD_CPUS, .partition = "", .kind = "", .factor = 1, .seed = 1};
+    .unit = WORLD_CPUS, .partition = "", .kind = "", .class_qos = "", .factor = 1, .seed = 1};
 
 static void starts_at(const struct world *w, size_t n, const int64_t *sec)
 {

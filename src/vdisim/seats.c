@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * seats.c - what becomes of a class's seats: each is started ahead, so that it is READY when the
+ * class begins.
+ *
+ * A start that fails is made again at once. One that is slower than most gets a second instance,
+ * where the planner finds room for one more seat, and the first of the two that is READY is the
+ * seat. Kept: nothing starts on a GPU that a job still
+ * has.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vdisim/run.h"
+
+/* Who waits for a GPU looks at it so often. */
+#define LOOK_USEC USEC
+/* Classes of one seat that is booked while another is slow: this and the seat's place. */
+#define BOOKED (UINT64_C(1) << 40)
+
+static size_t seat_of(const struct timer *t)
+{
+    return t->id / 2;
+}
+
+static int64_t window_usec(const struct world *w, const struct world_seat *s)
+{
+    return EPOCH_USEC + (w->timetable->rows[s->row].begin_sec - w->options.lead_sec) * USEC;
+}
+
+int seats_begin(struct run *run)
+{
+    struct world *w = run->world;
+    int r = 0;
+
+    for (size_t i = 0; i < w->n_seats && r == 0; i++)
+        r = timers_add(&run->timers,
+                       (struct timer){window_usec(w, &w->seats[i]), TIMER_SEAT, 2 * i});
+    return r;
+}
+
+/* Starts an instance of the seat: timers of the second one have odd ids. */
+static int start(struct run *run, const struct timer *t)
+{
+    struct world *w = run->world;
+    struct world_seat *s = &w->seats[seat_of(t)];
+    int64_t boot_usec = draw_usec(&run->draw, &w->options.boot);
+
+    if (t->id % 2)
+        s->second_usec = run->now_usec;
+    else if (!s->start_usec)
+        s->start_usec = run->now_usec;
+    return timers_add(&run->timers,
+                      (struct timer){run->now_usec + boot_usec, TIMER_SEAT_READY, t->id});
+}
+
+/* Whether it is READY when all but a few are, and what else can be done when it is not. */
+static int look_later(struct run *run, const struct timer *t)
+{
+    struct world *w = run->world;
+    double sec = w->options.boot.p99_sec / (w->seats[seat_of(t)].is_pressing ? 6 : 2);
+
+    return sec > 0 ? timers_add(&run->timers, (struct timer){run->now_usec + (int64_t)(sec * 1e6),
+                                                             TIMER_SEAT_SLOW, t->id})
+                   : 0;
+}
+
+int seats_start(struct run *run, const struct timer *t)
+{
+    struct world *w = run->world;
+    const struct world_seat *s = &w->seats[seat_of(t)];
+    const struct plan_seat *at = t->id % 2 ? &s->second : &s->at;
+    int r;
+
+    if (s->ready_usec)
+        return 0; /* the other one was faster than this one had its GPU */
+    if (life_holds(run, at->node, at->gpus_held))
+        return timers_add(&run->timers,
+                          (struct timer){run->now_usec + LOOK_USEC, TIMER_SEAT, t->id});
+    r = start(run, t);
+    return r == 0 && t->id % 2 == 0 ? look_later(run, t) : r;
+}
+
+static void take_second(void *arg, const struct plan_seat *seat)
+{
+    struct world_seat *s = arg;
+
+    s->second = *seat;
+}
+
+/* One more seat of the class, from then on: where there is room, or (`pressing`) a job has to
+ * make some. */
+static bool book_second(struct run *run, size_t seat, int64_t from_usec, bool pressing)
+{
+    struct world *w = run->world;
+    struct world_seat *s = &w->seats[seat];
+    struct plan_window window = {from_usec, s->at.to_usec};
+    struct job_spec *spec = classes_spec(w, &w->timetable->rows[s->row]);
+    struct plan_class c = {
+        .id = BOOKED + seat, .seat = spec, .seats = 1, .windows = &window, .n_windows = 1};
+    struct plan_shortage shortage;
+
+    if (spec && !pressing)
+        job_spec_set(&spec->qos, "");
+    s->has_second = spec && planner_put_class(run->planner, &c, run->now_usec, &shortage) == 0;
+    job_spec_unref(spec);
+    if (s->has_second)
+        planner_each_seat(run->planner, c.id, take_second, s);
+    return s->has_second;
+}
+
+int seats_slow(struct run *run, const struct timer *t)
+{
+    struct world *w = run->world;
+    size_t seat = seat_of(t);
+    int64_t save_usec = (int64_t)(w->options.save.p99_sec * 1e6);
+
+    if (w->seats[seat].ready_usec)
+        return 0;
+    if (!book_second(run, seat, run->now_usec, false)) {
+        if (!w->seats[seat].is_pressing) {
+            w->seats[seat].is_pressing = true;
+            return look_later(run, t);
+        }
+        if (!book_second(run, seat, run->now_usec + save_usec, true))
+            return look_later(run, t);
+    }
+    w->second_seats++;
+    return timers_add(&run->timers,
+                      (struct timer){w->seats[seat].second.from_usec, TIMER_SEAT, t->id + 1});
+}
+
+int seats_ready(struct run *run, const struct timer *t)
+{
+    struct world *w = run->world;
+    size_t seat = seat_of(t);
+    struct world_seat *s = &w->seats[seat];
+    int64_t from_usec = s->at.from_usec;
+
+    if (s->ready_usec)
+        return 0;
+    if (draw_chance(&run->draw, w->options.fail)) {
+        w->failed_seats++;
+        return start(run, t);
+    }
+    s->ready_usec = run->now_usec;
+    if (t->id % 2) { /* the second one of the two was faster */
+        s->at = s->second;
+        s->at.from_usec = from_usec;
+        s->start_usec = s->second_usec;
+    } else if (s->has_second) {
+        planner_remove_class(run->planner, BOOKED + seat);
+    }
+    s->has_second = false; /* the other one is taken away */
+    return 0;
+}
