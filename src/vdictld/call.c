@@ -301,8 +301,10 @@ size_t call_staged_jobs(struct call *call, uint64_t *ret_first)
     if (n == 1) {
         const struct job *job = call_staged_job(call);
 
-        *ret_first = call->job;
-        return job ? 1 : 0;
+        if (!job)
+            return 0; /* the call is gone */
+        *ret_first = job->id;
+        return 1;
     }
     if (!is_theirs(call, arrays_any(call->core, id)))
         return 0;
