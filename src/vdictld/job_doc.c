@@ -60,25 +60,20 @@ static void write_time(struct buf *out, int64_t usec)
 }
 
 /* Of limits there are many words. */
-static void reason_of(const struct plan_blocker *b, char ret[64])
+static const char *reason_of(const struct plan_blocker *b)
 {
-    if (b->type == PLAN_BLOCK_LIMIT)
-        quota_reason(b, ret);
-    else
-        str_copy(ret, 64, plan_blocker_name(b->type));
+    return b->type == PLAN_BLOCK_LIMIT ? quota_reason(b) : plan_blocker_name(b->type);
 }
 
 void job_doc_write_why(const struct plan_why *why, bool blockers, struct buf *out)
 {
-    char binding[64] = "";
+    const char *binding = why->n_blockers ? reason_of(&why->blockers[0]) : "";
 
     buf_printf(out, ",\"place\":%" PRIu64 ",\"estimated_start_time\":", why->place);
     write_time(out, why->start_usec);
     buf_puts(out, ",\"estimated_node\":");
     json_write_string(out, why->node);
     if (!blockers) {
-        if (why->n_blockers)
-            reason_of(&why->blockers[0], binding);
         buf_puts(out, ",\"blocker\":");
         json_write_string(out, binding);
     }
@@ -245,13 +240,11 @@ void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool
                            struct buf *out)
 {
     struct buf text = BUF_INIT(400);
-    char reason[64];
     bool is_resource = b->type >= PLAN_BLOCK_CPUS;
 
     text_of(b, name_job, &text);
     buf_puts(out, "{\"reason\":");
-    reason_of(b, reason);
-    json_write_string(out, reason);
+    json_write_string(out, reason_of(b));
     buf_puts(out, ",\"resource\":");
     json_write_string(out, is_resource ? resources[b->type] : "");
     buf_printf(out,

@@ -34,7 +34,7 @@ int quota_check(struct call *call, const struct job_spec *spec, size_t n, struct
 /* Adds the limits that a job waits for. */
 void quota_why(struct core *core, const struct job *job, struct plan_why *why);
 /* "QOSMaxJobsPerUserLimit" of a blocker that quota_why() made. */
-void quota_reason(const struct plan_blocker *b, char ret[64]);
+const char *quota_reason(const struct plan_blocker *b);
 void quota_write_text(const struct plan_blocker *b, struct buf *out);
 /* Those that hold for the caller: more members of the list of /v1/me. */
 void quota_write_me(struct call *call, int64_t eases_usec, struct buf *out);

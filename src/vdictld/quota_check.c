@@ -16,17 +16,24 @@ static const char *const kind_names[] = {"qos", "partition", "account", "limit"}
 static const char *const what_names[QUOTA_N] = {"running", "gpus", "desktops"};
 
 /* Slurm's words (squeue(1), JOB REASON CODES); a partition's limits are a QOS there. */
-static const char *reason_of(const struct counter *c, enum quota_what what)
+static const char *reason_of(enum quota_kind kind, bool is_user, enum quota_what what)
 {
-    bool is_qos = c->kind == QUOTA_QOS || c->kind == QUOTA_PARTITION;
+    bool is_qos = kind == QUOTA_QOS || kind == QUOTA_PARTITION;
 
     if (what == QUOTA_DESKTOPS)
-        return c->is_user ? "MaxDesktopsPerUserLimit" : "GrpDesktopsLimit";
+        return is_user ? "MaxDesktopsPerUserLimit" : "GrpDesktopsLimit";
     if (what == QUOTA_GPUS)
-        return is_qos ? (c->is_user ? "QOSMaxGRESPerUser" : "QOSGrpGRES")
-                      : (c->is_user ? "AssocMaxGRESPerUser" : "AssocGrpGRES");
-    return is_qos ? (c->is_user ? "QOSMaxJobsPerUserLimit" : "QOSGrpJobsLimit")
-                  : (c->is_user ? "AssocMaxJobsLimit" : "AssocGrpJobsLimit");
+        return is_qos ? (is_user ? "QOSMaxGRESPerUser" : "QOSGrpGRES")
+                      : (is_user ? "AssocMaxGRESPerUser" : "AssocGrpGRES");
+    return is_qos ? (is_user ? "QOSMaxJobsPerUserLimit" : "QOSGrpJobsLimit")
+                  : (is_user ? "AssocMaxJobsLimit" : "AssocGrpJobsLimit");
+}
+
+/* "max_running_user of qos '", which a name follows. */
+static const char *key_prefix(enum quota_kind kind, bool is_user, const char *what, char ret[48])
+{
+    snprintf(ret, 48, "max_%.10s%s of %.10s '", what, is_user ? "_user" : "", kind_names[kind]);
+    return ret;
 }
 
 static bool holds_for(const struct call *call, const struct config_limit *l)
@@ -57,19 +64,20 @@ int quota_settle(struct call *call, struct job_spec *spec)
 
 /* ---- submit ---- */
 
-static void key_name(const struct quota_scope *s, const char *what, char *ret, size_t size)
+static void key_name(const struct quota_scope *s, const char *what, char ret[120])
 {
-    snprintf(ret, size, "max_%s%s of %s '%.63s'", what, s->is_user ? "_user" : "",
-             kind_names[s->kind], s->name);
+    char prefix[48];
+
+    snprintf(ret, 120, "%s%.63s'", key_prefix(s->kind, s->is_user, what, prefix), s->name);
 }
 
 static int refuse(const struct quota_scope *s, const char *what, uint64_t have, uint64_t asked,
                   uint64_t max, const char *remedy, struct vdi_error *err)
 {
-    char field[48], limit[128], name[100];
+    char field[48], limit[32], name[120];
 
     snprintf(field, sizeof(field), "max_%s%s", what, s->is_user ? "_user" : "");
-    key_name(s, what, name, sizeof(name));
+    key_name(s, what, name);
     error_set(err, EDQUOT, field, "%s: %s %" PRIu64 ", and %" PRIu64 " more would be too many",
               name, s->is_user ? "you have" : "there are", have, asked);
     snprintf(limit, sizeof(limit), "%" PRIu64, max);
@@ -115,39 +123,45 @@ int quota_check(struct call *call, const struct job_spec *spec, size_t n, struct
 
 /* ---- why ---- */
 
-/* subject: "REASON:KIND 'NAME'"; need: what may be, free: what is, count: enum quota_what. */
+/* subject: the limit, "max_running_user of qos 'teaching'"; need: what may be, free: what is. */
 void quota_why(struct core *core, const struct job *job, struct plan_why *why)
 {
     const struct counter *full[QUOTA_COUNTERS_MAX];
     enum quota_what what[QUOTA_COUNTERS_MAX];
     size_t n = quota_full(core, job, full, what);
+    char prefix[48];
 
     for (size_t i = 0; i < n; i++) {
+        const struct counter *c = full[i];
         struct plan_blocker b = {.type = PLAN_BLOCK_LIMIT,
-                                 .need = quota_max(&full[i]->max, what[i]),
-                                 .free = full[i]->active[what[i]]};
+                                 .need = quota_max(&c->max, what[i]),
+                                 .free = c->active[what[i]]};
 
-        snprintf(b.subject, sizeof(b.subject), "%s:max_%s%s of %s '%.16s'",
-                 reason_of(full[i], what[i]), what_names[what[i]], full[i]->is_user ? "_user" : "",
-                 kind_names[full[i]->kind], full[i]->name);
+        snprintf(b.subject, sizeof(b.subject), "%.40s%.20s'",
+                 key_prefix(c->kind, c->is_user, what_names[what[i]], prefix), c->name);
         queue_add_blocker(why, &b);
     }
 }
 
-void quota_reason(const struct plan_blocker *b, char ret[64])
+const char *quota_reason(const struct plan_blocker *b)
 {
-    str_copy(ret, 64, b->subject);
-    ret[strcspn(ret, ":")] = '\0';
+    char prefix[48];
+
+    for (int kind = QUOTA_QOS; kind <= QUOTA_LIMIT; kind++)
+        for (int what = 0; what < QUOTA_N; what++)
+            for (int user = 0; user < 2; user++)
+                if (str_starts_with(b->subject, key_prefix((enum quota_kind)kind, user,
+                                                           what_names[what], prefix)))
+                    return reason_of((enum quota_kind)kind, user, (enum quota_what)what);
+    return plan_blocker_name(b->type);
 }
 
 void quota_write_text(const struct plan_blocker *b, struct buf *out)
 {
-    const char *name = strchr(b->subject, ':');
-
     buf_printf(out,
                "%s: %" PRIu64 " may be had at once and %" PRIu64
                " are; the rest is for jobs that come before it in line",
-               name ? name + 1 : "", b->need, b->free);
+               b->subject, b->need, b->free);
 }
 
 /* ---- /v1/me ---- */
@@ -161,11 +175,11 @@ struct me {
 static void write_one(const struct me *me, const struct quota_scope *s, const char *what,
                       uint64_t used, uint64_t max)
 {
-    char name[100], when[40];
+    char name[120], when[40];
 
     if (!max)
         return;
-    key_name(s, what, name, sizeof(name));
+    key_name(s, what, name);
     buf_puts(me->out, ",{\"name\":");
     json_write_string(me->out, name);
     buf_printf(me->out, ",\"used\":%" PRIu64 ",\"allowed\":%" PRIu64 ",\"unit\":\"%s\"", used, max,
