@@ -307,7 +307,7 @@ bool job_spec_is_seat(const struct job_spec *a, const struct job_spec *b)
 {
     return a && b && a->cpus == b->cpus && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
            str_equal(a->profile, b->profile) && str_equal(a->partition, b->partition) &&
-           str_equal(a->constraint, b->constraint);
+           str_equal(a->constraint, b->constraint) && str_equal(a->qos, b->qos);
 }
 
 /* ---- in the plan ---- */

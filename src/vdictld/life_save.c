@@ -61,7 +61,7 @@ static int add_saved(struct core *core, struct txn *txn, const struct job *job, 
 {
     struct job_event event = core_job_event(core, JOB_EVENT_SUSPEND, by, reason);
     struct instance_event save = core_instance_event(core, INSTANCE_EVENT_SAVE, "");
-    struct job_event wake = core_job_event(core, JOB_EVENT_WAKE, CORE_SELF, "");
+    struct job_event wake = core_job_event(core, JOB_EVENT_WAKE, CORE_SELF, FOR_CLASS);
     int r = core_add_job(txn, job->id, &event, err);
 
     if (r >= 0 && wants_back)

@@ -159,6 +159,7 @@ VDICTLD_TESTS = \
     tests/t1120-history.t \
     tests/t1140-notify.t \
     tests/t1160-classes.t \
+    tests/t1165-make-room.t \
     tests/t1161-class-cli.t \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \
