@@ -56,7 +56,7 @@ is "$(vdi_api GET /v1/jobs | jq '.jobs | length')" 0 "nobody has them yet"
 ready=$(vdi_api GET /v1/instances | jq -c '[.instances[] | select(.state == "READY") | .id] | sort')
 
 # ---- members come ----
-job=$(as games vdisubmit --parsable --template desk 2>/dev/null </dev/null)
+job=$(as games vdisubmit --parsable --desktop desk 2>/dev/null </dev/null)
 vdi_wait_for "the desktop" node_job_is "$job" "RUNNING"; ok $? "a member's desktop runs" || node_story
 is "$(node_job "$job" reservation) $(node_job "$job" account)" "lab cs101" "... in a seat of the class, charged to it"
 jq -e --argjson i "$(node_job "$job" instance)" 'index($i) != null' <<<"$ready" >/dev/null
@@ -65,7 +65,7 @@ vdi_wait_for "the session" opened games "$job"
 is "$(output games "$job")" \
     "desktop: games $(id -u games) HOME=$(getent passwd games | cut -d: -f6) job $job template desk" \
     "... logged in as its user"
-as mail vdisubmit --reservation lab --template desk >"$W/out" 2>&1 </dev/null
+as mail vdisubmit --reservation lab --desktop desk >"$W/out" 2>&1 </dev/null
 like "$(cat "$W/out")" "no member of class 'lab'" "who is no member is told"
 vdi_wait_for "its time" counted
 is "$(class ready_on_time) of $(class seats)" "2 of 2" "at its time all seats were READY"
@@ -73,7 +73,7 @@ released() { [ "$(class state)" = RELEASED ]; }
 vdi_wait_for "the no-show" released
 gone() { [ "$(node_copies | wc -l)" = 1 ]; }
 vdi_wait_for "the other VM's end" gone; ok $? "the seat that nobody took is given back"
-as news vdisubmit --reservation lab --template desk >"$W/out" 2>&1 </dev/null
+as news vdisubmit --reservation lab --desktop desk >"$W/out" 2>&1 </dev/null
 like "$(cat "$W/out")" "given back at " "who comes later is told when"
 node_job_is "$job" RUNNING; ok $? "who is there stays"
 vdi_wait_for "the end" node_job_is "$job" "TIMEOUT"; ok $? "a desktop ends with its class"

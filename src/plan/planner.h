@@ -214,9 +214,10 @@ void planner_attach_class(struct planner *p, struct plan_detached *detached);
 void planner_detached_free(struct planner *p, struct plan_detached *detached);
 /* When the next window of a class is over; 0: there is none. */
 int64_t planner_next_window_usec(const struct planner *p);
-/* Takes one seat on that node out of the class's windows: whoever asks puts a job there at once.
- * False: it has none there. */
-bool planner_take_seat(struct planner *p, uint64_t id, const char *node, struct plan_seat *ret);
+/* Takes one seat on that node out of the class's windows, `if_free` one whose place nobody holds:
+ * whoever asks puts a job there at once, or gives it up. False: it has none there. */
+bool planner_take_seat(struct planner *p, uint64_t id, const char *node, bool if_free,
+                       struct plan_seat *ret);
 void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, void *arg);
 /* How many more of this could start now in the nodes of its partition that are up and take any. */
 uint32_t planner_count(struct planner *p, const struct job_spec *spec);

@@ -582,11 +582,21 @@ static void seat_remove(struct planner *p, struct seat *seat)
         forget_window(p, w);
 }
 
-bool planner_take_seat(struct planner *p, uint64_t id, const char *node, struct plan_seat *ret)
+static bool is_free_now(const struct planner *p, const struct seat *s)
+{
+    struct amount free = plan_node_free(s->node);
+
+    return amount_covers(&free, &s->window->shape->need) &&
+           (!s->gpus || place_is_free(p, s->node, s->gpus));
+}
+
+bool planner_take_seat(struct planner *p, uint64_t id, const char *node, bool if_free,
+                       struct plan_seat *ret)
 {
     for (struct seat_window *w = hash_get_u64(p->seats.classes, id); w; w = w->next_of_class) {
         for (uint32_t i = 0; i < w->n; i++) {
-            if (strcmp(w->seats[i].node->facts.name, node) != 0)
+            if (strcmp(w->seats[i].node->facts.name, node) != 0 ||
+                (if_free && !is_free_now(p, &w->seats[i])))
                 continue;
             describe(p, &w->seats[i], ret);
             seat_remove(p, &w->seats[i]);

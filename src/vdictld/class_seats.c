@@ -287,7 +287,7 @@ static void places_of(struct core *core, const struct class_time *t, struct plac
         if (in_service(core, ret->nodes[i]))
             memmove(ret->nodes[n++], ret->nodes[i], sizeof(ret->nodes[i]));
         else
-            planner_take_seat(planner, t->plan_id, ret->nodes[i], &ignored);
+            planner_take_seat(planner, t->plan_id, ret->nodes[i], false, &ignored);
     }
     ret->n = n;
 }
@@ -484,7 +484,7 @@ static void order_seats(struct core *core, const struct sitting *s, const struct
 
         if (!node || booting_on(core, node->name) >= boots_at_once(node->cpus))
             continue;
-        if (planner_take_seat(planner, s->time->plan_id, node->name, &place))
+        if (planner_take_seat(planner, s->time->plan_id, node->name, true, &place))
             order_seat(core, s, &place);
     }
 }

@@ -265,6 +265,8 @@ static void act_building(struct run *run, const struct instance *in)
     int64_t left = in->state_usec + timeout_sec * USEC_PER_SEC - loop_now_usec(run->core->loop);
     char reason[96];
 
+    if (life_leave(run, in))
+        return;
     if (left > 0) {
         source_rearm(run->again, left);
         return;
@@ -327,7 +329,7 @@ static void act_bound(struct run *run, const struct instance *in)
 {
     const struct job *job = core_job(run->core, in->job);
 
-    if (!job)
+    if (!job || life_leave(run, in))
         return;
     if (!run->limit)
         run->limit = limit_new(run->core, job->id);

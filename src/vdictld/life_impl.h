@@ -6,6 +6,7 @@
  * life_start.c   from the planner's word to the order to start
  * life_report.c  what the site, a node and a poll say
  * life_save.c    to a file and back
+ * life_preempt.c a job makes room for a class
  */
 #ifndef VDICTLD_LIFE_IMPL_H
 #define VDICTLD_LIFE_IMPL_H
@@ -18,6 +19,8 @@ struct run {
     uint64_t id;
     unsigned busy;        /* operations and transactions of ours that are under way */
     bool saving;          /* on its way to a file */
+    int64_t preempt_usec; /* when its job makes room; 0: nobody asked */
+    enum plan_mode preempt_mode;
     bool ask;             /* what the site told was not kept: ask it before going on */
     struct source *again; /* look once more: a retry, or the boot timeout */
     struct limit *limit;  /* the time limit of its job, while it is bound */
@@ -61,6 +64,15 @@ uint32_t life_grace_sec(struct core *core, const struct job *job);
 void life_fail(struct run *run, const struct instance *in, const char *reason);
 /* The job has its instance in hand: from now on its limit runs. */
 void life_bound(struct run *run, const struct instance *in);
+
+/* life_preempt.c: it makes room now, if it is time. False: nobody asked, or it is not. */
+bool life_leave(struct run *run, const struct instance *in);
+/* Its script ended by the signal that told it: fills how the job goes on. False: by itself. */
+bool life_left(const struct run *run, const struct job *job, const struct site_report *report,
+               struct job_event *event);
+void life_not_saved(struct run *run, const struct job *job, const struct vdi_error *err);
+/* life_save.c: the job is in line again as soon as it is saved. -EPROTO: it can't be. -ENOMEM. */
+int life_save_for_room(struct run *run, const struct instance *in);
 
 /* life_start.c: the instance is REQUESTED. */
 void life_request(struct run *run, const struct instance *in);

@@ -77,7 +77,8 @@ static bool ended(struct run *run, const struct instance *in, const struct site_
         job->instance != in->id) /* the job has moved on to another */
         return false;
     write_reason(report, event.reason, sizeof(event.reason));
-    set_final(core, job, report, &event);
+    if (!life_left(run, job, report, &event))
+        set_final(core, job, report, &event);
     txn = txn_new(core->events);
     r = txn ? 0 : -ENOMEM;
     if (r >= 0 && job->state == JOB_CONFIGURING && report->exited && !report->failed)

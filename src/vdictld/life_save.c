@@ -117,14 +117,6 @@ static void limit_not_saved(struct run *run, const struct job *job, int result,
     life_end_job(run->core, job->id, JOB_TIMEOUT, reason);
 }
 
-/* It makes room without its memory. */
-static void start_over(struct core *core, const struct job *job, enum plan_mode mode)
-{
-    bool again = mode != PLAN_CANCEL && job->spec->requeue;
-
-    life_end_job(core, job->id, again ? JOB_PENDING : JOB_PREEMPTED, "a class needs its place");
-}
-
 static void saved(void *arg, int result, const char *json, const struct vdi_error *err)
 {
     struct saving *s = arg;
@@ -141,7 +133,7 @@ static void saved(void *arg, int result, const char *json, const struct vdi_erro
     if (s->call)
         call_refuse(s->call, err);
     if (s->makes_room && can_be_saved(in, job) && !run->core->stopping)
-        start_over(run->core, job, PLAN_REQUEUE);
+        life_not_saved(run, job, err);
     else if (!s->call && can_be_saved(in, job) && !run->core->stopping)
         limit_not_saved(run, job, result, err);
     else
@@ -162,6 +154,13 @@ static int save(struct run *run, const struct instance *in, struct call *call, b
     run->saving = true;
     site_suspend(run->core->site, in, saved, s);
     return 0;
+}
+
+int life_save_for_room(struct run *run, const struct instance *in)
+{
+    const struct config_template *t = config_template(run->core->config, in->template_name);
+
+    return t && config_template_can_save(t) ? save(run, in, NULL, true) : -EPROTO;
 }
 
 static bool refuses_by_template(struct call *call, const struct job *job)
@@ -242,30 +241,6 @@ uint32_t life_grace_sec(struct core *core, const struct job *job)
     bool kill = job && job->final == JOB_TIMEOUT && word_of(core, job) == LIFE_LIMIT_KILL;
 
     return kill ? 0 : (uint32_t)core->config->kill_wait_sec;
-}
-
-/* ---- room for a class ---- */
-
-void life_make_room(struct core *core, const struct plan_action *action)
-{
-    const struct job *job = core_job_staged(core, action->job);
-    const struct instance *in = job ? core_instance_staged(core, job->instance) : NULL;
-    const struct config_template *t =
-        job ? config_template(core->config, job->spec->template_name) : NULL;
-    struct run *run = in ? life_run(core, in->id) : NULL;
-
-    if (!job || !job_state_is_active(job->state) || job->state == JOB_COMPLETING ||
-        (run && run->saving))
-        return; /* it goes already */
-    if (job->state == JOB_SUSPENDED)
-        return; /* it is being read back, and asked again when it runs: its memory is worth more */
-    if (action->mode == PLAN_SAVE && run && can_be_saved(in, job) && t &&
-        config_template_can_save(t)) {
-        if (run->busy || save(run, in, NULL, true) < 0)
-            life_retry(run); /* the planner asks again */
-        return;
-    }
-    start_over(core, job, action->mode);
 }
 
 /* ---- and back ---- */

@@ -50,6 +50,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/jobs.c \
     src/vdictld/life.c src/vdictld/life.h src/vdictld/life_impl.h \
     src/vdictld/life_calls.c \
+    src/vdictld/life_preempt.c \
     src/vdictld/life_report.c \
     src/vdictld/life_save.c \
     src/vdictld/life_start.c \
@@ -160,6 +161,7 @@ VDICTLD_TESTS = \
     tests/t1140-notify.t \
     tests/t1160-classes.t \
     tests/t1165-make-room.t \
+    tests/t1166-preempt.t \
     tests/t1161-class-cli.t \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \

@@ -102,7 +102,7 @@ static void take(struct scene *s, uint64_t id)
 
     for (i = 0; i < s->n[id]; i++)
         there += !strcmp(s->seats[id][i].node, node);
-    assert_int_equal(planner_take_seat(s->p, id, node, &got), there > 0);
+    assert_int_equal(planner_take_seat(s->p, id, node, pick(s, 2), &got), there > 0);
     if (!there)
         return;
     assert_string_equal(got.node, node);
@@ -214,10 +214,32 @@ static void what_is_taken_is_free(void **state)
     assert_int_equal(planner_step(s.p, T0, 0, actions, 4, &more), 0);
     assert_int_equal(planner_why(s.p, 5, T0, &why), 0);
     assert_int_equal(why.start_usec, T0 + 90 * MIN);
-    assert_true(planner_take_seat(s.p, 1, "n01", &got));
-    assert_false(planner_take_seat(s.p, 1, "n01", &got));
+    assert_true(planner_take_seat(s.p, 1, "n01", true, &got));
+    assert_false(planner_take_seat(s.p, 1, "n01", true, &got));
     assert_int_equal(planner_step(s.p, T0, 0, actions, 4, &more), 1);
     assert_string_equal(actions[0].node, "n01");
+    planner_free(s.p);
+}
+
+/* Whoever should be gone by now is there still: the seat waits for him, and can be given up. */
+static void a_seat_waits_for_its_place(void **state)
+{
+    struct job_spec seat = world_spec(CPUS, 0, 0, 0), busy = world_spec(1, 0, 0, 20);
+    struct plan_window window = {T0 + 30 * MIN, T0 + 90 * MIN};
+    struct plan_class c = {
+        .id = 1, .seat = &seat, .seats = N_NODES, .windows = &window, .n_windows = 1};
+    struct plan_shortage shortage;
+    struct job job = world_job(5, &busy);
+    struct plan_seat got;
+    struct scene s;
+
+    begin(&s);
+    world_run(&job, "n01", T0);
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    assert_int_equal(planner_put_class(s.p, &c, T0, &shortage), 0);
+    assert_true(planner_take_seat(s.p, 1, "n00", true, &got));
+    assert_false(planner_take_seat(s.p, 1, "n01", true, &got));
+    assert_true(planner_take_seat(s.p, 1, "n01", false, &got));
     planner_free(s.p);
 }
 
@@ -252,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(seats_come_and_go),
         cmocka_unit_test(what_is_taken_is_free),
+        cmocka_unit_test(a_seat_waits_for_its_place),
         cmocka_unit_test(seats_in_service_alone),
     };
 

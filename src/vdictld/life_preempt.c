@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * life_preempt.c - a job makes room, as the planner asks: it is told, and when its grace is over
+ * its memory goes to a file and it runs on later, or it starts over later, or it ends.
+ *
+ * What was asked is in the run alone: the planner asks again after a restart.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/time.h"
+#include "vdictld/life_impl.h"
+#include "vdictld/site.h"
+
+#define FOR_CLASS "a class needs its place"
+
+/* Of the time until its place is needed, so much is for the save, or for a guest's end. */
+static int64_t needs_usec(const struct core *core, enum plan_mode mode)
+{
+    return mode == PLAN_SAVE ? PLAN_SAVE_USEC : core->config->kill_wait_sec * USEC_PER_SEC;
+}
+
+/* ---- it is told ---- */
+
+struct word {
+    struct core *core;
+    uint64_t job;
+};
+
+static void told(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    struct word *w = arg;
+
+    if (result < 0 && result != -ENOSYS && !w->core->stopping)
+        log_warning("job %" PRIu64 " could not be told that it makes room: %s", w->job,
+                    err->detail);
+    free(w);
+}
+
+static struct word *word_new(struct core *core, uint64_t job)
+{
+    struct word *w = malloc(sizeof(*w));
+
+    if (w)
+        *w = (struct word){core, job};
+    return w;
+}
+
+static void tell(struct core *core, const struct job *job, const struct instance *in,
+                 enum plan_mode mode, int64_t left_sec)
+{
+    static const char *const what[] = {
+        [PLAN_SAVE] = "is saved as it is, and goes on by itself later",
+        [PLAN_REQUEUE] = "is stopped and starts over by itself later. Save your work",
+        [PLAN_CANCEL] = "is ended. Save your work",
+    };
+    struct word *w = word_new(core, job->id);
+    char text[192], note[96];
+
+    snprintf(note, sizeof(note), "makes room for a class in %" PRId64 " s (%s)", left_sec,
+             plan_mode_name(mode));
+    life_note(core, job->id, CORE_SELF, note);
+    log_info("job %" PRIu64 " %s", job->id, note);
+    snprintf(text, sizeof(text), "A class needs this place: in %" PRId64 " seconds this job %s.",
+             left_sec, what[mode]);
+    if (w)
+        site_message(core->site, in, text, told, w);
+    /* As Slurm's GraceTime: a script hears of it as soon as its job is chosen. */
+    w = mode != PLAN_SAVE && job->spec->kind == JOB_BATCH ? word_new(core, job->id) : NULL;
+    if (w)
+        site_signal(core->site, in, SIGTERM, told, w);
+}
+
+static bool can_go(const struct job *job)
+{
+    /* One that is being read back is asked again when it runs: its memory is worth more. */
+    return job && (job->state == JOB_RUNNING || job->state == JOB_CONFIGURING);
+}
+
+void life_make_room(struct core *core, const struct plan_action *action)
+{
+    const struct job *job = core_job_staged(core, action->job);
+    const struct instance *in = can_go(job) ? core_instance_staged(core, job->instance) : NULL;
+    struct run *run = in ? life_run(core, in->id) : NULL;
+    int64_t now = loop_now_usec(core->loop), left;
+
+    if (!run || run->preempt_usec || run->saving)
+        return; /* it goes already */
+    run->preempt_mode = job->state == JOB_RUNNING ? action->mode : PLAN_REQUEUE;
+    left = action->free_usec - needs_usec(core, run->preempt_mode) - now;
+    left = left > 0 && job->state == JOB_RUNNING ? left : 0;
+    run->preempt_usec = now + left;
+    if (job->state == JOB_RUNNING)
+        tell(core, job, in, run->preempt_mode, left / USEC_PER_SEC);
+    if (!run->busy)
+        source_rearm(run->again, left);
+}
+
+/* ---- it goes ---- */
+
+/* Without its memory: it starts over, if it may. */
+static void end(struct run *run, const struct job *job, enum plan_mode mode)
+{
+    bool again = mode != PLAN_CANCEL && job->spec->requeue;
+
+    life_end_job(run->core, job->id, again ? JOB_PENDING : JOB_PREEMPTED, FOR_CLASS);
+}
+
+/* 143 is how a shell says that its child was ended by SIGTERM. */
+static bool is_by_term(const struct site_report *report)
+{
+    return report->exited && !report->failed &&
+           (report->exit_signal == SIGTERM || report->exit_code == 128 + SIGTERM);
+}
+
+bool life_left(const struct run *run, const struct job *job, const struct site_report *report,
+               struct job_event *event)
+{
+    bool again = run->preempt_mode == PLAN_REQUEUE && job->spec->requeue;
+
+    if (!run->preempt_usec || run->preempt_mode == PLAN_SAVE || !is_by_term(report))
+        return false;
+    event->final = again ? JOB_PENDING : JOB_PREEMPTED;
+    str_copy(event->reason, sizeof(event->reason), FOR_CLASS);
+    return true;
+}
+
+void life_not_saved(struct run *run, const struct job *job, const struct vdi_error *err)
+{
+    log_warning("job %" PRIu64 " could not be saved to make room: %s", job->id, err->detail);
+    end(run, job, PLAN_REQUEUE);
+}
+
+bool life_leave(struct run *run, const struct instance *in)
+{
+    const struct job *job = core_job_staged(run->core, in->job);
+    int64_t left = run->preempt_usec - loop_now_usec(run->core->loop);
+
+    if (!run->preempt_usec || !can_go(job))
+        return false;
+    if (left > 0) {
+        source_rearm(run->again, left);
+        return false;
+    }
+    run->preempt_usec = 0;
+    if (run->preempt_mode != PLAN_SAVE || life_save_for_room(run, in) < 0)
+        end(run, job, run->preempt_mode);
+    return true;
+}

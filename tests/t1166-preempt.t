@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""t1166-preempt.t - batch jobs make room for a class: told, saved or started over, and back by
+themselves; nothing of them is lost, also when the controller is killed in the middle.
+"""
+import datetime
+import os
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import vdi  # noqa: E402
+
+# Each job of the batch has a GPU for itself, as each seat: so who is saved knows where he comes back.
+LINES = [
+    'node "g[1-2]" { cpus = 8  memory = "16G"  gpu "T4" { count = 2  law = whole } }',
+    'partition "gpu" { nodes = "g[1-2]"  batch_template = "train" }',
+    'template "train" { image = "none"  vcpus = 1  memory = "1G"  gpus = 1 }',
+    'template "cad" { image = "none"  vcpus = 1  memory = "1G"  gpus = 1 }',
+    'qos "batch" { priority = 0  preempt_exempt_time = "1s" }',
+    'qos "teaching" { priority = 1000  preempts = {"batch"}  preempt_modes = {MODE}  grace = "1s" }',
+]
+
+
+def lines(mode):
+    return [x.replace("MODE", mode) for x in LINES]
+
+
+def at(seconds):
+    t = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return t.strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def batch(c, **more):
+    r = c.request("POST", "/v1/jobs", dict({
+        "kind": "batch", "partition": "gpu", "qos": "batch", "time_limit_sec": 36000,
+        "script": "#!/bin/sh\n#FAKE runs\n", "requeue": True}, **more))
+    assert r.status == 201, r.text
+    return r.json["id"]
+
+
+def book(c, seats, begins, **more):
+    r = c.request("POST", "/v1/classes", dict({
+        "name": "lab", "template": "cad", "partition": "gpu", "qos": "teaching", "seats": seats,
+        "users": "root", "starts": at(begins), "zone": "UTC", "duration_sec": 3600,
+        "lead_sec": 30}, **more))
+    return r
+
+
+def ready(c, n):
+    return vdi.wait_for(f"{n} READY seats", lambda: n == len(
+        [i for i in c.request("GET", "/v1/instances").json["instances"]
+         if i["class_id"] and i["state"] == "READY"]))
+
+
+def events(c, job):
+    return [(e["type"], e.get("reason", "")) for e in
+            c.request("GET", f"/v1/jobs/{job}/events").json["events"]]
+
+
+def saved(c, state, kill):
+    jobs = [batch(c) for _ in range(4)]
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    r = book(c, 3, 100)
+    vdi.ok(r.status == 201, "a class is booked over batch jobs that fill all GPUs", r.text)
+    if kill:
+        time.sleep(0.5)
+        c.restart(signal.SIGKILL)
+    vdi.wait_for("three to make room", lambda: [c.job(j)["state"] for j in jobs].count(
+        "SUSPENDED") == 3)
+    if kill:
+        c.restart(signal.SIGKILL)
+    ready(c, 3)
+    states = [c.job(j)["state"] for j in jobs]
+    vdi.is_(sorted(states), ["RUNNING", "SUSPENDED", "SUSPENDED", "SUSPENDED"],
+            "three are saved, and no more; the seats are READY")
+    gone = next(j for j in jobs if c.job(j)["state"] == "SUSPENDED")
+    told = events(c, gone)
+    vdi.ok(any(t == "note" and "makes room for a class" in r for t, r in told) and
+           any(t == "suspend" for t, _ in told), "it was told, and then saved", told)
+    why = c.request("GET", f"/v1/jobs/{gone}/why").json
+    vdi.ok(why["blockers"] and why.get("estimated_start_time"), "it is said until when", why)
+    c.request("DELETE", "/v1/classes/lab")
+    for j in jobs:
+        back = c.wait_state(j, "RUNNING")
+        vdi.ok(back["restarts"] == 0, f"job {j} is back by itself, with its memory", back)
+    for j in jobs:
+        c.request("DELETE", f"/v1/jobs/{j}")
+        c.wait_state(j, "CANCELLED")
+
+
+def started_over(c):
+    jobs = [batch(c) for _ in range(4)]
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    vdi.is_(book(c, 2, 100).status, 201, "a class over jobs that start over")
+    ready(c, 2)
+    left = [c.job(j) for j in jobs]
+    vdi.is_(sorted((j["state"], j["restarts"]) for j in left),
+            [("PENDING", 1), ("PENDING", 1), ("RUNNING", 0), ("RUNNING", 0)],
+            "two are in line again, and no more")
+    c.request("DELETE", "/v1/classes/lab")
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    vdi.ok(True, "all run again afterwards")
+    for j in jobs:
+        c.request("DELETE", f"/v1/jobs/{j}")
+        c.wait_state(j, "CANCELLED")
+
+
+def not_preempted(c):
+    jobs = [batch(c, qos="") for _ in range(4)]
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    r = book(c, 1, 80)
+    vdi.ok(r.status == 409 and "0 of 1 seats" in r.json["detail"],
+           "jobs of another qos are in no class's way: the class is refused", r.text)
+    vdi.is_([c.job(j)["state"] for j in jobs], ["RUNNING"] * 4, "and they run on")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as state:
+        fake = lambda n: f'boot_ms = 50  state_dir = "{state}/{n}"'
+        with vdi.Controller(nodes=1, lines=lines("save, requeue"), fake=fake("a")) as c:
+            saved(c, state, kill=False)
+            not_preempted(c)
+        with vdi.Controller(nodes=1, lines=lines("save"), fake=fake("b")) as c:
+            saved(c, state, kill=True)
+        with vdi.Controller(nodes=1, lines=lines("requeue"), fake=fake("c")) as c:
+            started_over(c)
+    vdi.done()
+
+
+if __name__ == "__main__":
+    main()
