@@ -31,6 +31,10 @@ vdi_wait_for "a desktop that runs" sh -c "vdiqueue -h -o %t -j $desktop | grep -
 vdictl class create open-lab --template cad --seats 2 --users "$(id -un)" --duration 1h \
     --starts "$(date -d '+3 seconds' +%Y-%m-%dT%H:%M:%S)" >/dev/null
 vdi_wait_for "its seats" sh -c 'vdiinfo --classes | grep -q 2/2'
+# A calendar, at night: its seats are beside those of the other examples.
+printf '%s\n' BEGIN:VCALENDAR VERSION:2.0 PRODID:x BEGIN:VEVENT UID:cad@campus SUMMARY:CAD \
+    "DTSTART;TZID=Europe/Berlin:$(date -d '+8 days' +%Y%m%dT030000)" DURATION:PT90M \
+    END:VEVENT END:VCALENDAR >term.ics
 # The examples' timetable begins on 2026-10-13: so many days later it is next week.
 later=$((($(date +%s) - $(date -d 2026-10-13 +%s)) / 86400 + 7))
 # What waits for the end of a job is given one: the jobs of this site do not end.

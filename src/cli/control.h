@@ -19,7 +19,7 @@ struct control_options {
     const char *request, *from, *to, *limit, *head;
     const char *template_name, *seats, *groups, *users, *partition, *qos, *account;
     const char *starts, *duration, *zone, *repeat, *except, *lead, *grace, *no_show, *cleaning;
-    bool json, dry_run, log, events, follow, verify, denied;
+    bool json, dry_run, delete, yes, log, events, follow, verify, denied;
 };
 
 struct control {
@@ -70,6 +70,8 @@ int control_class_delete(struct control *, const struct verb *, struct vdi_error
 int control_class_date(struct control *, const struct verb *, struct vdi_error *);
 int control_class_move(struct control *, const struct verb *, struct vdi_error *);
 int control_class_occurrences(struct control *, const struct verb *, struct vdi_error *);
+int control_class_import(struct control *, const struct verb *, struct vdi_error *);
+int control_class_export(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
 int control_pki_init(struct control *, const struct verb *, struct vdi_error *);
@@ -81,6 +83,11 @@ int control_ping(struct control *, const struct verb *, struct vdi_error *);
 int control_job_id(const char *word, char ret[ID_TEXT], struct vdi_error *err);
 /* One KEY=VALUE of `update job` as a member of a PATCH body. */
 int control_member(const char *word, int64_t now_usec, struct buf *out, struct vdi_error *err);
+/* What the options say of a class, as members of a PATCH body. */
+int control_class_members(const struct control_options *options, struct buf *out,
+                          struct vdi_error *err);
+/* "/v1/classes[/NAME[/occurrences/DATE]]"; NULL: without. */
+void control_class_path(struct buf *target, const char *name, const char *date);
 /* A document as lines "name: value", or as it is with --json. */
 void control_print(const struct value *value, bool json);
 /* Refuses an option of `rows` that is given to a verb that does not take it. */

@@ -80,9 +80,8 @@ static int put_member(size_t i, const char *text, struct buf *out, struct vdi_er
     return 0;
 }
 
-/* Everything that an option says. */
-static int put_members(const struct control_options *options, struct buf *out,
-                       struct vdi_error *err)
+int control_class_members(const struct control_options *options, struct buf *out,
+                          struct vdi_error *err)
 {
     int r = 0;
 
@@ -192,7 +191,7 @@ int control_class_create(struct control *c, const struct verb *verb, struct vdi_
         options.zone = zone_here(buf, &why);
     buf_puts(&body, "{\"name\":");
     json_write_string(&body, c->words[0]);
-    r = put_members(&options, &body, err);
+    r = control_class_members(&options, &body, err);
     buf_putc(&body, '}');
     if (r == 0)
         r = send(c, "POST", verb->target, &body, err);
@@ -201,11 +200,13 @@ int control_class_create(struct control *c, const struct verb *verb, struct vdi_
     return r;
 }
 
-static void put_path(struct buf *target, const struct verb *verb, const char *name,
-                     const char *date)
+void control_class_path(struct buf *target, const char *name, const char *date)
 {
-    buf_printf(target, "%s/", verb->target);
-    client_escape(target, name);
+    buf_puts(target, "/v1/classes");
+    if (name) {
+        buf_putc(target, '/');
+        client_escape(target, name);
+    }
     if (date) {
         buf_puts(target, "/occurrences/");
         client_escape(target, date);
@@ -218,14 +219,14 @@ int control_class_update(struct control *c, const struct verb *verb, struct vdi_
     int r;
 
     buf_putc(&body, '{');
-    r = put_members(&c->options, &body, err);
+    r = control_class_members(&c->options, &body, err);
     if (r == 0 && body.len == 1) {
         error_set(err, EINVAL, "", "nothing to change");
         error_hint(err, NULL, "say what: --seats 40, --except 2026-12-24, ...");
         r = -EINVAL;
     }
     buf_putc(&body, '}');
-    put_path(&target, verb, c->words[0], NULL);
+    control_class_path(&target, c->words[0], NULL);
     return r < 0 ? r : send(c, "PATCH", target.data, &body, err);
 }
 
@@ -238,7 +239,7 @@ int control_class_date(struct control *c, const struct verb *verb, struct vdi_er
         _cleanup_(buf_done) struct buf body = BUF_INIT(64), target = BUF_INIT(4096);
 
         buf_printf(&body, "{\"%s\":true}", verb->name);
-        put_path(&target, verb, c->words[0], c->words[i]);
+        control_class_path(&target, c->words[0], c->words[i]);
         r = send(c, "PATCH", target.data, &body, err);
     }
     return r;
@@ -255,9 +256,9 @@ int control_class_move(struct control *c, const struct verb *verb, struct vdi_er
         return -EINVAL;
     }
     buf_putc(&body, '{');
-    r = put_members(&c->options, &body, err);
+    r = control_class_members(&c->options, &body, err);
     buf_putc(&body, '}');
-    put_path(&target, verb, c->words[0], c->words[1]);
+    control_class_path(&target, c->words[0], c->words[1]);
     return r < 0 ? r : send(c, "PATCH", target.data, &body, err);
 }
 
@@ -265,7 +266,7 @@ int control_class_delete(struct control *c, const struct verb *verb, struct vdi_
 {
     _cleanup_(buf_done) struct buf target = BUF_INIT(4096);
 
-    put_path(&target, verb, c->words[0], NULL);
+    control_class_path(&target, c->words[0], NULL);
     return client_send(c->client, "DELETE", target.data, NULL, NULL, err);
 }
 
@@ -346,7 +347,7 @@ int control_class_occurrences(struct control *c, const struct verb *verb, struct
         control_print(root, true);
         return 0;
     }
-    put_path(&target, verb, c->words[0], NULL);
+    control_class_path(&target, c->words[0], NULL);
     if (r == 0)
         r = client_get(c->client, target.data, &class, err);
     if (r < 0)

@@ -90,6 +90,13 @@ const struct verb control_verbs[] = {
      "/v1/classes", "these dates are again as the class says"},
     {"class", "occurrences", LONG, "CLASS", 1, 1, "json", control_class_occurrences, false,
      "/v1/classes", "its dates within a year, and how the one that is goes"},
+    {"class", "import", LONG, "FILE", 1, 1,
+     "template seats groups users partition qos account lead grace no-show cleaning dry-run delete "
+     "yes",
+     control_class_import, false, NULL,
+     "the events of an iCalendar file as classes; shows first what changes"},
+    {"class", "export", LONG, "[CLASS]...", 0, -1, "output", control_class_export, false, NULL,
+     "classes as an iCalendar file that can be imported"},
     {"token", "issue", LONG, "", 0, 0, "json lifetime scope user output", control_token_issue,
      false, NULL, "a bearer token for VDI_TOKEN_FILE"},
     {"token", "list", LONG, "", 0, 0, "json", control_show_list, false, "/v1/tokens",

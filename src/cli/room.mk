@@ -4,6 +4,7 @@ noinst_LIBRARIES += src/cli/libcli.a
 src_cli_libcli_a_SOURCES = \
     src/cli/audit_columns.c src/cli/audit_columns.h \
     src/cli/cells.c src/cli/cells.h \
+    src/cli/class_event.c src/cli/class_event.h \
     src/cli/class_list.c src/cli/class_list.h \
     src/cli/client.c src/cli/client.h \
     src/cli/connect.h src/cli/connect_job.c src/cli/connect_ssh.c \
@@ -24,7 +25,8 @@ src_cli_libcli_a_SOURCES = \
     src/cli/viewer.c src/cli/viewer.h \
     src/cli/wait.c src/cli/wait.h \
     src/cli/control.h src/cli/control_admin.c src/cli/control_audit.c \
-    src/cli/control_backup.c src/cli/control_class.c src/cli/control_disk.c src/cli/control_job.c \
+    src/cli/control_backup.c src/cli/control_class.c src/cli/control_disk.c \
+    src/cli/control_export.c src/cli/control_import.c src/cli/control_job.c \
     src/cli/control_output.c src/cli/control_show.c src/cli/control_verbs.c
 
 CLI_LIBS = src/cli/libcli.a src/codec/libcodec.a $(MODEL_LIBS) $(WIRE_CLIENT_LIBS) \

@@ -16,8 +16,11 @@ static const struct option_row rows[] = {
     {"after", 0, "NUMBER", "audit: records older than this one", option_set_string, AT(after)},
     {"cleaning", 0, "TIME", "class: a GPU rests so long after a seat", option_set_string,
      AT(cleaning)},
+    {"delete", 0, NULL, "class import: delete classes whose event is not in the file any more",
+     option_set_flag, AT(delete)},
     {"denied", 0, NULL, "audit: denials alone", option_set_flag, AT(denied)},
-    {"dry-run", 0, NULL, "reconfigure: say what would change", option_set_flag, AT(dry_run)},
+    {"dry-run", 0, NULL, "reconfigure, class import: say what would change", option_set_flag,
+     AT(dry_run)},
     {"duration", 0, "TIME", "class: how long it takes, 90m", option_set_string, AT(duration)},
     {"events", 0, NULL, "show job: everything that happened to it", option_set_flag, AT(events)},
     {"except", 0, "DATES", "class: not on these: 2026-12-22/2027-01-06,2027-02-01",
@@ -40,7 +43,8 @@ static const struct option_row rows[] = {
     {"no-show", 0, "TIME",
      "class: seats that nobody took are given back so long after its beginning", option_set_string,
      AT(no_show)},
-    {"output", 'o', "FILE", "token issue: write it to FILE; audit: columns, as in %n %t %u",
+    {"output", 'o', "FILE",
+     "token issue, class export: write it to FILE; audit: columns, as in %n %t %u",
      option_set_string, AT(output)},
     {"partition", 0, "PARTITION", "class: where its seats are", option_set_string, AT(partition)},
     {"qos", 0, "QOS", "class: quality of service of its seats", option_set_string, AT(qos)},
@@ -66,6 +70,7 @@ static const struct option_row rows[] = {
      option_set_string, AT(user)},
     {"users", 0, "USERS", "class: who take part, beside --groups", option_set_string, AT(users)},
     {"verify", 0, NULL, "audit: check the chain of the whole trail", option_set_flag, AT(verify)},
+    {"yes", 0, NULL, "class import: make the changes without asking", option_set_flag, AT(yes)},
     {"zone", 0, "ZONE", "class: its clock, Europe/Berlin (default: of this machine)",
      option_set_string, AT(zone)},
     {NULL},
@@ -94,7 +99,7 @@ static const struct command command = {
     .help = print_verbs,
     .words = "show update hold release suspend resume requeue extend output message "
              "drain down job node instance partition template qos class create delete skip move "
-             "reset occurrences disk token issue list revoke "
+             "reset occurrences import export disk token issue list revoke "
              "reconfigure check audit backup diag ping",
 };
 

@@ -7,12 +7,18 @@
 #include "codec/ics_inner.h"
 
 const struct ics_word ics_words[] = {
+    {"X-VDI-NAME", ICS_WORD_TEXT, offsetof(struct ics_class, name)},
     {"X-VDI-TEMPLATE", ICS_WORD_TEXT, offsetof(struct ics_class, template)},
     {"X-VDI-SEATS", ICS_WORD_NUMBER, offsetof(struct ics_class, seats)},
     {"X-VDI-GROUPS", ICS_WORD_LIST, offsetof(struct ics_class, groups)},
     {"X-VDI-USERS", ICS_WORD_LIST, offsetof(struct ics_class, users)},
+    {"X-VDI-PARTITION", ICS_WORD_TEXT, offsetof(struct ics_class, partition)},
     {"X-VDI-QOS", ICS_WORD_TEXT, offsetof(struct ics_class, qos)},
     {"X-VDI-ACCOUNT", ICS_WORD_TEXT, offsetof(struct ics_class, account)},
+    {"X-VDI-LEAD", ICS_WORD_LENGTH, offsetof(struct ics_class, lead)},
+    {"X-VDI-GRACE", ICS_WORD_LENGTH, offsetof(struct ics_class, grace)},
+    {"X-VDI-NO-SHOW", ICS_WORD_LENGTH, offsetof(struct ics_class, no_show)},
+    {"X-VDI-CLEANING", ICS_WORD_LENGTH, offsetof(struct ics_class, cleaning)},
     {NULL, ICS_WORD_TEXT, 0},
 };
 
@@ -45,11 +51,14 @@ void ics_done(struct ics *ics)
         free(c->repeat);
         list_done(&c->except);
         free(c->moved);
-        free(c->template);
-        free(c->qos);
-        free(c->account);
-        list_done(&c->groups);
-        list_done(&c->users);
+        for (const struct ics_word *word = ics_words; word->name; word++) {
+            void *at = (char *)c + word->offset;
+
+            if (word->type == ICS_WORD_LIST)
+                list_done(at);
+            else if (word->type != ICS_WORD_NUMBER)
+                free(*(char **)at);
+        }
     }
     free(ics->classes);
     *ics = (struct ics){0};

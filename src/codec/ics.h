@@ -5,13 +5,14 @@
  * Read is every VEVENT that takes place at a time of day; an event whose STATUS is CANCELLED is
  * none, and so are VTODO, VJOURNAL and VALARM. Who gets what says the event in
  *
- *     X-VDI-TEMPLATE X-VDI-SEATS X-VDI-GROUPS X-VDI-USERS X-VDI-QOS X-VDI-ACCOUNT
+ *     X-VDI-NAME X-VDI-TEMPLATE X-VDI-SEATS X-VDI-GROUPS X-VDI-USERS X-VDI-PARTITION X-VDI-QOS
+ *     X-VDI-ACCOUNT X-VDI-LEAD X-VDI-GRACE X-VDI-NO-SHOW X-VDI-CLEANING
  *
- * (lists with commas); whoever imports a file adds what is missing. TZIDs are IANA names, also
- * behind a prefix ("/freeassociation.sourceforge.net/Europe/Berlin"), or Windows' names; a
- * VTIMEZONE of another name is taken for the zone that its X-LIC-LOCATION names. What a VTIMEZONE
- * says about offsets is not read: those of the system's zone hold. DURATION is time that passes, as
- * in calendar.h; what calendar_new() cannot do is refused by it, not here.
+ * (lists with commas, the last four as "90m"); whoever imports a file adds what is missing. TZIDs
+ * are IANA names, also behind a prefix ("/freeassociation.sourceforge.net/Europe/Berlin"), or
+ * Windows' names; a VTIMEZONE of another name is taken for the zone that its X-LIC-LOCATION names.
+ * What a VTIMEZONE says about offsets is not read: those of the system's zone hold. DURATION is
+ * time that passes, as in calendar.h; what calendar_new() cannot do is refused by it, not here.
  */
 #ifndef CODEC_ICS_H
 #define CODEC_ICS_H
@@ -52,7 +53,8 @@ struct ics_class {
     struct ics_moved *moved; /* by date */
     size_t n_moved;
     /* "", 0 or empty: the event does not say */
-    char *template, *qos, *account;
+    char *name, *template, *partition, *qos, *account;
+    char *lead, *grace, *no_show, *cleaning; /* lengths of time; a bare number is minutes */
     uint32_t seats;
     struct ics_list groups, users;
 };

@@ -12,7 +12,7 @@
 #include "base/zone.h"
 
 /* Our own properties of a VEVENT, and the members of struct ics_class that hold them. */
-enum ics_word_type { ICS_WORD_TEXT, ICS_WORD_NUMBER, ICS_WORD_LIST };
+enum ics_word_type { ICS_WORD_TEXT, ICS_WORD_LENGTH, ICS_WORD_NUMBER, ICS_WORD_LIST };
 
 struct ics_word {
     const char *name; /* NULL ends the table */

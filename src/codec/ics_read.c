@@ -117,6 +117,11 @@ static int check_text(const char *data, size_t len, struct buf *out, struct vdi_
         if (depth > ICS_DEPTH_MAX)
             return too_many(err, "components within each other", ICS_DEPTH_MAX);
     }
+    if (depth > 0) {
+        error_set(err, EINVAL, "", "the file ends in the middle of something");
+        error_hint(err, NULL, "export it again: there is no END for every BEGIN");
+        return -EINVAL;
+    }
     return 0;
 }
 
@@ -379,6 +384,7 @@ static int read_word(struct reader *r, const struct ics_word *word, icalproperty
 {
     const char *text = icalproperty_get_value_as_string(p);
     void *at = (char *)c + word->offset;
+    int64_t length_sec;
     uint64_t number;
 
     text = text ? text : "";
@@ -393,6 +399,9 @@ static int read_word(struct reader *r, const struct ics_word *word, icalproperty
     default:
         if (**(char **)at)
             return REFUSE(r, word->name, "leave one", "it has %s twice", word->name);
+        if (word->type == ICS_WORD_LENGTH && str_to_duration_sec(text, 60, &length_sec) < 0)
+            return REFUSE(r, word->name, "write minutes, 90m or 2h", "'%.40s' is no length of time",
+                          text);
         if (!is_label(text, VDI_NAME_MAX - 1))
             return REFUSE(r, word->name, "write a name", "'%.80s' is no name", text);
         free(*(char **)at);
@@ -416,8 +425,9 @@ static int read_words(struct reader *r, icalcomponent *c, struct ics_class *clas
             word++;
         result = word->name ? read_word(r, word, p, class)
                             : REFUSE(r, "",
-                                     "leave it out, or write X-VDI-TEMPLATE, -SEATS, -GROUPS, "
-                                     "-USERS, -QOS or -ACCOUNT",
+                                     "leave it out, or write X-VDI-NAME, -TEMPLATE, -SEATS, "
+                                     "-GROUPS, -USERS, -PARTITION, -QOS, -ACCOUNT, -LEAD, -GRACE, "
+                                     "-NO-SHOW or -CLEANING",
                                      "there is no %.40s", name);
     }
     return result;
@@ -444,6 +454,21 @@ static int read_exceptions(struct reader *r, icalcomponent *c, const struct ics_
     return result;
 }
 
+/* What the event does not say is "". */
+static int init_words(struct reader *r, struct ics_class *class)
+{
+    for (const struct ics_word *word = ics_words; word->name; word++) {
+        char **at = (char **)((char *)class + word->offset);
+
+        if (word->type != ICS_WORD_TEXT && word->type != ICS_WORD_LENGTH)
+            continue;
+        *at = strdup("");
+        if (!*at)
+            return no_memory(r);
+    }
+    return 0;
+}
+
 static int read_class(struct reader *r, icalcomponent *c, const struct event *e,
                       struct ics_class *class)
 {
@@ -456,11 +481,7 @@ static int read_class(struct reader *r, icalcomponent *c, const struct event *e,
     class->uid = strdup(r->uid);
     class->summary = label_of(summary ? summary : "");
     class->repeat = strdup(rule ? rule : "");
-    class->template = strdup("");
-    class->qos = strdup("");
-    class->account = strdup("");
-    if (!class->uid || !class->summary || !class->repeat || !class->template || !class->qos ||
-        !class->account)
+    if (!class->uid || !class->summary || !class->repeat || init_words(r, class) < 0)
         return no_memory(r);
     if (strlen(class->summary) > ICS_TEXT_MAX)
         return REFUSE(r, "SUMMARY", "1024 bytes are the most", "SUMMARY is too long");

@@ -182,12 +182,11 @@ static int put_words(struct writer *w, icalcomponent *c)
 
         if (word->type == ICS_WORD_LIST)
             r = put_list(w, c, word->name, at);
-        else if (word->type == ICS_WORD_TEXT && *(char *const *)at && **(char *const *)at)
-            put_x(c, word->name, *(char *const *)at);
         else if (word->type == ICS_WORD_NUMBER && *(const uint32_t *)at) {
             snprintf(number, sizeof(number), "%u", *(const uint32_t *)at);
             put_x(c, word->name, number);
-        }
+        } else if (word->type != ICS_WORD_NUMBER && *(char *const *)at && **(char *const *)at)
+            put_x(c, word->name, *(char *const *)at);
     }
     return r;
 }

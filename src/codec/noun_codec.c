@@ -309,16 +309,25 @@ const struct field notice_event_fields[] = {
          DAY,                                                                                      \
          NULL,                                                                                     \
          "a seat that nobody took is given back after so long; 0 never"},                          \
+        {"cleaning_sec",                                                                           \
+         FIELD_I64,                                                                                \
+         OF(spec.cleaning_sec),                                                                    \
+         CHANGED,                                                                                  \
+         0,                                                                                        \
+         DAY,                                                                                      \
+         NULL,                                                                                     \
+         "the GPU is kept free for so long after the seat"},                                       \
+        {"uid", FIELD_FIXED, OF(spec.uid), MADE, NONE, "UID of the event it was imported from"},   \
     {                                                                                              \
-        "cleaning_sec", FIELD_I64, OF(spec.cleaning_sec), CHANGED, 0, DAY, NULL,                   \
-            "the GPU is kept free for so long after the seat"                                      \
+        "calendar", FIELD_FIXED, OF(spec.calendar), MADE, NONE, "the calendar that this is in"     \
     }
 
 const struct field class_fields[] = {
     {"id", FIELD_U64, CL(id), FIELD_SHOW, U64, "class id"},
     {"name", FIELD_FIXED, CL(spec.name), MADE, NONE, "name"},
     CLASS_SPEC(CL),
-    {"overrides", FIELD_FIXED, CL(overrides), FIELD_KEEP, NONE, ""},
+    {"overrides", FIELD_FIXED, CL(overrides), SHOWN, NONE,
+     "changed dates, as in 2026-11-17 skip;2026-11-24 2026-11-25T14:15 5400; '-' and 0: unchanged"},
     {"from_config", FIELD_BOOL, CL(from_config), SHOWN, NONE, "it is in vdi.conf"},
     {"deleted", FIELD_BOOL, CL(deleted), FIELD_KEEP, NONE, ""},
     {"create_time", FIELD_TIME, CL(create_usec), SHOWN, NONE, "made"},

@@ -14,8 +14,9 @@
 #include <vdi/types.h>
 
 #define CLASS_SEATS_MAX 10000
-#define CLASS_DATE_MAX 24 /* "2026-10-13" or "2026-10-13T10:15", and the NUL */
-#define CLASS_TIME_MAX 24 /* "2026-10-13T10:15:00" and the NUL */
+#define CLASS_LEAD_SEC 300 /* of a class that says none */
+#define CLASS_DATE_MAX 24  /* "2026-10-13" or "2026-10-13T10:15", and the NUL */
+#define CLASS_TIME_MAX 24  /* "2026-10-13T10:15:00" and the NUL */
 
 enum class_event_type {
     CLASS_EVENT_CREATE,
@@ -40,6 +41,8 @@ struct class_spec {
     int64_t grace_sec; /* and are left so long after */
     int64_t no_show_sec;
     int64_t cleaning_sec;
+    char uid[256];     /* of the calendar's event that it was imported from; "": none */
+    char calendar[64]; /* name of that calendar */
 };
 
 /* What is changed of one occurrence. */

@@ -157,6 +157,12 @@ static int check_still(struct admit *a, struct vdi_error *err)
                                       : "change that one, or choose another name");
         return -EEXIST;
     }
+    other = a->event.type == CLASS_EVENT_CREATE ? classes_of_uid(a->core, a->event.spec.uid) : NULL;
+    if (other) {
+        error_set(err, EEXIST, "uid", "class '%s' is that event already", other->spec.name);
+        error_hint(err, NULL, "change that one");
+        return -EEXIST;
+    }
     return class_apply(a->old, a->id, &a->event, &a->now, err);
 }
 

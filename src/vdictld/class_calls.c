@@ -16,7 +16,7 @@
 #include "vdictld/handlers.h"
 
 /* What a class has that says nothing else. */
-static const struct class_spec defaults = {.zone = "UTC", .lead_sec = 300};
+static const struct class_spec defaults = {.zone = "UTC", .lead_sec = CLASS_LEAD_SEC};
 
 /* ---- documents ---- */
 

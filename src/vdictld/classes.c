@@ -104,6 +104,20 @@ const struct class *classes_get_staged(struct core *core, const char *name)
     return find(core, name, true);
 }
 
+const struct class *classes_of_uid(struct core *core, const char *uid)
+{
+    struct table *t = events_table(core->events, NOUN_CLASS);
+
+    for (size_t i = 0; *uid && i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct class *class = slot ? slot->staged : NULL;
+
+        if (class && !class->deleted && str_equal(class->spec.uid, uid))
+            return class;
+    }
+    return NULL;
+}
+
 const struct class *class_of(struct core *core, uint64_t id)
 {
     const struct slot *slot = table_slot(events_table(core->events, NOUN_CLASS), id, NULL, false);

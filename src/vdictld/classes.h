@@ -28,7 +28,9 @@ void classes_published(struct classes *classes, const struct published *p);
 /* A new vdi.conf is in force. */
 void classes_configured(struct classes *classes);
 
-const struct class *classes_get(struct core *core, const char *name);        /* NULL: none */
+const struct class *classes_get(struct core *core, const char *name); /* NULL: none */
+/* The one that was imported from this event, as staged; NULL: none, or uid is "". */
+const struct class *classes_of_uid(struct core *core, const char *uid);
 const struct class *classes_get_staged(struct core *core, const char *name); /* NULL: none */
 
 /* class_calls.c: the classes that are on, as OpenMetrics text. */

@@ -163,6 +163,7 @@ VDICTLD_TESTS = \
     tests/t1165-make-room.t \
     tests/t1166-preempt.t \
     tests/t1161-class-cli.t \
+    tests/t1162-class-ics.t \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \
     tests/t1220-limits.t \

@@ -35,7 +35,9 @@ static void describe(const struct ics *ics, struct buf *out)
             buf_printf(out, " %s>%s+%s", c->moved[k].from, c->moved[k].starts,
                        c->moved[k].duration);
         if (c->seats)
-            buf_printf(out, " %u %s %s %s", c->seats, c->template, c->qos, c->account);
+            buf_printf(out, " %u %s %s %s %s %s %s %s %s %s", c->seats, c->template, c->qos,
+                       c->account, c->name, c->partition, c->lead, c->grace, c->no_show,
+                       c->cleaning);
         for (size_t k = 0; k < c->groups.n; k++)
             buf_printf(out, " @%s", c->groups.items[k]);
         for (size_t k = 0; k < c->users.n; k++)
@@ -111,12 +113,14 @@ static void outlook(void **state)
          "UID:040000008200E00074C5B7101A82E00800000000\r\n"
          "X-MICROSOFT-CDO-BUSYSTATUS:BUSY\r\nX-VDI-TEMPLATE:cad\r\nX-VDI-SEATS:30\r\n"
          "X-VDI-GROUPS:cad1, staff \r\nX-VDI-QOS:teaching\r\nX-VDI-ACCOUNT:mech\r\n"
+         "X-VDI-NAME:cad1-lab\r\nX-VDI-PARTITION:lab\r\nX-VDI-LEAD:10m\r\nX-VDI-GRACE:0m\r\n"
+         "X-VDI-NO-SHOW:20\r\nX-VDI-CLEANING:30s\r\n"
          "BEGIN:VALARM\r\nTRIGGER:-PT15M\r\nACTION:DISPLAY\r\nDESCRIPTION:Reminder\r\n"
          "END:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
          "040000008200E00074C5B7101A82E00800000000 'CAD, \xc3\x9c"
          "bung' 2026-10-13T10:15 90m "
          "Europe/Berlin 'FREQ=WEEKLY;UNTIL=20270209T091500Z;BYDAY=TU' -2026-12-22T10:15 "
-         "-2026-12-29T10:15 30 cad teaching mech @cad1 @staff\n");
+         "-2026-12-29T10:15 30 cad teaching mech cad1-lab lab 10m 0m 20 30s @cad1 @staff\n");
 }
 
 /* An occurrence that was moved, before the event that it is of; one that was cancelled; and lines
@@ -222,9 +226,15 @@ static void refused_events(void **state)
             "add the event with its RRULE, or take it out");
     refused(EVENT(WHEN "X-VDI-SEATS:many\r\n"),
             "X-VDI-SEATS: event 'a': 'many' is none; write a number from 1 to 65536");
-    refused(EVENT(WHEN "X-VDI-SEAT:3\r\n"),
-            "event 'a': there is no X-VDI-SEAT; leave it out, or write X-VDI-TEMPLATE, -SEATS, "
-            "-GROUPS, -USERS, -QOS or -ACCOUNT");
+    refused(
+        EVENT(WHEN "X-VDI-SEAT:3\r\n"),
+        "event 'a': there is no X-VDI-SEAT; leave it out, or write X-VDI-NAME, -TEMPLATE, -SEATS, "
+        "-GROUPS, -USERS, -PARTITION, -QOS, -ACCOUNT, -LEAD, -GRACE, -NO-SHOW or -CLEANING");
+    refused("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:a\r\n" WHEN,
+            "the file ends in the middle of something; export it again: there is no END for every "
+            "BEGIN");
+    refused(EVENT(WHEN "X-VDI-LEAD:soon\r\n"),
+            "X-VDI-LEAD: event 'a': 'soon' is no length of time; write minutes, 90m or 2h");
     refused(EVENT(WHEN "X-VDI-GROUPS:a,,b\r\n"),
             "X-VDI-GROUPS: event 'a': '' is no name; write names with commas between");
     refused(EVENT(WHEN "END:VEVENT\r\nBEGIN:VEVENT\r\nUID:a\r\n" WHEN),
@@ -300,7 +310,7 @@ static void written(void **state)
     assert_string_equal(text.data,
                         "cad@campus '' 2026-10-19T10:15 90m Europe/Berlin "
                         "'FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR' -2026-10-20T10:15 -2026-10-22T10:15 "
-                        "-2026-10-23T10:15 -2026-10-26T10:15 3 cad  \n");
+                        "-2026-10-23T10:15 -2026-10-26T10:15 3 cad        \n");
     ics_done(&again);
     /* An end in local time is written in UTC. */
     class.repeat = (char *)"FREQ=WEEKLY;UNTIL=20261109";
