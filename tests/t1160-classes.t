@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import vdi  # noqa: E402
 
 ZONE = zoneinfo.ZoneInfo("Europe/Berlin")
+MEMBERS = "daemon,bin,sync,games,man"  # uids 1, 2, 4, 5, 6
 LINES = [
     'template "cad" { image = "none"  vcpus = 1  memory = "1G" }',
     'template "big" { image = "none"  vcpus = 4  memory = "8G" }',
@@ -32,7 +33,7 @@ def at(seconds, day=0):
 
 
 def book(c, name, status=201, **spec):
-    body = dict({"name": name, "template": "cad", "seats": 2, "users": "daemon",
+    body = dict({"name": name, "template": "cad", "seats": 2, "users": MEMBERS,
                  "starts": at(3600), "duration_sec": 3600, "zone": "Europe/Berlin"}, **spec)
     r = c.request("POST", "/v1/classes", body)
     if r.status != status:
@@ -197,23 +198,29 @@ def opening(c):
     vdi.ok(got["instance"] in [i["id"] for i in all_ready], "the instance was there before", got)
     left = 3600 + 20
     vdi.ok(0 < got["time_limit_sec"] <= left, "its limit is the end of the class", got)
-    named = c.submit(template="cad", reservation="now", uid=1)
+    named = c.submit(template="cad", reservation="now", uid=2)
     vdi.is_(c.wait_state(named, "RUNNING")["reservation"], "now", "or by its name")
-    other = c.submit(template="cad", uid=2)
+    r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "now"}, uid=1)
+    vdi.ok(r.status == 422 and "have a seat" in r.json["detail"], "one seat each", r.text)
+    r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "now", "hold": True}, uid=4)
+    vdi.is_(r.status, 400, "a seat is not held", r.text)
+    r = c.request("POST", f"/v1/jobs/{named}/extend", {"seconds": 36000}, uid=2)
+    vdi.ok(r.status == 403 and "ends with it" in r.json["detail"], "nor extended", r.text)
+    other = c.submit(template="cad", uid=8)
     vdi.is_(c.wait_state(other, "RUNNING").get("reservation", ""), "",
             "who is no member gets a desktop of their own")
     batch = c.request("POST", "/v1/jobs", {"kind": "batch", "reservation": "now",
-                                           "script": "#!/bin/sh\n"}, uid=1)
+                                           "script": "#!/bin/sh\n"}, uid=4)
     vdi.is_(batch.status, 400, "a script takes no seat", batch.text)
     return job, named, other
 
 
 def full_and_failed(c, job, named):
-    last = c.submit(template="cad", uid=1)
+    last = c.submit(template="cad", uid=4)
     vdi.is_(c.wait_state(last, "RUNNING")["reservation"], "now", "the last one")
-    r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "now"}, uid=1)
+    r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "now"}, uid=5)
     vdi.ok(r.status >= 400 and "all seats" in r.json["detail"], "then it is full", r.text)
-    over = c.submit(template="cad", uid=1)
+    over = c.submit(template="cad", uid=5)
     vdi.is_(c.wait_state(over, "RUNNING").get("reservation", ""), "",
             "who names no class gets an ordinary desktop then")
     c.request("DELETE", f"/v1/jobs/{over}")
@@ -249,7 +256,7 @@ def no_show(c):
            metrics.endswith("# EOF\n"), "metrics tell of a class that is on", metrics[-900:])
     vdi.is_((record["ready_on_time"], record["claimed"], c.job(job)["state"]), (2, 1, "RUNNING"),
             "a seat that nobody took is given back; two were READY at the time")
-    r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "lazy"}, uid=1)
+    r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "lazy"}, uid=2)
     vdi.ok(r.status >= 400 and "given back" in r.json["detail"], "who comes later is told", r.text)
     c.request("DELETE", "/v1/classes/lazy")
     c.request("DELETE", f"/v1/jobs/{job}")
@@ -320,7 +327,7 @@ def faults(state):
         vdi.ok(max(per_node.values()) <= 4, "no node has more than it holds", per_node)
         vdi.ok(occurrences(c, "flaky")[0]["failed"] > 0, "those that failed are counted",
                occurrences(c, "flaky"))
-        jobs = [c.submit(template="cad", uid=1) for _ in range(5)]
+        jobs = [c.submit(template="cad", uid=u) for u in (1, 2, 4, 5, 6)]
         got = [c.wait_state(j, "RUNNING") for j in jobs]
         vdi.ok({j["reservation"] for j in got} == {"flaky"} and
                len({j["instance"] for j in got}) == 5 and any(j["restarts"] for j in got),

@@ -215,10 +215,11 @@ def open_class(c):
 
 def starting(c):
     """Two boot at once on a node: the others are to come, and not taken."""
-    vdictl(c, "create", "slow", "--template", "cad", "--seats", "3", "--users", "root", "--starts",
-           soon(60), "--duration", "1h")
-    for _ in range(2):
-        vdi.wait_for("a seat", lambda: c.run("vdisubmit", "--reservation", "slow")[0] == 0)
+    vdictl(c, "create", "slow", "--template", "cad", "--seats", "3", "--users",
+           "root,daemon,bin", "--starts", soon(60), "--duration", "1h")
+    for uid in (1, 2):
+        vdi.wait_for("a seat", lambda uid=uid: c.request(
+            "POST", "/v1/jobs", {"template": "cad", "reservation": "slow"}, uid=uid).status == 201)
     code, out, err = c.run("vdisubmit", "--reservation", "slow")
     vdi.ok(code == 1 and "still being started: 2 of 3 are taken; try again" in err,
            "who comes before a seat is ordered is not told that all are taken", code, out, err)

@@ -54,6 +54,10 @@ void config_check_class(const struct config *c, const struct config_class *class
     if (*class->qos && !config_qos(c, class->qos))
         config_finding_text(f, class->place.line, field, "write a qos block of that name",
                             "there is no qos \"%s\"", class->qos);
+    field_name(field, sizeof(field), class->name, "account");
+    if (*class->account && c->n_accounts && !config_account(c, class->account))
+        config_finding_text(f, class->place.line, field, "write an account block of that name",
+                            "there is no account \"%s\"", class->account);
     field_name(field, sizeof(field), class->name, "groups");
     if (class->groups.n == 0 && class->users.n == 0)
         config_finding_text(f, class->place.line, field, "write groups or users",

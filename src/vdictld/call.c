@@ -33,6 +33,7 @@ static const struct {
     {EIDRM, 410, "No longer kept"},
     {EFBIG, 413, "Too large"},
     {ERANGE, 422, "Outside the limits"},
+    {E2BIG, 422, "Too much"},
     {EDQUOT, 422, "Limit reached"},
     {ESRCH, 422, "Unknown name"},
     {EBADMSG, 422, "Corrupt"},

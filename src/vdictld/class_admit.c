@@ -35,7 +35,8 @@ struct admit {
     unsigned status;
     uint64_t id;
     struct class_event event;
-    const struct class *old; /* as it was when it began; NULL: a new one */
+    struct class *seen;      /* as it was when this was asked for; NULL: a new one */
+    const struct class *old; /* as it was when it began: the same */
     struct class *now;       /* as it is to be */
     struct job_spec *seat;
     struct class_time *times;
@@ -84,6 +85,7 @@ static void admit_free(struct admit *a)
 
     list_remove(&a->link);
     class_unref(a->now);
+    class_unref(a->seen);
     job_spec_unref(a->seat);
     free(a->times);
     free(a->is_kept);
@@ -142,6 +144,36 @@ static int check_times(const struct admit *a, struct vdi_error *err)
     return -ERANGE;
 }
 
+static int refuse_changed(const struct admit *a, struct vdi_error *err)
+{
+    error_set(err, EAGAIN, "name", "class '%s' was changed meanwhile", a->event.spec.name);
+    error_hint(err, NULL, "look at it and try again");
+    return -EAGAIN;
+}
+
+/* Of what has begun nothing is changed here. */
+static int check_begun(const struct admit *a, struct vdi_error *err)
+{
+    const struct course *course = a->old ? course_get(a->core, a->id) : NULL;
+
+    for (size_t i = 0; course && i < course->n_times; i++) {
+        const struct occurrence *o = class_occurrence(a->core, a->id, course->times[i].date);
+        bool same = false;
+
+        for (size_t k = 0; o && k < a->n && !same; k++)
+            same = str_equal(a->times[k].date, o->date) &&
+                   a->times[k].begin_usec == o->begin_usec && a->times[k].end_usec == o->end_usec &&
+                   a->times[k].until_usec == o->until_usec;
+        if (!o || same)
+            continue;
+        error_set(err, EPROTO, "starts", "class '%s' on %s has begun: its time stays",
+                  a->now->spec.name, o->date);
+        error_hint(err, NULL, "change it when that is over");
+        return -EPROTO;
+    }
+    return 0;
+}
+
 /* The class is as it was when this was asked for, and its name is free still. */
 static int check_still(struct admit *a, struct vdi_error *err)
 {
@@ -150,6 +182,8 @@ static int check_still(struct admit *a, struct vdi_error *err)
         table_slot(events_table(a->core->events, NOUN_CLASS), a->id, NULL, false);
 
     a->old = slot ? slot->staged : NULL;
+    if (a->old != a->seen)
+        return refuse_changed(a, err);
     if (a->event.type == CLASS_EVENT_CREATE && other) {
         error_set(err, EEXIST, "name", "there is a class '%s' already", other->spec.name);
         error_hint(err, NULL,
@@ -178,6 +212,8 @@ static int begin(struct admit *a, struct vdi_error *err)
         r = class_times(a->core, a->now, now, now + CLASS_HORIZON_USEC, &a->times, &a->n, err);
     if (r >= 0)
         r = check_times(a, err);
+    if (r >= 0)
+        r = check_begun(a, err);
     if (r >= 0)
         r = class_check_role(a->call, a->now, a->times, a->n, err);
     if (r < 0)
@@ -343,11 +379,8 @@ static void commit(struct admit *a)
     struct vdi_error err = {0};
     int r = txn ? 0 : error_set(&err, ENOMEM, "", "out of memory");
 
-    if (r >= 0 && (slot ? slot->staged : NULL) != a->old) {
-        error_set(&err, EAGAIN, "name", "class '%s' was changed meanwhile", a->now->spec.name);
-        error_hint(&err, NULL, "look at it and try again");
-        r = -EAGAIN;
-    }
+    if (r >= 0 && (slot ? slot->staged : NULL) != a->old)
+        r = refuse_changed(a, &err);
     if (r >= 0)
         r = txn_add(txn, NOUN_CLASS, a->id, NULL, &a->event, &err);
     if (r < 0) {
@@ -415,7 +448,8 @@ static void queue_up(void *arg, int result, const struct vdi_error *err)
     source_rearm(a->core->classes->admit, 0);
 }
 
-void class_admit(struct call *call, uint64_t id, const struct class_event *event, unsigned status)
+void class_admit(struct call *call, uint64_t id, const struct class *seen,
+                 const struct class_event *event, unsigned status)
 {
     struct classes *c = call->core->classes;
     struct admit *a = calloc(1, sizeof(*a));
@@ -433,6 +467,7 @@ void class_admit(struct call *call, uint64_t id, const struct class_event *event
     a->call = call;
     a->id = id;
     a->event = *event;
+    a->seen = seen ? class_ref((struct class *)seen) : NULL;
     a->status = status;
     list_init(&a->link);
     barrier = txn_new(call->core->events);

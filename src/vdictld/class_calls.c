@@ -260,6 +260,12 @@ static int check_spec(const struct core *core, const struct class_spec *spec, st
         error_hint(err, NULL, "name groups or users");
         return -EINVAL;
     }
+    if (*spec->account && core->config->n_accounts &&
+        !config_account(core->config, spec->account)) {
+        error_set(err, ESRCH, "account", "there is no account '%s'", spec->account);
+        error_hint(err, NULL, "name one of vdi.conf, or leave it out");
+        return -ESRCH;
+    }
     if (*spec->qos && !config_qos(core->config, spec->qos)) {
         error_set(err, ESRCH, "qos", "there is no qos '%s'", spec->qos);
         error_hint(err, NULL, "vdiinfo lists them; or leave it out");
@@ -312,12 +318,11 @@ static struct class_event event_of(const struct call *call, enum class_event_typ
 void handle_class_create(struct call *call)
 {
     _cleanup_(freep) struct class *draft = calloc(1, sizeof(*draft));
-    struct table *t = events_table(call->core->events, NOUN_CLASS);
     struct vdi_error err = {0};
     struct class_event event;
     int r = draft ? 0 : error_set(&err, ENOMEM, "", "out of memory");
 
-    if (r >= 0 && table_count(t) >= CLASSES_MAX) {
+    if (r >= 0 && hash_count(call->core->classes->courses) >= CLASSES_MAX) {
         error_set(&err, EDQUOT, "name", "there are as many classes as there may be");
         error_hint(&err, "4096 classes", "delete some that are over");
         r = -EDQUOT;
@@ -331,7 +336,7 @@ void handle_class_create(struct call *call)
         return;
     }
     event = event_of(call, CLASS_EVENT_CREATE, &draft->spec);
-    class_admit(call, events_next_id(call->core->events, NOUN_CLASS), &event, 201);
+    class_admit(call, events_next_id(call->core->events, NOUN_CLASS), NULL, &event, 201);
 }
 
 void handle_class_update(struct call *call)
@@ -353,7 +358,7 @@ void handle_class_update(struct call *call)
         return;
     }
     event = event_of(call, CLASS_EVENT_UPDATE, &draft->spec);
-    class_admit(call, class->id, &event, 200);
+    class_admit(call, class->id, class, &event, 200);
 }
 
 static void deleted(void *arg, int result, const struct vdi_error *err)
@@ -402,7 +407,7 @@ void handle_class_override(struct call *call)
     size_t len;
     const char *body = http_request_body(call->http, &len);
 
-    if (!class || (!class->from_config && !is_own(call, class)))
+    if (!class || !is_own(call, class))
         return;
     if (fields_read(request_class_date_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0) {
         call_refuse(call, &err);
@@ -418,7 +423,7 @@ void handle_class_override(struct call *call)
                          call->match.params[1]);
         return;
     }
-    if (class_find_date(call->core, class, call->match.params[1], &err) < 0) {
+    if (class_find_date(class, call->match.params[1], ask.starts, &err) < 0) {
         call_refuse(call, &err);
         return;
     }
@@ -428,5 +433,5 @@ void handle_class_override(struct call *call)
     event.duration_sec = ask.duration_sec;
     str_copy(event.date, sizeof(event.date), call->match.params[1]);
     str_copy(event.starts, sizeof(event.starts), ask.starts);
-    class_admit(call, class->id, &event, 200);
+    class_admit(call, class->id, class, &event, 200);
 }

@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/disks.h"
+#include "vdictld/life.h"
 #include "vdictld/queue.h"
 
 bool classes_waits(const struct job *job)
@@ -31,8 +32,9 @@ bool class_is_member(const struct call *call, const struct class *class)
     for (uint32_t i = 0; i < call->who.n_groups; i++)
         if (class_list_has(spec->groups, call->who.groups[i]))
             return true;
+    /* A bare name is one of the system, as in a role. */
     return class_list_has(spec->users, call->who_text) ||
-           class_list_has(spec->users, call->who.name);
+           (str_equal(call->who.realm, "unix") && class_list_has(spec->users, call->who.name));
 }
 
 /* ---- which seat ---- */
@@ -52,8 +54,9 @@ static int rank(const struct instance *in)
     }
 }
 
-/* A free seat of the class, on that node if one is named; NULL: there is none. */
-static const struct instance *free_seat(struct core *core, uint64_t class_id, const char *node)
+/* A free seat of that date, on that node if one is named; NULL: there is none. */
+static const struct instance *free_seat(struct core *core, const struct occurrence *o,
+                                        const char *node)
 {
     struct table *t = events_table(core->events, NOUN_INSTANCE);
     const struct instance *best = NULL;
@@ -62,7 +65,8 @@ static const struct instance *free_seat(struct core *core, uint64_t class_id, co
         const struct slot *slot = table_at(t, i);
         const struct instance *in = slot ? slot->staged : NULL;
 
-        if (!in || in->class_id != class_id || in->job || (*node && !str_equal(in->node, node)))
+        if (!in || in->class_id != o->class_id || in->job || !str_equal(in->date, o->date) ||
+            (*node && !str_equal(in->node, node)))
             continue;
         if (rank(in) > (best ? rank(best) : 0))
             best = in;
@@ -70,16 +74,39 @@ static const struct instance *free_seat(struct core *core, uint64_t class_id, co
     return best;
 }
 
-/* The occurrence from which seats can be had now; NULL: there is none. */
+/* Has this owner a seat of that date already? */
+static bool has_seat(struct core *core, const struct occurrence *o, const char *owner)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct instance *in = slot ? slot->staged : NULL;
+
+        if (in && in->class_id == o->class_id && in->job && str_equal(in->date, o->date) &&
+            str_equal(in->owner, owner) && in->state != INSTANCE_STOPPING &&
+            in->state != INSTANCE_GONE)
+            return true;
+    }
+    return false;
+}
+
+/* The occurrence from which seats can be had now: the one that is on, else the next that has
+ * opened; NULL: there is none. Two may be open when the lead of one is in the grace of another. */
 static const struct occurrence *open_of(struct core *core, const struct course *course)
 {
+    int64_t now = loop_now_usec(core->loop);
+    const struct occurrence *best = NULL;
+
     for (size_t i = 0; course && i < course->n_times; i++) {
         const struct occurrence *o = class_occurrence(core, course->id, course->times[i].date);
 
-        if (o && o->state != OCCURRENCE_CLOSED)
-            return o;
+        if (!o || o->state == OCCURRENCE_CLOSED || now >= o->stop_usec)
+            continue;
+        if (!best || o->begin_usec <= now)
+            best = o;
     }
-    return NULL;
+    return best;
 }
 
 /* ---- who, and when ---- */
@@ -153,6 +180,14 @@ static int refuse_seat(struct core *core, const struct class *class, const struc
     return -EDQUOT;
 }
 
+static int refuse_second(const struct class *class, struct vdi_error *err)
+{
+    error_set(err, EDQUOT, "reservation", "you have a seat of class '%s' already",
+              class->spec.name);
+    error_hint(err, "1 seat", "connect to it (vdiconnect), or submit without --reservation");
+    return -EDQUOT;
+}
+
 /* ---- a submit ---- */
 
 static int take_over(struct call *call, const struct class *class, const struct course *course,
@@ -211,7 +246,9 @@ static int match_named(struct call *call, const struct class *class, struct job_
     o = open_of(call->core, course);
     if (!o || !course->seat)
         return refuse_time(course, class, err);
-    if (!free_seat(call->core, class->id, ""))
+    if (has_seat(call->core, o, call->who_text))
+        return refuse_second(class, err);
+    if (!free_seat(call->core, o, ""))
         return refuse_seat(call->core, class, o, err);
     *ret = class->id;
     return take_over(call, class, course, o, spec, err);
@@ -247,7 +284,8 @@ static int match_any(struct call *call, struct job_spec *spec, uint64_t *ret, st
 
         if (!class || class->deleted || !course->seat || !would_do(spec, class, course->seat) ||
             (best && best->id < class->id) || !(o = open_of(call->core, course)) ||
-            !class_is_member(call, class) || !free_seat(call->core, class->id, ""))
+            !class_is_member(call, class) || has_seat(call->core, o, call->who_text) ||
+            !free_seat(call->core, o, ""))
             continue;
         best = class;
         its = course;
@@ -259,13 +297,19 @@ static int match_any(struct call *call, struct job_spec *spec, uint64_t *ret, st
     return take_over(call, best, its, open, spec, err);
 }
 
-int classes_match(struct call *call, struct job_spec *spec, uint64_t *ret, struct vdi_error *err)
+int classes_match(struct call *call, struct job_spec *spec, bool hold, uint64_t *ret,
+                  struct vdi_error *err)
 {
     const struct class *class;
 
     *ret = 0;
     if (!*spec->reservation)
-        return match_any(call, spec, ret, err);
+        return hold ? 0 : match_any(call, spec, ret, err);
+    if (hold) {
+        error_set(err, EINVAL, "hold", "a seat of a class is taken at once or not at all");
+        error_hint(err, NULL, "leave --hold out, or submit without --reservation");
+        return -EINVAL;
+    }
     class = classes_get(call->core, spec->reservation);
     if (class)
         return match_named(call, class, spec, ret, err);
@@ -286,11 +330,13 @@ int classes_add_claim(struct core *core, struct txn *txn, uint64_t class_id, uin
                                        .time_usec = loop_now_usec(core->loop)};
     struct plan_disks disks = {.node = ""};
     const struct instance *seat;
+    const struct occurrence *o;
     char key[OCCURRENCE_KEY_MAX];
     int r;
 
     disks_plan(core, job, &disks);
-    seat = free_seat(core, class_id, disks.node);
+    o = open_of(core, course_get(core, class_id));
+    seat = o ? free_seat(core, o, disks.node) : NULL;
     if (!seat || disks.block != PLAN_DISK_FREE) {
         error_set(err, EBUSY, "reservation", "no seat of class '%s' can be had%s",
                   job->spec->reservation,
@@ -370,27 +416,6 @@ uint32_t classes_waiting(struct core *core, uint64_t class_id)
     return n;
 }
 
-/* Its class is over, or gone: it stays in the line of all others. */
-static void set_free(struct core *core, const struct job *job)
-{
-    struct job_event event = core_job_event(core, JOB_EVENT_UPDATE, CORE_SELF,
-                                            "its class is over: it waits like any other job");
-    struct txn *txn = txn_new(core->events);
-    int r = -ENOMEM;
-
-    event.spec = txn ? job_spec_copy(job->spec) : NULL;
-    if (event.spec)
-        r = job_spec_set(&event.spec->reservation, "");
-    event.priority = job->priority;
-    if (r == 0)
-        r = core_add_job(txn, job->id, &event, NULL);
-    job_event_done(&event);
-    if (r < 0)
-        txn_abort(txn);
-    else
-        txn_commit(txn, NULL, NULL);
-}
-
 void class_claim_all_waiting(struct core *core)
 {
     void *value;
@@ -398,13 +423,15 @@ void class_claim_all_waiting(struct core *core)
     for (size_t i = 0; hash_next(core->classes->waiting, &i, &value);) {
         const struct job *job = core_job(core, (uint64_t)(uintptr_t)value);
         const struct class *class = job ? class_waited_for(core, job) : NULL;
+        const struct occurrence *o;
 
         if (!job || !classes_waits(job) || job != core_job_staged(core, job->id) ||
             job->held_by_user || job->held_by_admin)
             continue;
-        if (!class || !open_of(core, course_get(core, class->id)))
-            set_free(core, job);
-        else if (free_seat(core, class->id, ""))
+        o = class ? open_of(core, course_get(core, class->id)) : NULL;
+        if (!o) /* what the class lent it, qos, account and template, is not its owner's */
+            life_end_job(core, job->id, JOB_CANCELLED, "its class is over");
+        else if (free_seat(core, o, ""))
             try_claim(core, job, class);
     }
 }

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/noun_codec.h"
@@ -83,7 +84,7 @@ static bool is_same(const struct class_spec *a, const struct class_spec *b)
     return same;
 }
 
-static int add_one(struct core *core, struct txn *txn, const struct config_class *c,
+static int add_one(struct core *core, struct txn *txn, const struct config_class *c, bool at_start,
                    struct vdi_error *err)
 {
     const struct class *now = classes_get_staged(core, c->name);
@@ -97,6 +98,12 @@ static int add_one(struct core *core, struct txn *txn, const struct config_class
     if (r < 0)
         return r;
     str_copy(event.by, sizeof(event.by), CORE_SELF);
+    if (now && !now->from_config && at_start) {
+        log_error("vdi.conf: class '%s' is left out: there is one of %s already; delete that "
+                  "one (vdictl class delete) and reconfigure",
+                  c->name, now->creator);
+        return 0;
+    }
     if (now && !now->from_config) {
         error_set(err, EEXIST, "class", "%s:%d: there is a class '%s' of %s already",
                   c->place.file ? c->place.file : "vdi.conf", c->place.line, c->name, now->creator);
@@ -118,7 +125,7 @@ static bool has_class(const struct config *config, const char *name)
 }
 
 int classes_add_config(struct core *core, struct txn *txn, const struct config *config,
-                       struct vdi_error *err)
+                       bool at_start, struct vdi_error *err)
 {
     struct table *t = events_table(core->events, NOUN_CLASS);
     struct class_event gone = {.type = CLASS_EVENT_DELETE, .time_usec = loop_now_usec(core->loop)};
@@ -133,7 +140,7 @@ int classes_add_config(struct core *core, struct txn *txn, const struct config *
             r = txn_add(txn, NOUN_CLASS, class->id, NULL, &gone, err);
     }
     for (size_t i = 0; i < config->n_classes && r == 0; i++)
-        r = add_one(core, txn, &config->classes[i], err);
+        r = add_one(core, txn, &config->classes[i], at_start, err);
     return r;
 }
 

@@ -9,7 +9,9 @@
 
 /* Classes are kept free for so long ahead, and no class may be more occurrences in it. */
 #define CLASS_HORIZON_USEC (INT64_C(366) * 86400 * 1000000)
-#define CLASSES_MAX 4096
+#define CLASSES_MAX 4096 /* that are not deleted */
+/* A date is moved by so much at most: so much more of a rule is looked at. */
+#define CLASS_MOVED_USEC (INT64_C(14) * 86400 * 1000000)
 #define CLASS_OCCURRENCES_MAX 2048
 
 /* An occurrence to come, or that is: computed. */
@@ -30,6 +32,9 @@ struct course {
     int64_t until_usec;    /* times are known up to here */
     struct job_spec *seat; /* what a seat asks for; NULL: vdi.conf has no such template any more */
     char alarm[256];       /* what is wrong with it, for people; "" nothing */
+    bool is_stale;         /* to be refreshed */
+    unsigned n_failed;     /* seats one after the other; */
+    int64_t retry_usec;    /* none is ordered before */
     char avoid[1024];      /* nodes on which seats of the occurrence that is have failed */
 };
 
@@ -38,9 +43,11 @@ struct classes {
     struct hash *courses; /* id -> struct course */
     uint64_t next_plan_id;
     struct source *tick;
-    struct list admits; /* one at a time; the first is under way */
+    struct list admits;     /* one at a time; the first is under way */
+    struct source *refresh; /* courses that are stale, in slices */
     struct source *admit;
     struct admit *admitted; /* whose commit is under way; NULL: none */
+    struct hash *loads;     /* node -> struct load: class_seats.c */
     struct hash *waiting;   /* ids of jobs that wait for a seat; values are the ids, too */
     struct hash *boots;     /* template -> struct boots: how long its last seats took */
 };
@@ -51,8 +58,9 @@ const struct class *class_of(struct core *core, uint64_t id);
 /* When the class, as it is in `class`, takes place within [from, to): the caller frees it. */
 int class_times(struct core *core, const struct class *class, int64_t from_usec, int64_t to_usec,
                 struct class_time **ret, size_t *ret_n, struct vdi_error *err);
-/* Whether the class's rule gives an occurrence of that name. -ENOENT, -EINVAL. */
-int class_find_date(struct core *core, const struct class *class, const char *date,
+/* Whether the class's rule gives an occurrence of that name, and it may be moved to `starts` ("":
+ * it is not moved). -ENOENT, -EINVAL, -ERANGE. */
+int class_find_date(const struct class *class, const char *date, const char *starts,
                     struct vdi_error *err);
 /* "2026-10-20 14:15", as the clocks of the class's zone show it. */
 const char *class_local_time(const struct class_spec *spec, int64_t usec, char ret[40]);
@@ -79,6 +87,25 @@ void class_seats_published(struct core *core, const struct instance *old,
 /* How long before its time the seats of a class are started. */
 int64_t class_lead_usec(struct core *core, const struct class_spec *spec);
 
+/* class_places.c */
+/* Places on nodes that are out of service are given up so long before seats are started. */
+#define CLASS_HEAL_USEC (3600 * INT64_C(1000000))
+/* So long before, their nodes fetch the image. */
+#define CLASS_PREFETCH_USEC (86400 * INT64_C(1000000))
+struct class_places {
+    char (*nodes)[64]; /* the caller's to free */
+    size_t n, size;
+};
+/* The places of a window that are of use; what lies elsewhere is given up. */
+void class_places(struct core *core, const struct class_time *t, struct class_places *ret);
+/* As many places more as there are; the number that is missing still. */
+uint32_t class_find_places(struct core *core, struct course *course, struct class_time *t,
+                           uint32_t missing);
+/* Its nodes get the image while there is time. */
+void class_prefetch(struct core *core, const struct course *course, struct class_time *t,
+                    int64_t now);
+/* Places on nodes that went out of service are found again elsewhere while there is time. */
+void class_heal(struct core *core, struct course *course, struct class_time *t);
 /* Another place is sought for what failed on this node. */
 void course_avoid(struct course *course, const char *node);
 

@@ -99,6 +99,25 @@ static int check_weeks(const struct call *call, const struct config_role *role, 
     return 0;
 }
 
+/* What a class lends its members its maker must be allowed to use. */
+static int check_lent(const struct call *call, const struct class_spec *spec, struct vdi_error *err)
+{
+    const struct config *c = call->core->config;
+    const struct config_partition *p = config_partition(c, spec->partition);
+    const struct config_qos *q = config_qos(c, spec->qos);
+    const struct config_account *a = config_account(c, spec->account);
+    const char *field = p && !call_in_groups(call, &p->groups)   ? "partition"
+                        : q && !call_in_groups(call, &q->groups) ? "qos"
+                        : a && !call_may_charge(call, a)         ? "account"
+                                                                 : NULL;
+
+    if (!field)
+        return 0;
+    error_set(err, EPERM, field, "you may not use that %s yourself", field);
+    error_hint(err, NULL, "leave it out, or ask an operator to book the class");
+    return -EPERM;
+}
+
 int class_check_role(const struct call *call, const struct class *class,
                      const struct class_time *times, size_t n, struct vdi_error *err)
 {
@@ -118,6 +137,8 @@ int class_check_role(const struct call *call, const struct class *class,
         snprintf(limit, sizeof(limit), "%u seats", role->max_seats);
         return refuse(err, "seats", role->name, text, limit);
     }
+    if (check_lent(call, spec, err) < 0)
+        return -EPERM;
     latest_usec = loop_now_usec(call->core->loop) + role->horizon_sec * USEC_PER_SEC;
     if (role->horizon_sec && n && times[n - 1].begin_usec > latest_usec) {
         snprintf(text, sizeof(text), "as late as %s", times[n - 1].date);

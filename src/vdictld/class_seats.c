@@ -25,17 +25,17 @@
 #include "vdictld/life.h"
 #include "vdictld/queue.h"
 
-#define NODES_MAX 10000 /* places of one occurrence: CLASS_SEATS_MAX */
 /* A guest that boots keeps about so many processors of its host busy. */
 #define BOOT_CPUS 4
 #define BOOTS_AT_ONCE 2 /* at least */
 /* No seat is started for what is left of a class then: the last minute, or the last tenth. */
 #define TOO_LATE_USEC (60 * USEC_PER_SEC)
 #define TOO_LATE_PART 10
-/* Places on nodes that are out of service are given up so long before seats are started. */
-#define HEAL_USEC (3600 * USEC_PER_SEC)
-/* So long before, their nodes fetch the image. */
-#define PREFETCH_USEC (86400 * USEC_PER_SEC)
+/* A class that was deleted is asked for while what is on of it is closed. */
+#define DELETED_KEEP_USEC (60 * USEC_PER_SEC)
+
+/* Seats that fail one after the other are ordered again after 2, 4 ... 64 seconds. */
+#define BACKOFF_MAX 6
 
 #define GIVEN_BACK "nobody took the seat in time"
 #define IS_OVER "the class is over"
@@ -47,7 +47,7 @@ struct sitting {
     struct course *course;
     struct class_time *time;       /* NULL: the class is no longer at that time */
     uint32_t free, claimed, ready; /* instances that live */
-    int64_t slowest_usec;
+    int64_t slowest_usec, last_ready_usec;
     const char *slow_stage; /* which took that one longest */
 };
 
@@ -108,6 +108,9 @@ static void note_boot(struct core *core, const struct instance *in)
 {
     struct hash *all = core->classes->boots;
     struct boots *boots = hash_get(all, in->template_name);
+    /* More than that is a node that was away, not a boot. */
+    int64_t most = life_boot_timeout(core, in->template_name) * USEC_PER_SEC;
+    int64_t took = in->ready_usec - in->request_usec;
 
     if (!boots) {
         boots = calloc(1, sizeof(*boots) + strlen(in->template_name) + 1);
@@ -119,7 +122,7 @@ static void note_boot(struct core *core, const struct instance *in)
             return;
         }
     }
-    boots->took_usec[boots->n++ % 64] = in->ready_usec - in->request_usec;
+    boots->took_usec[boots->n++ % 64] = took < most ? took : most;
 }
 
 static uint32_t boots_at_once(uint32_t cpus)
@@ -158,15 +161,15 @@ int64_t class_lead_usec(struct core *core, const struct class_spec *spec)
 
 /* ---- in the planner ---- */
 
-/* A seat holds its node like a job that runs until the class's place is free again. */
+/* A seat holds its node like a job that runs until the class's place is free again. All is taken
+ * from the instance: its class and template may be others by now. */
 static void hold(struct core *core, const struct instance *in, const struct occurrence *o)
 {
-    struct course *course = course_get(core, in->class_id);
-    struct job_spec spec;
+    struct job_spec *spec = job_spec_new();
     struct job job = {
         .refs = 1,
         .id = QUEUE_SEAT_ID + in->id,
-        .spec = &spec,
+        .spec = spec,
         .state = JOB_RUNNING,
         .instance = in->id,
         .node = in->node,
@@ -176,12 +179,23 @@ static void hold(struct core *core, const struct instance *in, const struct occu
         .start_usec = in->request_usec,
         .submit_usec = in->request_usec,
     };
+    char profile[64];
 
-    if (!course || !course->seat)
-        return;
-    spec = *course->seat;
-    spec.time_limit_sec = (o->until_usec - in->request_usec) / USEC_PER_SEC + 1;
-    queue_hold(core->queue, &job);
+    str_copy(profile,
+             strcspn(in->gpus_held, ":") + 1 < sizeof(profile) ? strcspn(in->gpus_held, ":") + 1
+                                                               : sizeof(profile),
+             in->gpus_held);
+    if (!spec || job_spec_set(&spec->partition, in->partition) < 0 ||
+        job_spec_set(&spec->profile, profile) < 0) {
+        log_error("class %s: no memory for a seat on %s", o->class_name, in->node);
+    } else {
+        spec->cpus = in->vcpus;
+        spec->memory_mib = in->memory_mib;
+        spec->gpus = in->gpus;
+        spec->time_limit_sec = (o->until_usec - in->request_usec) / USEC_PER_SEC + 1;
+        queue_hold(core->queue, &job);
+    }
+    job_spec_unref(spec);
 }
 
 void class_seats_published(struct core *core, const struct instance *old,
@@ -189,12 +203,16 @@ void class_seats_published(struct core *core, const struct instance *old,
 {
     const struct occurrence *o =
         now->class_id ? class_occurrence(core, now->class_id, now->date) : NULL;
+    struct course *course = now->class_id ? course_get(core, now->class_id) : NULL;
     struct occurrence_event fail = {.type = OCCURRENCE_EVENT_FAIL};
 
     if (!now->class_id)
         return;
-    if (now->state == INSTANCE_READY && (!old || old->state != INSTANCE_READY))
+    if (now->state == INSTANCE_READY && old && old->state != INSTANCE_READY) {
         note_boot(core, now);
+        if (course)
+            course->n_failed = 0;
+    }
     if (now->job || now->state == INSTANCE_GONE || !o)
         queue_unhold(core->queue, QUEUE_SEAT_ID + now->id);
     else if (!old)
@@ -203,14 +221,16 @@ void class_seats_published(struct core *core, const struct instance *old,
         str_equal(now->reason, GIVEN_BACK) || str_equal(now->reason, IS_OVER))
         return;
     if (!now->job) {
-        struct course *course = course_get(core, now->class_id);
-
         log_warning("class %s on %s: the seat on %s failed (%s) and is started anew", o->class_name,
                     o->date, now->node, now->reason);
         str_copy(fail.reason, sizeof(fail.reason), now->reason);
         tell(core, o->key, &fail);
-        if (course)
+        if (course) {
             course_avoid(course, now->node);
+            course->n_failed += course->n_failed < BACKOFF_MAX;
+            course->retry_usec =
+                loop_now_usec(core->loop) + (INT64_C(1) << course->n_failed) * USEC_PER_SEC;
+        }
     }
 }
 
@@ -222,166 +242,11 @@ void class_seats_load(struct classes *c)
         const struct slot *slot = table_at(t, i);
         const struct instance *in = slot ? slot->pub : NULL;
 
-        if (!in || !in->class_id)
-            continue;
-        if (in->ready_usec)
+        if (in && in->class_id && in->ready_usec)
             note_boot(c->core, in);
-        class_seats_published(c->core, NULL, in);
+        if (in && in->class_id)
+            class_seats_published(c->core, NULL, in);
     }
-}
-
-void course_avoid(struct course *course, const char *node)
-{
-    size_t len = strlen(course->avoid);
-
-    if (!class_list_has(course->avoid, node) && len + strlen(node) + 2 < sizeof(course->avoid))
-        snprintf(course->avoid + len, sizeof(course->avoid) - len, "%s%s", len ? "," : "", node);
-}
-
-/* ---- places ---- */
-
-struct places {
-    char (*nodes)[64];
-    size_t n, size;
-};
-
-static void add_place(void *arg, const struct plan_seat *seat)
-{
-    struct places *p = arg;
-
-    if (p->n == p->size) {
-        size_t size = p->size ? 2 * p->size : 64;
-        void *grown = size <= 2 * NODES_MAX ? realloc(p->nodes, size * sizeof(*p->nodes)) : NULL;
-
-        if (!grown)
-            return;
-        p->nodes = grown;
-        p->size = size;
-    }
-    memcpy(p->nodes[p->n++], seat->node, sizeof(seat->node));
-}
-
-static bool in_service(struct core *core, const char *name)
-{
-    const struct node *node = core_node(core, name);
-
-    return node && !node->removed && node->up && !node->drain;
-}
-
-static void all_places_of(struct core *core, const struct class_time *t, struct places *ret)
-{
-    *ret = (struct places){NULL, 0, 0};
-    if (t->plan_id)
-        planner_each_seat(queue_planner(core->queue), t->plan_id, add_place, ret);
-}
-
-/* The places of a window that are of use; what lies elsewhere is given up. */
-static void places_of(struct core *core, const struct class_time *t, struct places *ret)
-{
-    struct planner *planner = queue_planner(core->queue);
-    struct plan_seat ignored;
-    size_t n = 0;
-
-    all_places_of(core, t, ret);
-    for (size_t i = 0; i < ret->n; i++) {
-        if (in_service(core, ret->nodes[i]))
-            memmove(ret->nodes[n++], ret->nodes[i], sizeof(ret->nodes[i]));
-        else
-            planner_take_seat(planner, t->plan_id, ret->nodes[i], false, &ignored);
-    }
-    ret->n = n;
-}
-
-static int find(struct core *core, const struct course *course, struct class_time *t,
-                uint32_t seats, bool avoid, struct plan_shortage *ret)
-{
-    int64_t now = loop_now_usec(core->loop);
-    struct plan_window window = {t->from_usec > now ? t->from_usec : now, t->until_usec};
-    struct job_spec spec = *course->seat;
-    struct plan_class class = {.id = t->plan_id,
-                               .seat = &spec,
-                               .seats = seats,
-                               .windows = &window,
-                               .n_windows = 1,
-                               .only_in_service = true};
-
-    if (avoid)
-        spec.exclude = course->avoid;
-    *ret = (struct plan_shortage){0};
-    return planner_put_class(queue_planner(core->queue), &class, now, ret);
-}
-
-/* As many places more as there are; the number that is missing still. */
-static uint32_t find_places(struct core *core, struct course *course, struct class_time *t,
-                            uint32_t missing)
-{
-    struct plan_shortage shortage;
-    int r = 0;
-
-    if (!missing || !course->seat)
-        return missing;
-    if (!t->plan_id)
-        t->plan_id = core->classes->next_plan_id++;
-    if (*course->avoid && find(core, course, t, missing, true, &shortage) == 0)
-        return 0;
-    r = find(core, course, t, missing, false, &shortage);
-    if (r == -ENOSPC && shortage.seats &&
-        find(core, course, t, shortage.seats, false, &shortage) == 0)
-        return missing - shortage.seats;
-    return r == 0 ? 0 : missing;
-}
-
-/* Its nodes get the image while there is time: a day before, and those that are new an hour
- * before. */
-static void prefetch(struct core *core, const struct course *course, struct class_time *t,
-                     int64_t now)
-{
-    const struct config_template *of = config_template(core->config, course->seat->template_name);
-    int64_t due_usec = t->fetched_usec ? t->from_usec - HEAL_USEC : t->from_usec - PREFETCH_USEC;
-    char ref[IMAGE_REF_MAX] = "";
-    const struct image *image;
-    struct vdi_error err = {0};
-    struct places places;
-
-    if (now < due_usec || t->fetched_usec >= due_usec || !of)
-        return;
-    t->fetched_usec = now;
-    if (images_resolve(core, of->image, ref, &err) < 0) {
-        log_error("class on %s: %s", t->date, err.detail);
-        return;
-    }
-    image = images_of_ref(core, ref);
-    if (!image)
-        return; /* it is the nodes' own */
-    all_places_of(core, t, &places);
-    for (size_t i = 0; i < places.n; i++)
-        if (!i || !str_equal(places.nodes[i], places.nodes[i - 1]))
-            images_prefetch(core, image, places.nodes[i]);
-    free(places.nodes);
-}
-
-/* Places on nodes that went out of service are found again elsewhere while there is time. */
-static void heal(struct core *core, struct course *course, struct class_time *t)
-{
-    const struct class *class = class_of(core, course->id);
-    struct places places;
-    uint32_t missing;
-
-    places_of(core, t, &places);
-    missing = t->seats > places.n ? t->seats - (uint32_t)places.n : 0;
-    free(places.nodes);
-    missing = find_places(core, course, t, missing);
-    if (!missing) {
-        if (str_starts_with(course->alarm, t->date))
-            course->alarm[0] = '\0';
-        return;
-    }
-    if (str_starts_with(course->alarm, t->date))
-        return;
-    snprintf(course->alarm, sizeof(course->alarm),
-             "%s: %u of %u seats have no node that is in service; resume nodes, or free some",
-             t->date, missing, t->seats);
-    log_error("class %s: %s", class->spec.name, course->alarm);
 }
 
 /* ---- instances ---- */
@@ -427,27 +292,39 @@ static struct instance_event request_of(struct core *core, const struct sitting 
     return event;
 }
 
-/* One seat, in the place that was just taken out of the window. */
-static void order_seat(struct core *core, const struct sitting *s, const struct plan_seat *place)
+/* What its seats boot; false: it can't be had, which is an alarm. */
+static bool find_image(struct core *core, const struct sitting *s, char ret[IMAGE_REF_MAX])
 {
     const struct config_template *t = config_template(core->config, s->course->seat->template_name);
+    struct vdi_error err = {0};
+
+    if (t && images_resolve(core, t->image, ret, &err) == 0)
+        return true;
+    if (!*s->course->alarm) {
+        str_copy(s->course->alarm, sizeof(s->course->alarm),
+                 err.code ? err.detail : "its template is no longer in vdi.conf");
+        log_error("class %s: %s", s->class->spec.name, s->course->alarm);
+    }
+    return false;
+}
+
+/* One seat, in the place that was just taken out of the window. */
+static void order_seat(struct core *core, const struct sitting *s, const char *image,
+                       const struct plan_seat *place)
+{
     struct instance_event event = request_of(core, s, place);
     struct order *order = calloc(1, sizeof(*order));
     struct txn *txn = order ? txn_new(core->events) : NULL;
-    struct instance seat = {.class_id = event.class_id, .request_usec = event.time_usec};
-    struct vdi_error err = {0};
+    struct instance seat = {.class_id = event.class_id,
+                            .vcpus = event.vcpus,
+                            .memory_mib = event.memory_mib,
+                            .gpus = event.gpus,
+                            .request_usec = event.time_usec};
 
-    if (!txn || !t || images_resolve(core, t->image, event.image, &err) < 0) {
-        if (err.code && !*s->course->alarm) {
-            str_copy(s->course->alarm, sizeof(s->course->alarm), err.detail);
-            log_error("class %s: %s", s->class->spec.name, err.detail);
-        }
-        txn_abort(txn);
-        free(order);
-        return;
-    }
-    *order = (struct order){core, events_next_id(core->events, NOUN_INSTANCE)};
-    if (core_add_instance(txn, order->id, &event, &err) < 0) {
+    str_copy(event.image, sizeof(event.image), image);
+    if (order)
+        *order = (struct order){core, events_next_id(core->events, NOUN_INSTANCE)};
+    if (!txn || core_add_instance(txn, order->id, &event, NULL) < 0) {
         txn_abort(txn);
         free(order);
         return;
@@ -455,37 +332,57 @@ static void order_seat(struct core *core, const struct sitting *s, const struct 
     seat.id = order->id;
     str_copy(seat.node, sizeof(seat.node), event.node);
     str_copy(seat.gpus_held, sizeof(seat.gpus_held), event.gpus_held);
+    str_copy(seat.partition, sizeof(seat.partition), event.partition);
     hold(core, &seat, s->o);
     txn_commit(txn, ordered, order);
 }
 
-static uint32_t booting_on(struct core *core, const char *node)
+/* Seats that boot on each node, counted once a second. */
+struct load {
+    uint32_t n;
+    char node[64];
+};
+
+static struct load *load_of(struct classes *c, const char *node)
 {
-    struct table *t = events_table(core->events, NOUN_INSTANCE);
-    uint32_t n = 0;
+    struct load *load = hash_get(c->loads, node);
 
-    for (size_t i = 0; i < table_end(t); i++) {
-        const struct slot *slot = table_at(t, i);
-        const struct instance *in = slot ? slot->staged : NULL;
+    if (load)
+        return load;
+    load = calloc(1, sizeof(*load));
+    if (!load)
+        return NULL;
+    str_copy(load->node, sizeof(load->node), node);
+    if (hash_put(c->loads, load->node, load) == 0)
+        return load;
+    free(load);
+    return NULL;
+}
 
-        n += in && is_booting(in) && str_equal(in->node, node);
-    }
-    return n;
+static void loads_clear(struct classes *c)
+{
+    void *load;
+
+    for (size_t i = 0; hash_next(c->loads, &i, &load);)
+        ((struct load *)load)->n = 0;
 }
 
 /* Seats are started in their places, on each node a few at once. */
-static void order_seats(struct core *core, const struct sitting *s, const struct places *places)
+static void order_seats(struct core *core, const struct sitting *s, const char *image,
+                        const struct class_places *places)
 {
     struct planner *planner = queue_planner(core->queue);
 
     for (size_t i = 0; i < places->n; i++) {
         const struct node *node = core_node(core, places->nodes[i]);
+        struct load *load = node ? load_of(core->classes, node->name) : NULL;
         struct plan_seat place;
 
-        if (!node || booting_on(core, node->name) >= boots_at_once(node->cpus))
+        if (!load || load->n >= boots_at_once(node->cpus) ||
+            !planner_take_seat(planner, s->time->plan_id, node->name, true, &place))
             continue;
-        if (planner_take_seat(planner, s->time->plan_id, node->name, true, &place))
-            order_seat(core, s, &place);
+        load->n++;
+        order_seat(core, s, image, &place);
     }
 }
 
@@ -584,31 +481,47 @@ static void fill(struct core *core, struct sitting *s, int64_t now)
                           ? s->o->seats
                           : s->claimed + classes_waiting(core, s->o->class_id);
     uint32_t has = s->free + s->claimed, missing = wanted > has ? wanted - has : 0;
-    struct places places;
+    char image[IMAGE_REF_MAX] = "";
+    struct class_places places;
 
     if (!s->time || !s->course->seat)
         return;
-    places_of(core, s->time, &places);
+    class_places(core, s->time, &places);
     if (is_too_late(s->o, now))
         missing = 0;
+    else if (missing && now < s->course->retry_usec) {
+        free(places.nodes);
+        return;
+    }
     if (!missing && places.n) {
         planner_remove_class(queue_planner(core->queue), s->time->plan_id);
         s->time->plan_id = 0;
         places.n = 0;
     }
     if (missing > places.n) {
-        uint32_t none = find_places(core, s->course, s->time, missing - (uint32_t)places.n);
+        uint32_t none = class_find_places(core, s->course, s->time, missing - (uint32_t)places.n);
 
         free(places.nodes);
-        places_of(core, s->time, &places);
+        class_places(core, s->time, &places);
         if (none && !*s->course->alarm) {
             snprintf(s->course->alarm, sizeof(s->course->alarm),
                      "%s: %u of %u seats have no place now", s->o->date, none, s->o->seats);
             log_error("class %s: %s", s->o->class_name, s->course->alarm);
         }
     }
-    order_seats(core, s, &places);
+    if (places.n && find_image(core, s, image))
+        order_seats(core, s, image, &places);
     free(places.nodes);
+}
+
+/* Nobody is a no-show before seats could be there. */
+static int64_t could_come_usec(struct core *core, const struct sitting *s)
+{
+    bool is_there = s->ready && s->ready == s->free + s->claimed;
+    int64_t there =
+        is_there ? s->last_ready_usec : s->o->open_usec + class_lead_usec(core, &s->class->spec);
+
+    return there > s->o->begin_usec ? there : s->o->begin_usec;
 }
 
 static void drive(struct core *core, struct sitting *s, int64_t now)
@@ -621,7 +534,7 @@ static void drive(struct core *core, struct sitting *s, int64_t now)
     }
     count_moments(core, s, now);
     if (s->o->state == OCCURRENCE_OPEN && spec->no_show_sec &&
-        now >= s->o->begin_usec + spec->no_show_sec * USEC_PER_SEC)
+        now >= could_come_usec(core, s) + spec->no_show_sec * USEC_PER_SEC)
         release(core, s);
     else if (s->course)
         fill(core, s, now);
@@ -682,11 +595,16 @@ static void count_instances(struct core *core, struct sitting *all, size_t n)
 {
     struct table *t = events_table(core->events, NOUN_INSTANCE);
 
+    loads_clear(core->classes);
+
     for (size_t i = 0; i < table_end(t); i++) {
         const struct slot *slot = table_at(t, i);
         const struct instance *in = slot ? slot->staged : NULL;
+        struct load *load = in && is_booting(in) ? load_of(core->classes, in->node) : NULL;
         struct sitting *s;
 
+        if (load)
+            load->n++;
         if (!in || !in->class_id || !lives(in))
             continue;
         s = sitting_of(all, n, in);
@@ -697,12 +615,28 @@ static void count_instances(struct core *core, struct sitting *all, size_t n)
         s->claimed += in->job != 0;
         s->free += in->job == 0;
         s->ready += !is_booting(in);
+        if (in->ready_usec > s->last_ready_usec)
+            s->last_ready_usec = in->ready_usec;
         if (in->ready_usec - in->request_usec <= s->slowest_usec)
             continue;
         s->slowest_usec = in->ready_usec - in->request_usec;
         s->slow_stage = in->build_usec - in->request_usec > in->ready_usec - in->build_usec
                             ? "prepare"
                             : "boot";
+    }
+}
+
+static void drop_deleted(struct core *core, int64_t now)
+{
+    struct table *t = events_table(core->events, NOUN_CLASS);
+    int64_t keep = core->config->keep_done_sec * USEC_PER_SEC;
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        struct slot *slot = table_at(t, i);
+        const struct class *class = slot && slot->pub == slot->staged ? slot->pub : NULL;
+
+        if (class && class->deleted && class->delete_usec + keep + DELETED_KEEP_USEC < now)
+            table_remove(t, slot);
     }
 }
 
@@ -723,20 +657,23 @@ static void drop_closed(struct core *core, int64_t now)
 static void open_due(struct core *core, struct course *course, int64_t now)
 {
     const struct class *class = class_of(core, course->id);
+    int64_t lead_usec = class ? class_lead_usec(core, &class->spec) : 0;
 
     for (size_t i = 0; class && i < course->n_times; i++) {
         struct class_time *t = &course->times[i];
 
-        if (t->from_usec - PREFETCH_USEC > now)
+        if (t->begin_usec - lead_usec < t->from_usec)
+            t->from_usec = t->begin_usec - lead_usec; /* boots take longer by now */
+        if (t->from_usec - CLASS_PREFETCH_USEC > now)
             break;
         if (class_occurrence(core, class->id, t->date) || !course->seat)
             continue;
         if (t->from_usec <= now && t->end_usec > now)
             open_occurrence(core, class, t);
         else if (t->from_usec > now)
-            prefetch(core, course, t, now);
-        if (t->from_usec > now && t->from_usec - HEAL_USEC <= now)
-            heal(core, course, t);
+            class_prefetch(core, course, t, now);
+        if (t->from_usec > now && t->from_usec - CLASS_HEAL_USEC <= now)
+            class_heal(core, course, t);
     }
 }
 
@@ -757,4 +694,5 @@ void class_seats_tick(struct classes *c)
         drive(core, &all[i], now);
     class_claim_all_waiting(core);
     drop_closed(core, now);
+    drop_deleted(core, now);
 }

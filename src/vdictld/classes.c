@@ -29,9 +29,11 @@
 
 #define TICK_USEC USEC_PER_SEC
 #define EXCEPT_MAX 256
+#define REFRESH_SLICE_USEC 3000
 #define RENEW_USEC (INT64_C(86400) * USEC_PER_SEC)
 
 static void tick(void *arg);
+static void refresh_stale(void *arg);
 
 struct classes *classes_new(struct core *core)
 {
@@ -45,8 +47,10 @@ struct classes *classes_new(struct core *core)
     c->courses = hash_new_u64();
     c->boots = hash_new_str();
     c->waiting = hash_new_u64();
+    c->loads = hash_new_str();
+    c->refresh = loop_timer(core->loop, -1, refresh_stale, c);
     c->tick = loop_timer(core->loop, -1, tick, c);
-    if (!c->courses || !c->boots || !c->waiting || !c->tick) {
+    if (!c->courses || !c->boots || !c->waiting || !c->loads || !c->refresh || !c->tick) {
         classes_free(c);
         return NULL;
     }
@@ -72,7 +76,11 @@ void classes_free(struct classes *c)
         free(value);
     hash_free(c->courses);
     hash_free(c->boots);
+    for (size_t i = 0; c->loads && hash_next(c->loads, &i, &value);)
+        free(value);
+    hash_free(c->loads);
     hash_free(c->waiting);
+    source_free(c->refresh);
     source_free(c->tick);
     source_free(c->admit);
     free(c);
@@ -204,10 +212,6 @@ static int by_begin(const void *a, const void *b)
     return ta->begin_usec < tb->begin_usec ? -1 : ta->begin_usec > tb->begin_usec;
 }
 
-/* Occurrences that are moved may come from outside the span, and leave it: so much more is
- * looked at. */
-#define MOVED_USEC (INT64_C(14) * 86400 * USEC_PER_SEC)
-
 int class_times(struct core *core, const struct class *class, int64_t from_usec, int64_t to_usec,
                 struct class_time **ret, size_t *ret_n, struct vdi_error *err)
 {
@@ -220,7 +224,7 @@ int class_times(struct core *core, const struct class *class, int64_t from_usec,
     int r = calendar_of(spec, &calendar, err);
 
     if (r == 0)
-        r = calendar_occurrences(calendar, from_usec - MOVED_USEC, to_usec + MOVED_USEC,
+        r = calendar_occurrences(calendar, from_usec - CLASS_MOVED_USEC, to_usec + CLASS_MOVED_USEC,
                                  CLASS_OCCURRENCES_MAX, &all, &n_all, err);
     if (r < 0)
         return r;
@@ -245,14 +249,26 @@ int class_times(struct core *core, const struct class *class, int64_t from_usec,
     return 0;
 }
 
-int class_find_date(struct core *core, const struct class *class, const char *date,
+int class_find_date(const struct class *class, const char *date, const char *starts,
                     struct vdi_error *err)
 {
     _cleanup_(calendar_freep) struct calendar *calendar = NULL;
     struct calendar_occurrence found;
+    int64_t to_usec = 0, by_usec;
     int r = calendar_of(&class->spec, &calendar, err);
 
-    return r < 0 ? r : calendar_find(calendar, date, &found, err);
+    if (r == 0)
+        r = calendar_find(calendar, date, &found, err);
+    if (r == 0 && *starts)
+        r = calendar_instant(calendar, "starts", starts, &to_usec, err);
+    if (r < 0 || !*starts)
+        return r;
+    by_usec = to_usec - found.from_usec;
+    if (by_usec >= -CLASS_MOVED_USEC && by_usec <= CLASS_MOVED_USEC)
+        return 0;
+    error_set(err, ERANGE, "starts", "%s is too far from %s", starts, date);
+    error_hint(err, "14 days", "skip the date, and make a class of that one");
+    return -ERANGE;
 }
 
 const char *class_local_time(const struct class_spec *spec, int64_t usec, char ret[40])
@@ -439,6 +455,12 @@ static void course_drop(struct core *core, uint64_t id)
     course_free(course);
 }
 
+struct lost {
+    struct core *core;
+    const struct config_partition *partition;
+    bool is;
+};
+
 static void each_class(struct core *core, void (*fn)(struct core *core, const struct class *class))
 {
     struct table *t = events_table(core->events, NOUN_CLASS);
@@ -452,6 +474,30 @@ static void each_class(struct core *core, void (*fn)(struct core *core, const st
     }
 }
 
+/* Windows with a seat on a node that vdi.conf no longer has there are booked anew. */
+static void find_lost(void *arg, const struct plan_seat *seat)
+{
+    struct lost *lost = arg;
+
+    lost->is = lost->is || !config_node(lost->core->config, seat->node) ||
+               !config_names_has(&lost->partition->nodes, seat->node);
+}
+
+static void course_drop_lost(struct core *core, struct course *course)
+{
+    struct lost lost = {.core = core};
+
+    lost.partition = course->seat ? config_partition(core->config, course->seat->partition) : NULL;
+    for (size_t i = 0; i < course->n_times; i++) {
+        lost.is = !lost.partition;
+        if (course->times[i].plan_id && lost.partition)
+            planner_each_seat(queue_planner(core->queue), course->times[i].plan_id, find_lost,
+                              &lost);
+        if (lost.is)
+            unbook(core, &course->times[i]);
+    }
+}
+
 static void refresh(struct core *core, const struct class *class)
 {
     struct course *course = course_make(core, class->id);
@@ -460,6 +506,42 @@ static void refresh(struct core *core, const struct class *class)
         course_refresh(core, course);
     else
         log_error("class %s: no memory for its seats", class->spec.name);
+}
+
+/* Soon, in its turn. */
+static void set_stale(struct core *core, const struct class *class)
+{
+    struct course *course = course_make(core, class->id);
+
+    if (course)
+        course->is_stale = true;
+    source_rearm(core->classes->refresh, 0);
+}
+
+/* In the order in which they were made, a few milliseconds at once. */
+static void refresh_stale(void *arg)
+{
+    struct classes *c = arg;
+    struct table *t = events_table(c->core->events, NOUN_CLASS);
+    int64_t until = loop_monotonic_usec(c->core->loop) + REFRESH_SLICE_USEC;
+
+    if (c->core->stopping)
+        return;
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct class *class = slot ? slot->pub : NULL;
+        struct course *course = class && !class->deleted ? course_get(c->core, class->id) : NULL;
+
+        if (!course || !course->is_stale)
+            continue;
+        if (time_monotonic_usec() >= until) {
+            source_rearm(c->refresh, 0);
+            return;
+        }
+        course->is_stale = false;
+        course_drop_lost(c->core, course);
+        course_refresh(c->core, course);
+    }
 }
 
 /* ---- time ---- */
@@ -475,8 +557,8 @@ static void course_pass(struct core *core, struct course *course, int64_t now)
         course->n_times -= n;
         memmove(course->times, course->times + n, course->n_times * sizeof(*course->times));
     }
-    if (course->until_usec < now + CLASS_HORIZON_USEC - RENEW_USEC)
-        course_refresh(core, course);
+    if (course->until_usec < now + CLASS_HORIZON_USEC - RENEW_USEC && class_of(core, course->id))
+        set_stale(core, class_of(core, course->id));
 }
 
 static void tick(void *arg)
@@ -495,16 +577,32 @@ static void tick(void *arg)
 
 /* ---- what others tell ---- */
 
+/* What its seats are: the planner is told of those that are there before any window is booked. */
+static void know(struct core *core, const struct class *class)
+{
+    struct course *course = course_make(core, class->id);
+    struct vdi_error err = {0};
+
+    if (course && class_seat_spec(core->config, &class->spec, &course->seat, &err) < 0)
+        course_alarm(core, course, class, &err);
+}
+
 void classes_load(struct classes *c)
 {
-    each_class(c->core, refresh);
+    struct table *jobs = events_table(c->core->events, NOUN_JOB);
+
+    each_class(c->core, know);
     class_seats_load(c);
+    each_class(c->core, refresh);
+    for (size_t i = 0; i < table_end(jobs); i++)
+        if (table_at(jobs, i) && table_at(jobs, i)->pub)
+            class_claim_published(c->core, table_at(jobs, i)->pub);
     source_rearm(c->tick, 0);
 }
 
 void classes_configured(struct classes *c)
 {
-    each_class(c->core, refresh);
+    each_class(c->core, set_stale);
 }
 
 void classes_published(struct classes *c, const struct published *p)
@@ -519,6 +617,8 @@ void classes_published(struct classes *c, const struct published *p)
         return;
     if (class->deleted)
         course_drop(c->core, class->id);
+    else if (class->from_config && !c->admitted)
+        set_stale(c->core, class); /* there may be thousands of them in one file */
     else
         refresh(c->core, class);
 }

@@ -7,6 +7,8 @@
  * class_calls.c  the requests about classes
  * class_conf.c   the classes of vdi.conf
  * class_seats.c  from a window of the plan to instances that are READY at the time
+ * class_places.c where seats are in the plan
+ * class_role.c   what classes someone may book
  * class_claim.c  a seat becomes its user's
  */
 #ifndef VDICTLD_CLASSES_H
@@ -38,9 +40,10 @@ void classes_write_metrics(struct core *core, struct buf *out);
 
 /* ---- class_conf.c ---- */
 
-/* Stages what makes the classes of vdi.conf those of `config`. */
+/* Stages what makes the classes of vdi.conf those of `config`. At a start a class whose name
+ * another has is left out with a word in the log: the controller starts. */
 int classes_add_config(struct core *core, struct txn *txn, const struct config *config,
-                       struct vdi_error *err);
+                       bool at_start, struct vdi_error *err);
 /*
  * Whether all classes, those of `config` in place of those of the file in force, have their seats
  * in the nodes of `config`. Calls done once, later; err names the class and what is short.
@@ -57,7 +60,8 @@ void classes_check_config(struct core *core, const struct config *config,
  * qos, account, time limit). *ret is 0: an ordinary job. Refused: no such class, no member, too
  * early, over, given back, full.
  */
-int classes_match(struct call *call, struct job_spec *spec, uint64_t *ret, struct vdi_error *err);
+int classes_match(struct call *call, struct job_spec *spec, bool hold, uint64_t *ret,
+                  struct vdi_error *err);
 /* Stages the claim of one of its seats for the job, which the transaction has just made. */
 int classes_add_claim(struct core *core, struct txn *txn, uint64_t class_id, uint64_t job,
                       struct vdi_error *err);

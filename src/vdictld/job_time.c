@@ -292,6 +292,10 @@ void handle_job_extend(struct call *call)
     body = http_request_body(call->http, &len);
     if (fields_read(request_extend_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0)
         call_refuse(call, &err);
+    else if (*job->spec->reservation && job->state != JOB_SUSPENDED && !call_is_operator(call))
+        call_refuse_with(call, EPERM, "seconds",
+                         "job %" PRIu64 " has a seat of class '%s', and ends with it", job->id,
+                         job->spec->reservation);
     else if (!job->spec->time_limit_sec)
         call_refuse_with(call, EPROTO, "seconds", "job %" PRIu64 " has no time limit", job->id);
     else if (!holds_a_node(job))

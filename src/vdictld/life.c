@@ -252,11 +252,16 @@ void life_fate(const struct core *core, const struct job *job, enum job_state ot
 
 /* ---- states ---- */
 
-int64_t life_boot_timeout_sec(const struct core *core, const struct instance *in)
+int64_t life_boot_timeout(const struct core *core, const char *template_name)
 {
-    const struct config_template *t = config_template(core->config, in->template_name);
+    const struct config_template *t = config_template(core->config, template_name);
 
     return t && t->boot_timeout_sec ? t->boot_timeout_sec : core->config->boot_timeout_sec;
+}
+
+int64_t life_boot_timeout_sec(const struct core *core, const struct instance *in)
+{
+    return life_boot_timeout(core, in->template_name);
 }
 
 static void act_building(struct run *run, const struct instance *in)

@@ -26,6 +26,8 @@ int life_finish(struct core *core, struct txn *txn, uint64_t job, enum job_state
                 const char *by, const char *reason, struct vdi_error *err);
 /* The same in a transaction of its own, by the controller itself. */
 void life_end_job(struct core *core, uint64_t job, enum job_state final, const char *reason);
+/* Seconds that a guest of the template may take to boot. */
+int64_t life_boot_timeout(const struct core *core, const char *template_name);
 /* A seat that nobody has is no longer wanted. */
 void life_stop(struct core *core, const struct instance *in, const char *reason);
 /* Writes down in the job's events what was done for it: its user told, its script signalled. */

@@ -308,7 +308,8 @@ static void read_script(struct start *s, const struct job *job)
 /* A directory service that is away is waited for as long as a boot is. */
 static void no_account(struct run *run, const struct instance *in, const struct job *job, int r)
 {
-    int64_t until = in->state_usec + life_boot_timeout_sec(run->core, in) * USEC_PER_SEC;
+    int64_t since = in->claim_usec ? in->claim_usec : in->state_usec;
+    int64_t until = since + life_boot_timeout_sec(run->core, in) * USEC_PER_SEC;
     char reason[96];
 
     if (r == -ENOENT)

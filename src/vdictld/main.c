@@ -239,7 +239,7 @@ static int configure_nodes(struct core *core, struct vdi_error *err)
     int r = txn ? nodes_configure(core, txn, core->config, err) : -ENOMEM;
 
     if (r >= 0)
-        r = classes_add_config(core, txn, core->config, err);
+        r = classes_add_config(core, txn, core->config, true, err);
     if (r < 0)
         txn_abort(txn);
     else

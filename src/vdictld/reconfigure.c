@@ -116,7 +116,7 @@ static void apply(struct change *ch)
                 : error_set(&err, ENOMEM, "", "out of memory");
 
     if (r >= 0)
-        r = classes_add_config(core, txn, ch->config, &err);
+        r = classes_add_config(core, txn, ch->config, false, &err);
     if (r >= 0 && !ch->call) { /* a signal is an administrator's act, too */
         struct audit_event event = audit_own(core, "reconfigure", "SIGHUP");
 

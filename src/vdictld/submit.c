@@ -230,8 +230,8 @@ static int check_account(struct call *call, struct job_spec *spec, struct vdi_er
     const struct config *c = call->core->config;
     const struct config_account *a = *spec->account ? config_account(c, spec->account) : NULL;
 
-    if (!c->n_accounts)
-        return 0; /* any word */
+    if (!c->n_accounts || call->class_id)
+        return 0; /* any word; a seat is charged to its class */
     for (size_t i = 0; !*spec->account && !a && i < c->n_accounts; i++)
         if ((c->accounts[i].groups.n || c->accounts[i].users.n) &&
             call_may_charge(call, &c->accounts[i]))
@@ -447,7 +447,7 @@ static int stage(struct submission *s, struct vdi_error *err)
     if (!txn)
         return error_set(err, ENOMEM, "", "out of memory");
     r = add_jobs(s, txn, err);
-    if (r >= 0 && call->class_id && !s->hold)
+    if (r >= 0 && call->class_id)
         r = classes_add_claim(core, txn, call->class_id, call->job, err);
     if (r >= 0 && call->key[0] &&
         idem_put(core->idem, s->spec, call->job, loop_now_usec(core->loop)) < 0)
@@ -515,7 +515,7 @@ static void dependency_checked(void *arg, int result, const struct vdi_error *wh
     else if (call->key[0] && is_repeat(call, s->spec->request_digest))
         r = 1; /* the same came while the store was asked */
     if (r == 0)
-        r = classes_match(call, s->spec, &call->class_id, &err);
+        r = classes_match(call, s->spec, s->hold, &call->class_id, &err);
     if (r == 0)
         r = submit_check(call, s->spec, &err);
     if (r == 0)

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * class_places.c - the places that seats have in the plan: on nodes in service, found anew where a
+ * node went out, with the image fetched ahead.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "vdictld/class_impl.h"
+#include "vdictld/images.h"
+#include "vdictld/queue.h"
+
+#define NODES_MAX 10000 /* places of one occurrence: CLASS_SEATS_MAX */
+
+void course_avoid(struct course *course, const char *node)
+{
+    size_t len = strlen(course->avoid);
+
+    if (!class_list_has(course->avoid, node) && len + strlen(node) + 2 < sizeof(course->avoid))
+        snprintf(course->avoid + len, sizeof(course->avoid) - len, "%s%s", len ? "," : "", node);
+}
+
+static void add_place(void *arg, const struct plan_seat *seat)
+{
+    struct class_places *p = arg;
+
+    if (p->n == p->size) {
+        size_t size = p->size ? 2 * p->size : 64;
+        void *grown = size <= 2 * NODES_MAX ? realloc(p->nodes, size * sizeof(*p->nodes)) : NULL;
+
+        if (!grown)
+            return;
+        p->nodes = grown;
+        p->size = size;
+    }
+    memcpy(p->nodes[p->n++], seat->node, sizeof(seat->node));
+}
+
+static bool in_service(struct core *core, const char *name)
+{
+    const struct node *node = core_node(core, name);
+
+    return node && !node->removed && node->up && !node->drain;
+}
+
+static void all_places_of(struct core *core, const struct class_time *t, struct class_places *ret)
+{
+    *ret = (struct class_places){NULL, 0, 0};
+    if (t->plan_id)
+        planner_each_seat(queue_planner(core->queue), t->plan_id, add_place, ret);
+}
+
+/* The places of a window that are of use; what lies elsewhere is given up. */
+void class_places(struct core *core, const struct class_time *t, struct class_places *ret)
+{
+    struct planner *planner = queue_planner(core->queue);
+    struct plan_seat ignored;
+    size_t n = 0;
+
+    all_places_of(core, t, ret);
+    for (size_t i = 0; i < ret->n; i++) {
+        if (in_service(core, ret->nodes[i]))
+            memmove(ret->nodes[n++], ret->nodes[i], sizeof(ret->nodes[i]));
+        else
+            planner_take_seat(planner, t->plan_id, ret->nodes[i], false, &ignored);
+    }
+    ret->n = n;
+}
+
+static int find(struct core *core, const struct course *course, struct class_time *t,
+                uint32_t seats, bool avoid, struct plan_shortage *ret)
+{
+    int64_t now = loop_now_usec(core->loop);
+    struct plan_window window = {t->from_usec > now ? t->from_usec : now, t->until_usec};
+    struct job_spec spec = *course->seat;
+    struct plan_class class = {.id = t->plan_id,
+                               .seat = &spec,
+                               .seats = seats,
+                               .windows = &window,
+                               .n_windows = 1,
+                               .only_in_service = true};
+
+    if (avoid)
+        spec.exclude = course->avoid;
+    *ret = (struct plan_shortage){0};
+    return planner_put_class(queue_planner(core->queue), &class, now, ret);
+}
+
+/* As many places more as there are; the number that is missing still. */
+uint32_t class_find_places(struct core *core, struct course *course, struct class_time *t,
+                           uint32_t missing)
+{
+    struct plan_shortage shortage;
+    int r = 0;
+
+    if (!missing || !course->seat)
+        return missing;
+    if (!t->plan_id)
+        t->plan_id = core->classes->next_plan_id++;
+    if (*course->avoid && find(core, course, t, missing, true, &shortage) == 0)
+        return 0;
+    r = find(core, course, t, missing, false, &shortage);
+    if (r == -ENOSPC && shortage.seats &&
+        find(core, course, t, shortage.seats, false, &shortage) == 0)
+        return missing - shortage.seats;
+    return r == 0 ? 0 : missing;
+}
+
+/* Its nodes get the image while there is time: a day before, and those that are new an hour
+ * before. */
+void class_prefetch(struct core *core, const struct course *course, struct class_time *t,
+                    int64_t now)
+{
+    const struct config_template *of = config_template(core->config, course->seat->template_name);
+    int64_t due_usec =
+        t->fetched_usec ? t->from_usec - CLASS_HEAL_USEC : t->from_usec - CLASS_PREFETCH_USEC;
+    char ref[IMAGE_REF_MAX] = "";
+    const struct image *image;
+    struct vdi_error err = {0};
+    struct class_places places;
+
+    if (now < due_usec || t->fetched_usec >= due_usec || !of)
+        return;
+    t->fetched_usec = now;
+    if (images_resolve(core, of->image, ref, &err) < 0) {
+        log_error("class on %s: %s", t->date, err.detail);
+        return;
+    }
+    image = images_of_ref(core, ref);
+    if (!image)
+        return; /* it is the nodes' own */
+    all_places_of(core, t, &places);
+    for (size_t i = 0; i < places.n; i++)
+        if (!i || !str_equal(places.nodes[i], places.nodes[i - 1]))
+            images_prefetch(core, image, places.nodes[i]);
+    free(places.nodes);
+}
+
+/* Places on nodes that went out of service are found again elsewhere while there is time. */
+void class_heal(struct core *core, struct course *course, struct class_time *t)
+{
+    const struct class *class = class_of(core, course->id);
+    struct class_places places;
+    uint32_t missing;
+
+    class_places(core, t, &places);
+    missing = t->seats > places.n ? t->seats - (uint32_t)places.n : 0;
+    free(places.nodes);
+    missing = class_find_places(core, course, t, missing);
+    if (!missing) {
+        if (str_starts_with(course->alarm, t->date))
+            course->alarm[0] = '\0';
+        return;
+    }
+    if (str_starts_with(course->alarm, t->date))
+        return;
+    snprintf(course->alarm, sizeof(course->alarm),
+             "%s: %u of %u seats have no node that is in service; resume nodes, or free some",
+             t->date, missing, t->seats);
+    log_error("class %s: %s", class->spec.name, course->alarm);
+}
