@@ -120,14 +120,29 @@ static void set_let(struct core *core, struct array *a, uint32_t task, bool let)
         queue_again(core->queue, job);
 }
 
+/* Its start is on its way to the store: it is let, whatever comes before it now. */
+static bool is_starting(struct core *core, const struct array *a, uint32_t task)
+{
+    const struct job *job = a->flags[task] & LET ? core_job_staged(core, a->id + task) : NULL;
+
+    return job && job_state_is_active(job->state) && !(a->flags[task] & ACTIVE);
+}
+
 static void settle(struct core *core, struct array *a)
 {
     uint32_t room = a->at_once > a->n_active ? a->at_once - a->n_active : 0, high = a->low;
 
     while (a->low < a->n && a->flags[a->low] & ENDED)
         a->low++;
+    for (uint32_t i = a->low; i < a->n && i <= a->high && room; i++)
+        room -= is_starting(core, a, i);
     for (uint32_t i = a->low; i < a->n && (room || i <= a->high); i++) {
         bool let = (a->flags[i] & OPEN) && room;
+
+        if (is_starting(core, a, i)) {
+            high = i;
+            continue;
+        }
 
         if (let) {
             room--;

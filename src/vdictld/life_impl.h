@@ -17,9 +17,10 @@
 struct run {
     struct core *core;
     uint64_t id;
-    unsigned busy;        /* operations and transactions of ours that are under way */
-    bool saving;          /* on its way to a file */
-    int64_t preempt_usec; /* when its job makes room; 0: nobody asked */
+    unsigned busy;              /* operations and transactions of ours that are under way */
+    bool saving;                /* on its way to a file */
+    int64_t preempt_usec;       /* when its job makes room; 0: nobody asked */
+    int64_t preempt_until_usec; /* it is tried until then */
     enum plan_mode preempt_mode;
     bool ask;             /* what the site told was not kept: ask it before going on */
     struct source *again; /* look once more: a retry, or the boot timeout */
@@ -70,7 +71,8 @@ bool life_leave(struct run *run, const struct instance *in);
 /* Its script ended by the signal that told it: fills how the job goes on. False: by itself. */
 bool life_left(const struct run *run, const struct job *job, const struct site_report *report,
                struct job_event *event);
-void life_not_saved(struct run *run, const struct job *job, const struct vdi_error *err);
+void life_not_saved(struct run *run, const struct job *job, int result,
+                    const struct vdi_error *err);
 /* life_save.c: the job is in line again as soon as it is saved. -EPROTO: it can't be. -ENOMEM. */
 int life_save_for_room(struct run *run, const struct instance *in);
 

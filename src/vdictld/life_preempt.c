@@ -19,6 +19,9 @@
 #include "vdictld/life_impl.h"
 #include "vdictld/site.h"
 
+/* A save that fails for a reason that may pass is tried again for so long after its place should
+ * have been free. */
+#define PATIENCE_USEC (120 * USEC_PER_SEC)
 #define FOR_CLASS "a class needs its place"
 
 /* Of the time until its place is needed, so much is for the save, or for a guest's end. */
@@ -84,6 +87,18 @@ static bool can_go(const struct job *job)
     return job && (job->state == JOB_RUNNING || job->state == JOB_CONFIGURING);
 }
 
+/* What can't be saved starts over, and is told so. */
+static enum plan_mode mode_of(const struct core *core, const struct job *job,
+                              const struct instance *in, enum plan_mode asked)
+{
+    const struct config_template *t = config_template(core->config, in->template_name);
+
+    if (job->state == JOB_CONFIGURING ||
+        (asked == PLAN_SAVE && !(t && config_template_can_save(t))))
+        return PLAN_REQUEUE;
+    return asked;
+}
+
 void life_make_room(struct core *core, const struct plan_action *action)
 {
     const struct job *job = core_job_staged(core, action->job);
@@ -93,7 +108,8 @@ void life_make_room(struct core *core, const struct plan_action *action)
 
     if (!run || run->preempt_usec || run->saving)
         return; /* it goes already */
-    run->preempt_mode = job->state == JOB_RUNNING ? action->mode : PLAN_REQUEUE;
+    run->preempt_mode = mode_of(core, job, in, action->mode);
+    run->preempt_until_usec = action->free_usec + PATIENCE_USEC;
     left = action->free_usec - needs_usec(core, run->preempt_mode) - now;
     left = left > 0 && job->state == JOB_RUNNING ? left : 0;
     run->preempt_usec = now + left;
@@ -108,7 +124,8 @@ void life_make_room(struct core *core, const struct plan_action *action)
 /* Without its memory: it starts over, if it may. */
 static void end(struct run *run, const struct job *job, enum plan_mode mode)
 {
-    bool again = mode != PLAN_CANCEL && job->spec->requeue;
+    bool has_begun = job->state != JOB_CONFIGURING;
+    bool again = !has_begun || (mode != PLAN_CANCEL && job->spec->requeue);
 
     life_end_job(run->core, job->id, again ? JOB_PENDING : JOB_PREEMPTED, FOR_CLASS);
 }
@@ -132,8 +149,21 @@ bool life_left(const struct run *run, const struct job *job, const struct site_r
     return true;
 }
 
-void life_not_saved(struct run *run, const struct job *job, const struct vdi_error *err)
+/* Its node is silent for a moment, the guest reboots: its work is worth another try. */
+static bool may_pass(int result)
 {
+    return result == -EAGAIN || result == -EBUSY || result == -ENOTCONN || result == -ETIMEDOUT;
+}
+
+void life_not_saved(struct run *run, const struct job *job, int result, const struct vdi_error *err)
+{
+    int64_t now = loop_now_usec(run->core->loop);
+
+    if (may_pass(result) && now < run->preempt_until_usec) {
+        run->preempt_usec = now;
+        life_retry(run);
+        return;
+    }
     log_warning("job %" PRIu64 " could not be saved to make room: %s", job->id, err->detail);
     end(run, job, PLAN_REQUEUE);
 }

@@ -133,7 +133,7 @@ static void saved(void *arg, int result, const char *json, const struct vdi_erro
     if (s->call)
         call_refuse(s->call, err);
     if (s->makes_room && can_be_saved(in, job) && !run->core->stopping)
-        life_not_saved(run, job, err);
+        life_not_saved(run, job, result, err);
     else if (!s->call && can_be_saved(in, job) && !run->core->stopping)
         limit_not_saved(run, job, result, err);
     else
@@ -354,6 +354,7 @@ void life_saved(struct run *run, const struct instance *in)
 
 /* ---- found by a poll ---- */
 
+/* A batch job is saved to make room alone: it wants back. Who saves a desktop resumes it. */
 bool life_found_saved(struct run *run, const struct instance *in)
 {
     const struct job *job = core_job_staged(run->core, in->job);
@@ -363,10 +364,10 @@ bool life_found_saved(struct run *run, const struct instance *in)
         return false;
     log_info("job %" PRIu64 " is saved on %s: that was not written down yet", job->id, in->node);
     txn = txn_new(run->core->events);
-    life_commit(
-        run, txn,
-        txn ? add_saved(run->core, txn, job, CORE_SELF, "found saved on its node", false, NULL)
-            : -ENOMEM);
+    life_commit(run, txn,
+                txn ? add_saved(run->core, txn, job, CORE_SELF, "found saved on its node",
+                                job->spec->kind == JOB_BATCH, NULL)
+                    : -ENOMEM);
     return true;
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/time.h"
 #include "vdictld/arrays.h"
 #include "vdictld/classes.h"
@@ -68,6 +69,9 @@ struct queue *queue_new(struct core *core)
     q->planner = planner_new(1);
     q->owners = hash_new_str();
     q->step = loop_timer(core->loop, -1, step, q);
+    /* Who starts over to make room is given as long to end as one that is saved. */
+    if (q->planner && core->config && core->config->kill_wait_sec * USEC_PER_SEC > PLAN_SAVE_USEC)
+        planner_set_save(q->planner, core->config->kill_wait_sec * USEC_PER_SEC);
     if (!q->planner || !q->owners || !q->step) {
         queue_free(q);
         return NULL;
@@ -257,6 +261,21 @@ static int put_with_disks(struct queue *q, const struct job *job)
     return planner_put_job_with(q->planner, job, has_disks || waits ? &disks : NULL);
 }
 
+/* Would a class save it, which its template forbids? */
+static bool is_not_savable(const struct core *core, const struct job *job)
+{
+    const struct config *c = core->config;
+    const struct config_template *t = config_template(c, job->spec->template_name);
+
+    if (!*job->spec->qos || !t || config_template_can_save(t))
+        return false;
+    for (size_t i = 0; i < c->n_qos; i++)
+        if (config_names_has(&c->qos[i].preempts, job->spec->qos) && c->qos[i].preempt_modes.n &&
+            str_equal(c->qos[i].preempt_modes.names[0], "save"))
+            return true;
+    return false;
+}
+
 /* A record of a version that did not write the template's profiles into a job has none: such a
  * job wants those of today's template, as it always did, and not a whole device. To the planner a
  * deadline is until when a job may start: the user's is until when it must be able to end. */
@@ -271,6 +290,8 @@ static int put(struct queue *q, const struct job *job)
     char wish[GPU_WISH_TEXT];
 
     planned.spec = &spec;
+    if (is_not_savable(q->core, job))
+        spec.qos = ""; /* it makes room for nobody: its work would be lost */
     if (t && t->profiles.n) {
         gpu_wish_of_template(t, 0, wish, sizeof(wish));
         spec.profile = wish;

@@ -302,12 +302,20 @@ static bool still_waits(const struct entry *e, const struct job *job)
            (!last || comes_before(last, e));
 }
 
+/* Its start is on its way to the store: it holds its place. */
+static bool is_starting(const struct quota *q, const struct entry *e)
+{
+    const struct job *job = core_job_staged(q->core, e->job);
+
+    return job && job_state_is_active(job->state);
+}
+
 /* The last of those let in gives way to one that comes before it. */
 static bool displace(struct quota *q, const struct counter *c, const struct entry *e)
 {
     struct entry *last = last_let_in(c);
 
-    if (!last || !comes_before(e, last))
+    if (!last || !comes_before(e, last) || is_starting(q, last))
         return false;
     entry_move(q, last, WAITING);
     tell(q, last);
@@ -477,6 +485,8 @@ static void make_room(struct quota *q, const struct entry *e)
         while (is_over(c) && !list_is_empty(&c->let_in)) {
             struct entry *last = list_entry(c->let_in.prev, struct link, list)->entry;
 
+            if (is_starting(q, last))
+                break;
             entry_move(q, last, WAITING);
             tell(q, last);
         }
