@@ -372,10 +372,9 @@ static void snapshot_written(void *arg, int result, const struct vdi_error *err)
 static void all_committed(void *arg, int result, const struct vdi_error *err)
 {
     struct core *core = arg;
-    int64_t before = loop_now_usec(core->loop) - core->config->keep_events_sec * USEC_PER_SEC;
 
     audit_anchor(core, true);
-    if (events_snapshot(core->events, before, snapshot_written, core) < 0)
+    if (events_snapshot(core->events, sweep_trim_usec(core), snapshot_written, core) < 0)
         loop_stop(core->loop);
 }
 

@@ -204,6 +204,22 @@ static void renew_lease(struct sweep *s)
     s->renewing = workers_post(s->core->store_worker, lease_work, lease_done, s) >= 0;
 }
 
+int64_t sweep_trim_usec(struct core *core)
+{
+    struct table *t = events_table(core->events, NOUN_JOB);
+    int64_t before = loop_now_usec(core->loop) - core->config->keep_events_sec * USEC_PER_SEC;
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct job *job = slot ? slot->staged : NULL;
+
+        if (job && !job_state_is_end(job->state) && job->spec->script_bytes &&
+            job->submit_usec < before)
+            before = job->submit_usec;
+    }
+    return before;
+}
+
 /* One that fails is not begun again at once: it may be the disk that is full. */
 static void begin_snapshot(struct sweep *s, int64_t now)
 {
@@ -214,8 +230,7 @@ static void begin_snapshot(struct sweep *s, int64_t now)
         (s->snapshot_usec && monotonic - s->snapshot_usec < SNAPSHOT_RETRY_USEC))
         return;
     s->snapshot_usec = monotonic;
-    events_snapshot(core->events, now - core->config->keep_events_sec * USEC_PER_SEC, snapshot_done,
-                    s);
+    events_snapshot(core->events, sweep_trim_usec(core), snapshot_done, s);
 }
 
 static void sweep_round(void *arg)

@@ -12,6 +12,9 @@ struct sweep;
 
 struct sweep *sweep_new(struct core *core);
 void sweep_free(struct sweep *sweep);
+/* Events older than this may go: older than keep_events, and than the submit of every job that may
+ * still start, for its script is there alone. */
+int64_t sweep_trim_usec(struct core *core);
 /* An ended object: it leaves memory after keep_done. */
 void sweep_later(struct core *core, enum noun_id noun, uint64_t id, const char *key);
 

@@ -115,12 +115,57 @@ static void ends_when_another_has_led(void **state)
     assert_int_equal(w.renewals, 3);
 }
 
+static void submit(uint64_t id, int64_t time_usec, uint32_t script_bytes)
+{
+    struct job_event event = {.type = JOB_EVENT_SUBMIT, .time_usec = time_usec};
+    struct txn *txn = txn_new(w.core.events);
+
+    event.spec = job_spec_new();
+    event.spec->script_bytes = script_bytes;
+    assert_int_equal(txn_add(txn, NOUN_JOB, id, NULL, &event, NULL), 0);
+    job_event_done(&event);
+    txn_commit(txn, NULL, NULL);
+}
+
+/* A script is in its submit event alone: that stays until its job has ended. */
+static void scripts_of_waiting_jobs_stay(void **state)
+{
+    const int64_t now = INT64_C(100000000) * USEC_PER_SEC, day = INT64_C(86400) * USEC_PER_SEC;
+    struct job_event end = {.type = JOB_EVENT_END, .time_usec = now, .final = JOB_CANCELLED};
+    struct vdi_error err = {0};
+    struct txn *txn;
+
+    memset(&w, 0, sizeof(w));
+    w.config.keep_events_sec = 30 * 86400;
+    w.core.config = &w.config;
+    w.core.store_ops = memory_store_ops;
+    w.core.loop = loop_new_virtual(now);
+    w.core.store_worker = workers_new(w.core.loop, "store", 1, 16);
+    w.core.snapshot_worker = workers_new(w.core.loop, "snapshot", 1, 1);
+    w.core.events = events_new(w.core.loop, w.core.store_worker, w.core.snapshot_worker,
+                               &w.core.store_ops, published, &w.core);
+    assert_int_equal(events_load(w.core.events, &w.store, OURS, &err), 0);
+    assert_int_equal(sweep_trim_usec(&w.core), now - 30 * day);
+    submit(1, now - 90 * day, 0);
+    submit(2, now - 60 * day, 100);
+    submit(3, now - 10 * day, 100);
+    assert_int_equal(sweep_trim_usec(&w.core), now - 60 * day);
+    txn = txn_new(w.core.events);
+    assert_int_equal(txn_add(txn, NOUN_JOB, 2, NULL, &end, NULL), 0);
+    assert_int_equal(sweep_trim_usec(&w.core), now - 30 * day);
+    txn_abort(txn);
+    workers_free(w.core.snapshot_worker);
+    workers_free(w.core.store_worker);
+    events_free(w.core.events);
+    loop_free(w.core.loop);
+    memory_store_done(&w.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(renewed_while_it_is_ours),
-        cmocka_unit_test(an_error_is_tried_again),
-        cmocka_unit_test(ends_when_another_leads),
+        cmocka_unit_test(scripts_of_waiting_jobs_stay), cmocka_unit_test(renewed_while_it_is_ours),
+        cmocka_unit_test(an_error_is_tried_again),      cmocka_unit_test(ends_when_another_leads),
         cmocka_unit_test(ends_when_another_has_led),
     };
 
