@@ -14,6 +14,7 @@ PLUGINS =
 include plugins/store/room.mk
 include plugins/auth/room.mk
 include plugins/site/room.mk
+include plugins/priority/room.mk
 
 PLUGIN_LIBS = $(foreach p,$(PLUGINS),plugins/$(p)/$(notdir $(p)).la)
 

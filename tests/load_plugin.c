@@ -10,6 +10,7 @@ union ops {
     struct vdi_store_ops store;
     struct vdi_auth_ops auth;
     struct vdi_site_ops site;
+    struct vdi_priority_ops priority;
 };
 
 int main(int argc, char **argv)

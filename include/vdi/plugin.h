@@ -347,6 +347,56 @@ struct vdi_site_ops {
 /* The site's nodes have no vdid: those in vdi.conf are up as soon as the controller is. */
 #define VDI_SITE_NODES_ALWAYS_UP 1u
 
+/* ---- priority ----------------------------------------------------------- */
+
+/*
+ * What is known of a job that waits. All jobs are measured at the same time, that of the last
+ * round: none gains by being looked at later.
+ */
+struct vdi_priority_facts {
+    int64_t age_usec;     /* since its submit or its begin time, whichever is later */
+    double share;         /* of the cluster that is due to its account and owner, 0 to 1 */
+    double usage;         /* of all that was used lately, theirs: Slurm's effective usage, 0 to 1 */
+    uint32_t nodes, cpus; /* that it asks for, on all of its nodes together */
+    uint32_t cluster_nodes, cluster_cpus;            /* of vdi.conf; never 0 */
+    uint32_t partition_factor, partition_factor_max; /* of its partition; the highest of any */
+    int32_t qos_priority, qos_priority_max;          /* of its QOS; the highest of any */
+    int32_t nice;
+    int32_t given; /* in its record, by submit or update: the priority of its QOS, less nice */
+};
+
+/* One summand, for people: product is what it adds. */
+struct vdi_priority_row {
+    const char *name; /* the plugin's, for ever */
+    double factor, weight, product;
+};
+
+#define VDI_PRIORITY_ROWS_MAX 8
+struct vdi_priority {
+    int32_t sum;
+    uint32_t n_rows;
+    struct vdi_priority_row rows[VDI_PRIORITY_ROWS_MAX];
+};
+
+/* What the host is to do for the plugin. */
+struct vdi_priority_wants {
+    int64_t period_usec;    /* all are ranked anew so often; 0: only when a job changes */
+    int64_t half_life_usec; /* of what was used; 0: `share` and `usage` stay 0 */
+    double charge_cpu, charge_gpu, charge_memory_gib; /* what a second of one of them counts */
+};
+
+/* Runs in vdictld, on the loop, for 100,000 jobs a round: pure, no op blocks or does I/O. */
+struct vdi_priority_ops {
+    /* [required] At start, and for each new vdi.conf, also one that is only tried: then there
+     * are two for a while. wants is zeroed. */
+    int (*init)(void **ret, const struct vdi_setting_value *settings, size_t n_settings,
+                struct vdi_priority_wants *wants, struct vdi_error *err);
+    /* [required] Higher comes first. ret is zeroed. */
+    void (*rank)(const void *priority, const struct vdi_priority_facts *facts,
+                 struct vdi_priority *ret);
+    void (*done)(void *priority);
+};
+
 extern const struct vdi_plugin vdi_plugin;
 
 #ifdef __cplusplus

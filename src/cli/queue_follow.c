@@ -131,6 +131,22 @@ int queue_follow(struct client *client, const struct job_filter *filter, bool js
     return follow.ended || r == 0 ? EXIT_OK : (int)client_fail(NAME, r, &err);
 }
 
+/* Slurm's sprio, for one job. */
+static void print_factors(const struct value *why, struct buf *out)
+{
+    const struct value *factors = value_get(why, "factors");
+    if (!value_count(factors))
+        return;
+    buf_printf(out, "  priority %" PRId64 ":\n    %-12s %12s %10s %14s\n",
+               value_get_int(why, "priority", 0), "FACTOR", "VALUE", "WEIGHT", "PRODUCT");
+    for (size_t i = 0; i < value_count(factors); i++) {
+        const struct value *f = value_item(factors, i);
+        buf_printf(out, "    %-12s %12.6g %10.0f %14.2f\n", value_get_string(f, "name", "?"),
+                   value_get_real(f, "factor", 0), value_get_real(f, "weight", 0),
+                   value_get_real(f, "product", 0));
+    }
+}
+
 void queue_print_why(const struct value *why, struct buf *out)
 {
     const char *start = value_get_string(why, "estimated_start_time", "");
@@ -151,6 +167,7 @@ void queue_print_why(const struct value *why, struct buf *out)
         buf_puts(out, " no start can be foretold");
     }
     buf_putc(out, '\n');
+    print_factors(why, out);
     const struct value *blockers = value_get(why, "blockers");
     for (size_t i = 0; i < value_count(blockers); i++) {
         const struct value *b = value_item(blockers, i);

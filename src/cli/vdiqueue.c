@@ -101,7 +101,8 @@ static const struct option_row rows[] = {
      .words = "all PENDING CONFIGURING RUNNING SUSPENDED COMPLETING COMPLETED "
               "FAILED CANCELLED TIMEOUT PREEMPTED NODE_FAIL BOOT_FAIL DEADLINE"},
     {"user", 'u', "USERS", "jobs of these users", option_set_string, AT(filter.user)},
-    {"why", 0, NULL, "everything that keeps a pending job from starting", option_set_flag, AT(why)},
+    {"why", 0, NULL, "what keeps a pending job from starting, and its priority", option_set_flag,
+     AT(why)},
     OPTION_REFUSED("array-unique", 0, NULL, "pending tasks are one line without --array"),
     OPTION_REFUSED("clusters", 'M', "CLUSTERS", "set VDI_URL to one cluster"),
     OPTION_REFUSED("federation", 0, NULL, "set VDI_URL to one cluster"),

@@ -174,17 +174,27 @@ static void read_plugin(struct reader *r, cfg_t *block, struct config_plugin *p)
     }
 }
 
-static void read_site(struct reader *r, cfg_t *block)
+static void read_only_plugin(struct reader *r, cfg_t *block, struct config_plugin *p)
 {
-    struct config_plugin *site = &r->config->site;
-    if (site->name) {
+    if (p->name) {
         struct vdi_error err;
-        error_set(&err, EINVAL, NULL, "there is a site already, in line %d", site->place.line);
+        error_set(&err, EINVAL, NULL, "there is a %s already, in line %d", cfg_name(block),
+                  p->place.line);
         error_hint(&err, NULL, "keep one of them");
         tell(r, config_tree_block_line(block), block, "", &err);
         return;
     }
-    read_plugin(r, block, site);
+    read_plugin(r, block, p);
+}
+
+static void read_site(struct reader *r, cfg_t *block)
+{
+    read_only_plugin(r, block, &r->config->site);
+}
+
+static void read_priority(struct reader *r, cfg_t *block)
+{
+    read_only_plugin(r, block, &r->config->priority);
 }
 
 static void read_auth(struct reader *r, cfg_t *block)
@@ -385,10 +395,11 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         const char *name;
         void (*read)(struct reader *r, cfg_t *block);
     } blocks[] = {
-        {"site", read_site},       {"auth", read_auth},           {"node", read_node},
-        {"profile", read_profile}, {"partition", read_partition}, {"qos", read_qos},
-        {"account", read_account}, {"limit", read_limit},         {"template", read_template},
-        {"mount", read_mount},     {"role", read_role},           {"class", read_class},
+        {"site", read_site},         {"auth", read_auth},           {"node", read_node},
+        {"profile", read_profile},   {"partition", read_partition}, {"qos", read_qos},
+        {"account", read_account},   {"limit", read_limit},         {"template", read_template},
+        {"mount", read_mount},       {"role", read_role},           {"class", read_class},
+        {"priority", read_priority},
     };
     for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {
         struct hash *titles = hash_new_str();

@@ -406,6 +406,27 @@ static bool listens_on_tcp(const struct config *c)
     return false;
 }
 
+/* Every way up ends at an account without a parent: whoever walks up may count on it. */
+static void check_account(const struct config *c, const struct config_account *a,
+                          struct config_findings *f)
+{
+    const struct config_account *up = a;
+    const char *missing = "";
+    char field[48];
+
+    for (size_t n = 0; up && *up->parent && n <= c->n_accounts; n++) {
+        missing = up->parent;
+        up = config_account(c, up->parent);
+    }
+    if (up && !*up->parent)
+        return;
+    field_name(field, sizeof(field), "account", a->name, "parent");
+    config_finding_text(f, a->place.line, field, "name the account above it, or leave it out",
+                        up ? "account \"%s\" would be below itself"
+                           : "there is no account \"%s\" above it",
+                        missing);
+}
+
 void config_check(const struct config *c, struct config_findings *f, bool complete)
 {
     check_listen(c, f);
@@ -415,6 +436,8 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
     check_partitions(c, f, complete);
     for (size_t i = 0; i < c->n_qos; i++)
         check_qos(c, &c->qos[i], f, complete);
+    for (size_t i = 0; complete && i < c->n_accounts; i++)
+        check_account(c, &c->accounts[i], f);
     for (size_t i = 0; i < c->n_mounts; i++)
         check_mount(&c->mounts[i], f);
     for (size_t i = 0; i < c->n_templates; i++)

@@ -196,6 +196,12 @@ void config_diff(const struct config *old, const struct config *new, struct buf 
     diff_keys(&d, "", "", config_keys, old, new);
     diff_objects(&d, "site", (struct side){&old->site, 1, sizeof(old->site)},
                  (struct side){&new->site, 1, sizeof(new->site)}, plugin_changed);
+    diff_objects(&d, "priority",
+                 (struct side){&old->priority, old->priority.name ? 1 : 0, sizeof(old->priority)},
+                 (struct side){&new->priority, new->priority.name ? 1 : 0, sizeof(new->priority)},
+                 plugin_changed);
+    d.needs_restart |= !str_equal(old->priority.name ? old->priority.name : "fifo",
+                                  new->priority.name ? new->priority.name : "fifo");
     diff_objects(&d, "auth", SIDE(old, auth, n_auth), SIDE(new, auth, n_auth), plugin_changed);
     diff_objects(&d, "node", SIDE(old, nodes, n_nodes), SIDE(new, nodes, n_nodes), node_changed);
     diff_objects(&d, "profile", SIDE(old, profiles, n_profiles), SIDE(new, profiles, n_profiles),

@@ -200,6 +200,11 @@ const struct config_key config_account_keys[] = {
          "who may charge it; with users empty, too, everyone")},
     {ROW(config_account, "users", CONFIG_LIST, users, 0, NAME_BYTES + 33, "",
          "who may charge it: NAME, or REALM:NAME")},
+    {ROW(config_account, "parent", CONFIG_NAME, parent, 0, NAME_BYTES, "",
+         "account that it has its share of; limits are each account's own")},
+    {ROW(config_account, "shares", CONFIG_U32, shares, 1, 1000000, "1",
+         "its part of its parent's fair share, against the other accounts there and 1 for each "
+         "user")},
     LIMITS(config_account),
     END,
 };
@@ -226,6 +231,8 @@ const struct config_key config_partition_keys[] = {
          "time limit of a job that names none; 0 takes max_time")},
     {ROW(config_partition, "priority_tier", CONFIG_I32, priority_tier, 0, 65535, "1",
          "jobs of a higher tier come first")},
+    {ROW(config_partition, "priority_job_factor", CONFIG_U32, priority_job_factor, 0, 65533, "1",
+         "what priority \"multifactor\" weighs by weight_partition; the highest is 1.0")},
     {ROW(config_partition, "batch_template", CONFIG_NAME, batch_template, 0, NAME_BYTES, "",
          "template of batch jobs that name none")},
     LIMITS(config_partition),
@@ -409,6 +416,8 @@ static const struct config_block template_blocks[] = {
 const struct config_block config_blocks[] = {
     {"site", CONFIG_BLOCK_FREE, no_keys, NULL, "the site plugin and its settings; one block"},
     {"auth", CONFIG_BLOCK_FREE, no_keys, NULL, "an auth plugin and its settings"},
+    {"priority", CONFIG_BLOCK_FREE, no_keys, NULL,
+     "the priority plugin and its settings; without one it is \"fifo\""},
     {"node", 0, config_node_keys, node_blocks, "compute hosts; the title is a hostlist"},
     {"profile", 0, config_profile_keys, NULL, "a share of a GPU, beyond what its name says"},
     {"partition", 0, config_partition_keys, NULL, "nodes that jobs choose together"},

@@ -126,6 +126,13 @@ int64_t value_get_int(const struct value *object, const char *path, int64_t othe
     return value_int(value_get(object, path), otherwise);
 }
 
+double value_get_real(const struct value *object, const char *path, double otherwise)
+{
+    const json_t *number = json_of(value_get(object, path));
+
+    return json_is_number(number) ? json_number_value(number) : otherwise;
+}
+
 bool value_get_bool(const struct value *object, const char *path, bool otherwise)
 {
     return value_bool(value_get(object, path), otherwise);

@@ -40,6 +40,7 @@ bool value_bool(const struct value *value, bool otherwise);
 /* The same, for a member of an object. */
 const char *value_get_string(const struct value *object, const char *path, const char *otherwise);
 int64_t value_get_int(const struct value *object, const char *path, int64_t otherwise);
+double value_get_real(const struct value *object, const char *path, double otherwise);
 bool value_get_bool(const struct value *object, const char *path, bool otherwise);
 
 size_t value_count(const struct value *list); /* 0 if it is no list */

@@ -62,6 +62,8 @@ static const struct required required[] = {
     REQUIRED(SITE, site, start),
     REQUIRED(SITE, site, stop),
     REQUIRED(SITE, site, poll),
+    REQUIRED(PRIORITY, priority, init),
+    REQUIRED(PRIORITY, priority, rank),
 };
 
 const char *host_kind_name(enum vdi_plugin_kind kind)

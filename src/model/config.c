@@ -170,6 +170,7 @@ void config_qos_done(struct config_qos *q)
 void config_account_done(struct config_account *a)
 {
     free(a->name);
+    free(a->parent);
     names_done(&a->groups);
     names_done(&a->users);
     free(a->place.file);
@@ -273,6 +274,7 @@ void config_free(struct config *c)
     free(c->webhook);
     free(c->webhook_secret_file);
     config_plugin_done(&c->site);
+    config_plugin_done(&c->priority);
 #define FREE_ARRAY(array, n, done)                                                                 \
     do {                                                                                           \
         for (size_t i_ = 0; i_ < (n); i_++)                                                        \

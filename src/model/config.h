@@ -79,8 +79,9 @@ struct config_partition {
     int64_t max_time_sec; /* 0: unlimited */
     int64_t default_time_sec;
     int32_t priority_tier;
-    char *batch_template;       /* "": batch jobs must name one */
-    struct config_names groups; /* empty: everyone */
+    uint32_t priority_job_factor; /* for priority plugins */
+    char *batch_template;         /* "": batch jobs must name one */
+    struct config_names groups;   /* empty: everyone */
     struct config_limits limits;
     struct config_place place;
 };
@@ -102,6 +103,8 @@ struct config_qos {
 struct config_account { /* with none configured, any name is one */
     char *name;
     struct config_names groups, users; /* both empty: everyone */
+    char *parent;                      /* for fair share alone; "": none */
+    uint32_t shares;                   /* among those of its parent */
     struct config_limits limits;
     struct config_place place;
 };
@@ -186,6 +189,7 @@ struct config {
     char *plugin_dir;
     char *log_level;
     struct config_plugin site;
+    struct config_plugin priority; /* no name: fifo */
     struct config_plugin *auth;
     size_t n_auth;
     struct config_node *nodes;

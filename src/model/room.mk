@@ -17,10 +17,11 @@ src_model_libmodel_a_SOURCES = \
     src/model/node.c src/model/node.h \
     src/model/notice.c src/model/notice.h \
     src/model/occurrence.c src/model/occurrence.h \
+    src/model/share.c src/model/share.h \
     src/model/token.c src/model/token.h \
     src/model/usage.c src/model/usage.h
 
-MODEL_LIBS = src/model/libmodel.a
+MODEL_LIBS = src/model/libmodel.a -lm
 
 UNIT_TESTS += tests/unit/model/test_job_state
 tests_unit_model_test_job_state_SOURCES = tests/unit/model/test_job_state.c
@@ -71,6 +72,11 @@ UNIT_TESTS += tests/unit/model/test_token
 tests_unit_model_test_token_SOURCES = tests/unit/model/test_token.c
 tests_unit_model_test_token_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_token_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_share
+tests_unit_model_test_share_SOURCES = tests/unit/model/test_share.c
+tests_unit_model_test_share_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_share_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_usage
 tests_unit_model_test_usage_SOURCES = tests/unit/model/test_usage.c

@@ -151,18 +151,15 @@ static int group_find(struct usage *u, const struct instance *in, size_t period,
     return r;
 }
 
-/* Of `usec` of its time, that in which it was not saved: what is saved is spread evenly. */
-static uint64_t charged_msec(const struct instance *in, int64_t end_usec, int64_t usec)
+double usage_held_part(const struct instance *in, int64_t end_usec)
 {
     int64_t held = end_usec - in->request_usec, saved = in->saved_total_usec;
 
     if (in->state == INSTANCE_SAVED && end_usec > in->state_usec)
         saved += end_usec - in->state_usec;
     if (saved <= 0 || held <= 0)
-        return (uint64_t)usec / MSEC;
-    if (saved >= held)
-        return 0;
-    return (uint64_t)((double)usec * (double)(held - saved) / (double)held) / MSEC;
+        return 1;
+    return saved >= held ? 0 : (double)(held - saved) / (double)held;
 }
 
 static void sum_add(struct usage_sum *s, const struct instance *in, uint64_t msec)
@@ -210,7 +207,7 @@ int usage_add(struct usage *u, const struct instance *in, int64_t now_usec)
         r = group_find(u, in, i, &g);
         if (r < 0)
             return r;
-        sum_add(&g->sum, in, charged_msec(in, end, to - from));
+        sum_add(&g->sum, in, (uint64_t)((double)(to - from) * usage_held_part(in, end)) / MSEC);
     }
     return 0;
 }

@@ -48,6 +48,9 @@ struct usage *usage_new(const int64_t *cuts, size_t n_cuts, unsigned by);
 void usage_free(struct usage *u); /* takes NULL */
 /* One that is not gone holds up to now. -E2BIG: more than USAGE_GROUPS_MAX sums; -ENOMEM. */
 int usage_add(struct usage *u, const struct instance *in, int64_t now_usec);
+/* The part of its time to `end` in which it was not saved, 0 to 1: what is saved counts as spread
+ * evenly. */
+double usage_held_part(const struct instance *in, int64_t end_usec);
 size_t usage_count(const struct usage *u);
 /* By period, then by the members in their order. Sorts once; no usage_add() afterwards. */
 const struct usage_sum *usage_at(struct usage *u, size_t i);

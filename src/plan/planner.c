@@ -497,6 +497,15 @@ static int put(struct planner *p, const struct job *job, enum plan_disk_block bl
     return 0;
 }
 
+bool planner_priority(const struct planner *p, uint64_t id, int32_t *ret)
+{
+    const struct entry *e = hash_get_u64(p->jobs, id);
+
+    if (e)
+        *ret = e->priority;
+    return e;
+}
+
 int planner_put_job(struct planner *p, const struct job *job)
 {
     return planner_put_job_with(p, job, NULL);

@@ -131,6 +131,8 @@ void planner_each_place(const struct planner *p, uint64_t job, plan_place_fn *fn
 /* Disks that are on the node and go with no job that holds it. */
 int planner_put_stored(struct planner *p, const char *node, uint32_t gib);
 void planner_remove_job(struct planner *p, uint64_t id);
+/* That it was put with. False: it was not. */
+bool planner_priority(const struct planner *p, uint64_t id, int32_t *ret);
 int planner_put_node(struct planner *p, const struct node *node);
 void planner_remove_node(struct planner *p, const char *name);
 /*

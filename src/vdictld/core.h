@@ -35,6 +35,7 @@ struct images;
 struct job_index;
 struct life;
 struct nodelink;
+struct priority;
 struct queue;
 struct quota;
 struct site;
@@ -54,27 +55,28 @@ struct core {
     void *store;
     struct events *events;
     struct http_server *http;
-    struct arrays *arrays;   /* arrays.c: job arrays */
-    struct auth *auth;       /* auth.c: who asks */
-    struct backup *backup;   /* backup.c: that is being taken; NULL: none */
-    struct budget *budget;   /* budget.c: how often */
-    struct denials *denials; /* audit.c: gathered denials */
-    struct idem *idem;       /* idem.c: retry keys */
-    struct job_index *mine;  /* job_index.c: whose jobs are which */
-    struct depend *depend;   /* depend.c: jobs that wait for jobs */
-    struct classes *classes; /* classes.c: seats for members at given times */
-    struct disks *disks;     /* disks.c: disks of jobs and users */
-    struct feed *feed;       /* feed.c: /v1/events */
-    struct queue *queue;     /* queue.c: the planner and what it is told */
-    struct quota *quota;     /* quota.c: limits of qos, partitions, accounts, people */
-    struct life *life;       /* life.c: running instances */
-    struct site *site;       /* site.c: the site plugin and its operations */
-    struct sweep *sweep;     /* sweep.c: what happens now and then */
-    struct notify *notify;   /* notify.c: what owners are told outside */
-    struct images *images;   /* images.c: published images */
-    struct nodelink *links;  /* nodelink.c: the nodes' connections; NULL: none are taken */
-    struct list grants;      /* grant.c: streams that end with their token */
-    struct list outputs;     /* output.c: output on its way */
+    struct arrays *arrays;     /* arrays.c: job arrays */
+    struct auth *auth;         /* auth.c: who asks */
+    struct backup *backup;     /* backup.c: that is being taken; NULL: none */
+    struct budget *budget;     /* budget.c: how often */
+    struct denials *denials;   /* audit.c: gathered denials */
+    struct idem *idem;         /* idem.c: retry keys */
+    struct job_index *mine;    /* job_index.c: whose jobs are which */
+    struct depend *depend;     /* depend.c: jobs that wait for jobs */
+    struct classes *classes;   /* classes.c: seats for members at given times */
+    struct disks *disks;       /* disks.c: disks of jobs and users */
+    struct feed *feed;         /* feed.c: /v1/events */
+    struct priority *priority; /* priority.c: who comes first */
+    struct queue *queue;       /* queue.c: the planner and what it is told */
+    struct quota *quota;       /* quota.c: limits of qos, partitions, accounts, people */
+    struct life *life;         /* life.c: running instances */
+    struct site *site;         /* site.c: the site plugin and its operations */
+    struct sweep *sweep;       /* sweep.c: what happens now and then */
+    struct notify *notify;     /* notify.c: what owners are told outside */
+    struct images *images;     /* images.c: published images */
+    struct nodelink *links;    /* nodelink.c: the nodes' connections; NULL: none are taken */
+    struct list grants;        /* grant.c: streams that end with their token */
+    struct list outputs;       /* output.c: output on its way */
     int64_t start_usec;
     int64_t start_monotonic_usec;
     uint64_t replies[6];       /* by first digit of the status */

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "vdictld/life.h"
+#include "vdictld/priority.h"
 #include "vdictld/queue.h"
 #include "vdictld/quota.h"
 
@@ -83,8 +84,10 @@ void job_doc_write(struct core *core, const struct job *job, const struct job_do
                    struct buf *out)
 {
     struct plan_why why = {0};
+    struct job ranked = *job;
 
-    job_write_open(job, columns->chosen ? &columns->columns : NULL, out);
+    ranked.priority = priority_of(core, job);
+    job_write_open(&ranked, columns->chosen ? &columns->columns : NULL, out);
     if (columns->estimates) {
         struct buf more = BUF_INIT(0);
 
@@ -216,6 +219,10 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
             buf_printf(out, "; room for it %s", time_to_rfc3339(b->until_usec, until));
         break;
     case PLAN_BLOCK_PRIORITY:
+        if (*b->subject) {
+            buf_puts(out, "what was used before the controller's start is still being read");
+            break;
+        }
         buf_printf(out, "%" PRIu64 " job%s before it", b->count, b->count == 1 ? " is" : "s are");
         break;
     case PLAN_BLOCK_CPUS:

@@ -13,6 +13,7 @@
 #include "vdictld/handlers.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/job_find.h"
+#include "vdictld/priority.h"
 #include "vdictld/queue.h"
 
 static void show(struct call *call, const struct job *job)
@@ -116,7 +117,8 @@ void handle_job_why(struct call *call)
         return;
     }
     queue_why(call->core->queue, job->id, &why);
-    buf_printf(&body, "{\"job\":%" PRIu64 ",\"priority\":%d", job->id, job->priority);
+    buf_printf(&body, "{\"job\":%" PRIu64, job->id);
+    priority_write(call->core, job, &body);
     if (job->array_id)
         buf_printf(&body, ",\"array_id\":%" PRIu64 ",\"array_task\":%u", job->array_id,
                    job->array_task);

@@ -41,6 +41,7 @@
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
 #include "vdictld/notify.h"
+#include "vdictld/priority.h"
 #include "vdictld/queue.h"
 #include "vdictld/quota.h"
 #include "vdictld/reconfigure.h"
@@ -118,6 +119,7 @@ static void published(void *arg, const struct published *p)
         break;
     case NOUN_INSTANCE:
         life_instance(core, p->now);
+        priority_instance(core, p->old, p->now);
         if (((const struct instance *)p->now)->state == INSTANCE_GONE)
             sweep_later(core, NOUN_INSTANCE, p->id, NULL);
         break;
@@ -345,10 +347,13 @@ static int start(struct core *core, struct vdi_error *err)
     core->auth = auth_new(core, err);
     if (!core->auth)
         return -err->code;
+    if (!priority_new(core, err))
+        return -err->code;
     r = queue_configure(core->queue);
     if (r < 0)
         return error_set(err, -r, "", "the planner could not take the configuration");
     tell_all(core);
+    priority_begin(core);
     classes_load(core->classes);
     notify_recover(core);
     life_recover(core);
@@ -428,6 +433,7 @@ static void core_done(struct core *core)
     classes_free(core->classes);
     arrays_free(core->arrays);
     queue_free(core->queue);
+    priority_free(core->priority);
     quota_free(core->quota);
     feed_free(core->feed);
     job_index_free(core->mine);

@@ -23,6 +23,7 @@
 #include "vdictld/gpu_wish.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
+#include "vdictld/priority.h"
 #include "vdictld/quota.h"
 
 /* An answer waits so long for a plan; a step costs a fraction of it to begin. */
@@ -161,12 +162,20 @@ static int64_t cpu_usec(void)
     return (int64_t)ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
 }
 
+/* The limits go by the same order as the line. */
+static bool may_start(struct queue *q, const struct job *job)
+{
+    struct job ranked = *job;
+
+    ranked.priority = priority_of(q->core, job);
+    return quota_lets(q->core, &ranked, true);
+}
+
 static void do_action(struct queue *q, const struct plan_action *a)
 {
     const struct job *job = core_job(q->core, a->job);
 
-    if (a->type == PLAN_START && job && job->state == JOB_PENDING &&
-        !quota_lets(q->core, job, true)) {
+    if (a->type == PLAN_START && job && job->state == JOB_PENDING && !may_start(q, job)) {
         queue_again(q, job); /* its begin time has come, and a limit holds it */
     } else if (a->type == PLAN_START) {
         q->stats.starts++;
@@ -248,7 +257,8 @@ static int put_with_disks(struct queue *q, const struct job *job)
     bool has_disks = disks_plan(q->core, job, &disks);
     bool pends = job->state == JOB_PENDING;
     bool waits =
-        pends && (depend_state(q->core, job) != DEPENDENCY_MET || !arrays_lets(q->core, job));
+        pends && (!priority_is_known(q->core) || depend_state(q->core, job) != DEPENDENCY_MET ||
+                  !arrays_lets(q->core, job));
     bool ready = pends && !waits && disks.block == PLAN_DISK_FREE && !job->held_by_user &&
                  !job->held_by_admin && !job->unknown &&
                  job->spec->begin_usec <= loop_now_usec(q->core->loop);
@@ -292,6 +302,7 @@ static int put(struct queue *q, const struct job *job)
     planned.spec = &spec;
     if (is_not_savable(q->core, job))
         spec.qos = ""; /* it makes room for nobody: its work would be lost */
+    planned.priority = priority_of(q->core, job);
     if (t && t->profiles.n) {
         gpu_wish_of_template(t, 0, wish, sizeof(wish));
         spec.profile = wish;
@@ -310,6 +321,15 @@ void queue_again(struct queue *q, const struct job *job)
     if (put(q, job) < 0)
         log_error("planner: no memory for job %" PRIu64, job->id);
     soon(q);
+}
+
+void queue_ranked(struct queue *q, const struct job *job, bool anyway)
+{
+    int32_t told;
+
+    if (anyway || !planner_priority(q->planner, job->id, &told) ||
+        told != priority_of(q->core, job))
+        queue_again(q, job);
 }
 
 void queue_stored(struct queue *q, const char *node, uint32_t gib)
@@ -400,6 +420,9 @@ int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
     for (size_t i = 0; r >= 0 && of && i < ret->n_blockers; i++)
         if (ret->blockers[i].type == PLAN_BLOCK_DISK_BUSY)
             disks_explain(q->core, of, &ret->blockers[i]);
+    if (r >= 0 && of && of->state == JOB_PENDING && !priority_is_known(q->core))
+        queue_add_blocker(
+            ret, &(struct plan_blocker){.type = PLAN_BLOCK_PRIORITY, .subject = "fair share"});
     if (r >= 0 && of)
         depend_why(q->core, of, ret);
     if (r >= 0 && of && arrays_why(q->core, of, &own))
@@ -427,8 +450,7 @@ static void estimate_alone(struct plan_why *why, int64_t now_usec)
     why->start_usec = latest;
 }
 
-void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
-                      struct buf *out)
+void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t given, struct buf *out)
 {
     struct job_spec asked = *spec;
     struct job job = {
@@ -439,16 +461,19 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t prio
         .node = "",
         .gpus_held = "",
         .reason = "",
-        .priority = priority,
+        .priority = given,
         .submit_usec = loop_now_usec(q->core->loop),
     };
     struct plan_why why = {0};
+    struct buf ranked = BUF_INIT(0);
 
     asked.dependency = ""; /* when it is met is not the planner's to know */
     if (put(q, &job) >= 0 && queue_why(q, job.id, &why) >= 0)
         estimate_alone(&why, job.submit_usec);
     planner_remove_job(q->planner, job.id);
-    buf_printf(out, "{\"priority\":%d", priority);
+    priority_write(q->core, &job, &ranked);
+    buf_printf(out, "{%s", ranked.len ? ranked.data + 1 : ""); /* without its comma */
+    buf_done(&ranked);
     job_doc_write_why(&why, true, out);
     buf_puts(out, ",\"blockers\":[");
     for (size_t i = 0; i < why.n_blockers; i++) {

@@ -18,6 +18,8 @@ int queue_configure(struct queue *q);
 void queue_job(struct queue *q, const struct job *old, const struct job *now);
 /* Its disks are others than when the planner was told of it last. */
 void queue_again(struct queue *q, const struct job *job);
+/* It may have another priority by now; `anyway`: also if it has none. */
+void queue_ranked(struct queue *q, const struct job *job, bool anyway);
 /* As planner_put_stored(). */
 void queue_stored(struct queue *q, const char *node, uint32_t gib);
 void queue_node(struct queue *q, const struct node *now);
@@ -41,8 +43,7 @@ int queue_why(struct queue *q, uint64_t job, struct plan_why *ret);
  * the planner says. The last that there is room for counts those that there is none for. */
 void queue_add_blocker(struct plan_why *why, const struct plan_blocker *b);
 /* Estimate of a job as if it were submitted now: members of a JSON object. */
-void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t priority,
-                      struct buf *out);
+void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t given, struct buf *out);
 /* Calls `fn` from the loop once the plan stands, or with current = false when it is not made
  * in time. -ENOMEM. */
 int queue_when_planned(struct queue *q, void (*fn)(void *arg, bool current), void *arg);

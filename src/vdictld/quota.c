@@ -202,6 +202,21 @@ static bool comes_before(const struct entry *a, const struct entry *b)
     return a->job < b->job;
 }
 
+/* A new priority moves one that waits a little: from where it is. */
+static void reorder(struct entry *e)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        struct list *head = &e->links[i].counter->waiting, *at = e->links[i].list.prev;
+
+        list_remove(&e->links[i].list);
+        while (at != head && comes_before(e, list_entry(at, struct link, list)->entry))
+            at = at->prev;
+        while (at->next != head && comes_before(list_entry(at->next, struct link, list)->entry, e))
+            at = at->next;
+        list_append(at->next, &e->links[i].list);
+    }
+}
+
 /* Most come behind all that are there. */
 static void insert(struct list *list, struct link *link)
 {
@@ -345,6 +360,10 @@ bool quota_lets(struct core *core, const struct job *job, bool is_ready)
     }
     if (e->state == LET && e->priority == job->priority)
         return true;
+    if (e->state == WAITING && e->priority != job->priority) {
+        e->priority = job->priority;
+        reorder(e);
+    }
     if (still_waits(e, job))
         return false;
     entry_move(q, e, IDLE);

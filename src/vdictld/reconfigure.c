@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "codec/config.h"
@@ -22,6 +23,7 @@
 #include "vdictld/images.h"
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
+#include "vdictld/priority.h"
 #include "vdictld/queue.h"
 #include "vdictld/quota.h"
 
@@ -30,12 +32,14 @@ struct change {
     struct call *call; /* NULL: SIGHUP asked */
     bool dry_run;
     struct config *config;
+    struct priority_rule *rule; /* of its priority plugin; NULL: in force */
     struct buf lines;
 };
 
 static void change_free(struct change *ch)
 {
     config_free(ch->config);
+    priority_rule_free(ch->core, ch->rule);
     buf_done(&ch->lines);
     free(ch);
 }
@@ -84,6 +88,7 @@ static void in_force(void *arg, int result, const struct vdi_error *err)
     core->config = ch->config;
     ch->config = old; /* freed with the change */
     core_apply_limits(core);
+    priority_take(core, TAKE_PTR(ch->rule));
     queue_configure(core->queue);
     quota_configure(core);
     classes_configured(core->classes);
@@ -183,6 +188,10 @@ void reconfigure(struct core *core, struct call *call, bool dry_run)
     if (restart && !dry_run) {
         error_set(&err, EPROTO, "vdi.conf", "listen addresses, plugins and store need a restart");
         error_hint(&err, NULL, "restart vdictld: no desktop notices");
+        refuse(ch, &err);
+        return;
+    }
+    if (!restart && priority_try(core, ch->config, &ch->rule, &err) < 0) {
         refuse(ch, &err);
         return;
     }
