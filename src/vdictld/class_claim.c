@@ -217,8 +217,8 @@ static int take_over(struct call *call, const struct class *class, const struct 
     return 0;
 }
 
-static int match_named(struct call *call, const struct class *class, struct job_spec *spec,
-                       uint64_t *ret, struct vdi_error *err)
+static int match_named(struct call *call, const struct class *class, bool hold,
+                       struct job_spec *spec, uint64_t *ret, struct vdi_error *err)
 {
     const struct course *course = course_get(call->core, class->id);
     const struct occurrence *o;
@@ -231,8 +231,11 @@ static int match_named(struct call *call, const struct class *class, struct job_
         error_hint(err, NULL, "submit a desktop, or without --reservation");
         return -EINVAL;
     }
-    if (*spec->dependency || spec->begin_usec) {
-        error_set(err, EINVAL, *spec->dependency ? "dependency" : "begin_time",
+    if (hold || *spec->dependency || spec->begin_usec) {
+        error_set(err, EINVAL,
+                  hold                ? "hold"
+                  : *spec->dependency ? "dependency"
+                                      : "begin_time",
                   "a seat of class '%s' is taken at once or not at all", class->spec.name);
         error_hint(err, NULL, "leave it out, or submit without --reservation");
         return -EINVAL;
@@ -305,14 +308,9 @@ int classes_match(struct call *call, struct job_spec *spec, bool hold, uint64_t 
     *ret = 0;
     if (!*spec->reservation)
         return hold ? 0 : match_any(call, spec, ret, err);
-    if (hold) {
-        error_set(err, EINVAL, "hold", "a seat of a class is taken at once or not at all");
-        error_hint(err, NULL, "leave --hold out, or submit without --reservation");
-        return -EINVAL;
-    }
     class = classes_get(call->core, spec->reservation);
     if (class)
-        return match_named(call, class, spec, ret, err);
+        return match_named(call, class, hold, spec, ret, err);
     error_set(err, ESRCH, "reservation", "there is no class '%s'", spec->reservation);
     error_hint(err, NULL, "vdiinfo --classes lists yours");
     return -ESRCH;
