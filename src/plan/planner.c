@@ -84,10 +84,10 @@ void planner_free(struct planner *p)
 
     if (!p)
         return;
+    seats_done(p); /* first: a seat that goes looks at the jobs of its node */
     for (size_t i = 0; p->jobs && hash_next(p->jobs, &i, &value);)
         entry_free(value);
     hash_free(p->jobs);
-    seats_done(p);
     for (size_t i = 0; i < p->n_nodes; i++) {
         plan_lines_done(&p->nodes[i]->base);
         plan_lines_done(&p->nodes[i]->lines);
