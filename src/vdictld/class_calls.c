@@ -404,11 +404,12 @@ void handle_class_override(struct call *call)
     struct request_class_date ask = {0};
     struct vdi_error err = {0};
     struct class_event event;
+    const char *body;
     size_t len;
-    const char *body = http_request_body(call->http, &len);
 
     if (!class || !is_own(call, class))
-        return;
+        return; /* refused, and the call with it */
+    body = http_request_body(call->http, &len);
     if (fields_read(request_class_date_fields, &ask, body, len, FIELD_SUBMIT, NULL, &err) < 0) {
         call_refuse(call, &err);
         return;
