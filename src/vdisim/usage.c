@@ -106,25 +106,41 @@ static int add_seats(const struct world *w, struct spans *s)
 
 /* ---- sessions ---- */
 
-/* "CLASS.wWEEK.dDAY" -> the first seat of it, plus one. */
+struct day {
+    const struct world_seat *first; /* of that day */
+    char key[128];                  /* "CLASS.wWEEK.dDAY" */
+};
+
 static struct hash *index_seats(const struct world *w)
 {
     struct hash *index = hash_new_str();
 
     for (size_t i = 0; index && i < w->n_seats; i++) {
         const struct timetable_row *row = &w->timetable->rows[w->seats[i].row];
-        char *key;
+        struct day *day;
 
         if (i && w->seats[i - 1].row == w->seats[i].row)
             continue;
-        key = str_printf("%s.w%lld.d%lld", row->id, (long long)(row->begin_sec / WEEK_SEC),
-                         (long long)(row->begin_sec % WEEK_SEC / 86400));
-        if (!key || hash_get(index, key))
-            free(key); /* a second one on that day: its sessions are not told apart */
-        else if (hash_put(index, key, (void *)&w->seats[i]) < 0)
-            free(key);
+        day = malloc(sizeof(*day));
+        if (!day)
+            continue;
+        day->first = &w->seats[i];
+        snprintf(day->key, sizeof(day->key), "%s.w%lld.d%lld", row->id,
+                 (long long)(row->begin_sec / WEEK_SEC),
+                 (long long)(row->begin_sec % WEEK_SEC / 86400));
+        if (hash_put(index, day->key, day) < 0)
+            free(day); /* a second one on that day: its sessions are not told apart */
     }
     return index;
+}
+
+static void index_free(struct hash *index)
+{
+    void *day;
+
+    for (size_t i = 0; index && hash_next(index, &i, &day);)
+        free(day);
+    hash_free(index);
 }
 
 static int add_sessions(struct world *w, const struct trace *trace, struct spans *s)
@@ -142,7 +158,9 @@ static int add_sessions(struct world *w, const struct trace *trace, struct spans
             str_to_u64(dot + 1, 0, TIMETABLE_SEATS_MAX, &number) < 0)
             continue;
         str_copy(key, (size_t)(dot - t->id) + 1, t->id);
-        const struct world_seat *first = hash_get(index, key), *seat = first + number;
+        const struct day *day = hash_get(index, key);
+        const struct world_seat *first = day ? day->first : NULL,
+                                *seat = first ? first + number : NULL;
         if (!first || seat >= w->seats + w->n_seats || seat->row != first->row)
             continue;
         struct span span = {.from_usec = EPOCH_USEC + t->submit_sec * USEC, .kind = SESSION};
@@ -150,7 +168,7 @@ static int add_sessions(struct world *w, const struct trace *trace, struct spans
         w->usage.sessions++;
         r = add_place(w, s, seat->at.node, seat->at.gpus_held, span);
     }
-    hash_free(index);
+    index_free(index);
     return r;
 }
 
