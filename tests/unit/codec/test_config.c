@@ -313,10 +313,14 @@ static void defaults_are_in_range(void **state)
             } base = {{0}};
             assert_in_range(tables[i].size, 1, sizeof(base));
             assert_int_equal(config_keys_default(one, &base), 0);
-            if (k->type == CONFIG_LIST || k->type == CONFIG_HOSTS)
-                continue;
-            if (k->type <= CONFIG_CHOICE || k->type == CONFIG_JOINED)
+            if (k->type == CONFIG_LIST || k->type == CONFIG_HOSTS) {
+                struct config_names *names = (void *)(base.bytes + k->offset);
+                for (size_t n = 0; n < names->n; n++)
+                    free(names->names[n]);
+                free(names->names);
+            } else if (k->type <= CONFIG_CHOICE || k->type == CONFIG_JOINED) {
                 free(*(char **)(base.bytes + k->offset));
+            }
         }
     }
 }
