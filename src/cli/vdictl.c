@@ -14,7 +14,7 @@
 static const struct option_row rows[] = {
     {"account", 0, "ACCOUNT", "class: charged for the seats", option_set_string, AT(account)},
     {"after", 0, "NUMBER", "audit: records older than this one", option_set_string, AT(after)},
-    {"cleaning", 0, "TIME", "class: a GPU rests so long after a seat", option_set_string,
+    {"cleaning", 0, "TIME", "class: so long between it and the next one", option_set_string,
      AT(cleaning)},
     {"delete", 0, NULL, "class import: delete classes whose event is not in the file any more",
      option_set_flag, AT(delete)},

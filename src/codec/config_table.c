@@ -366,7 +366,7 @@ const struct config_key config_class_keys[] = {
     {ROW(config_class, "no_show", CONFIG_DURATION, no_show_sec, 0, 86400, "0",
          "a seat that nobody took is given back so long after its begin; 0 for never")},
     {ROW(config_class, "cleaning", CONFIG_DURATION, cleaning_sec, 0, 86400, "0",
-         "its place is kept free for so long after a seat")},
+         "another class has the place of its seats so long after it at the earliest")},
     END,
 };
 

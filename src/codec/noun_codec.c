@@ -316,7 +316,7 @@ const struct field notice_event_fields[] = {
          0,                                                                                        \
          DAY,                                                                                      \
          NULL,                                                                                     \
-         "the GPU is kept free for so long after the seat"},                                       \
+         "another class has its place so long after it at the earliest"},                          \
         {"uid", FIELD_FIXED, OF(spec.uid), MADE, NONE, "UID of the event it was imported from"},   \
     {                                                                                              \
         "calendar", FIELD_FIXED, OF(spec.calendar), MADE, NONE, "the calendar that this is in"     \
