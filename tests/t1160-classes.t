@@ -354,6 +354,16 @@ def faults(state):
         c.request("PATCH", "/v1/nodes/n2", {"state": "resume"})
         vdi.wait_for("the alarm to end", lambda: not show(c, "short").json["alarm"])
         vdi.ok(True, "which ends when nodes come back")
+        c.request("DELETE", "/v1/classes/short")
+        book(c, "begun", template="big", starts=at(5), seats=4, lead_sec=0)
+        c.request("PATCH", "/v1/nodes/n1", {"state": "drain", "reason": "test"})
+        ready(c, 3)
+        alarm = vdi.wait_for("an alarm", lambda: show(c, "begun").json["alarm"])
+        vdi.ok("1 of 4 seats" in alarm, "a seat without a place is one while the class is on", alarm)
+        c.request("PATCH", "/v1/nodes/n1", {"state": "resume"})
+        ready(c, 4)
+        vdi.wait_for("the alarm to end", lambda: not show(c, "begun").json["alarm"])
+        vdi.ok(True, "which ends when its place is found")
 
 
 def main():

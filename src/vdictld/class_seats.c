@@ -102,6 +102,23 @@ static void tell(struct core *core, const char *key, struct occurrence_event *ev
         txn_abort(txn);
 }
 
+/* Alarms begin with their date: so others of the class stay when this one has an end. */
+static void raise_alarm(const struct sitting *s, const char *text)
+{
+    char *alarm = s->course->alarm;
+
+    if (*alarm)
+        return;
+    snprintf(alarm, sizeof(s->course->alarm), "%s: %s", s->o->date, text);
+    log_error("class %s: %s", s->o->class_name, alarm);
+}
+
+static void end_alarm(const struct sitting *s)
+{
+    if (str_starts_with(s->course->alarm, s->o->date))
+        s->course->alarm[0] = '\0';
+}
+
 /* ---- how long it takes ---- */
 
 static void note_boot(struct core *core, const struct instance *in)
@@ -300,11 +317,7 @@ static bool find_image(struct core *core, const struct sitting *s, char ret[IMAG
 
     if (t && images_resolve(core, t->image, ret, &err) == 0)
         return true;
-    if (!*s->course->alarm) {
-        str_copy(s->course->alarm, sizeof(s->course->alarm),
-                 err.code ? err.detail : "its template is no longer in vdi.conf");
-        log_error("class %s: %s", s->class->spec.name, s->course->alarm);
-    }
+    raise_alarm(s, err.code ? err.detail : "its template is no longer in vdi.conf");
     return false;
 }
 
@@ -453,8 +466,10 @@ static void close_occurrence(struct core *core, const struct sitting *s, const c
         planner_remove_class(queue_planner(core->queue), s->time->plan_id);
     if (s->time)
         s->time->plan_id = 0;
-    if (s->course)
+    if (s->course) {
         s->course->avoid[0] = '\0';
+        end_alarm(s);
+    }
     tell(core, s->o->key, &event);
 }
 
@@ -480,9 +495,10 @@ static void fill(struct core *core, struct sitting *s, int64_t now)
     uint32_t wanted = s->o->state == OCCURRENCE_OPEN
                           ? s->o->seats
                           : s->claimed + classes_waiting(core, s->o->class_id);
-    uint32_t has = s->free + s->claimed, missing = wanted > has ? wanted - has : 0;
-    char image[IMAGE_REF_MAX] = "";
+    uint32_t has = s->free + s->claimed, missing = wanted > has ? wanted - has : 0, none = 0;
+    char image[IMAGE_REF_MAX] = "", text[64];
     struct class_places places;
+    bool can_boot;
 
     if (!s->time || !s->course->seat)
         return;
@@ -499,18 +515,19 @@ static void fill(struct core *core, struct sitting *s, int64_t now)
         places.n = 0;
     }
     if (missing > places.n) {
-        uint32_t none = class_find_places(core, s->course, s->time, missing - (uint32_t)places.n);
-
+        none = class_find_places(core, s->course, s->time, missing - (uint32_t)places.n);
         free(places.nodes);
         class_places(core, s->time, &places);
-        if (none && !*s->course->alarm) {
-            snprintf(s->course->alarm, sizeof(s->course->alarm),
-                     "%s: %u of %u seats have no place now", s->o->date, none, s->o->seats);
-            log_error("class %s: %s", s->o->class_name, s->course->alarm);
-        }
     }
-    if (places.n && find_image(core, s, image))
+    if (none) {
+        snprintf(text, sizeof(text), "%u of %u seats have no place now", none, s->o->seats);
+        raise_alarm(s, text);
+    }
+    can_boot = !places.n || find_image(core, s, image);
+    if (can_boot && places.n)
         order_seats(core, s, image, &places);
+    if (can_boot && !none)
+        end_alarm(s);
     free(places.nodes);
 }
 
