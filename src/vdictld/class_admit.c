@@ -418,7 +418,9 @@ static void step(void *arg)
 
     if (!a || c->admitted)
         return;
-    if (a->phase == ADMIT_BEGIN)
+    if (a->core->stopping)
+        r = error_set(&err, ESHUTDOWN, "", "the controller is stopping");
+    else if (a->phase == ADMIT_BEGIN)
         r = begin(a, &err);
     else if (a->phase == ADMIT_BOOK)
         r = book(a);

@@ -242,6 +242,8 @@ static void check_step(void *arg)
 {
     struct check *k = arg;
 
+    if (k->core->stopping)
+        k->r = error_set(&k->err, ESHUTDOWN, "", "the controller is stopping");
     if (k->r == 0 && !put_nodes(k) && !put_jobs(k)) {
         if (k->class_at == k->n_classes) {
             finish(k);
