@@ -35,6 +35,11 @@ int64_t time_monotonic_usec(void)
     return clock_usec(CLOCK_MONOTONIC);
 }
 
+int64_t time_thread_cpu_usec(void)
+{
+    return clock_usec(CLOCK_THREAD_CPUTIME_ID);
+}
+
 const char *time_to_rfc3339(int64_t usec, char *buf)
 {
     buf[0] = '\0';

@@ -8,8 +8,9 @@
 #define USEC_PER_SEC INT64_C(1000000)
 #define USEC_PER_MSEC INT64_C(1000)
 
-int64_t time_now_usec(void);       /* CLOCK_REALTIME */
-int64_t time_monotonic_usec(void); /* CLOCK_MONOTONIC */
+int64_t time_now_usec(void);        /* CLOCK_REALTIME */
+int64_t time_monotonic_usec(void);  /* CLOCK_MONOTONIC */
+int64_t time_thread_cpu_usec(void); /* CLOCK_THREAD_CPUTIME_ID: what the calling thread used */
 /* "2026-10-13T10:15:00Z" (UTC, whole seconds; fraction only if not zero); buf of 40. 0 -> "". */
 const char *time_to_rfc3339(int64_t usec, char *buf);
 /* RFC 3339 with zone, or without one: local time (TZ). */

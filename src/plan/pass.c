@@ -12,8 +12,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/time.h"
 #include "plan/inner.h"
 
 /* What a step writes to, and how long it may. */
@@ -24,13 +24,6 @@ struct sink {
     unsigned units;
 };
 
-static int64_t thread_usec(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
-}
-
 /* The clock is read every eighth unit, or before one that costs much. Every step does at
  * least one unit, so that the smallest budget gets to the end. */
 static bool is_over(struct sink *s, bool costly)
@@ -38,7 +31,7 @@ static bool is_over(struct sink *s, bool costly)
     unsigned unit = s->units++;
     if (!s->budget_usec || !unit || (unit % 8 && !costly))
         return false;
-    return thread_usec() - s->began_usec >= s->budget_usec;
+    return time_thread_cpu_usec() - s->began_usec >= s->budget_usec;
 }
 
 static int64_t next_minute(const struct planner *p)
@@ -440,7 +433,7 @@ size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
     struct sink s = {.actions = ret, .max = max, .budget_usec = budget_usec};
 
     if (budget_usec)
-        s.began_usec = thread_usec();
+        s.began_usec = time_thread_cpu_usec();
     p->now_usec = now_usec;
     *ret_more = !run_clock(p, &s) || !run_pass(p, &s);
     return s.n;

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -58,14 +57,6 @@ static struct planner *planner_of(const struct admit *a)
 static int64_t now_of(const struct admit *a)
 {
     return loop_now_usec(a->core->loop);
-}
-
-static int64_t cpu_usec(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (int64_t)ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
 }
 
 /* ---- its end ---- */
@@ -284,10 +275,10 @@ static int book_instead(struct admit *a, struct course *course)
 static int book(struct admit *a)
 {
     struct course *course = course_get(a->core, a->id);
-    int64_t until = cpu_usec() + SLICE_USEC;
+    int64_t until = time_thread_cpu_usec() + SLICE_USEC;
     int r = 0;
 
-    while (r == 0 && a->at < a->n && cpu_usec() < until)
+    while (r == 0 && a->at < a->n && time_thread_cpu_usec() < until)
         r = book_next(a);
     if (r == -ENOSPC && course)
         r = book_instead(a, course);
@@ -332,9 +323,9 @@ static int64_t candidate(const struct admit *a, const struct class_time *t)
 static bool search(struct admit *a, struct vdi_error *err)
 {
     const struct class_time *t = &a->times[a->at];
-    int64_t until = cpu_usec() + SLICE_USEC;
+    int64_t until = time_thread_cpu_usec() + SLICE_USEC;
 
-    for (; a->tries < TRIES && cpu_usec() < until; a->tries++) {
+    for (; a->tries < TRIES && time_thread_cpu_usec() < until; a->tries++) {
         int64_t begin_usec = candidate(a, t), by_usec = begin_usec - t->begin_usec;
         struct plan_window window = {t->from_usec + by_usec, t->until_usec + by_usec};
         struct plan_class class = {

@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/hash.h"
 #include "base/log.h"
@@ -154,14 +153,6 @@ void queue_unstage(struct queue *q, const char *owner)
 
 /* ---- the planner ---- */
 
-static int64_t cpu_usec(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (int64_t)ts.tv_sec * USEC_PER_SEC + ts.tv_nsec / 1000;
-}
-
 /* The limits go by the same order as the line. */
 static bool may_start(struct queue *q, const struct job *job)
 {
@@ -223,7 +214,7 @@ static void step(void *arg)
 {
     struct queue *q = arg;
     struct plan_action actions[STEP_ACTIONS];
-    int64_t begin = cpu_usec(), now = loop_now_usec(q->core->loop), next, took;
+    int64_t begin = time_thread_cpu_usec(), now = loop_now_usec(q->core->loop), next, took;
     bool more = false;
     size_t n;
 
@@ -234,7 +225,7 @@ static void step(void *arg)
     n = planner_step(q->planner, now, STEP_BUDGET_USEC, actions, STEP_ACTIONS, &more);
     for (size_t i = 0; i < n; i++)
         do_action(q, &actions[i]);
-    took = cpu_usec() - begin;
+    took = time_thread_cpu_usec() - begin;
     q->stats.steps++;
     q->stats.cpu_usec += took;
     if (took > q->stats.longest_step_usec)

@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "vdisim/run.h"
 #include "vdisim/usage.h"
 
@@ -48,14 +48,6 @@ static int fire(struct run *run)
     }
 }
 
-static int64_t cpu_usec(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return ts.tv_sec * USEC + ts.tv_nsec / 1000;
-}
-
 static int plan(struct run *run)
 {
     struct plan_action actions[ACTIONS];
@@ -63,10 +55,10 @@ static int plan(struct run *run)
     size_t n;
 
     do {
-        int64_t begin_usec = cpu_usec();
+        int64_t begin_usec = time_thread_cpu_usec();
 
         n = planner_step(run->planner, run->now_usec, 0, actions, ACTIONS, &more);
-        run->world->plan_cpu_usec += cpu_usec() - begin_usec;
+        run->world->plan_cpu_usec += time_thread_cpu_usec() - begin_usec;
         run->world->plan_steps++;
         for (size_t i = 0; i < n; i++)
             if ((actions[i].type == PLAN_START && life_start(run, &actions[i]) < 0) ||
