@@ -80,16 +80,18 @@ void node_pauses_done(struct node_pauses *np)
     *np = (struct node_pauses){0};
 }
 
-static bool touches(const struct seat *s, uint32_t gpu, uint32_t n_gpus)
+/* gpu = n_all: a device that the node still has. */
+static bool touches(const struct seat *s, uint32_t gpu, const struct plan_gpus *gpus)
 {
     bool does = false;
 
     for (uint8_t i = 0; s->gpus && i < s->gpus->n; i++)
-        does |= gpu == n_gpus || s->gpus->places[i].gpu == gpu;
+        does |= gpu == gpus->n_all ? s->gpus->places[i].gpu < gpus->n
+                                   : s->gpus->places[i].gpu == gpu;
     return does;
 }
 
-/* The pauses of a job of that QOS on a device; gpu = n_gpus: on all. NULL: no memory. */
+/* The pauses of a job of that QOS on a device; gpu = n_all: on all there are. NULL: no memory. */
 static const struct pauses *pauses_on(struct planner *p, struct plan_node *node, uint32_t qos,
                                       uint32_t gpu)
 {
@@ -112,7 +114,7 @@ static const struct pauses *pauses_on(struct planner *p, struct plan_node *node,
         const struct seat_window *w = s->window;
         uint32_t by = qos_of(p, w->shape);
 
-        if (!touches(s, gpu, np->n_gpus) || !qos_preempts(p, by, qos))
+        if (!touches(s, gpu, &node->gpus) || !qos_preempts(p, by, qos))
             continue;
         if (add(list, (struct pause){w->from_usec - qos_free_usec(p, by), w->from_usec, w->to_usec,
                                      by}) < 0)

@@ -306,6 +306,8 @@ int planner_put_node(struct planner *p, const struct node *facts)
     /* The table's key is the name inside `facts`: equal bytes are written over it. */
     node->base_is_valid = false;
     node->facts = *facts;
+    if (node->gpus.n != n_gpus)
+        node_pauses_forget(&node->pauses);
     node->gpus.n = n_gpus;
     node->defined = true;
     if (reshaped)

@@ -36,7 +36,7 @@ struct gap {
     int64_t from, free, to;
 };
 
-/* Windows of seats on the device (all: -1) for which the job is saved; added to what there is. */
+/* Windows of seats on the device (all that the node has: -1) for which the job is saved; added to what there is. */
 static int gaps_on(const struct world *w, int j, int node, int gpu, struct gap *ret, int n)
 {
     for (size_t i = 0; i < w->n_seats; i++) {
@@ -44,7 +44,7 @@ static int gaps_on(const struct world *w, int j, int node, int gpu, struct gap *
         bool there = false;
 
         for (int g = 0; g < h.n_gpus; g++)
-            there |= gpu < 0 || h.places[g].gpu == gpu;
+            there |= gpu < 0 ? h.places[g].gpu < w->nodes[node].gpus : h.places[g].gpu == gpu;
         if (h.node == node && there && h.to > w->now && preemptor(w, j, i))
             ret[n++] = (struct gap){h.from - FREE_USEC, h.from, h.to};
     }

@@ -133,6 +133,32 @@ static void no_window_is_better_than_one(void **state)
     planner_free(s.p);
 }
 
+/* The device of the seat is gone: who takes all that are left is planned as it will run. */
+static void a_lost_device_pauses_nobody(void **state)
+{
+    struct job_spec one = batch(1, 40), next = batch(1, 10);
+    struct node n = world_node("n00", 4, 64000, 1);
+    struct scene s;
+
+    begin(&s, 1, "save");
+    put_run(&s, 9, &one, ":0");
+    book(&s, 1, "teach", "n00", 10, 20); /* on device 1 */
+    planner_remove_job(s.p, 9);
+    put(&s, 1, &one);
+    put(&s, 2, &next);
+    step(&s, T0); /* two devices: what stands in the way of all is known */
+    planner_remove_job(s.p, 1);
+    planner_remove_job(s.p, 2);
+    assert_int_equal(planner_put_node(s.p, &n), 0);
+    put(&s, 3, &one);
+    put(&s, 4, &next);
+    step(&s, T0);
+    assert_int_equal(s.n, 1);
+    step(&s, T0 + 1000);
+    assert_int_equal(start_of(&s, 4), 40 * MIN + BOOT);
+    planner_free(s.p);
+}
+
 /* Grace and saving before the window, not earlier; once, and again when nothing comes of it. */
 static void who_is_in_the_way_is_asked_in_time(void **state)
 {
@@ -257,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_job_is_planned_across),
         cmocka_unit_test(no_window_is_better_than_one),
+        cmocka_unit_test(a_lost_device_pauses_nobody),
         cmocka_unit_test(who_is_in_the_way_is_asked_in_time),
         cmocka_unit_test(who_is_not_in_the_way_is_left_alone),
         cmocka_unit_test(nobody_starts_only_to_be_saved),
