@@ -26,7 +26,8 @@ int main(int argc, char **argv)
     }
     while (kind <= VDI_PLUGIN_ENCODE && strcmp(host_kind_name(kind), argv[2]) != 0)
         kind++;
-    if (host_plugin_load(argv[1], kind, argv[3], &ops, sizeof(ops), &p, &err) < 0) {
+    if (host_plugin_try(argv[1], kind, argv[3], &err) < 0 ||
+        host_plugin_load(argv[1], kind, argv[3], &ops, sizeof(ops), &p, &err) < 0) {
         fprintf(stderr, "%s\n", error_text(&err, text, sizeof(text)));
         return 1;
     }

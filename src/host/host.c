@@ -232,9 +232,9 @@ static int check_place(const char *dir, const char *kind_dir, const char *path,
     return r < 0 ? r : check_file(path, err);
 }
 
-int host_plugin_load_within(const char *dir, enum vdi_plugin_kind kind, const char *name, void *ops,
-                            size_t ops_size, int64_t deadline_usec, struct host_plugin **ret,
-                            struct vdi_error *err)
+/* The plugin's file, if its name and where it lies are good. */
+static int find(const char *dir, enum vdi_plugin_kind kind, const char *name, char **ret,
+                struct vdi_error *err)
 {
     if (!str_is_name(name, 63)) {
         error_set(err, EINVAL, "plugin", "\"%.64s\" is not the name of a plugin", name);
@@ -243,15 +243,42 @@ int host_plugin_load_within(const char *dir, enum vdi_plugin_kind kind, const ch
     }
     _cleanup_(freep) char *kind_dir = str_printf("%s/%s", dir, host_kind_name(kind));
     _cleanup_(freep) char *path = str_printf("%s/%s/%s.so", dir, host_kind_name(kind), name);
-    _cleanup_(freep) struct host_plugin *p = calloc(1, sizeof(*p));
-    if (!kind_dir || !path || !p)
+    if (!kind_dir || !path)
         return error_set(err, ENOMEM, "plugin", "no memory to load %.64s", name);
-    struct subject s = {.path = path, .kind = kind, .name = name};
     int r = check_place(dir, kind_dir, path, err);
     if (r == 0)
-        r = probe_run(path, deadline_usec, open_plugin, &s, err);
-    if (r == 0)
-        r = open_plugin(&s, err);
+        *ret = TAKE_PTR(path);
+    return r;
+}
+
+int host_plugin_try_within(const char *dir, enum vdi_plugin_kind kind, const char *name,
+                           int64_t deadline_usec, struct vdi_error *err)
+{
+    _cleanup_(freep) char *path = NULL;
+    int r = find(dir, kind, name, &path, err);
+    struct subject s = {.path = path, .kind = kind, .name = name};
+
+    return r < 0 ? r : probe_run(path, deadline_usec, open_plugin, &s, err);
+}
+
+int host_plugin_try(const char *dir, enum vdi_plugin_kind kind, const char *name,
+                    struct vdi_error *err)
+{
+    return host_plugin_try_within(dir, kind, name, HOST_PROBE_SEC * USEC_PER_SEC, err);
+}
+
+int host_plugin_load(const char *dir, enum vdi_plugin_kind kind, const char *name, void *ops,
+                     size_t ops_size, struct host_plugin **ret, struct vdi_error *err)
+{
+    _cleanup_(freep) char *path = NULL;
+    int r = find(dir, kind, name, &path, err);
+    if (r < 0)
+        return r;
+    _cleanup_(freep) struct host_plugin *p = calloc(1, sizeof(*p));
+    if (!p)
+        return error_set(err, ENOMEM, "plugin", "no memory to load %.64s", name);
+    struct subject s = {.path = path, .kind = kind, .name = name};
+    r = open_plugin(&s, err);
     if (r < 0) {
         if (s.handle)
             dlclose(s.handle);
@@ -263,13 +290,6 @@ int host_plugin_load_within(const char *dir, enum vdi_plugin_kind kind, const ch
     p->info = s.info;
     *ret = TAKE_PTR(p);
     return 0;
-}
-
-int host_plugin_load(const char *dir, enum vdi_plugin_kind kind, const char *name, void *ops,
-                     size_t ops_size, struct host_plugin **ret, struct vdi_error *err)
-{
-    return host_plugin_load_within(dir, kind, name, ops, ops_size, HOST_PROBE_SEC * USEC_PER_SEC,
-                                   ret, err);
 }
 
 const struct vdi_plugin *host_plugin_info(const struct host_plugin *p)

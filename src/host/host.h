@@ -3,9 +3,10 @@
  * host.h - finds, checks and loads plugins (<vdi/plugin.h>).
  *
  * A plugin file is DIR/<kind>/<name>.so, where neither file nor directory may be
- * writable by others than root and the running user. It is loaded first in a
- * child process with a deadline, so that one which crashes or hangs while it is
- * loaded is a sentence in the log and not the end of the daemon.
+ * writable by others than root and the running user. A daemon tries all that it
+ * needs, each in a child process with a deadline, so that one which crashes or
+ * hangs while it is loaded is a sentence in the log and not the end of the daemon;
+ * then it loads them.
  */
 #ifndef HOST_HOST_H
 #define HOST_HOST_H
@@ -18,10 +19,17 @@ struct host_plugin; /* one loaded plugin */
 
 const char *host_kind_name(enum vdi_plugin_kind kind); /* "store" */
 /*
+ * Loads and checks it in a child. To be called while the process has no other thread: a
+ * child waits for ever for a lock that another thread held. Errors are those of
+ * host_plugin_load(), and crashed or hung (-EIO, -ETIMEDOUT).
+ */
+int host_plugin_try(const char *dir, enum vdi_plugin_kind kind, const char *name,
+                    struct vdi_error *err);
+/*
  * Loads and checks. `ops` (of ops_size) is zeroed and filled with the plugin's
  * members. Errors are one full sentence in err: not there (-ENOENT), unsafe
  * file (-EPERM), not a plugin (-ENOEXEC), wrong ABI or kind (-EPROTO), required
- * member missing (-EINVAL), crashed or hung (-EIO, -ETIMEDOUT).
+ * member missing (-EINVAL).
  */
 int host_plugin_load(const char *dir, enum vdi_plugin_kind kind, const char *name, void *ops,
                      size_t ops_size, struct host_plugin **ret, struct vdi_error *err);

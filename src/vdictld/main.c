@@ -159,19 +159,51 @@ static void restore(void *arg, const struct vdi_store_object *row)
 
 /* ---- start ---- */
 
+static int store_plugin(const struct config *config, char *ret_kind, size_t size,
+                        const char **ret_place, struct vdi_error *err)
+{
+    const char *colon = strchr(config->store, ':');
+
+    if (!colon)
+        return error_set(err, EINVAL, "store", "'%s' is not KIND:PLACE", config->store);
+    snprintf(ret_kind, size, "%.*s", (int)(colon - config->store), config->store);
+    *ret_place = colon + 1;
+    return 0;
+}
+
+/* Before there is any thread: see host_plugin_try(). */
+static int try_store_plugin(const struct config *c, struct vdi_error *err)
+{
+    const char *place;
+    char kind[32];
+    int r = store_plugin(c, kind, sizeof(kind), &place, err);
+
+    return r < 0 ? r : host_plugin_try(c->plugin_dir, VDI_PLUGIN_STORE, kind, err);
+}
+
+static int try_plugins(const struct config *c, struct vdi_error *err)
+{
+    int r = try_store_plugin(c, err);
+
+    if (r >= 0)
+        r = host_plugin_try(c->plugin_dir, VDI_PLUGIN_SITE, c->site.name, err);
+    for (size_t i = 0; i < c->n_auth && r >= 0; i++)
+        r = host_plugin_try(c->plugin_dir, VDI_PLUGIN_AUTH, c->auth[i].name, err);
+    return r < 0 ? r : host_plugin_try(c->plugin_dir, VDI_PLUGIN_PRIORITY, priority_plugin(c), err);
+}
+
 static int open_plugin(struct core *core, struct vdi_error *err)
 {
-    const char *dsn = strchr(core->config->store, ':');
+    const char *place;
     char kind[32];
-    int r;
+    int r = store_plugin(core->config, kind, sizeof(kind), &place, err);
 
-    if (!dsn)
-        return error_set(err, EINVAL, "store", "'%s' is not KIND:PLACE", core->config->store);
-    snprintf(kind, sizeof(kind), "%.*s", (int)(dsn - core->config->store), core->config->store);
+    if (r < 0)
+        return r;
     r = host_plugin_load(core->config->plugin_dir, VDI_PLUGIN_STORE, kind, &core->store_ops,
                          sizeof(core->store_ops), &core->store_plugin, err);
     if (r >= 0)
-        r = core->store_ops.open(&core->store, NULL, &core_store_api, dsn + 1, err);
+        r = core->store_ops.open(&core->store, NULL, &core_store_api, place, err);
     if (r >= 0)
         r = core->store_ops.schema(core->store, 0, err);
     return r;
@@ -330,6 +362,8 @@ static int start(struct core *core, struct vdi_error *err)
     int r = core_claim(core, err);
 
     if (r >= 0)
+        r = try_plugins(core->config, err);
+    if (r >= 0)
         r = make_parts(core, err);
     if (r >= 0)
         r = open_store(core, err);
@@ -480,6 +514,8 @@ static int run_restore(struct core *core, const struct task *task, struct vdi_er
 
     if (r >= 0)
         r = restore_open(core, task->restore, &file, err);
+    if (r >= 0)
+        r = try_store_plugin(core->config, err);
     if (r >= 0)
         r = open_plugin(core, err);
     return r < 0 ? r : restore_run(core, file, task->ids_after, err);

@@ -65,6 +65,11 @@ static void measure_cluster(struct priority *p)
         all->cluster_cpus = 1;
 }
 
+const char *priority_plugin(const struct config *config)
+{
+    return config->priority.name ? config->priority.name : DEFAULT_PLUGIN;
+}
+
 struct priority *priority_new(struct core *core, struct vdi_error *err)
 {
     struct priority *p = calloc(1, sizeof(*p));
@@ -78,8 +83,7 @@ struct priority *priority_new(struct core *core, struct vdi_error *err)
     p->core = core;
     core->priority = p;
     p->next = loop_timer(core->loop, -1, priority_run, p);
-    r = p->next ? host_plugin_load(c->plugin_dir, VDI_PLUGIN_PRIORITY,
-                                   c->priority.name ? c->priority.name : DEFAULT_PLUGIN, &p->ops,
+    r = p->next ? host_plugin_load(c->plugin_dir, VDI_PLUGIN_PRIORITY, priority_plugin(c), &p->ops,
                                    sizeof(p->ops), &p->plugin, err)
                 : error_set(err, ENOMEM, "", "out of memory");
     if (r >= 0)

@@ -14,6 +14,7 @@
 struct priority;
 struct priority_rule; /* the plugin with the settings of one vdi.conf */
 
+const char *priority_plugin(const struct config *config);
 /* Loads the plugin that core->config names, with its settings. */
 struct priority *priority_new(struct core *core, struct vdi_error *err);
 void priority_free(struct priority *p); /* takes NULL */
