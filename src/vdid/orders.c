@@ -398,16 +398,19 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
 static void say(struct instance *in, const struct vdid_order *o, vdid_fn fn, void *arg)
 {
     const char *text = o->text ? o->text : "";
+    bool is_signal = o->verb == VDID_SIGNAL;
     uint64_t seq = 0;
     int r;
 
-    if (!in->runner || !runner_is_ready(in->runner)) {
+    if (is_signal && in->rec.exited) { /* whether the runner answers by now or not */
+        refuse_with(fn, arg, ESRCH, o->id, "runs no script or session any more");
+    } else if (!in->runner || !runner_is_ready(in->runner)) {
         refuse_with(fn, arg, EAGAIN, o->id, "has no guest runner that answers");
-    } else if (o->verb == VDID_SIGNAL && !runner_is_running(in->runner)) {
+    } else if (is_signal && !runner_is_running(in->runner)) {
         refuse_with(fn, arg, ESRCH, o->id, "runs no script or session");
     } else {
-        r = o->verb == VDID_SIGNAL ? runner_signal(in->runner, (int)o->signal, &seq)
-                                   : runner_message(in->runner, text, &seq);
+        r = is_signal ? runner_signal(in->runner, (int)o->signal, &seq)
+                      : runner_message(in->runner, text, &seq);
         if (r < 0)
             refuse_with(fn, arg, -r, o->id,
                         r == -EINVAL ? "knows no such signal"
