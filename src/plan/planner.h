@@ -224,4 +224,40 @@ void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, v
 /* How many more of this could start now in the nodes of its partition that are up and take any. */
 uint32_t planner_count(struct planner *p, const struct job_spec *spec);
 
+/*
+ * What the GPUs of a node hold at a time, as the plan stands: running jobs until their expected
+ * ends, seats of classes in their windows, and what is reserved for jobs in line.
+ */
+#define PLAN_CHANGES_MAX 64
+enum plan_by { PLAN_BY_NOBODY, PLAN_BY_RESERVATION, PLAN_BY_JOB, PLAN_BY_CLASS };
+struct plan_content { /* of one GPU, from a time on */
+    int64_t from_usec;
+    uint64_t profiles;   /* bits: offers of its kind that are in force; a kind without: 1 */
+    bool reserved;       /* and what jobs in line will get, by laws that do not say which profile */
+    const char *foreign; /* and a profile that its kind has no more; NULL: none */
+    uint32_t used[GPU_OFFERS_MAX]; /* instances, by offer; without what is `reserved` */
+    enum plan_by by;               /* who brings what is new, or has what is there */
+    uint64_t id;                   /* of that job, or of that class */
+};
+struct plan_forecast {
+    uint32_t gpu;
+    const struct gpu_kind *kind;
+    bool in_service; /* its node is; else nothing is free */
+    struct plan_content content;
+    uint32_t free[GPU_OFFERS_MAX]; /* how many more of an offer fit, if no other is taken */
+    struct plan_content changes[PLAN_CHANGES_MAX]; /* of profiles, by time */
+    size_t n_changes;
+    bool more; /* there are later ones */
+};
+struct plan_forecast_ask {
+    int64_t at_usec, span_usec; /* free is what is so from then for so long; 0: at that moment */
+    size_t changes;             /* so many at most */
+};
+typedef void plan_forecast_fn(void *arg, const struct plan_forecast *forecast);
+/* Calls fn for each GPU of the node. -ENOENT, -ENOMEM. */
+int planner_forecast(struct planner *p, const char *node, const struct plan_forecast_ask *ask,
+                     int64_t now_usec, plan_forecast_fn *fn, void *arg);
+/* The first node by name that comes after this one; NULL: none. */
+const char *planner_next_node(struct planner *p, const char *after);
+
 #endif

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += src/plan/libplan.a
 src_plan_libplan_a_SOURCES = \
     src/plan/entry.h \
+    src/plan/forecast.c \
     src/plan/gpuline.c src/plan/gpuline.h \
     src/plan/held.c \
     src/plan/inner.h \
@@ -25,7 +26,8 @@ PLAN_LIBS = src/plan/libplan.a
 
 UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_property tests/unit/plan/test_seat \
-    tests/unit/plan/test_wide tests/unit/plan/test_pause
+    tests/unit/plan/test_wide tests/unit/plan/test_pause \
+    tests/unit/plan/test_forecast
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -45,6 +47,9 @@ tests_unit_plan_test_property_LDADD = $(plan_test_libs)
 tests_unit_plan_test_seat_SOURCES = tests/unit/plan/test_seat.c tests/unit/plan/world.h
 tests_unit_plan_test_seat_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_seat_LDADD = $(plan_test_libs)
+tests_unit_plan_test_forecast_SOURCES = tests/unit/plan/test_forecast.c tests/unit/plan/world.h
+tests_unit_plan_test_forecast_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_forecast_LDADD = $(plan_test_libs)
 tests_unit_plan_test_pause_SOURCES = tests/unit/plan/test_pause.c tests/unit/plan/world.h
 tests_unit_plan_test_pause_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_pause_LDADD = $(plan_test_libs)
