@@ -62,6 +62,7 @@ TARGETS = {
     "node.show": ("/v1/nodes/n1", None),
     "node.update": ("/v1/nodes/n2", {"state": "drain", "reason": "test"}),
     "node.enroll": ("/v1/nodes/n1/enroll", None),
+    "gpu.list": ("/v1/gpus", None),
     "partition.list": ("/v1/partitions", None),
     "qos.list": ("/v1/qos", None),
     "template.list": ("/v1/templates", None),

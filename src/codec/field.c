@@ -166,6 +166,9 @@ void field_write_value(const struct field *f, const void *base, struct buf *out)
     case FIELD_ENUM:
         json_write_string(out, f->names[read_enum(f, p)]);
         break;
+    case FIELD_DOCUMENTS:
+        buf_puts(out, *(const char *const *)p ? *(const char *const *)p : "[]");
+        break;
     case FIELD_END:
         break;
     }
@@ -179,6 +182,7 @@ static bool field_is_empty(const struct field *f, const void *base)
     case FIELD_STRING:
     case FIELD_TEXT:
     case FIELD_WORD:
+    case FIELD_DOCUMENTS:
         return str_is_empty(*(const char *const *)p);
     case FIELD_FIXED:
         return !*(const char *)p;
@@ -460,6 +464,7 @@ static int store_value(const struct field *f, void *base, const char *text, int6
     case FIELD_TIME:
         *(int64_t *)p = number;
         return 0;
+    case FIELD_DOCUMENTS:
     case FIELD_END:
         break;
     }

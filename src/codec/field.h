@@ -29,8 +29,9 @@ enum field_type {
     FIELD_I32,
     FIELD_U64,
     FIELD_I64,
-    FIELD_TIME, /* int64 usec <-> RFC 3339 string; 0 <-> null */
-    FIELD_ENUM, /* uint32 or enum <-> one of names[] */
+    FIELD_TIME,      /* int64 usec <-> RFC 3339 string; 0 <-> null */
+    FIELD_ENUM,      /* uint32 or enum <-> one of names[] */
+    FIELD_DOCUMENTS, /* const char *: a list that is JSON already; shown, never read */
 };
 
 enum field_flags {

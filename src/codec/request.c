@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "codec/audit_codec.h"
+#include "codec/gpu_codec.h"
 #include "codec/job_codec.h"
 #include "codec/noun_codec.h"
 #include "codec/request_input.h"
@@ -76,6 +77,9 @@ const struct request requests[REQUEST_N] = {
      request_node_fields, "", node_fields, true, "drains or resumes a node, or takes it down"},
     {REQUEST_NODE_ENROLL, "POST", "/v1/nodes/{name}/enroll", ROLE_ADMIN, "node.enroll", NULL, "",
      NULL, true, "a one-time token with which the node gets its certificate"},
+    {REQUEST_GPU_LIST, "GET", "/v1/gpus", ROLE_USER, "gpu.list", NULL,
+     "at,for_sec,node,changes,fields,limit,after", gpu_fields, false,
+     "what each GPU holds at a time, what is free then, and when it changes profile"},
     {REQUEST_PARTITION_LIST, "GET", "/v1/partitions", ROLE_USER, "partition.list", NULL, "", NULL,
      false, "partitions and what is free in them"},
     {REQUEST_QOS_LIST, "GET", "/v1/qos", ROLE_USER, "qos.list", NULL, "", NULL, false,

@@ -19,6 +19,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
     src/codec/disk_boot.c src/codec/disk_boot.h \
+    src/codec/gpu_codec.c src/codec/gpu_codec.h \
     src/codec/ics.c src/codec/ics.h src/codec/ics_inner.h \
     src/codec/ics_read.c src/codec/ics_write.c src/codec/ics_zone.c \
     src/codec/image_manifest.c src/codec/image_manifest.h \

@@ -227,7 +227,7 @@ static int book_next(struct admit *a)
     int r = 0;
 
     if (!a->is_kept[a->at]) {
-        t->plan_id = a->core->classes->next_plan_id++;
+        t->plan_id = class_plan_id(a->core->classes, a->id);
         t->seats = a->now->spec.seats;
         r = class_book(planner_of(a), a->seat, t->seats, t, now_of(a), &a->shortage);
     }

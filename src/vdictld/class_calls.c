@@ -68,6 +68,13 @@ static bool may_see(const struct call *call, const struct class *class)
            class_is_member(call, class);
 }
 
+const char *classes_name_for(const struct call *call, uint64_t id)
+{
+    const struct class *class = class_of(call->core, id);
+
+    return class && may_see(call, class) ? class->spec.name : "";
+}
+
 void handle_class_list(struct call *call)
 {
     struct table *t = events_table(call->core->events, NOUN_CLASS);

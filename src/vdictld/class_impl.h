@@ -52,6 +52,12 @@ struct classes {
     struct hash *boots;     /* template -> struct boots: how long its last seats took */
 };
 
+/* A window's id in the planner: classes_of_plan() says whose it is, the rest is no other's. */
+static inline uint64_t class_plan_id(struct classes *classes, uint64_t class_id)
+{
+    return class_id << 32 | (uint32_t)classes->next_plan_id++;
+}
+
 /* classes.c */
 struct course *course_get(struct core *core, uint64_t id); /* NULL: none */
 const struct class *class_of(struct core *core, uint64_t id);

@@ -100,7 +100,7 @@ uint32_t class_find_places(struct core *core, struct course *course, struct clas
     if (!missing || !course->seat)
         return missing;
     if (!t->plan_id)
-        t->plan_id = core->classes->next_plan_id++;
+        t->plan_id = class_plan_id(core->classes, course->id);
     if (*course->avoid && find(core, course, t, missing, true, &shortage) == 0)
         return 0;
     r = find(core, course, t, missing, false, &shortage);

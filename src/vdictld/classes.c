@@ -363,7 +363,7 @@ static void book(struct core *core, struct course *course, struct class_time *t,
     int64_t now = loop_now_usec(core->loop);
     int r;
 
-    t->plan_id = core->classes->next_plan_id++;
+    t->plan_id = class_plan_id(core->classes, course->id);
     t->seats = seats;
     r = class_book(planner, course->seat, seats, t, now, &shortage);
     if (r == 0)

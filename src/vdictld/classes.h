@@ -35,6 +35,13 @@ const struct class *classes_get(struct core *core, const char *name); /* NULL: n
 const struct class *classes_of_uid(struct core *core, const char *uid);
 const struct class *classes_get_staged(struct core *core, const char *name); /* NULL: none */
 
+/* Whose window in the planner this is. */
+static inline uint64_t classes_of_plan(uint64_t plan_id)
+{
+    return plan_id >> 32;
+}
+/* class_calls.c: the name of a class that the caller may see; "": there is none such. */
+const char *classes_name_for(const struct call *call, uint64_t id);
 /* class_calls.c: the classes that are on, as OpenMetrics text. */
 void classes_write_metrics(struct core *core, struct buf *out);
 

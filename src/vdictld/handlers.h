@@ -50,6 +50,8 @@ void handle_node_update(struct call *call);
 void handle_token_issue(struct call *call);
 void handle_token_list(struct call *call);
 void handle_token_revoke(struct call *call);
+/* gpus.c */
+void handle_gpu_list(struct call *call);
 /* image_calls.c, image_order.c, image_blobs.c */
 void handle_image_list(struct call *call);
 void handle_image_publish(struct call *call);

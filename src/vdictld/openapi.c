@@ -19,6 +19,8 @@ static const char *schema_type(const struct field *f)
         return "\"integer\"";
     case FIELD_TIME:
         return "[\"string\",\"null\"],\"format\":\"date-time\"";
+    case FIELD_DOCUMENTS:
+        return "\"array\",\"items\":{\"type\":\"object\"}";
     default:
         return "\"string\"";
     }

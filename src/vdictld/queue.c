@@ -510,6 +510,17 @@ bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret)
     return planner_node_usage(q->planner, node, ret);
 }
 
+int queue_forecast(struct queue *q, const char *node, const struct plan_forecast_ask *ask,
+                   plan_forecast_fn *fn, void *arg)
+{
+    return planner_forecast(q->planner, node, ask, loop_now_usec(q->core->loop), fn, arg);
+}
+
+const char *queue_next_node(struct queue *q, const char *after)
+{
+    return planner_next_node(q->planner, after);
+}
+
 uint32_t queue_free_now(struct queue *q, const struct job_spec *spec)
 {
     return planner_count(q->planner, spec);

@@ -53,6 +53,10 @@ void queue_release(struct queue *q);
 /* As planner_room(). */
 int queue_room(struct queue *q, uint64_t job, struct plan_room *ret);
 bool queue_usage(struct queue *q, const char *node, struct plan_usage *ret);
+/* As planner_forecast(), from now on. */
+int queue_forecast(struct queue *q, const char *node, const struct plan_forecast_ask *ask,
+                   plan_forecast_fn *fn, void *arg);
+const char *queue_next_node(struct queue *q, const char *after);
 /* As planner_count(). */
 uint32_t queue_free_now(struct queue *q, const struct job_spec *spec);
 /* What the planner has spent, for /metrics. */

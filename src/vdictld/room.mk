@@ -31,6 +31,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/feed.c src/vdictld/feed.h \
     src/vdictld/gpu_wish.c src/vdictld/gpu_wish.h \
     src/vdictld/grant.c src/vdictld/grant.h \
+    src/vdictld/gpus.c \
     src/vdictld/history.c \
     src/vdictld/idem.c src/vdictld/idem.h \
     src/vdictld/job_index.c src/vdictld/job_index.h \
@@ -164,6 +165,7 @@ VDICTLD_TESTS = \
     tests/t1140-notify.t \
     tests/t1160-classes.t \
     tests/t1165-make-room.t \
+    tests/t1170-gpus.t \
     tests/t1166-preempt.t \
     tests/t1161-class-cli.t \
     tests/t1162-class-ics.t \

@@ -4,6 +4,7 @@
 
 #include <base/time.h>
 #include <codec/audit_codec.h>
+#include <codec/gpu_codec.h>
 #include <codec/job_codec.h>
 #include <codec/noun_codec.h>
 #include <codec/request_input.h>
@@ -438,13 +439,21 @@ static void shown_documents(void **state)
 static void tables_are_sound(void **state)
 {
     static const struct field *const tables[] = {
-        job_spec_fields,       job_fields,
-        job_event_fields,      instance_fields,
-        instance_event_fields, node_fields,
-        node_event_fields,     token_fields,
-        token_event_fields,    audit_event_fields,
-        request_extend_fields, request_node_fields,
-        request_token_fields,  request_reconfigure_fields,
+        job_spec_fields,
+        job_fields,
+        job_event_fields,
+        instance_fields,
+        instance_event_fields,
+        node_fields,
+        node_event_fields,
+        token_fields,
+        token_event_fields,
+        audit_event_fields,
+        request_extend_fields,
+        request_node_fields,
+        request_token_fields,
+        request_reconfigure_fields,
+        gpu_fields,
     };
 
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {

@@ -314,6 +314,7 @@ static void rnd_field(const struct field *f, void *base)
             names++;
         *(uint32_t *)p = (uint32_t)(rnd() % names);
         break;
+    case FIELD_DOCUMENTS: /* never read */
     case FIELD_END:
         break;
     }
