@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """t1170-gpus.t - what GPUs hold at a time, when they change profile, and what is free then.
 
-Through GET /v1/gpus, over the fake site: cards of four laws, jobs that run and
+Through GET /v1/gpus and vdiinfo --gpus, over the fake site: cards of four laws, jobs that run and
 that wait, and classes to come. Nobody sees a stranger's job, nor the name of a class that is not his.
 """
 import datetime
@@ -205,6 +205,23 @@ def eyes(c):
     vdi.ok("lab" not in json.dumps(rows), "nor in the changes", rows)
 
 
+def seats(c):
+    """A class that is on has its GPU by its seats, free or taken."""
+    starts = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)
+    c.request("POST", "/v1/classes", {
+        "name": "now-lab", "template": "q4", "partition": "pool", "seats": 2, "users": "daemon",
+        "starts": starts.strftime("%Y-%m-%dT%H:%M:%S"), "duration_sec": 3600, "zone": "UTC"})
+    vdi.wait_for("its seats", lambda: len([i for i in c.request("GET", "/v1/instances").json["instances"]
+                                           if i["class_id"] and i["state"] == "READY"]) == 2)
+    see = lambda: [(r["profile"], r["used"], r["by"], r["class"]) for r in gpus(c, node="p1")]
+    vdi.is_(see(), [("x-4q", 2, "class", "now-lab")], "seats that are started are the class's")
+    job = c.submit(vdi.bearer(c.issue_token("daemon")["token"]), template="q4")
+    c.wait_state(job, "RUNNING")
+    vdi.is_(see(), [("x-4q", 2, "class", "now-lab")], "also in the hands of a member")
+    c.request("DELETE", "/v1/classes/now-lab")
+    c.request("DELETE", f"/v1/jobs/{job}")
+
+
 def hostile(c):
     def refused(query, status, field, name, **words):
         r = c.request("GET", "/v1/gpus?" + query)
@@ -244,6 +261,51 @@ def drained(c):
     vdi.ok(any(free(r)["x-4q"] for r in gpus(c, node="g1")), "until it is back")
 
 
+def shown(t):
+    return t.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def command(c):
+    at = minutes(-10).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+    code, out, err = c.run("vdiinfo", "--gpus", "--at", at, "g[1-2]")
+    lines = out.splitlines()
+    vdi.ok(code == 0 and not err and lines[0].split() ==
+           ["NODE", "GPU", "STATE", "PROFILE", "USED", "BY", "FREE", "NEXT"], "a table", out, err)
+    vdi.is_([line.split()[:2] for line in lines[1:5]],
+            [["g1", "0"], ["g1", "1"], ["g2", "0"], ["g2", "1"]], "with a line for each GPU")
+    vdi.is_(len([l for l in lines if f"{shown(minutes(-5))} -> x-4q (class cad1-lab)" in l]), 2,
+            "and its next change")
+    vdi.ok(lines[5] == "" and lines[6].startswith(f"Free at {at}, each profile") and
+           [l.split() for l in lines[7:]] == [["x-4q", "48", "on", "4", "GPUs"],
+                                              ["x-8q", "24", "on", "4", "GPUs"],
+                                              ["x-48q", "4", "on", "4", "GPUs"]],
+           "below it what is free of each profile", out)
+    code, out, err = c.run("vdiinfo", "--gpus", "--changes", "--at", at, "-n", "g[1-2]")
+    vdi.ok(code == 0 and out.count(f"    {shown(minutes(95))} -> x-8q (class sim-lab)\n") == 2 and
+           out.count(f"    {shown(minutes(160))} -> empty\n") == 2, "all changes with --changes", out, err)
+    code, out, _ = c.run("vdiinfo", "--gpus", "--at", at, "--for", "20m", "g1", "g2", "-h")
+    vdi.ok(code == 0 and " for 20:00, each profile" in out and "x-4q" in out and
+           [l.split()[1] for l in out.splitlines()[-3:]] == ["24", "12", "2"], "free for twenty minutes", out)
+    code, out, _ = c.run("vdiinfo", "--gpus", "--json", "--at", at)
+    asked = gpus(c, at=text(minutes(-10)), changes=64)
+    vdi.ok(code == 0 and json.loads(out)["gpus"] == asked, "the documents with --json", out)
+    code, out, _ = c.run("vdiinfo", "--gpus", "--at", "now+2hours", "w1")
+    vdi.ok(code == 0 and "whole" in out, "a time as vdisubmit takes it", out)
+    for words, status, said in [
+            (["--gpus", "--at", "soon"], 2, "not a point in time"),
+            (["--gpus", "--at", "2001-01-01"], 1, "is past"),
+            (["--gpus", "nope"], 3, "no node 'nope'"),
+            (["--gpus", "g["], 1, "no list of nodes"),
+            (["--gpus", "--for", "long"], 2, "not a length"),
+            (["--at", "noon"], 2, "go with --gpus"),
+            (["--gpus", "--me"], 2, "alone"),
+            (["--gpus", "-p", "main"], 2, "alone"),
+            (["n1"], 2, "not an option")]:
+        code, out, err = c.run("vdiinfo", *words)
+        vdi.ok(code == status and said in err and not out, f"vdiinfo {' '.join(words)} is refused",
+               code, out, err)
+
+
 def main():
     with tempfile.TemporaryDirectory() as state, vdi.Controller(
             nodes=1, lines=LINES, fake=f'boot_ms = 50  state_dir = "{state}/fake"') as c:
@@ -256,7 +318,9 @@ def main():
         vdi.wait_for("all to be empty", lambda: not any(r["used"] for r in gpus(c)))
         classes(c)
         eyes(c)
+        seats(c)
         hostile(c)
+        command(c)
         drained(c)
     vdi.done()
 

@@ -46,7 +46,7 @@ vdiconnect_LDADD = $(CLI_LIBS)
 vdiacct_SOURCES = src/cli/vdiacct.c src/cli/acct.h src/cli/acct_columns.c src/cli/acct_report.c \
     src/cli/acct_time.c
 vdiacct_LDADD = $(CLI_LIBS)
-vdiinfo_SOURCES = src/cli/vdiinfo.c src/cli/info.h src/cli/info_class.c
+vdiinfo_SOURCES = src/cli/vdiinfo.c src/cli/info.h src/cli/info_class.c src/cli/info_gpu.c
 vdiinfo_LDADD = $(CLI_LIBS)
 vdictl_SOURCES = src/cli/vdictl.c
 vdictl_LDADD = $(CLI_CONTROL_LIBS) $(CALENDAR_LIBS)

@@ -28,19 +28,27 @@
 #define TEMPLATE_LINE "%-20s %5s %8s %4s %9s  %s\n"
 
 struct info {
-    const char *format, *names, *nodes, *partitions, *states;
-    bool by_node, reasons, noheader, is_long, json, templates, all, me, classes;
+    const char *format, *names, *nodes, *partitions, *states, *at;
+    int64_t for_sec;
+    bool by_node, reasons, noheader, is_long, json, templates, all, me, classes, gpus, changes;
 };
 
 #define AT(member) offsetof(struct info, member)
 
 static const struct option_row rows[] = {
     {"all", 'a', NULL, "all partitions (the default)", option_set_flag, AT(all)},
+    {"at", 0, "TIME", "with --gpus: what will be at TIME (16:00, now+2hours)", option_set_string,
+     AT(at)},
+    {"changes", 0, NULL, "with --gpus: when each GPU changes profile from then on", option_set_flag,
+     AT(changes)},
     {"classes", 0, NULL, "my classes: when they are, and how the one that is goes", option_set_flag,
      AT(classes)},
+    {"for", 0, "TIME", "with --gpus: what is free for that long", option_set_minutes, AT(for_sec)},
     {"format", 'o', "FORMAT", "columns, \"%9P %6D %N\"", option_set_string, AT(format)},
     {"Format", 'O', "COLUMNS", "columns by name, Partition:10,NodeList", option_set_string,
      AT(names)},
+    {"gpus", 0, NULL, "what each GPU holds, and the seats of each profile that are free",
+     option_set_flag, AT(gpus)},
     {"json", 0, NULL, "print the documents of the REST API", option_set_flag, AT(json)},
     {"list-reasons", 'R', NULL, "why nodes are out of service, who said so and when",
      option_set_flag, AT(reasons)},
@@ -65,7 +73,7 @@ static const struct option_row rows[] = {
 
 static const struct command command = {
     .name = NAME,
-    .usage = "[OPTION]...",
+    .usage = "[OPTION]... [--gpus [NODE]...]",
     .summary = "Shows partitions, nodes and free seats.",
     .rows = rows,
 };
@@ -341,13 +349,22 @@ static int wanted_parse(struct view *view, const char *text, struct vdi_error *e
 /* What is no list of nodes has no columns and no filters. */
 static int check_alone(const struct info *i, struct vdi_error *err)
 {
-    const char *what = i->classes ? "classes" : i->me ? "me" : i->templates ? "templates" : NULL;
-    bool more = i->format || i->names || i->nodes || i->partitions || i->states || i->by_node ||
-                i->reasons || i->is_long;
+    const char *what = i->classes     ? "classes"
+                       : i->me        ? "me"
+                       : i->templates ? "templates"
+                       : i->gpus      ? "gpus"
+                                      : NULL;
+    bool more = i->format || i->names || (i->nodes && !i->gpus) || i->partitions || i->states ||
+                i->by_node || i->reasons || i->is_long;
 
-    if (i->classes + i->me + i->templates < 2 && !(what && more))
+    if (!i->gpus && (i->at || i->for_sec || i->changes))
+        return error_set(err, EINVAL, "gpus", "--at, --for and --changes go with --gpus");
+    if (i->classes + i->me + i->templates + i->gpus < 2 && !(what && more))
         return 0;
-    error_set(err, EINVAL, what, "--%s goes with --json and --noheader alone", what);
+    error_set(err, EINVAL, what, "--%s goes with %s alone", what,
+              i->gpus && !i->classes && !i->me && !i->templates
+                  ? "--at, --for, --changes, --nodes, --json and --noheader"
+                  : "--json and --noheader");
     error_hint(err, NULL, "ask for one after the other");
     return -EINVAL;
 }
@@ -366,6 +383,26 @@ static int prepare(struct view *view, const struct info *info, struct vdi_error 
                         : format_parse(info->format ? info->format : text, node_columns,
                                        &view->format, err);
     return r == 0 && info->nodes ? wanted_parse(view, info->nodes, err) : r;
+}
+
+/* Nodes may be named as words, too. */
+static int show_gpus(struct client *client, const struct info *info, char **words,
+                     struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf nodes = BUF_INIT(1 << 17);
+    struct info_gpus ask = {.at = info->at,
+                            .for_sec = info->for_sec,
+                            .changes = info->changes,
+                            .json = info->json,
+                            .noheader = info->noheader};
+    if (info->nodes)
+        buf_puts(&nodes, info->nodes);
+    for (; *words; words++)
+        buf_printf(&nodes, "%s%s", nodes.len ? "," : "", *words);
+    ask.nodes = nodes.data;
+    if (nodes.failed)
+        return error_set(err, EINVAL, "nodes", "there are too many names of nodes");
+    return info_gpus(client, &ask, err);
 }
 
 static void view_done(struct view *view)
@@ -390,7 +427,7 @@ int main(int argc, char **argv)
     int r = options_read(&command, argc, argv, &info, &first, &err);
     if (r == OPTIONS_EXIT)
         return EXIT_OK;
-    if (r == 0 && first < argc)
+    if (r == 0 && first < argc && !info.gpus)
         r = error_set(&err, EINVAL, "", "%.60s: not an option", argv[first]);
     if (r == 0)
         r = check_alone(&info, &err);
@@ -400,6 +437,7 @@ int main(int argc, char **argv)
         r = client_new(&client, &err);
     if (r == 0)
         r = info.me          ? show_me(client, &info, &err)
+            : info.gpus      ? show_gpus(client, &info, argv + first, &err)
             : info.classes   ? info_classes(client, info.json, info.noheader, &err)
             : info.templates ? show_templates(client, &info, &err)
                              : show_nodes(client, &view, &err);
