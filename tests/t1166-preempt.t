@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""t1166-preempt.t - batch jobs make room for a class: told, saved or started over, and back by
-themselves; nothing of them is lost, also when the controller is killed in the middle.
+"""t1166-preempt.t - batch jobs make room for a class, or for a job that comes first: told, saved or
+started over, and back by themselves; nothing of them is lost, also when the controller is killed in
+the middle.
 """
 import datetime
 import os
@@ -45,7 +46,7 @@ def book(c, seats, begins, **more):
     r = c.request("POST", "/v1/classes", dict({
         "name": "lab", "template": "cad", "partition": "gpu", "qos": "teaching", "seats": seats,
         "users": "root", "starts": at(begins), "zone": "UTC", "duration_sec": 3600,
-        "lead_sec": 30}, **more))
+        "lead_sec": 5}, **more))
     return r
 
 
@@ -64,7 +65,7 @@ def saved(c, state, kill):
     jobs = [batch(c) for _ in range(4)]
     for j in jobs:
         c.wait_state(j, "RUNNING")
-    r = book(c, 3, 100)
+    r = book(c, 3, 75)
     vdi.ok(r.status == 201, "a class is booked over batch jobs that fill all GPUs", r.text)
     if kill:
         time.sleep(0.5)
@@ -96,7 +97,7 @@ def started_over(c):
     jobs = [batch(c) for _ in range(4)]
     for j in jobs:
         c.wait_state(j, "RUNNING")
-    vdi.is_(book(c, 2, 100).status, 201, "a class over jobs that start over")
+    vdi.is_(book(c, 2, 75).status, 201, "a class over jobs that start over")
     ready(c, 2)
     left = [c.job(j) for j in jobs]
     vdi.is_(sorted((j["state"], j["restarts"]) for j in left),
@@ -109,6 +110,107 @@ def started_over(c):
     for j in jobs:
         c.request("DELETE", f"/v1/jobs/{j}")
         c.wait_state(j, "CANCELLED")
+
+
+def end_all(c, jobs):
+    for j in jobs:
+        c.request("DELETE", f"/v1/jobs/{j}")
+    for j in jobs:
+        c.wait_state(j, "CANCELLED", "PREEMPTED")
+
+
+def over_jobs(c, kill=False):
+    """Two of four make room for two desktops; the others never notice."""
+    jobs = [batch(c) for _ in range(4)]
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    time.sleep(2)  # their minimum time
+    desks = [c.submit(template="cad", partition="gpu", qos="teaching", time_limit_sec=600)
+             for _ in range(2)]
+    if kill:
+        time.sleep(0.3)
+        c.restart(signal.SIGKILL)
+    for d in desks:
+        c.wait_state(d, "RUNNING")
+    left = [c.job(j) for j in jobs]
+    gone = [j for j in left if j["state"] != "RUNNING"]
+    vdi.is_(sorted((j["state"], j["restarts"]) for j in left),
+            [("RUNNING", 0)] * 2 + [("SUSPENDED", 0)] * 2, "two are saved for two, and no more",
+            gone)
+    vdi.ok(all("a job that comes first needs its place" in j["reason"] for j in gone),
+           "and it is said why", [j["reason"] for j in gone])
+    told = events(c, gone[0]["id"])
+    vdi.ok(any(t == "note" and "makes room for a job" in r for t, r in told), "it was told", told)
+    end_all(c, desks)
+    for j in jobs:
+        back = c.wait_state(j, "RUNNING")
+        vdi.ok(back["restarts"] == 0, f"job {j} is back by itself, with its memory", back)
+    end_all(c, jobs)
+
+
+def over_jobs_that_end(c, state, restarts):
+    jobs = []
+    for _ in range(4):
+        jobs.append(batch(c))
+        c.wait_state(jobs[-1], "RUNNING")
+        time.sleep(1.1)  # who began last loses least
+    desk = c.submit(template="cad", partition="gpu", qos="teaching", time_limit_sec=600)
+    c.wait_state(desk, "RUNNING")
+    left = [c.job(j) for j in jobs]
+    vdi.is_(sorted((j["state"], j["restarts"]) for j in left),
+            sorted([("RUNNING", 0)] * 3 + [(state, restarts)]), f"one is {state} for one",
+            [j["reason"] for j in left])
+    vdi.is_(left[-1]["state"], state, "the one that began last", [j["state"] for j in left])
+    end_all(c, [desk])
+    if state == "PENDING":
+        c.wait_state(jobs[-1], "RUNNING")
+        vdi.ok(True, "it runs again afterwards")
+    end_all(c, jobs)
+
+
+def nobody_for_nothing(c):
+    """A job that could not start all the same, and one whose QOS preempts nobody."""
+    fixed = [batch(c, qos="") for _ in range(2)]
+    for j in fixed:
+        c.wait_state(j, "RUNNING")
+    nodes = {c.job(j)["node"] for j in fixed}
+    jobs = [batch(c) for _ in range(2)]
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    time.sleep(2)
+    wide = c.submit(template="cad", partition="gpu", qos="teaching", gpus=2, time_limit_sec=600,
+                    nodelist=sorted(nodes)[0])
+    plain = c.submit(template="cad", partition="gpu", qos="", time_limit_sec=600)
+    why = c.request("GET", f"/v1/jobs/{wide}/why").json
+    vdi.ok(why["blockers"], "a job that lacks what nobody gives waits", why)
+    vdi.is_([c.job(j)["state"] for j in jobs + [wide, plain]],
+            ["RUNNING", "RUNNING", "PENDING", "PENDING"], "and nobody goes for it")
+    end_all(c, fixed + jobs + [wide, plain])
+
+
+# Without GPUs: processors alone are what is contended for.
+CPUS = [
+    'node "c1" { cpus = 4  memory = "16G" }',
+    'partition "cpu" { nodes = "c1"  batch_template = "small" }',
+    'template "small" { image = "none"  vcpus = 1  memory = "1G" }',
+    *LINES[-2:]]
+
+
+def processors(c):
+    jobs = [batch(c, partition="cpu") for _ in range(4)]
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    r = book(c, 3, 75, template="small", partition="cpu")
+    vdi.ok(r.status == 201, "a class is booked over jobs that have processors alone", r.text)
+    ready(c, 3)
+    vdi.is_(sorted(c.job(j)["state"] for j in jobs),
+            ["RUNNING", "SUSPENDED", "SUSPENDED", "SUSPENDED"],
+            "three of four make room; one stays beside the seats")
+    c.request("DELETE", "/v1/classes/lab")
+    for j in jobs:
+        back = c.wait_state(j, "RUNNING")
+        vdi.ok(back["restarts"] == 0, f"job {j} is back by itself, with its memory", back)
+    end_all(c, jobs)
 
 
 def not_preempted(c):
@@ -126,11 +228,20 @@ def main():
         fake = lambda n: f'boot_ms = 50  state_dir = "{state}/{n}"'
         with vdi.Controller(nodes=1, lines=lines("save, requeue"), fake=fake("a")) as c:
             saved(c, state, kill=False)
+            over_jobs(c)
+            nobody_for_nothing(c)
             not_preempted(c)
         with vdi.Controller(nodes=1, lines=lines("save"), fake=fake("b")) as c:
             saved(c, state, kill=True)
+            over_jobs(c, kill=True)
         with vdi.Controller(nodes=1, lines=lines("requeue"), fake=fake("c")) as c:
             started_over(c)
+            over_jobs_that_end(c, "PENDING", 1)
+        with vdi.Controller(nodes=1, lines=lines("cancel"), fake=fake("d")) as c:
+            over_jobs_that_end(c, "PREEMPTED", 0)
+        with vdi.Controller(nodes=1, lines=[x.replace("MODE", "save") for x in CPUS],
+                            fake=fake("e")) as c:
+            processors(c)
     vdi.done()
 
 

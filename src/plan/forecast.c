@@ -136,11 +136,12 @@ static int add_holders(struct planner *p, const struct plan_node *n, int64_t at_
             r = add_job(p, e, at_usec, list);
     for (const struct seat *s = n->seats; s && r == 0; s = s->next)
         if (s->gpus && s->window->to_usec > at_usec)
-            r = add_hold(list, &p->kinds[n->kind], s->gpus,
-                         (struct span){.from_usec = s->window->from_usec,
-                                       .to_usec = s->window->to_usec,
-                                       .by = PLAN_BY_CLASS,
-                                       .id = s->window->class_id});
+            r = add_hold(
+                list, &p->kinds[n->kind], s->gpus,
+                (struct span){.from_usec = s->window->from_usec,
+                              .to_usec = s->window->to_usec,
+                              .by = seat_is_booked(s->window) ? PLAN_BY_RESERVATION : PLAN_BY_CLASS,
+                              .id = s->window->class_id});
     if (list->n)
         qsort(list->at, list->n, sizeof(*list->at), by_gpu);
     return r;

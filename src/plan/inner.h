@@ -4,6 +4,7 @@
 #define PLAN_INNER_H
 
 #include "base/hash.h"
+#include "plan/booking.h"
 #include "plan/pause.h"
 #include "plan/place.h"
 #include "plan/planner.h"
@@ -11,6 +12,7 @@
 #include "plan/seat.h"
 #include "plan/shape.h"
 #include "plan/timeline.h"
+#include "plan/victim.h"
 #include "plan/wake.h"
 #include "plan/wish.h"
 
@@ -67,6 +69,7 @@ struct plan_qos {
     enum plan_mode mode;
     int64_t grace_usec;  /* for those whom it preempts */
     int64_t exempt_usec; /* its own jobs are left alone for so long */
+    bool has_victims;
     bool is_victim;
     bool is_lost; /* there is one that preempts it and does not save it */
 };
@@ -98,7 +101,8 @@ struct planner {
     struct queue queue;
     struct wake wake;
     struct seats seats;
-    int64_t now_usec; /* as the last step said */
+    struct hash *victims; /* victim.c: id of a job -> the windows that it is to be gone for */
+    int64_t now_usec;     /* as the last step said */
     int64_t boot_usec, save_usec;
 
     /* the pass over the line */
@@ -196,7 +200,14 @@ uint32_t kinds_of(const struct planner *p, const char *node);
 /* shape.c: for how long a node is reserved; PLAN_UNLIMITED_USEC without a limit. */
 int64_t plan_span(const struct planner *p, const struct job *job);
 
+/* room.c: the first time from then on at which these lines, in which the job or the part of it has
+ * nothing, have no room for what it holds on the node; TIMELINE_NEVER. */
+int64_t room_until(const struct planner *p, const struct plan_node *n,
+                   const struct plan_lines *lines, const struct entry *e, int64_t from_usec);
+
 /* pass.c */
+/* The next whole minute: when who is late is expected to be gone. */
+int64_t plan_next_minute(const struct planner *p);
 /* When a job that holds something is expected to end, seen from now. */
 int64_t plan_expected_end(const struct planner *p, const struct entry *e);
 /* node.base, made anew if something changed it. NULL: no memory. */

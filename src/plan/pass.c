@@ -34,14 +34,19 @@ static bool is_over(struct sink *s, bool costly)
     return time_thread_cpu_usec() - s->began_usec >= s->budget_usec;
 }
 
-static int64_t next_minute(const struct planner *p)
+static int64_t sooner(int64_t usec, int64_t other_usec)
+{
+    return usec < other_usec ? usec : other_usec;
+}
+
+int64_t plan_next_minute(const struct planner *p)
 {
     return (p->now_usec / PLAN_OVERDUE_USEC + 1) * PLAN_OVERDUE_USEC;
 }
 
 int64_t plan_expected_end(const struct planner *p, const struct entry *e)
 {
-    return e->time_usec > p->now_usec ? e->time_usec : next_minute(p);
+    return e->time_usec > p->now_usec ? e->time_usec : plan_next_minute(p);
 }
 
 /* Takes (sign -1) or gives back what a job holds on the node. */
@@ -62,7 +67,7 @@ static int change_place(const struct gpu_kind *kind, const struct entry *e, int6
 static bool first_piece(struct planner *p, const struct entry *e, struct walk *walk,
                         int64_t *ret_to_usec)
 {
-    int64_t from, minute = next_minute(p);
+    int64_t from, minute = plan_next_minute(p);
 
     *ret_to_usec = 0;
     pause_walk_entry(p, e, plan_expected_end(p, e), walk);
@@ -84,7 +89,9 @@ static int free_pieces(struct planner *p, struct plan_node *n, const struct entr
     int r;
 
     *io_late |= first_piece(p, e, &walk, &to);
-    n->base_until_usec = to < n->base_until_usec ? to : n->base_until_usec;
+    n->base_until_usec = sooner(n->base_until_usec, to);
+    if (e->time_usec > p->now_usec) /* before that, if it should have made room and did not */
+        n->base_until_usec = sooner(n->base_until_usec, e->time_usec);
     r = change_place(kind, e, to, TIMELINE_NEVER, 1, lines);
     while (r == 0 && walk_next(&walk, &from, &to))
         r = change_place(kind, e, from, to, -1, lines);
@@ -100,7 +107,9 @@ static int block_late(struct planner *p, const struct plan_node *n, struct plan_
         struct walk walk;
         int64_t to;
 
-        for (uint8_t i = 0; first_piece(p, e, &walk, &to) && r == 0 && i < e->gpus->n; i++)
+        if (!e->gpus || !first_piece(p, e, &walk, &to))
+            continue;
+        for (uint8_t i = 0; r == 0 && i < e->gpus->n; i++)
             r = gpuline_block(&lines->gpus[e->gpus->places[i].gpu], to);
     }
     return r;
@@ -164,11 +173,6 @@ static void begin_reached(struct planner *p, struct entry *e)
     planner_settle_pending(p, e);
 }
 
-static int64_t sooner(int64_t usec, int64_t other_usec)
-{
-    return usec < other_usec ? usec : other_usec;
-}
-
 int64_t plan_next_look(struct planner *p, const struct entry *e)
 {
     int64_t end = plan_expected_end(p, e), retry = e->asked_usec + PLAN_RETRY_USEC;
@@ -181,7 +185,7 @@ int64_t plan_next_look(struct planner *p, const struct entry *e)
     if (!e->asked_usec || retry <= p->now_usec)
         return p->now_usec;
     /* It is to be gone by then, or as soon as one that is overdue. */
-    end = sooner(end, pause->free_usec > p->now_usec ? pause->free_usec : next_minute(p));
+    end = sooner(end, pause->free_usec > p->now_usec ? pause->free_usec : plan_next_minute(p));
     return sooner(end, retry);
 }
 
@@ -198,11 +202,17 @@ static bool look_at_active(struct planner *p, struct entry *e, struct sink *s)
         wake_set(&p->wake, e, plan_next_look(p, e));
         return true;
     }
+    if (pause && victim_is_spared(p, e, pause->free_usec)) {
+        planner_mark(p, PLAN_STALE);
+        wake_set(&p->wake, e, plan_next_look(p, e));
+        return true;
+    }
     if (s->n == s->max || !pause)
         return false;
     s->actions[s->n++] = (struct plan_action){.type = PLAN_PREEMPT,
                                               .job = e->id,
                                               .mode = p->qos[pause->qos].mode,
+                                              .is_for_job = pause->is_for_job,
                                               .free_usec = pause->free_usec,
                                               .until_usec = pause->to_usec};
     e->asked_usec = p->now_usec;
@@ -228,7 +238,12 @@ static bool wake_up(struct planner *p, struct entry *e, struct sink *s)
     case ENTRY_ASIDE:
         if (e->deadline_usec && e->deadline_usec <= p->now_usec)
             return tell_deadline(p, e, s);
-        begin_reached(p, e);
+        if (e->place == ENTRY_QUEUED && !e->late) { /* it may ask others to go, by now */
+            wake_set(&p->wake, e, e->deadline_usec);
+            planner_mark(p, PLAN_HOPEFUL);
+        } else {
+            begin_reached(p, e);
+        }
         return true;
     }
     return true;
@@ -390,16 +405,64 @@ static bool take(struct planner *p, struct entry *e, const struct candidate *bes
     return false;
 }
 
+/* Takes the place that is kept for it, if those who had it are gone. */
+static bool start_booked(struct planner *p, struct entry *e, const struct seat *seat,
+                         struct sink *s)
+{
+    struct plan_node *node = seat->node;
+    struct gpu_hold *gpus = seat->gpus ? place_hold_copy(seat->gpus) : NULL;
+    struct held held;
+
+    if ((seat->gpus && !gpus) || planner_held_make(&node, &gpus, 1, &held) < 0) {
+        place_hold_free(gpus);
+        planner_mark(p, PLAN_STALE);
+        return false;
+    }
+    start(p, e, held, s);
+    booking_drop(p, e->id);
+    return true;
+}
+
+/* True: it has a place that is kept for it, or gets one, and is not planned elsewhere. */
+static bool pass_booked(struct planner *p, struct entry *e, bool may_start, struct sink *s)
+{
+    const struct seat *seat = booking_of(p, e->id);
+
+    if (seat && booking_is_over(p, e, seat)) {
+        booking_drop(p, e->id);
+        seat = NULL;
+    }
+    if (!seat && !p->oracle && !e->late && !may_start && booking_is_for(p, e->shape)) {
+        if (p->harmed || p->dirt != PLAN_CLEAN) /* nobody goes for what an old plan says */
+            planner_mark(p, PLAN_HOPEFUL);
+        else if (booking_try(p, e))
+            seat = booking_of(p, e->id);
+    }
+    if (!seat)
+        return false;
+    if (!p->oracle && booking_is_ready(p, seat) && start_booked(p, e, seat, s))
+        return true;
+    e->node = seat->node;
+    e->time_usec = booking_start_usec(p, seat);
+    if (!e->wake_usec || e->wake_usec > booking_look_usec(p, seat))
+        wake_set(&p->wake, e, booking_look_usec(p, seat));
+    return true;
+}
+
 static void pass_job(struct planner *p, struct entry *e, struct sink *s)
 {
     int64_t from = e->late && e->begin_usec > p->now_usec ? e->begin_usec : p->now_usec;
     struct candidate best[JOB_NODES_MAX];
+    bool has_place;
 
     p->next = queue_next(e);
     p->last = *e;
     p->begun = true;
     planner_forget_estimate(e);
-    if (from < TIMELINE_NEVER && shape_best(p, e->shape, from, best) && take(p, e, best, from, s))
+    has_place = from < TIMELINE_NEVER && shape_best(p, e->shape, from, best);
+    if (pass_booked(p, e, has_place && best->earliest_usec <= from, s))
+        return;
+    if (has_place && take(p, e, best, from, s))
         return;
     /* By an old plan there is no room: by a new one there may be. */
     if (p->dirt == PLAN_STALE && !e->late && !shape_is_full(p, e->shape))

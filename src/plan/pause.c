@@ -86,8 +86,8 @@ static bool touches(const struct seat *s, uint32_t gpu, const struct plan_gpus *
     bool does = false;
 
     for (uint8_t i = 0; s->gpus && i < s->gpus->n; i++)
-        does |= gpu == gpus->n_all ? s->gpus->places[i].gpu < gpus->n
-                                   : s->gpus->places[i].gpu == gpu;
+        does |=
+            gpu == gpus->n_all ? s->gpus->places[i].gpu < gpus->n : s->gpus->places[i].gpu == gpu;
     return does;
 }
 
@@ -117,7 +117,7 @@ static const struct pauses *pauses_on(struct planner *p, struct plan_node *node,
         if (!touches(s, gpu, &node->gpus) || !qos_preempts(p, by, qos))
             continue;
         if (add(list, (struct pause){w->from_usec - qos_free_usec(p, by), w->from_usec, w->to_usec,
-                                     by}) < 0)
+                                     by, seat_is_booked(w)}) < 0)
             return NULL;
     }
     tidy(list);
@@ -554,26 +554,55 @@ bool pause_is_in_the_way(const struct planner *p, const struct entry *part)
            gpu_is_whole(&p->kinds[part->node->kind], part->gpus->offer);
 }
 
-/* The pauses of all devices that it has. NULL: it has none. */
+bool pause_is_of_window(const struct planner *p, const struct entry *part,
+                        const struct seat_window *w)
+{
+    bool is = false;
+
+    for (uint32_t i = 0; pause_is_in_the_way(p, part) && i < w->n && !is; i++)
+        for (uint8_t g = 0; w->seats[i].node == part->node && g < part->gpus->n && !is; g++)
+            is = touches(&w->seats[i], part->gpus->places[g].gpu, &part->node->gpus);
+    return is;
+}
+
+/* Those of the devices that a job, or one part of it, has for itself. -ENOMEM. */
+static int add_of_devices(struct planner *p, const struct entry *part, struct pauses *all)
+{
+    uint32_t qos = qos_of(p, part->shape);
+
+    for (uint8_t g = 0; pause_is_in_the_way(p, part) && g < part->gpus->n; g++) {
+        const struct pauses *one = pauses_on(p, part->node, qos, part->gpus->places[g].gpu);
+
+        for (size_t i = 0; one && i < one->n; i++)
+            if (add(all, one->at[i]) < 0)
+                return -ENOMEM;
+    }
+    return 0;
+}
+
+/* All pauses that it has: by its devices, and as a victim. NULL: it has none. */
 static const struct pauses *pauses_of(struct planner *p, const struct entry *e)
 {
     const struct entry *head = e->head ? e->head : e;
+    const struct victim *first = victim_first(p, head);
     uint32_t qos = qos_of(p, e->shape);
     struct pauses *all = &p->pauses;
 
-    if (!p->seats.n || !p->qos[qos].is_victim || !pause_is_in_the_way(p, head))
+    if (!p->seats.n || !p->qos[qos].is_victim || (!first && !pause_is_in_the_way(p, head)))
         return NULL;
-    if (!head->part && head->gpus->n == 1)
+    if (!first && !head->part && head->gpus->n == 1)
         return pauses_on(p, head->node, qos, head->gpus->places[0].gpu);
     all->n = 0;
-    for (const struct entry *part = head; part; part = part->part) {
-        for (uint8_t g = 0; pause_is_in_the_way(p, part) && g < part->gpus->n; g++) {
-            const struct pauses *one = pauses_on(p, part->node, qos, part->gpus->places[g].gpu);
+    for (const struct entry *part = head; part; part = part->part)
+        if (add_of_devices(p, part, all) < 0)
+            return NULL;
+    for (const struct victim *v = first; v; v = v->next_of_job) {
+        const struct seat_window *w = v->window;
+        uint32_t by = qos_of(p, w->shape);
 
-            for (size_t i = 0; one && i < one->n; i++)
-                if (add(all, one->at[i]) < 0)
-                    return NULL;
-        }
+        if (add(all, (struct pause){w->from_usec - qos_free_usec(p, by), w->from_usec, w->to_usec,
+                                    by, seat_is_booked(w)}) < 0)
+            return NULL;
     }
     tidy(all);
     return all;
@@ -583,10 +612,13 @@ static const struct pauses *pauses_of(struct planner *p, const struct entry *e)
 void pause_walk_entry(struct planner *p, const struct entry *e, int64_t end_usec, struct walk *ret)
 {
     static const struct pauses none = {.is_known = true};
-    const struct pauses *pauses = p->qos[qos_of(p, e->shape)].is_lost ? NULL : pauses_of(p, e);
-    int64_t from = p->now_usec;
+    bool is_lost = p->qos[qos_of(p, e->shape)].is_lost;
+    const struct pauses *pauses = is_lost ? NULL : pauses_of(p, e);
+    int64_t from = p->now_usec, gone = is_lost ? victim_gone_usec(p, e) : TIMELINE_NEVER;
     size_t i = pauses ? pause_at(pauses, from) : 0;
 
+    if (gone < end_usec)
+        end_usec = gone; /* it comes back as any job that waits */
     if (pauses && i < pauses->n && pauses->at[i].from_usec < from)
         from = pauses->at[i].from_usec;
     *ret = (struct walk){.pauses = pauses ? pauses : &none,

@@ -19,6 +19,7 @@ struct gpu_hold;
 struct plan_lines;
 struct plan_node;
 struct planner;
+struct seat_window;
 struct shape;
 
 struct pause {
@@ -26,6 +27,7 @@ struct pause {
     int64_t free_usec; /* nobody is there any more */
     int64_t to_usec;   /* who was there may come back */
     uint32_t qos;      /* that of the class, of planner.qos */
+    bool is_for_job;   /* and not for a class */
 };
 
 struct pauses { /* by time, apart from each other */
@@ -79,6 +81,9 @@ int64_t pause_reserve(struct planner *p, struct shape *shape, struct plan_node *
                       int64_t from_usec, struct gpu_hold **ret, int *ret_r);
 /* Seats can't be where the job, or this part of it, is. */
 bool pause_is_in_the_way(const struct planner *p, const struct entry *part);
+/* So are the seats of this window, by the GPUs alone. */
+bool pause_is_of_window(const struct planner *p, const struct entry *part,
+                        const struct seat_window *w);
 /* The pieces of one that holds its nodes, as `end` says without pauses. */
 void pause_walk_entry(struct planner *p, const struct entry *e, int64_t end_usec, struct walk *ret);
 /* The pause that asks it to go, now or next; NULL: none before its end. */

@@ -24,13 +24,14 @@ struct planner *planner_new(uint64_t seed)
         return NULL;
     p->jobs = hash_new_u64();
     p->node_names = hash_new_str();
+    p->victims = hash_new_u64();
     p->queue.seed = seed;
     p->boot_usec = PLAN_BOOT_USEC;
     p->save_usec = PLAN_SAVE_USEC;
     p->dirt = PLAN_RESHAPED;
     p->layout = 1;
     if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || seats_init(&p->seats) < 0 ||
-        qos_init(p) < 0 || !p->jobs || !p->node_names) {
+        qos_init(p) < 0 || !p->jobs || !p->node_names || !p->victims) {
         planner_free(p);
         return NULL;
     }
@@ -97,6 +98,7 @@ void planner_free(struct planner *p)
     }
     free(p->nodes);
     hash_free(p->node_names);
+    hash_free(p->victims);
     kinds_done(p);
     qos_done(p);
     free(p->pauses.at);
@@ -449,6 +451,8 @@ static void change(struct planner *p, struct entry *e, const struct job *job, st
 {
     struct shape *was = e->shape;
     int64_t was_until_usec = e->time_usec;
+    if (job_is_waiting(job))
+        victims_forget_job(p, e);
     struct held had = detach(p, e);
     bool is_same = planner_held_is_equal(&had, &held);
 
@@ -460,6 +464,7 @@ static void change(struct planner *p, struct entry *e, const struct job *job, st
         p->harmed = true;
     if (had.node || held.node)
         planner_mark_moved(p);
+    booking_check(p, e);
     planner_held_done(&had);
     shape_unref(p, was);
 }
@@ -558,6 +563,8 @@ void planner_remove_job(struct planner *p, uint64_t id)
     struct entry *e = hash_remove_u64(p->jobs, id);
     if (!e)
         return;
+    victims_forget_job(p, e);
+    booking_drop(p, id);
     struct held had = detach(p, e);
     mark_gains(p, &had);
     if (had.node)

@@ -33,8 +33,10 @@ const char *plan_mode_name(enum plan_mode mode);
 struct plan_action {
     enum plan_action_type type;
     uint64_t job;
-    /* PLAN_PREEMPT: how, by when what it holds must be free, and until when that is needed */
+    /* PLAN_PREEMPT: how, for a job or a class, by when what it holds must be free, and until when
+     * that is needed */
     enum plan_mode mode;
+    bool is_for_job;
     int64_t free_usec, until_usec;
     /* PLAN_START: where, and which GPUs ("" without). Of several nodes the first; all of them are
      * told by planner_each_place(). */
@@ -180,7 +182,7 @@ struct plan_window {
     int64_t from_usec, to_usec;
 };
 struct plan_class {
-    uint64_t id;
+    uint64_t id;                 /* below 2^63 */
     const struct job_spec *seat; /* what one asks for; its time limit does not matter */
     uint32_t seats;
     const struct plan_window *windows;

@@ -69,6 +69,7 @@ static int copy(const struct config *c, size_t i, struct plan_qos *all)
         if (!config_names_has(&from->preempts, c->qos[k].name))
             continue;
         to->preempts[k + 1] = true;
+        to->has_victims = true;
         all[k + 1].is_victim = true;
         all[k + 1].is_lost |= to->mode != PLAN_SAVE;
     }

@@ -110,6 +110,16 @@ static int64_t gpu_conflict(const struct planner *p, const struct plan_node *n,
     return first;
 }
 
+int64_t room_until(const struct planner *p, const struct plan_node *n,
+                   const struct plan_lines *lines, const struct entry *e, int64_t from_usec)
+{
+    enum plan_blocker_type type;
+    int64_t at = line_conflict(lines, e, from_usec, &type);
+    int64_t gpu_at = gpu_conflict(p, n, lines, e, from_usec);
+
+    return at < gpu_at ? at : gpu_at;
+}
+
 /* The same for what the job, or the part of it, has on its node; closed lines have no room. */
 static void room_on(struct planner *p, const struct entry *e, int64_t end_usec,
                     struct plan_room *ret)

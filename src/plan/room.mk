@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 noinst_LIBRARIES += src/plan/libplan.a
 src_plan_libplan_a_SOURCES = \
+    src/plan/admit.c \
+    src/plan/booking.c src/plan/booking.h \
     src/plan/entry.h \
     src/plan/forecast.c \
     src/plan/gpuline.c src/plan/gpuline.h \
@@ -18,6 +20,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/shape.c src/plan/shape.h \
     src/plan/steps.h \
     src/plan/timeline.c src/plan/timeline.h \
+    src/plan/victim.c src/plan/victim.h \
     src/plan/wake.c src/plan/wake.h \
     src/plan/why.c \
     src/plan/wish.c src/plan/wish.h
@@ -27,7 +30,7 @@ PLAN_LIBS = src/plan/libplan.a
 UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_property tests/unit/plan/test_seat \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
-    tests/unit/plan/test_forecast
+    tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -53,6 +56,12 @@ tests_unit_plan_test_forecast_LDADD = $(plan_test_libs)
 tests_unit_plan_test_pause_SOURCES = tests/unit/plan/test_pause.c tests/unit/plan/world.h
 tests_unit_plan_test_pause_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_pause_LDADD = $(plan_test_libs)
+tests_unit_plan_test_preempt_SOURCES = tests/unit/plan/test_preempt.c tests/unit/plan/world.h
+tests_unit_plan_test_preempt_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_preempt_LDADD = $(plan_test_libs)
+tests_unit_plan_test_victim_SOURCES = tests/unit/plan/test_victim.c tests/unit/plan/world.h
+tests_unit_plan_test_victim_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_victim_LDADD = $(plan_test_libs)
 tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/world.h
 tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_wide_LDADD = $(plan_test_libs)

@@ -6,8 +6,7 @@
  * it, that other seats and the jobs that run by then leave. Later jobs are planned around
  * them. Kept: seats are on their node's list; a window is in the heap until its end.
  *
- * Seats fill one GPU before the next and one node before the next, so that few nodes are touched
- * by classes, and whole ones are left to the jobs that need them.
+ * Where they come to be is admit.c.
  */
 #include "plan/seat.h"
 
@@ -51,7 +50,7 @@ static void heap_fix(struct seats *s, size_t i, struct seat_window *w)
     heap_set(s, i, w);
 }
 
-static int heap_reserve(struct seats *s, size_t n)
+int seats_reserve(struct seats *s, size_t n)
 {
     struct seat_window **grown;
     size_t size = s->size ? s->size : 64;
@@ -79,8 +78,6 @@ static void heap_remove(struct seats *s, struct seat_window *w)
 
 /* ---- lists ---------------------------------------------------------------- */
 
-static int take_seat(const struct planner *p, const struct seat *seat, struct plan_lines *lines);
-
 /* What the jobs on the node have of it follows from the seats there, and what those on several
  * nodes have of the others, too. */
 static void seats_changed(struct plan_node *node)
@@ -104,7 +101,7 @@ static void seat_link(struct planner *p, struct seat *seat)
     node->seats = seat;
     seats_changed(node);
     if (node->base_is_valid)
-        node->base_is_valid = take_seat(p, seat, &node->base) == 0;
+        node->base_is_valid = seat_take(p, seat, &node->base) == 0;
 }
 
 static void seat_unlink(struct seat *seat)
@@ -116,10 +113,26 @@ static void seat_unlink(struct seat *seat)
         seat->next->link = seat->link;
 }
 
+struct seat_window *seat_window_new(uint64_t id, uint32_t seats, struct shape *shape,
+                                    const struct plan_window *of)
+{
+    struct seat_window *w = calloc(1, sizeof(*w) + seats * sizeof(*w->seats));
+
+    if (!w)
+        return NULL;
+    w->class_id = id;
+    w->shape = shape;
+    w->from_usec = of->from_usec;
+    w->to_usec = of->to_usec;
+    return w;
+}
+
 static void window_link(struct planner *p, struct seat_window *w)
 {
     for (uint32_t i = 0; i < w->n; i++)
         seat_link(p, &w->seats[i]);
+    victims_link(p, w);
+    p->seats.n_booked += seat_is_booked(w);
     heap_fix(&p->seats, ++p->seats.n, w);
 }
 
@@ -127,6 +140,8 @@ static void window_unlink(struct planner *p, struct seat_window *w)
 {
     for (uint32_t i = 0; i < w->n; i++)
         seat_unlink(&w->seats[i]);
+    victims_unlink(p, w);
+    p->seats.n_booked -= seat_is_booked(w);
     heap_remove(&p->seats, w);
 }
 
@@ -135,6 +150,7 @@ static void window_free(struct planner *p, struct seat_window *w)
 {
     if (w->slot)
         window_unlink(p, w);
+    victims_free(w);
     for (uint32_t i = 0; i < w->n; i++)
         place_hold_free(w->seats[i].gpus);
     shape_unref(p, w->shape);
@@ -150,7 +166,7 @@ static size_t windows_count(const struct seat_window *first)
     return n;
 }
 
-static void windows_free(struct planner *p, struct seat_window *first)
+void seat_windows_free(struct planner *p, struct seat_window *first)
 {
     for (struct seat_window *w = first, *next; w; w = next) {
         next = w->next_of_class;
@@ -163,7 +179,7 @@ void seats_done(struct planner *p)
     void *first;
 
     for (size_t i = 0; p->seats.classes && hash_next(p->seats.classes, &i, &first);)
-        windows_free(p, first);
+        seat_windows_free(p, first);
     hash_free(p->seats.classes);
     free(p->seats.by_end);
 }
@@ -180,7 +196,8 @@ static void forget_window(struct planner *p, struct seat_window *w)
     *link = w->next_of_class;
     window_free(p, w);
     if (first && hash_put_u64(p->seats.classes, first->class_id, first) < 0)
-        windows_free(p, first); /* no memory: better no seats than some that nobody can give up */
+        seat_windows_free(p,
+                          first); /* no memory: better no seats than some that nobody can give up */
 }
 
 bool seats_expire(struct planner *p)
@@ -201,7 +218,7 @@ int64_t planner_next_window_usec(const struct planner *p)
 
 /* ---- on the lines ---------------------------------------------------------- */
 
-static int take_seat(const struct planner *p, const struct seat *seat, struct plan_lines *lines)
+int seat_take(const struct planner *p, const struct seat *seat, struct plan_lines *lines)
 {
     const struct seat_window *w = seat->window;
     const struct gpu_kind *kind = &p->kinds[seat->node->kind];
@@ -219,7 +236,7 @@ int seats_take(const struct planner *p, const struct plan_node *node, struct pla
     int r = 0;
 
     for (const struct seat *s = node->seats; s && r == 0; s = s->next)
-        r = take_seat(p, s, lines);
+        r = seat_take(p, s, lines);
     return r;
 }
 
@@ -231,177 +248,7 @@ void seats_find_offers(struct planner *p)
                 place_find_offer(p, s->node, s->gpus);
 }
 
-/* ---- admission -------------------------------------------------------------- */
-
-/* What an admission works on: lines of nodes with all that was admitted before and by it. */
-struct admission {
-    struct planner *p;
-    struct plan_lines *lines; /* by node */
-    bool *known;
-    bool only_in_service;
-    bool over_victims; /* of the QOS `by` */
-    uint32_t by;
-    int r; /* -ENOMEM */
-};
-
-/* As if they were asked to go now: what they have once they are gone. */
-static int give_victims(struct admission *a, struct plan_node *node, struct plan_lines *lines)
-{
-    struct planner *p = a->p;
-    int r = 0;
-
-    for (struct entry *e = node->jobs; e && r == 0; e = e->next) {
-        int64_t gone = p->now_usec + qos_free_usec(p, a->by), from, to;
-        struct walk walk;
-
-        if (e->place != ENTRY_ACTIVE || !qos_preempts(p, a->by, qos_of(p, e->shape)) ||
-            !pause_is_in_the_way(p, e))
-            continue;
-        pause_walk_entry(p, e, plan_expected_end(p, e), &walk);
-        while (r == 0 && walk_next(&walk, &from, &to)) {
-            from = from > gone ? from : gone;
-            if (from >= to)
-                continue;
-            r = timeline_change(&lines->amount, from, to, &e->shape->need, 1);
-            for (uint8_t g = 0; r == 0 && g < e->gpus->n; g++)
-                r = gpuline_change(&lines->gpus[e->gpus->places[g].gpu], &p->kinds[node->kind],
-                                   from, to, e->gpus->offer, e->gpus->places[g].slot, 1);
-        }
-    }
-    return r;
-}
-
-static struct plan_lines *lines_of(struct admission *a, struct plan_node *node)
-{
-    struct plan_lines *lines = &a->lines[node->index];
-
-    if (!a->known[node->index] && a->r == 0) {
-        const struct plan_lines *base = plan_base_lines(a->p, node);
-        a->r = base ? plan_lines_copy(lines, base, node->gpus.n_all) : -ENOMEM;
-        if (a->r == 0 && a->over_victims)
-            a->r = give_victims(a, node, lines);
-        a->known[node->index] = a->r == 0;
-    }
-    return a->r == 0 ? lines : NULL;
-}
-
-/* Takes one more seat on the node, on a device from `gpu` on that has room; false: none. */
-static bool take_one(struct admission *a, struct seat_window *w, struct plan_node *node,
-                     uint32_t gpu)
-{
-    struct plan_lines *lines = lines_of(a, node);
-    struct seat *seat = &w->seats[w->n];
-    int64_t span = w->to_usec - w->from_usec;
-
-    if (!lines ||
-        timeline_earliest(&lines->amount, w->from_usec, span, &w->shape->need) != w->from_usec)
-        return false;
-    *seat = (struct seat){.window = w, .node = node};
-    if (w->shape->gpus) {
-        seat->gpus = place_find(a->p, w->shape, node, lines, w->from_usec, span, gpu, &a->r);
-        if (!seat->gpus)
-            return false;
-    }
-    w->n++;
-    a->r = take_seat(a->p, seat, lines);
-    return true;
-}
-
-static bool may_have_seats(struct admission *a, struct shape *shape, const struct plan_node *node)
-{
-    return node->defined && (!a->only_in_service || plan_node_in_service(node)) &&
-           shape_is_possible(a->p, shape, node);
-}
-
-/* Seats with one GPU: device by device, each filled before the next, node by node. */
-static void fill_devices(struct admission *a, struct seat_window *w, uint32_t seats)
-{
-    for (size_t i = 0; i < a->p->n_nodes; i++) {
-        struct plan_node *node = a->p->nodes[i];
-
-        if (!may_have_seats(a, w->shape, node))
-            continue;
-        for (uint32_t gpu = 0; gpu < node->gpus.n; gpu++) {
-            do {
-                if (w->n == seats || a->r < 0)
-                    return;
-            } while (take_one(a, w, node, gpu));
-        }
-    }
-}
-
-/* Others: one on each node, and again. */
-static void fill_rounds(struct admission *a, struct seat_window *w, uint32_t seats)
-{
-    uint32_t before;
-
-    do {
-        before = w->n;
-        for (size_t i = 0; i < a->p->n_nodes && w->n < seats && a->r == 0; i++)
-            if (may_have_seats(a, w->shape, a->p->nodes[i]))
-                take_one(a, w, a->p->nodes[i], UINT32_MAX);
-    } while (w->n < seats && w->n > before && a->r == 0);
-}
-
-static struct seat_window *window_new(struct admission *a, const struct plan_class *c,
-                                      const struct plan_window *of, const struct job *seat)
-{
-    struct seat_window *w = calloc(1, sizeof(*w) + c->seats * sizeof(*w->seats));
-
-    if (w)
-        w->shape = shape_get(a->p, seat, NULL, "");
-    if (!w || !w->shape) {
-        free(w);
-        a->r = -ENOMEM;
-        return NULL;
-    }
-    w->class_id = c->id;
-    w->from_usec = of->from_usec;
-    w->to_usec = of->to_usec;
-    if (w->shape->gpus == 1)
-        fill_devices(a, w, c->seats);
-    else
-        fill_rounds(a, w, c->seats);
-    return w;
-}
-
-/* All windows, or what the first that is short has. */
-static struct seat_window *admit(struct admission *a, const struct plan_class *c,
-                                 const struct job *seat, struct plan_shortage *ret)
-{
-    struct seat_window *first = NULL, **link = &first;
-
-    for (size_t i = 0; i < c->n_windows && a->r == 0; i++) {
-        struct seat_window *w = window_new(a, c, &c->windows[i], seat);
-
-        if (!w)
-            break;
-        *link = w;
-        link = &w->next_of_class;
-        if (w->n < c->seats && a->r == 0) {
-            *ret = (struct plan_shortage){.window = i, .seats = w->n};
-            a->r = -ENOSPC;
-        }
-    }
-    return first;
-}
-
-static int begin_admission(struct admission *a, struct planner *p)
-{
-    *a = (struct admission){.p = p};
-    planner_sort_nodes(p);
-    a->lines = calloc(p->n_nodes + 1, sizeof(*a->lines));
-    a->known = calloc(p->n_nodes + 1, sizeof(*a->known));
-    return a->lines && a->known ? 0 : -ENOMEM;
-}
-
-static void end_admission(struct admission *a)
-{
-    for (size_t i = 0; a->lines && i < a->p->n_nodes; i++)
-        plan_lines_done(&a->lines[i]);
-    free(a->lines);
-    free(a->known);
-}
+/* ---- in the plan ------------------------------------------------------------ */
 
 /* Those that are active may have to go. */
 static void look_at_jobs(struct planner *p, const struct plan_node *node)
@@ -414,8 +261,7 @@ static void look_at_jobs(struct planner *p, const struct plan_node *node)
     }
 }
 
-/* Puts the windows before those that the class has. -ENOMEM: nothing was done. */
-static int settle(struct planner *p, uint64_t id, struct seat_window *first)
+int seats_settle(struct planner *p, uint64_t id, struct seat_window *first)
 {
     struct seat_window *had, *last = first;
 
@@ -427,7 +273,7 @@ static int settle(struct planner *p, uint64_t id, struct seat_window *first)
     last->next_of_class = had;
     if (hash_put_u64(p->seats.classes, id, first) < 0) {
         last->next_of_class = NULL;
-        windows_free(p, had); /* as in forget_window() */
+        seat_windows_free(p, had); /* as in forget_window() */
         return -ENOMEM;
     }
     for (struct seat_window *w = first; w != had; w = w->next_of_class)
@@ -440,63 +286,11 @@ static int settle(struct planner *p, uint64_t id, struct seat_window *first)
     return 0;
 }
 
-/* Where there is room; else where jobs of a QOS that the class's preempts have to make some. */
-static int put_class(struct planner *p, const struct plan_class *c, bool only_try,
-                     bool over_victims, struct plan_shortage *ret)
-{
-    struct job seat = {.spec = (struct job_spec *)c->seat, .state = JOB_PENDING, .node = ""};
-    struct seat_window *first = NULL;
-    struct admission a;
-
-    a.r = begin_admission(&a, p);
-    a.only_in_service = c->only_in_service;
-    a.over_victims = over_victims;
-    a.by = qos_find(p, c->seat->qos);
-    if (a.r == 0)
-        a.r = heap_reserve(&p->seats, p->seats.n + c->n_windows);
-    if (a.r == 0)
-        first = admit(&a, c, &seat, ret);
-    if (a.r == 0 && !only_try) {
-        a.r = settle(p, c->id, first);
-        if (a.r == 0)
-            first = NULL;
-    }
-    windows_free(p, first);
-    end_admission(&a);
-    if (a.r == -ENOSPC && !over_victims && a.by)
-        return put_class(p, c, only_try, true, ret);
-    return a.r;
-}
-
-static int put_at(struct planner *p, const struct plan_class *c, int64_t now_usec, bool only_try,
-                  struct plan_shortage *ret)
-{
-    int64_t step_usec = p->now_usec;
-    int r;
-
-    p->now_usec = now_usec; /* jobs that are overdue end later than the last step thought */
-    r = put_class(p, c, only_try, false, ret);
-    p->now_usec = step_usec;
-    return r;
-}
-
-int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
-                      struct plan_shortage *ret)
-{
-    return put_at(p, c, now_usec, false, ret);
-}
-
-int planner_try_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
-                      struct plan_shortage *ret)
-{
-    return put_at(p, c, now_usec, true, ret);
-}
-
 void planner_remove_class(struct planner *p, uint64_t id)
 {
     struct seat_window *first = hash_remove_u64(p->seats.classes, id);
 
-    windows_free(p, first);
+    seat_windows_free(p, first);
     if (first)
         planner_mark(p, PLAN_HOPEFUL);
 }
@@ -527,14 +321,14 @@ void planner_attach_class(struct planner *p, struct plan_detached *detached)
 
     if (!first)
         return;
-    if (heap_reserve(&p->seats, p->seats.n + windows_count(first)) < 0 ||
-        settle(p, first->class_id, first) < 0)
-        windows_free(p, first);
+    if (seats_reserve(&p->seats, p->seats.n + windows_count(first)) < 0 ||
+        seats_settle(p, first->class_id, first) < 0)
+        seat_windows_free(p, first);
 }
 
 void planner_detached_free(struct planner *p, struct plan_detached *detached)
 {
-    windows_free(p, (struct seat_window *)detached);
+    seat_windows_free(p, (struct seat_window *)detached);
     if (detached)
         planner_mark(p, PLAN_HOPEFUL);
 }
@@ -564,11 +358,20 @@ void planner_each_seat(const struct planner *p, uint64_t id, plan_seat_fn *fn, v
     }
 }
 
-/* The last seat of the window takes its place. */
+static bool has_seat_on(const struct seat_window *w, const struct plan_node *node)
+{
+    for (uint32_t i = 0; i < w->n; i++)
+        if (w->seats[i].node == node)
+            return true;
+    return false;
+}
+
+/* The last seat of the window takes its place. Where it has none any more, nobody has to go. */
 static void seat_remove(struct planner *p, struct seat *seat)
 {
     struct seat_window *w = seat->window;
     struct seat *last = &w->seats[w->n - 1];
+    struct plan_node *node = seat->node;
 
     seat_unlink(seat);
     place_hold_free(seat->gpus);
@@ -580,9 +383,11 @@ static void seat_remove(struct planner *p, struct seat *seat)
     }
     if (!w->n)
         forget_window(p, w);
+    else if (w->victims && !has_seat_on(w, node))
+        victims_forget_node(p, w, node);
 }
 
-static bool is_free_now(const struct planner *p, const struct seat *s)
+bool seat_is_free(const struct planner *p, const struct seat *s)
 {
     struct amount free = plan_node_free(s->node);
 
@@ -596,7 +401,7 @@ bool planner_take_seat(struct planner *p, uint64_t id, const char *node, bool if
     for (struct seat_window *w = hash_get_u64(p->seats.classes, id); w; w = w->next_of_class) {
         for (uint32_t i = 0; i < w->n; i++) {
             if (strcmp(w->seats[i].node->facts.name, node) != 0 ||
-                (if_free && !is_free_now(p, &w->seats[i])))
+                (if_free && !seat_is_free(p, &w->seats[i])))
                 continue;
             describe(p, &w->seats[i], ret);
             seat_remove(p, &w->seats[i]);

@@ -233,6 +233,12 @@ struct shape *shape_get(struct planner *p, const struct job *job, const struct p
     return shape;
 }
 
+struct shape *shape_ref(struct shape *shape)
+{
+    shape->refs++;
+    return shape;
+}
+
 void shape_unref(struct planner *p, struct shape *shape)
 {
     if (!shape || --shape->refs)

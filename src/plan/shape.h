@@ -59,6 +59,7 @@ struct shape {
     bool full;
     uint64_t full_layout;
     uint32_t roomy; /* a node it fitted on when last asked */
+    uint64_t tried; /* the pass that found no booking for it: booking.c */
     /* Of pass `pass`: a heap by (earliest, node). Within a pass free space only shrinks,
      * so what is in it is never too late. */
     uint64_t pass;
@@ -81,6 +82,7 @@ void shapes_done(struct planner *p);
  * hostlist. NULL: no memory. */
 struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks,
                         const char *saved_on);
+struct shape *shape_ref(struct shape *shape);
 void shape_unref(struct planner *p, struct shape *shape); /* takes NULL */
 /* Brings `exists`, `up`, `tier` in step with the configuration. */
 void pool_configure(const struct planner *p, struct pool *pool);

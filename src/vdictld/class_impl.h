@@ -52,10 +52,11 @@ struct classes {
     struct hash *boots;     /* template -> struct boots: how long its last seats took */
 };
 
-/* A window's id in the planner: classes_of_plan() says whose it is, the rest is no other's. */
+/* A window's id in the planner, which keeps the top bit for itself: classes_of_plan() says whose
+ * it is, the rest is no other's. */
 static inline uint64_t class_plan_id(struct classes *classes, uint64_t class_id)
 {
-    return class_id << 32 | (uint32_t)classes->next_plan_id++;
+    return (class_id & INT32_MAX) << 32 | (uint32_t)classes->next_plan_id++;
 }
 
 /* classes.c */

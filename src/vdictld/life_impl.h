@@ -22,6 +22,7 @@ struct run {
     int64_t preempt_usec;       /* when its job makes room; 0: nobody asked */
     int64_t preempt_until_usec; /* it is tried until then */
     enum plan_mode preempt_mode;
+    bool preempt_for_job;
     bool ask;             /* what the site told was not kept: ask it before going on */
     struct source *again; /* look once more: a retry, or the boot timeout */
     struct limit *limit;  /* the time limit of its job, while it is bound */
@@ -71,6 +72,8 @@ bool life_leave(struct run *run, const struct instance *in);
 /* Its script ended by the signal that told it: fills how the job goes on. False: by itself. */
 bool life_left(const struct run *run, const struct job *job, const struct site_report *report,
                struct job_event *event);
+/* Who needs its place: "a class needs its place". */
+const char *life_room_reason(const struct run *run);
 void life_not_saved(struct run *run, const struct job *job, int result,
                     const struct vdi_error *err);
 /* life_save.c: the job is in line again as soon as it is saved. -EPROTO: it can't be. -ENOMEM. */

@@ -22,7 +22,12 @@
 /* A save that fails for a reason that may pass is tried again for so long after its place should
  * have been free. */
 #define PATIENCE_USEC (120 * USEC_PER_SEC)
-#define FOR_CLASS "a class needs its place"
+
+const char *life_room_reason(const struct run *run)
+{
+    return run->preempt_for_job ? "a job that comes first needs its place"
+                                : "a class needs its place";
+}
 
 /* Of the time until its place is needed, so much is for the save, or for a guest's end. */
 static int64_t needs_usec(const struct core *core, enum plan_mode mode)
@@ -56,23 +61,25 @@ static struct word *word_new(struct core *core, uint64_t job)
     return w;
 }
 
-static void tell(struct core *core, const struct job *job, const struct instance *in,
-                 enum plan_mode mode, int64_t left_sec)
+static void tell(const struct run *run, const struct job *job, const struct instance *in,
+                 int64_t left_sec)
 {
     static const char *const what[] = {
         [PLAN_SAVE] = "is saved as it is, and goes on by itself later",
         [PLAN_REQUEUE] = "is stopped and starts over by itself later. Save your work",
         [PLAN_CANCEL] = "is ended. Save your work",
     };
+    enum plan_mode mode = run->preempt_mode;
+    struct core *core = run->core;
     struct word *w = word_new(core, job->id);
     char text[192], note[96];
 
-    snprintf(note, sizeof(note), "makes room for a class in %" PRId64 " s (%s)", left_sec,
-             plan_mode_name(mode));
+    snprintf(note, sizeof(note), "makes room for a %s in %" PRId64 " s (%s)",
+             run->preempt_for_job ? "job" : "class", left_sec, plan_mode_name(mode));
     life_note(core, job->id, CORE_SELF, note);
     log_info("job %" PRIu64 " %s", job->id, note);
-    snprintf(text, sizeof(text), "A class needs this place: in %" PRId64 " seconds this job %s.",
-             left_sec, what[mode]);
+    snprintf(text, sizeof(text), "%s needs this place: in %" PRId64 " seconds this job %s.",
+             run->preempt_for_job ? "A job that comes first" : "A class", left_sec, what[mode]);
     if (w)
         site_message(core->site, in, text, told, w);
     /* As Slurm's GraceTime: a script hears of it as soon as its job is chosen. */
@@ -109,12 +116,13 @@ void life_make_room(struct core *core, const struct plan_action *action)
     if (!run || run->preempt_usec || run->saving)
         return; /* it goes already */
     run->preempt_mode = mode_of(core, job, in, action->mode);
+    run->preempt_for_job = action->is_for_job;
     run->preempt_until_usec = action->free_usec + PATIENCE_USEC;
     left = action->free_usec - needs_usec(core, run->preempt_mode) - now;
     left = left > 0 && job->state == JOB_RUNNING ? left : 0;
     run->preempt_usec = now + left;
     if (job->state == JOB_RUNNING)
-        tell(core, job, in, run->preempt_mode, left / USEC_PER_SEC);
+        tell(run, job, in, left / USEC_PER_SEC);
     if (!run->busy)
         source_rearm(run->again, left);
 }
@@ -127,7 +135,7 @@ static void end(struct run *run, const struct job *job, enum plan_mode mode)
     bool has_begun = job->state != JOB_CONFIGURING;
     bool again = !has_begun || (mode != PLAN_CANCEL && job->spec->requeue);
 
-    life_end_job(run->core, job->id, again ? JOB_PENDING : JOB_PREEMPTED, FOR_CLASS);
+    life_end_job(run->core, job->id, again ? JOB_PENDING : JOB_PREEMPTED, life_room_reason(run));
 }
 
 /* 143 is how a shell says that its child was ended by SIGTERM. */
@@ -145,7 +153,7 @@ bool life_left(const struct run *run, const struct job *job, const struct site_r
     if (!run->preempt_usec || run->preempt_mode == PLAN_SAVE || !is_by_term(report))
         return false;
     event->final = again ? JOB_PENDING : JOB_PREEMPTED;
-    str_copy(event->reason, sizeof(event->reason), FOR_CLASS);
+    str_copy(event->reason, sizeof(event->reason), life_room_reason(run));
     return true;
 }
 
@@ -172,6 +180,7 @@ bool life_leave(struct run *run, const struct instance *in)
 {
     const struct job *job = core_job_staged(run->core, in->job);
     int64_t left = run->preempt_usec - loop_now_usec(run->core->loop);
+    int r = -EPROTO;
 
     if (!run->preempt_usec || !can_go(job))
         return false;
@@ -179,8 +188,14 @@ bool life_leave(struct run *run, const struct instance *in)
         source_rearm(run->again, left);
         return false;
     }
+    if (run->preempt_mode == PLAN_SAVE)
+        r = life_save_for_room(run, in);
+    if (r == -ENOMEM) { /* its work is worth another try */
+        life_retry(run);
+        return true;
+    }
     run->preempt_usec = 0;
-    if (run->preempt_mode != PLAN_SAVE || life_save_for_room(run, in) < 0)
+    if (r < 0)
         end(run, job, run->preempt_mode);
     return true;
 }

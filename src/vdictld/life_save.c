@@ -27,7 +27,6 @@
 #define LOOK_USEC (600 * USEC_PER_SEC)
 
 #define AT_LIMIT "saved at its time limit"
-#define FOR_CLASS "saved: a class needs its place"
 
 struct saving {
     struct run *run;
@@ -61,7 +60,7 @@ static int add_saved(struct core *core, struct txn *txn, const struct job *job, 
 {
     struct job_event event = core_job_event(core, JOB_EVENT_SUSPEND, by, reason);
     struct instance_event save = core_instance_event(core, INSTANCE_EVENT_SAVE, "");
-    struct job_event wake = core_job_event(core, JOB_EVENT_WAKE, CORE_SELF, FOR_CLASS);
+    struct job_event wake = core_job_event(core, JOB_EVENT_WAKE, CORE_SELF, reason);
     int r = core_add_job(txn, job->id, &event, err);
 
     if (r >= 0 && wants_back)
@@ -82,12 +81,14 @@ static void write_down(struct saving *s, const struct instance *in, const struct
     struct txn *txn = txn_new(core->events);
     struct vdi_error err = {0};
     int r = txn ? 0 : error_set(&err, ENOMEM, "", "out of memory");
+    char reason[96] = "";
 
+    if (s->makes_room)
+        snprintf(reason, sizeof(reason), "saved: %s", life_room_reason(s->run));
+    else if (!s->call)
+        snprintf(reason, sizeof(reason), AT_LIMIT);
     if (r >= 0 && can_be_saved(in, job))
-        r = add_saved(core, txn, job, s->call ? s->call->who_text : CORE_SELF,
-                      s->call         ? ""
-                      : s->makes_room ? FOR_CLASS
-                                      : AT_LIMIT,
+        r = add_saved(core, txn, job, s->call ? s->call->who_text : CORE_SELF, reason,
                       s->makes_room, &err);
     s->run->busy++;
     if (r >= 0 && s->call) {

@@ -148,7 +148,7 @@ EXTRA_DIST += tests/t2310-image-fetch.t
 VM_TESTS = tests/t3100-spice.t tests/t4000-libvirt.t tests/t4010-run.t tests/t4020-save-full.t \
     tests/t4100-node.t tests/t4110-link-loss.t tests/t4120-node-errors.t tests/t4130-batch.t \
     tests/t4140-seat.t tests/t4150-images.t tests/t4160-disks.t tests/t4170-bind.t \
-    tests/t4180-class.t \
+    tests/t4180-class.t tests/t4190-make-room.t \
     tests/t4230-secure-boot.t
 dist_check_SCRIPTS += $(VM_TESTS)
 EXTRA_DIST += tests/lib/libvirt.sh tests/lib/guest.sh tests/lib/drive.sh tests/lib/node.sh \

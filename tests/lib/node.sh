@@ -6,7 +6,7 @@
 #     . "$top_srcdir/tests/lib/node.sh"
 #     node_begin "$0"             # skips the file, with the reason, where it can't run
 #     node_image kern "panic=-1" "console:GUEST-READY"
-#     node_write_conf LINE...     # further lines of vdi.conf; NODE_LINES: of vdid.conf
+#     node_write_conf LINE...     # further lines of vdi.conf; NODE_LINES: of vdid.conf; NODE_CPUS
 #     node_up                     # until the node is IDLE
 #
 # With NODE_APART=1 the node has a network namespace of its own, and a wire to the controller
@@ -74,7 +74,7 @@ node_listen = "$NODE_CONTROLLER:$NODE_PORT"
 pki_dir = "$W/pki"
 plugin_dir = "$top_builddir/plugins.d"
 site "libvirt" { }
-node "n1" { cpus = 2  memory = "2G" }
+node "n1" { cpus = ${NODE_CPUS:-2}  memory = "2G" }
 partition "main" { nodes = "n1"  default = true }
 END
     } >"$W/vdi.conf"

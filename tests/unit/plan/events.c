@@ -224,11 +224,24 @@ static void drop_seats(struct world *w, uint64_t id)
     w->n_seats = n;
 }
 
+/* It was chosen to be gone for the window of the seat. */
+static bool is_chosen(const struct world *w, int j, size_t seat)
+{
+    const struct victim *v = victim_of(w, j);
+
+    while (v && (v->window->class_id != w->seat_class[seat] ||
+                 v->window->from_usec != w->seats[seat].from_usec))
+        v = v->next_of_job;
+    return v;
+}
+
 /* It makes room for the seat in time. */
 static bool is_victim(const struct world *w, const struct hold *h, size_t seat)
 {
     int j = (int)(h->spec - w->specs);
 
+    if (is_chosen(w, j, seat))
+        return preemptor(w, j, seat) && w->seats[seat].from_usec >= w->now + PLAN_SAVE_USEC;
     return preemptor(w, j, seat) && h->n_gpus && is_in_the_way(w, j, 0) &&
            w->seats[seat].from_usec >= w->now + PLAN_SAVE_USEC;
 }
@@ -259,6 +272,28 @@ static void assert_seats(struct world *w, size_t first)
                 others.holds[k].to > h.from)
                 cpus -= others.holds[k].spec->cpus;
         assert_true(!h.spec->cpus || cpus >= h.spec->cpus);
+    }
+}
+
+/* None was chosen that could stay beside the seats and all others that do. */
+static void assert_needed(struct world *w, size_t first)
+{
+    static struct plan plan;
+
+    reference(w, &plan);
+    for (int j = 0; j < N_JOBS; j++) {
+        for (size_t i = first; i < w->n_seats; i++) {
+            int64_t from = w->seats[i].from_usec, to = w->seats[i].to_usec;
+            bool fits = true;
+
+            if (!w->has_job[j] || !is_chosen(w, j, i))
+                continue;
+            to = seen_end(w, end_of_job(w, j)) < to ? seen_end(w, end_of_job(w, j)) : to;
+            for (int k = 0; k < w->n_places[j]; k++)
+                fits &= stays_at(w, &plan, j, k, from, to);
+            assert_false(fits);
+            w->victims++;
+        }
     }
 }
 
@@ -310,6 +345,7 @@ static void class_event(struct world *w)
         w->seat_class[i] = id;
     }
     assert_seats(w, first);
+    assert_needed(w, first);
     w->admitted++;
 }
 

@@ -327,6 +327,28 @@ struct hold held_by(const struct world *w, int j, int i, int64_t to)
     return h;
 }
 
+bool stays_at(const struct world *w, const struct plan *plan, int j, int i, int64_t from,
+              int64_t to)
+{
+    static struct plan there;
+    struct hold h = held_by(w, j, i, to);
+
+    there.n = 0; /* what is planned for later is no reason to go */
+    for (size_t k = 0; k < plan->n; k++)
+        if (plan->holds[k].from == INT64_MIN || k < w->n_seats)
+            there.holds[there.n++] = plan->holds[k];
+    for (size_t k = 0; k <= there.n; k++) {
+        int64_t t = k < there.n ? there.holds[k].from : from;
+
+        if (t >= from && t < to && !room_at(w, &there, h.node, t, j, &w->specs[j]))
+            return false;
+    }
+    for (int g = 0; g < h.n_gpus; g++)
+        if (!gpu_room(w, &there, h.node, h.places[g].gpu, from, to, h.offer, h.places[g].slot))
+            return false;
+    return true;
+}
+
 struct hold seat_hold(const struct world *w, size_t i)
 {
     const struct plan_seat *s = &w->seats[i];

@@ -41,7 +41,7 @@ struct world {
     int taking; /* the job whose start is being taken */
     int64_t now;
     bool is_busy; /* with classes, and jobs that are in their way */
-    unsigned long asks, crossings;
+    unsigned long asks, crossings, victims;
     unsigned long starts, wide_starts, checks, elsewhere, admitted, refused;
 };
 
@@ -72,6 +72,8 @@ struct plan {
 
 /* A QOS by which the job is asked to go for the seat; NULL: none. */
 const char *preemptor(const struct world *w, int j, size_t seat);
+/* The windows that the planner has chosen it to be gone for; NULL: none. */
+const struct victim *victim_of(const struct world *w, int j);
 /* The job has GPUs for itself, so that no seat can be there with it. */
 bool is_in_the_way(const struct world *w, int j, int i);
 /* Pieces of an active job from now on, for which the first begins at the beginning of time. */
@@ -103,6 +105,9 @@ bool gpu_room(const struct world *w, const struct plan *plan, int node, int gpu,
 /* Is there room from t on? With where, if it needs GPUs. */
 bool room(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
           const struct job_spec *spec, struct hold *ret);
+/* Beside all that is there by then, could the job stay in one of its places? */
+bool stays_at(const struct world *w, const struct plan *plan, int j, int i, int64_t from,
+              int64_t to);
 /* What a job holds from now on in one of its places. */
 struct hold held_by(const struct world *w, int j, int i, int64_t to);
 /* gpus_held of it. */

@@ -36,7 +36,8 @@ struct gap {
     int64_t from, free, to;
 };
 
-/* Windows of seats on the device (all that the node has: -1) for which the job is saved; added to what there is. */
+/* Windows of seats on the device (all that the node has: -1) for which the job is saved; added to
+ * what there is. */
 static int gaps_on(const struct world *w, int j, int node, int gpu, struct gap *ret, int n)
 {
     for (size_t i = 0; i < w->n_seats; i++) {
@@ -72,6 +73,32 @@ static int join_gaps(struct gap *g, int n)
             g[k - 1] = x;
         }
     return n;
+}
+
+const struct victim *victim_of(const struct world *w, int j)
+{
+    const struct entry *e = hash_get_u64(w->planner->jobs, w->jobs[j].id);
+
+    return e ? victim_first(w->planner, e) : NULL;
+}
+
+static int gaps_as_victim(const struct world *w, int j, struct gap *ret, int n)
+{
+    for (const struct victim *v = victim_of(w, j); v; v = v->next_of_job)
+        if (v->window->to_usec > w->now)
+            ret[n++] = (struct gap){v->window->from_usec - FREE_USEC, v->window->from_usec,
+                                    v->window->to_usec};
+    return n;
+}
+
+static int64_t gone_as_victim(const struct world *w, int j)
+{
+    static struct gap g[256];
+    int64_t gone = INT64_MAX;
+
+    for (int n = gaps_as_victim(w, j, g, 0); n > 0; n--)
+        gone = g[n - 1].free < gone ? g[n - 1].free : gone;
+    return gone;
 }
 
 #define LEAST_USEC (2 * MIN + PLAN_BOOT_USEC) /* preempt_exempt_time, and to boot */
@@ -122,10 +149,12 @@ int active_pieces(const struct world *w, int j, int64_t end, int64_t (*ret)[2], 
         for (int k = 0; is_in_the_way(w, j, i) && k < h.n_gpus; k++)
             n = gaps_on(w, j, h.node, h.places[k].gpu, g, n);
     }
-    n = join_gaps(g, n);
+    n = join_gaps(g, gaps_as_victim(w, j, g, n));
     *ret_ask = n && end > g[0].free ? g[0].from : INT64_MAX;
-    if (strcmp(qos_name(&w->specs[j]), "batch") != 0)
+    if (strcmp(qos_name(&w->specs[j]), "batch") != 0) {
         n = 0; /* it does not come back by itself to go on */
+        end = gone_as_victim(w, j) < end ? gone_as_victim(w, j) : end;
+    }
     if (n && g[0].from < t)
         t = g[0].from;
     n_pieces = cut(g, n, t, end - t, ret);

@@ -270,9 +270,11 @@ static void a_class_comes_over_jobs(void **state)
     put_run(&s, 1, &both, ":0,1");
     step(&s, T0);
     assert_true(planner_put_class(s.p, &c, T0, &shortage) < 0); /* saving takes longer */
-    window.from_usec = T0 + 2 * MIN;
+    window.from_usec = T0 + 4 * MIN; /* it is left alone for 3, and has 1:30 to go */
+    assert_true(planner_put_class(s.p, &c, T0, &shortage) < 0);
+    window.from_usec = T0 + 5 * MIN;
     assert_int_equal(planner_put_class(s.p, &c, T0, &shortage), 0);
-    step(&s, T0 + 30000000);
+    step(&s, T0 + 5 * MIN - SAVE - 30000000);
     assert_int_equal(s.n, 1);
     assert_int_equal(s.actions[0].type, PLAN_PREEMPT);
     planner_free(s.p);

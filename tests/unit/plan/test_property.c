@@ -260,6 +260,7 @@ static void run_worlds(unsigned first, unsigned n, bool is_busy, struct world *s
         sum->crossings += w.crossings;
         sum->checks += w.checks;
         sum->elsewhere += w.elsewhere;
+        sum->victims += w.victims;
         sum->admitted += w.admitted;
         sum->refused += w.refused;
         planner_free(w.planner);
@@ -268,8 +269,8 @@ static void run_worlds(unsigned first, unsigned n, bool is_busy, struct world *s
                   sum->elsewhere, sum->wide_starts);
     print_message("# %lu estimates compared, %lu of them across windows\n", sum->checks,
                   sum->crossings);
-    print_message("# %lu classes admitted, %lu refused; %lu jobs asked to make room\n",
-                  sum->admitted, sum->refused, sum->asks);
+    print_message("# %lu classes admitted, %lu refused; %lu jobs chosen, %lu asked to make room\n",
+                  sum->admitted, sum->refused, sum->victims, sum->asks);
 }
 
 static void incremental_is_full_is_reference(void **state)

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admit.c - where the seats of a class come to be: in all its windows, or in none.
+ *
+ * Seats fill one GPU before the next and one node before the next, so that few nodes are touched
+ * by classes, and whole ones are left to the jobs that need them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "plan/inner.h"
+
+/* What an admission works on: lines of nodes with all that was admitted before and by it. */
+struct admission {
+    struct planner *p;
+    struct plan_lines *lines; /* by node */
+    bool *known;
+    bool only_in_service;
+    bool over_victims; /* of the QOS `by` */
+    uint32_t by;
+    int64_t need_usec; /* the first window begins */
+    int r;             /* -ENOMEM */
+};
+
+static struct plan_lines *lines_of(struct admission *a, struct plan_node *node)
+{
+    struct plan_lines *lines = &a->lines[node->index];
+
+    if (!a->known[node->index] && a->r == 0) {
+        const struct plan_lines *base = plan_base_lines(a->p, node);
+        a->r = base ? plan_lines_copy(lines, base, node->gpus.n_all) : -ENOMEM;
+        if (a->r == 0 && a->over_victims)
+            a->r = victims_give(a->p, a->by, a->need_usec, node, lines);
+        a->known[node->index] = a->r == 0;
+    }
+    return a->r == 0 ? lines : NULL;
+}
+
+bool seat_place(struct planner *p, struct seat_window *w, struct plan_node *node,
+                struct plan_lines *lines, uint32_t gpu, int *ret_r)
+{
+    struct seat *seat = &w->seats[w->n];
+    int64_t span = w->to_usec - w->from_usec;
+
+    if (timeline_earliest(&lines->amount, w->from_usec, span, &w->shape->need) != w->from_usec)
+        return false;
+    *seat = (struct seat){.window = w, .node = node};
+    if (w->shape->gpus) {
+        seat->gpus = place_find(p, w->shape, node, lines, w->from_usec, span, gpu, ret_r);
+        if (!seat->gpus)
+            return false;
+    }
+    w->n++;
+    *ret_r = seat_take(p, seat, lines);
+    return true;
+}
+
+static bool take_one(struct admission *a, struct seat_window *w, struct plan_node *node,
+                     uint32_t gpu)
+{
+    struct plan_lines *lines = lines_of(a, node);
+
+    return lines && seat_place(a->p, w, node, lines, gpu, &a->r);
+}
+
+static bool may_have_seats(struct admission *a, struct shape *shape, const struct plan_node *node)
+{
+    return node->defined && (!a->only_in_service || plan_node_in_service(node)) &&
+           shape_is_possible(a->p, shape, node);
+}
+
+/* Seats with one GPU: device by device, each filled before the next, node by node. */
+static void fill_devices(struct admission *a, struct seat_window *w, uint32_t seats)
+{
+    for (size_t i = 0; i < a->p->n_nodes; i++) {
+        struct plan_node *node = a->p->nodes[i];
+
+        if (!may_have_seats(a, w->shape, node))
+            continue;
+        for (uint32_t gpu = 0; gpu < node->gpus.n; gpu++) {
+            do {
+                if (w->n == seats || a->r < 0)
+                    return;
+            } while (take_one(a, w, node, gpu));
+        }
+    }
+}
+
+/* Others: one on each node, and again. */
+static void fill_rounds(struct admission *a, struct seat_window *w, uint32_t seats)
+{
+    uint32_t before;
+
+    do {
+        before = w->n;
+        for (size_t i = 0; i < a->p->n_nodes && w->n < seats && a->r == 0; i++)
+            if (may_have_seats(a, w->shape, a->p->nodes[i]))
+                take_one(a, w, a->p->nodes[i], UINT32_MAX);
+    } while (w->n < seats && w->n > before && a->r == 0);
+}
+
+static struct seat_window *window_new(struct admission *a, const struct plan_class *c,
+                                      const struct plan_window *of, const struct job *seat)
+{
+    struct shape *shape = shape_get(a->p, seat, NULL, "");
+    struct seat_window *w = shape ? seat_window_new(c->id, c->seats, shape, of) : NULL;
+
+    if (!w) {
+        shape_unref(a->p, shape);
+        a->r = -ENOMEM;
+        return NULL;
+    }
+    if (shape->gpus == 1)
+        fill_devices(a, w, c->seats);
+    else
+        fill_rounds(a, w, c->seats);
+    return w;
+}
+
+/* All windows, or what the first that is short has. */
+static struct seat_window *admit(struct admission *a, const struct plan_class *c,
+                                 const struct job *seat, struct plan_shortage *ret)
+{
+    struct seat_window *first = NULL, **link = &first;
+
+    for (size_t i = 0; i < c->n_windows && a->r == 0; i++) {
+        struct seat_window *w = window_new(a, c, &c->windows[i], seat);
+
+        if (!w)
+            break;
+        *link = w;
+        link = &w->next_of_class;
+        if (w->n < c->seats && a->r == 0) {
+            *ret = (struct plan_shortage){.window = i, .seats = w->n};
+            a->r = -ENOSPC;
+        }
+    }
+    return first;
+}
+
+/* Those whose places the seats have, where it was admitted over jobs. */
+static void choose_victims(struct admission *a, struct seat_window *first)
+{
+    for (struct seat_window *w = first; w; w = w->next_of_class) {
+        for (uint32_t i = 0; i < w->n && a->r == 0; i++) {
+            struct plan_node *node = w->seats[i].node;
+            int64_t harm = 0;
+            uint32_t k = 0;
+
+            while (w->seats[k].node != node)
+                k++;
+            if (k == i) /* the first seat there */
+                a->r = victims_choose(a->p, a->by, a->need_usec, node, lines_of(a, node), first, w,
+                                      &harm);
+        }
+    }
+}
+
+static int begin_admission(struct admission *a, struct planner *p)
+{
+    *a = (struct admission){.p = p};
+    planner_sort_nodes(p);
+    a->lines = calloc(p->n_nodes + 1, sizeof(*a->lines));
+    a->known = calloc(p->n_nodes + 1, sizeof(*a->known));
+    return a->lines && a->known ? 0 : -ENOMEM;
+}
+
+static void end_admission(struct admission *a)
+{
+    for (size_t i = 0; a->lines && i < a->p->n_nodes; i++)
+        plan_lines_done(&a->lines[i]);
+    free(a->lines);
+    free(a->known);
+}
+
+/* Where there is room; else where jobs of a QOS that the class's preempts have to make some. */
+static int put_class(struct planner *p, const struct plan_class *c, bool only_try,
+                     bool over_victims, struct plan_shortage *ret)
+{
+    struct job seat = {.spec = (struct job_spec *)c->seat, .state = JOB_PENDING, .node = ""};
+    struct seat_window *first = NULL;
+    struct admission a;
+
+    a.r = begin_admission(&a, p);
+    a.only_in_service = c->only_in_service;
+    a.over_victims = over_victims;
+    a.by = qos_find(p, c->seat->qos);
+    a.need_usec = TIMELINE_NEVER;
+    for (size_t i = 0; i < c->n_windows; i++)
+        if (c->windows[i].from_usec < a.need_usec)
+            a.need_usec = c->windows[i].from_usec;
+    if (a.r == 0)
+        a.r = seats_reserve(&p->seats, p->seats.n + c->n_windows);
+    if (a.r == 0)
+        first = admit(&a, c, &seat, ret);
+    if (a.r == 0 && !only_try && over_victims)
+        choose_victims(&a, first);
+    if (a.r == 0 && !only_try) {
+        a.r = seats_settle(p, c->id, first);
+        if (a.r == 0)
+            first = NULL;
+    }
+    seat_windows_free(p, first);
+    end_admission(&a);
+    if (a.r == -ENOSPC && !over_victims && a.by)
+        return put_class(p, c, only_try, true, ret);
+    return a.r;
+}
+
+static int put_at(struct planner *p, const struct plan_class *c, int64_t now_usec, bool only_try,
+                  struct plan_shortage *ret)
+{
+    int64_t step_usec = p->now_usec;
+    int r;
+
+    p->now_usec = now_usec; /* jobs that are overdue end later than the last step thought */
+    r = put_class(p, c, only_try, false, ret);
+    p->now_usec = step_usec;
+    return r;
+}
+
+int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
+                      struct plan_shortage *ret)
+{
+    return put_at(p, c, now_usec, false, ret);
+}
+
+int planner_try_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
+                      struct plan_shortage *ret)
+{
+    return put_at(p, c, now_usec, true, ret);
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_victim.c - who makes room: for classes beside whom others may stay, and for jobs in line. */
+#include <errno.h>
+
+#include "world.h"
+
+#define SAVE PLAN_SAVE_USEC
+#define BOOT PLAN_BOOT_USEC
+
+struct scene {
+    struct world_config config;
+    struct config_qos qos[3];
+    struct config_node nodes[8];
+    struct gpu_kind kind;
+    char *preempts[1], *modes[1];
+    struct planner *p;
+    struct plan_action actions[16];
+    size_t n;
+};
+
+/* Nodes of 4 cpus, and of two devices of up to 4 x-1q or 2 x-2q each. "first" makes "batch" go by
+ * `mode`, at once but for 3 min that it is left alone. */
+static void begin(struct scene *s, size_t n_nodes, const char *mode)
+{
+    size_t offer;
+
+    memset(s, 0, sizeof(*s));
+    s->p = planner_new(1);
+    assert_non_null(s->p);
+    world_config(&s->config, n_nodes);
+    s->preempts[0] = (char *)"batch";
+    s->modes[0] = (char *)mode;
+    s->qos[0] = (struct config_qos){.name = (char *)"batch", .preempt_exempt_sec = 180};
+    s->qos[1] = (struct config_qos){
+        .name = (char *)"first", .preempts = {s->preempts, 1}, .preempt_modes = {s->modes, 1}};
+    s->config.config.qos = s->qos;
+    s->config.config.n_qos = 2;
+    s->kind = (struct gpu_kind){
+        .law = GPU_HOMOGENEOUS, .n_offers = 2, .framebuffer_mib = 4096, .capacity = 4};
+    for (uint32_t i = 0; i < 2; i++)
+        s->kind.offers[i] =
+            (struct gpu_offer){.display = true, .size = i + 1, .instances = 4 / (i + 1)};
+    strcpy(s->kind.offers[0].profile, "x-1q");
+    strcpy(s->kind.offers[1].profile, "x-2q");
+    assert_null(gpu_kind_settle(&s->kind, &offer));
+    for (size_t i = 0; i < n_nodes; i++)
+        s->nodes[i] = (struct config_node){.name = s->config.list[i], .kind = &s->kind};
+    s->config.config.nodes = s->nodes;
+    s->config.config.n_nodes = n_nodes;
+    s->config.config.kinds = &s->kind;
+    s->config.config.n_kinds = 1;
+    assert_int_equal(planner_configure(s->p, &s->config.config), 0);
+    for (size_t i = 0; i < n_nodes; i++) {
+        struct node n = world_node(s->config.list[i], 4, 64000, 2);
+        assert_int_equal(planner_put_node(s->p, &n), 0);
+    }
+}
+
+static struct job_spec of_qos(const char *qos, uint32_t cpus, int64_t limit_min)
+{
+    struct job_spec spec = world_spec(cpus, 0, 0, limit_min);
+
+    spec.qos = qos;
+    return spec;
+}
+
+static struct job_spec of_gpu(const char *qos, const char *profile, int64_t limit_min)
+{
+    struct job_spec spec = world_spec(0, 0, 1, limit_min);
+
+    spec.qos = qos;
+    spec.profile = (char *)profile;
+    return spec;
+}
+
+static int book(struct scene *s, struct job_spec seat, uint32_t seats, int64_t from_min,
+                int64_t to_min)
+{
+    struct plan_window window = {T0 + from_min * MIN, T0 + to_min * MIN};
+    struct plan_class c = {
+        .id = 1, .seat = &seat, .seats = seats, .windows = &window, .n_windows = 1};
+    struct plan_shortage shortage;
+
+    return planner_put_class(s->p, &c, T0, &shortage);
+}
+
+static void put(struct scene *s, uint64_t id, struct job_spec *spec)
+{
+    struct job job = world_job(id, spec);
+
+    assert_int_equal(planner_put_job(s->p, &job), 0);
+}
+
+/* It runs since then. */
+static void put_run(struct scene *s, uint64_t id, struct job_spec *spec, const char *node,
+                    const char *gpus, int64_t since_min)
+{
+    struct job job = world_job(id, spec);
+
+    world_run(&job, node, T0 + since_min * MIN);
+    job.gpus_held = gpus;
+    assert_int_equal(planner_put_job(s->p, &job), 0);
+}
+
+static void step(struct scene *s, int64_t now)
+{
+    bool more;
+
+    s->n = planner_step(s->p, now, 0, s->actions, 16, &more);
+    assert_false(more);
+}
+
+static const struct plan_action *action_of(const struct scene *s, uint64_t job)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->actions[i].job == job)
+            return &s->actions[i];
+    return NULL;
+}
+
+static int64_t start_of(struct scene *s, uint64_t id, int64_t now)
+{
+    struct plan_why why;
+
+    assert_int_equal(planner_why(s->p, id, now, &why), 0);
+    return why.start_usec;
+}
+
+/* ---- for classes ------------------------------------------------------------ */
+
+/* Four jobs of one cpu on four; two seats: two go, those that lose least; two stay. */
+static void no_more_than_needed_go(void **state)
+{
+    struct job_spec one = of_qos("batch", 1, 0);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    for (int i = 0; i < 4; i++)
+        put_run(&s, (uint64_t)i + 1, &one, "n00", "", -(i + 1) * 10);
+    step(&s, T0);
+    assert_int_equal(book(&s, of_qos("first", 1, 0), 2, 30, 60), 0);
+    step(&s, T0 + 30 * MIN - SAVE - 1);
+    assert_int_equal(s.n, 0);
+    assert_int_equal(planner_next_usec(s.p), T0 + 30 * MIN - SAVE);
+    step(&s, T0 + 30 * MIN - SAVE);
+    assert_int_equal(s.n, 2);
+    assert_non_null(action_of(&s, 1)); /* they began last */
+    assert_non_null(action_of(&s, 2));
+    assert_int_equal(s.actions[0].type, PLAN_PREEMPT);
+    assert_int_equal(s.actions[0].mode, PLAN_REQUEUE);
+    assert_false(s.actions[0].is_for_job);
+    assert_int_equal(s.actions[0].free_usec, T0 + 30 * MIN);
+    planner_free(s.p);
+}
+
+/* A share of a GPU: of three on a device of four one goes for two seats, and the one on the
+ * other device stays, whose profile is another. */
+static void shares_of_a_device_go(void **state)
+{
+    struct job_spec small = of_gpu("batch", "x-1q", 0), big = of_gpu("batch", "x-2q", 0);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &small, "n00", "x-1q:0", -10);
+    put_run(&s, 2, &small, "n00", "x-1q:0", -20);
+    put_run(&s, 3, &small, "n00", "x-1q:0", -30);
+    put_run(&s, 4, &big, "n00", "x-2q:1", -10);
+    step(&s, T0);
+    assert_int_equal(book(&s, of_gpu("first", "x-1q", 0), 2, 30, 60), 0);
+    step(&s, T0 + 30 * MIN - SAVE);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].job, 1);
+    planner_free(s.p);
+}
+
+/* One of the others ends before: there is room, and nobody goes. */
+static void who_is_not_needed_any_more_is_spared(void **state)
+{
+    struct job_spec one = of_qos("batch", 2, 0);
+    struct scene s;
+
+    begin(&s, 1, "save");
+    put_run(&s, 1, &one, "n00", "", -10);
+    put_run(&s, 2, &one, "n00", "", -20);
+    step(&s, T0);
+    assert_int_equal(book(&s, of_qos("first", 2, 0), 1, 30, 60), 0);
+    planner_remove_job(s.p, 2);
+    step(&s, T0 + 30 * MIN - SAVE);
+    assert_int_equal(s.n, 0);
+    step(&s, T0 + 40 * MIN);
+    assert_int_equal(s.n, 0);
+    planner_free(s.p);
+}
+
+/* The class goes, and so does the reason. */
+static void no_class_no_victim(void **state)
+{
+    struct job_spec one = of_qos("batch", 4, 0);
+    struct scene s;
+
+    begin(&s, 1, "save");
+    put_run(&s, 1, &one, "n00", "", -10);
+    step(&s, T0);
+    assert_int_equal(book(&s, of_qos("first", 1, 0), 1, 30, 60), 0);
+    planner_remove_class(s.p, 1);
+    step(&s, T0 + 40 * MIN);
+    assert_int_equal(s.n, 0);
+    assert_int_equal(book(&s, of_qos("", 1, 0), 1, 30, 60), -ENOSPC); /* it preempts nobody */
+    planner_free(s.p);
+}
+
+/* What is left when they are gone is planned: a job that fits nowhere else begins then. */
+static void what_victims_leave_is_planned(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), rest = of_qos("", 3, 10);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &all, "n00", "", -10);
+    step(&s, T0);
+    assert_int_equal(book(&s, of_qos("first", 1, 0), 1, 30, 60), 0);
+    put(&s, 2, &rest);
+    step(&s, T0);
+    step(&s, T0 + MIN);
+    assert_int_equal(start_of(&s, 2, T0 + MIN), T0 + 30 * MIN);
+    planner_free(s.p);
+}
+
+/* ---- for jobs in line ---------------------------------------------------------- */
+
+/* It is asked at once; whoever comes later gets its place neither before nor after it is free. */
+static void a_job_comes_over_another(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
+    struct job_spec ahead = of_qos("", 4, 60);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &all, "n00", "", -10);
+    put(&s, 2, &comes);
+    step(&s, T0);
+    step(&s, T0);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].type, PLAN_PREEMPT);
+    assert_int_equal(s.actions[0].job, 1);
+    assert_true(s.actions[0].is_for_job);
+    assert_int_equal(s.actions[0].free_usec, T0 + SAVE);
+    assert_int_equal(start_of(&s, 2, T0), T0 + SAVE);
+    struct job first = world_job(3, &ahead);
+    first.priority = 10; /* it comes later, and before it in line: the place is not its own */
+    assert_int_equal(planner_put_job(s.p, &first), 0);
+    step(&s, T0 + SAVE / 4);
+    assert_int_equal(s.n, 0);
+    planner_remove_job(s.p, 1);
+    step(&s, T0 + SAVE / 4);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].job, 2);
+    step(&s, T0 + SAVE / 4 + 1000);
+    assert_int_equal(s.n, 0);
+    planner_free(s.p);
+}
+
+static void it_starts_where_they_left(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
+    struct scene s;
+
+    begin(&s, 1, "save");
+    put_run(&s, 1, &all, "n00", "", -10);
+    put(&s, 2, &comes);
+    step(&s, T0);
+    planner_remove_job(s.p, 1);
+    step(&s, T0 + SAVE / 2);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].type, PLAN_START);
+    assert_int_equal(s.actions[0].job, 2);
+    assert_int_equal(s.p->seats.n, 0);
+    planner_free(s.p);
+}
+
+/* The node where least is lost. */
+static void least_is_lost(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
+    struct scene s;
+
+    begin(&s, 3, "requeue");
+    put_run(&s, 1, &all, "n00", "", -300);
+    put_run(&s, 2, &all, "n01", "", -20);
+    put_run(&s, 3, &all, "n02", "", -40);
+    put(&s, 4, &comes);
+    step(&s, T0);
+    step(&s, T0);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].job, 2);
+    planner_free(s.p);
+}
+
+/* Who has just begun is left alone for its minimum time, and asked after it. */
+static void the_minimum_time_is_kept(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &all, "n00", "", 0);
+    put(&s, 2, &comes);
+    for (int64_t t = T0; t < T0 + 3 * MIN; t += MIN / 2) {
+        step(&s, t);
+        assert_int_equal(s.n, 0);
+    }
+    int64_t at = planner_next_usec(s.p);
+    assert_in_range(at, T0 + 3 * MIN, T0 + 3 * MIN + BOOT);
+    for (int i = 0; i < 4 && !s.n; i++)
+        step(&s, at + i);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].job, 1);
+    planner_free(s.p);
+}
+
+/* Others of the same shape in line, jobs that could not start all the same, who starts anyway. */
+static void nobody_goes_for_nothing(void **state)
+{
+    struct job_spec half = of_qos("batch", 2, 0), fixed = of_qos("", 2, 0);
+    struct job_spec comes = of_qos("first", 4, 60), small = of_qos("first", 2, 60);
+    struct scene s;
+
+    begin(&s, 2, "requeue");
+    put_run(&s, 1, &half, "n00", "", -10);
+    put_run(&s, 2, &fixed, "n00", "", -10);
+    put_run(&s, 3, &half, "n01", "", -10);
+    put_run(&s, 4, &fixed, "n01", "", -10);
+    put(&s, 5, &comes); /* no node has four cpus of those that may be asked */
+    step(&s, T0);
+    step(&s, T0);
+    assert_int_equal(s.n, 0);
+    planner_remove_job(s.p, 5);
+    planner_remove_job(s.p, 4);
+    put(&s, 6, &small); /* two are free */
+    step(&s, T0 + 1);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].type, PLAN_START);
+    planner_free(s.p);
+}
+
+/* Those before it in line have reservations: it takes nothing of them. */
+static void who_comes_before_is_not_delayed(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 60), ahead = of_qos("", 4, 60);
+    struct job_spec comes = of_qos("first", 4, 600), quick = of_qos("first", 4, 30);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &all, "n00", "", 0);
+    struct job first = world_job(2, &ahead);
+    first.priority = 10;
+    assert_int_equal(planner_put_job(s.p, &first), 0);
+    put(&s, 3, &comes);
+    for (int i = 0; i < 3; i++) {
+        step(&s, T0 + 10 * MIN + i);
+        assert_int_equal(s.n, 0);
+    }
+    assert_int_equal(start_of(&s, 2, T0 + 10 * MIN), T0 + 60 * MIN);
+    planner_remove_job(s.p, 3);
+    put(&s, 4, &quick); /* over before the other's time */
+    step(&s, T0 + 10 * MIN + 10);
+    step(&s, T0 + 10 * MIN + 10);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].job, 1);
+    planner_free(s.p);
+}
+
+/* It is held, or gone, before they went: its place is anybody's. */
+static void who_goes_needs_no_place(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
+    struct scene s;
+    struct job job;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &all, "n00", "", -10);
+    put(&s, 2, &comes);
+    step(&s, T0);
+    assert_int_equal(s.p->seats.n_booked, 1);
+    job = world_job(2, &comes);
+    job.priority = 5; /* by its age: it stands elsewhere, and its place stays */
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    assert_int_equal(s.p->seats.n_booked, 1);
+    job.held_by_user = true;
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    assert_int_equal(s.p->seats.n_booked, 0);
+    put(&s, 3, &comes);
+    step(&s, T0 + 1);
+    step(&s, T0 + 2);
+    assert_int_equal(s.p->seats.n_booked, 1);
+    planner_remove_job(s.p, 3);
+    assert_int_equal(s.p->seats.n_booked, 0);
+    planner_free(s.p);
+}
+
+/* The node is lost: it looks for another place. */
+static void a_lost_place_is_given_up(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
+    struct node n = world_node("n00", 4, 64000, 2);
+    struct scene s;
+
+    begin(&s, 2, "requeue");
+    put_run(&s, 1, &all, "n00", "", -10);
+    put_run(&s, 2, &all, "n01", "", -20);
+    put(&s, 3, &comes);
+    step(&s, T0);
+    n.up = false;
+    assert_int_equal(planner_put_node(s.p, &n), 0);
+    for (int i = 1; i < 4 && !action_of(&s, 2); i++)
+        step(&s, T0 + i * 1000);
+    assert_non_null(action_of(&s, 2));
+    assert_int_equal(action_of(&s, 2)->type, PLAN_PREEMPT);
+    planner_free(s.p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_more_than_needed_go),
+        cmocka_unit_test(shares_of_a_device_go),
+        cmocka_unit_test(who_is_not_needed_any_more_is_spared),
+        cmocka_unit_test(no_class_no_victim),
+        cmocka_unit_test(what_victims_leave_is_planned),
+        cmocka_unit_test(a_job_comes_over_another),
+        cmocka_unit_test(it_starts_where_they_left),
+        cmocka_unit_test(least_is_lost),
+        cmocka_unit_test(the_minimum_time_is_kept),
+        cmocka_unit_test(nobody_goes_for_nothing),
+        cmocka_unit_test(who_comes_before_is_not_delayed),
+        cmocka_unit_test(who_goes_needs_no_place),
+        cmocka_unit_test(a_lost_place_is_given_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
