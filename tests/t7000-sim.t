@@ -51,6 +51,26 @@ says "no such file" "/nonexistent.csv cannot be read: No such file or directory"
 says "nothing fits" \
     "none of its 3000 jobs can run on this cluster; choose what a job asks for with --unit, or a larger cluster" \
     1 --pool=4 --unit=cpus "$W/t.csv"
+# Two GPUs that are pools of shares; one job asks for a whole one, and two have no place.
+cat >"$W/pool.conf" <<'END'
+site "fake" { }
+profile "s" { framebuffer = "300M" }
+profile "m" { framebuffer = "700M" }
+profile "l" { framebuffer = "1000M" }
+node "n[1-2]" { cpus = 8  memory = "4G"
+    gpu "X" { law = pool  framebuffer = "1000M"  profiles = {"s", "m", "l"} } }
+partition "all" { nodes = "n[1-2]"  default = true }
+END
+printf 'submit_s,duration_s,gpus,origin_id\n0,99,0.6,a\n1,99,1,b\n2,99,0.4,c\n3,99,0.35,d\n3,99,0.1,e\n' \
+    >"$W/f.csv"
+is "$("$sim" --config="$W/pool.conf" --share=1000 --no-wait --json --starts="$W/f.s" "$W/f.csv" |
+    jq -c '[.jobs, .turned_away, .waited]')" "[5,2,0]" "fractions share a GPU, and none waits"
+is "$(sed 1d "$W/f.s" | cut -d, -f1,5-7)" $'a,n1,0.6,m:0\nb,n2,1,l:0\ne,n1,0.1,s:0' \
+    "... with a profile that is large enough"
+is "$("$sim" --config="$W/pool.conf" --json "$W/f.csv" | jq -c '[.turned_away, .waited]')" "[0,3]" \
+    "without these options they are rounded up and wait"
+says "a share that is none" "--share: 'half' will not do; write a whole number of 0 or more" 2 \
+    --config="$W/pool.conf" --share=half "$W/f.csv"
 like "$("$sim" --help)" 'under a virtual clock' "--help"
 
 done_testing

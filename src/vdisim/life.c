@@ -57,6 +57,17 @@ int life_arrive(struct run *run, size_t i)
     return r;
 }
 
+int life_turn_away(struct run *run, size_t i)
+{
+    struct world_job *j = &run->world->jobs[i];
+
+    j->turned_away = true;
+    j->end_usec = run->now_usec;
+    run->world->turned_away++;
+    run->waiting--;
+    return simple(run, i, JOB_EVENT_END, JOB_CANCELLED);
+}
+
 /* ---- nodes ---- */
 
 static void add_place(void *arg, const struct plan_place *place)

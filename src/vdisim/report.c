@@ -70,14 +70,15 @@ static void add_seats(const struct world *w, struct report *r)
 int report_make(const struct world *w, struct report *ret)
 {
     double *waits = calloc(w->n_jobs, sizeof(*waits)), unit_sec = 0;
-    double n = (double)w->n_jobs;
+    size_t taken = 0;
     struct report r = {.jobs = w->n_jobs,
                        .left_out = w->left_out,
+                       .turned_away = w->turned_away,
                        .starts = w->starts,
                        .failed_starts = w->failed_starts,
                        .saves = w->saves,
                        .requeues = w->requeues,
-                       .gpu_hours_preempted = sec(w->lost_usec) / 3600,
+                       .gpu_hours_preempted = sec(w->lost_usec) / 3600 / w->gpu_units,
                        .classes = w->classes,
                        .class_seats = w->n_seats,
                        .makespan_sec = sec(w->end_usec - w->begin_usec),
@@ -87,16 +88,18 @@ int report_make(const struct world *w, struct report *ret)
     if (!waits)
         return -ENOMEM;
     for (size_t i = 0; i < w->n_jobs; i++) {
-        waits[i] = wait_of(&w->jobs[i]);
+        if (w->jobs[i].turned_away)
+            continue;
+        waits[taken++] = wait_of(&w->jobs[i]);
         add_job(&w->jobs[i], &r, &unit_sec);
     }
-    r.gpu_hours = unit_sec / 3600;
-    qsort(waits, w->n_jobs, sizeof(*waits), compare);
-    r.mean_wait_sec /= n;
-    r.mean_slowdown /= n;
-    r.p50_wait_sec = percentile(waits, w->n_jobs, 0.5);
-    r.p95_wait_sec = percentile(waits, w->n_jobs, 0.95);
-    r.longest_wait_sec = waits[w->n_jobs - 1];
+    r.gpu_hours = unit_sec / 3600 / w->gpu_units;
+    qsort(waits, taken, sizeof(*waits), compare);
+    r.mean_wait_sec /= fmax(1, (double)taken);
+    r.mean_slowdown /= fmax(1, (double)taken);
+    r.p50_wait_sec = percentile(waits, taken, 0.5);
+    r.p95_wait_sec = percentile(waits, taken, 0.95);
+    r.longest_wait_sec = percentile(waits, taken, 1);
     if (w->capacity && r.makespan_sec > 0)
         r.utilisation = unit_sec / ((double)w->capacity * r.makespan_sec);
     free(waits);
@@ -108,8 +111,10 @@ int report_make(const struct world *w, struct report *ret)
 void report_write_text(const struct report *r, struct buf *out)
 {
     buf_printf(out, "jobs               %" PRIu64 ", %" PRIu64 " left out\n", r->jobs, r->left_out);
+    if (r->turned_away)
+        buf_printf(out, "turned away        %" PRIu64 "\n", r->turned_away);
     buf_printf(out, "had to wait        %.1f %%\n",
-               100 * (double)r->waited / (double)(r->jobs ? r->jobs : 1));
+               100 * (double)r->waited / fmax(1, (double)(r->jobs - r->turned_away)));
     buf_printf(out, "wait               mean %.0f s, p50 %.0f s, p95 %.0f s, longest %.0f s\n",
                r->mean_wait_sec, r->p50_wait_sec, r->p95_wait_sec, r->longest_wait_sec);
     buf_printf(out, "bounded slowdown   mean %.2f\n", r->mean_slowdown);
@@ -135,8 +140,9 @@ void report_write_text(const struct report *r, struct buf *out)
 
 void report_write_json(const struct report *r, struct buf *out)
 {
-    buf_printf(out, "{\"jobs\":%" PRIu64 ",\"left_out\":%" PRIu64 ",\"waited\":%" PRIu64, r->jobs,
-               r->left_out, r->waited);
+    buf_printf(out, "{\"jobs\":%" PRIu64 ",\"left_out\":%" PRIu64 ",\"turned_away\":%" PRIu64,
+               r->jobs, r->left_out, r->turned_away);
+    buf_printf(out, ",\"waited\":%" PRIu64, r->waited);
     buf_printf(out, ",\"mean_wait_s\":%.3f,\"p50_wait_s\":%.3f,\"p95_wait_s\":%.3f",
                r->mean_wait_sec, r->p50_wait_sec, r->p95_wait_sec);
     buf_printf(out, ",\"longest_wait_s\":%.3f,\"mean_bounded_slowdown\":%.4f", r->longest_wait_sec,
@@ -218,7 +224,7 @@ void report_write_starts(const struct world *w, struct buf *out)
             buf_putc(out, ',');
         write_sec(r->to_usec - zero_usec, out);
         write_text(r->nodes, out);
-        buf_printf(out, ",%u,", j->units);
+        buf_printf(out, ",%.10g,", j->units / (double)w->gpu_units);
         write_text(r->gpus, out);
         buf_putc(out, ',');
         write_sec(r->from_usec - zero_usec, out);

@@ -12,7 +12,8 @@
 #include "vdisim/world.h"
 
 struct report {
-    uint64_t jobs, left_out, waited; /* waited: more than no time */
+    uint64_t jobs, left_out, turned_away; /* what follows is of jobs that were not */
+    uint64_t waited;                      /* more than no time */
     double mean_wait_sec, p50_wait_sec, p95_wait_sec, longest_wait_sec;
     double mean_slowdown;
     double utilisation; /* of the units, from first submit to last end */

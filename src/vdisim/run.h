@@ -38,13 +38,15 @@ struct run {
 /* ask.c: what jobs of a trace ask for */
 const struct config_partition *ask_partition(const struct world *w);
 /* Units of the whole job. */
-uint32_t ask_units(const struct world_options *o, const struct trace_job *t);
+uint32_t ask_units(const struct world *w, const struct trace_job *t);
 bool ask_fill(const struct world *w, const struct trace_job *t, struct job_spec *spec);
 /* The partition's nodes could hold it when empty. */
 bool ask_is_possible(const struct world *w, const struct job_spec *spec);
 
 /* life.c: jobs, by their place in the world */
 int life_arrive(struct run *run, size_t i);
+/* It came and did not start. */
+int life_turn_away(struct run *run, size_t i);
 int life_start(struct run *run, const struct plan_action *action);
 int life_ready(struct run *run, size_t i);
 int life_end(struct run *run, size_t i);

@@ -32,6 +32,8 @@ static const struct option rows[] = {
     {"pool", required_argument, NULL, 'P'},
     {"partition", required_argument, NULL, 'p'},
     {"unit", required_argument, NULL, 'u'},
+    {"share", required_argument, NULL, 'm'},
+    {"no-wait", no_argument, NULL, 'w'},
     {"class", required_argument, NULL, 'k'},
     {"classes", required_argument, NULL, 'C'},
     {"epoch", required_argument, NULL, 'E'},
@@ -64,6 +66,9 @@ static void usage(FILE *f)
           "      --partition=NAME   partition of the jobs (default: the default one)\n"
           "      --unit=UNIT        what a job asks for: traced (processors, memory, GPUs),\n"
           "                         or so many units as it had gpus, cpus, nodes\n"
+          "      --share=MIB        a fraction of a GPU asks for a profile of as much of MIB, not\n"
+          "                         for a whole one\n"
+          "      --no-wait          a job that cannot start when it comes is turned away\n"
           "      --class=CLASS      jobs of this class of the trace alone\n"
           "      --classes=FILE     a timetable, whose seats are kept free, as CSV or iCalendar\n"
           "                         (.ics)\n"
@@ -174,6 +179,10 @@ static int set_option(struct command *c, int letter, const char *value, struct v
         return 0;
     case 'u':
         return set_unit(c, value, err);
+    case 'm':
+        r = set_number("share", value, 1 << 20, &number, err);
+        o->share_mib = (uint32_t)number;
+        return r;
     case 'k':
         o->kind = value;
         return 0;
@@ -239,6 +248,8 @@ static int read_options(int argc, char **argv, struct command *c, struct vdi_err
         }
         if (letter == 'j')
             c->json = true;
+        else if (letter == 'w')
+            c->options.no_wait = true;
         else
             r = set_option(c, letter, optarg, err);
     }

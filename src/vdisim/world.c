@@ -24,30 +24,6 @@ const char *const world_unit_names[] = {"traced", "gpus", "cpus", "nodes", NULL}
 
 /* ---- the clock ---- */
 
-static int fire(struct run *run)
-{
-    struct timer t = timers_take(&run->timers);
-
-    if (!life_is_due(run, &t))
-        return 0;
-    switch (t.kind) {
-    case TIMER_END:
-        return life_end(run, t.id);
-    case TIMER_SAVED:
-        return life_saved(run, t.id);
-    case TIMER_READY:
-        return life_ready(run, t.id);
-    case TIMER_SEAT:
-        return seats_start(run, &t);
-    case TIMER_SEAT_READY:
-        return seats_ready(run, &t);
-    case TIMER_SEAT_SLOW:
-        return seats_slow(run, &t);
-    default:
-        return life_arrive(run, t.id);
-    }
-}
-
 static int plan(struct run *run)
 {
     struct plan_action actions[ACTIONS];
@@ -68,6 +44,43 @@ static int plan(struct run *run)
                 planner_next_usec(run->planner) <= run->now_usec;
     } while (more);
     return 0;
+}
+
+/* Who may not wait is planned at once, and without those that come after it. */
+static int arrive(struct run *run, size_t i)
+{
+    const struct world *w = run->world;
+    int r = life_arrive(run, i);
+
+    if (r == 0 && w->options.no_wait)
+        r = plan(run);
+    return r == 0 && w->options.no_wait && w->jobs[i].job->state == JOB_PENDING
+               ? life_turn_away(run, i)
+               : r;
+}
+
+static int fire(struct run *run)
+{
+    struct timer t = timers_take(&run->timers);
+
+    if (!life_is_due(run, &t))
+        return 0;
+    switch (t.kind) {
+    case TIMER_END:
+        return life_end(run, t.id);
+    case TIMER_SAVED:
+        return life_saved(run, t.id);
+    case TIMER_READY:
+        return life_ready(run, t.id);
+    case TIMER_SEAT:
+        return seats_start(run, &t);
+    case TIMER_SEAT_READY:
+        return seats_ready(run, &t);
+    case TIMER_SEAT_SLOW:
+        return seats_slow(run, &t);
+    default:
+        return arrive(run, t.id);
+    }
 }
 
 static int sample(struct run *run)
@@ -149,7 +162,7 @@ static void count_capacity(struct world *w)
         const struct config_node *n = config_node(w->config, p->nodes.names[i]);
 
         if (n)
-            w->capacity += w->options.unit == WORLD_AS_TRACED ? n->gpus : n->cpus;
+            w->capacity += w->options.unit == WORLD_AS_TRACED ? n->gpus * w->gpu_units : n->cpus;
     }
 }
 
@@ -163,7 +176,7 @@ static int take_job(struct run *run, const struct trace_job *t, struct job_spec 
         return -ENOMEM;
     limit_usec = spec->time_limit_sec * USEC;
     *j = (struct world_job){.trace = t,
-                            .units = ask_units(&w->options, t),
+                            .units = ask_units(w, t),
                             .run_usec = t->duration_sec * USEC,
                             .submit_usec = EPOCH_USEC + t->submit_sec * USEC};
     if ((w->options.unit != WORLD_AS_TRACED && !j->units) || !ask_is_possible(w, spec)) {
@@ -257,12 +270,15 @@ int world_run(const struct config *config, const struct trace *trace,
               const struct timetable *timetable, const struct world_options *options,
               struct world *ret, struct vdi_error *err)
 {
-    struct world w = {.config = config, .timetable = timetable, .options = *options};
+    struct world w = {
+        .config = config, .timetable = timetable, .options = *options, .gpu_units = 1};
     struct run run = {.world = &w};
     int r = check(&w, err);
 
     if (r < 0)
         return r;
+    if (options->share_mib && options->unit == WORLD_AS_TRACED)
+        w.gpu_units = options->share_mib;
     draw_seed(&run.draw, options->seed);
     run.planner = planner_new(options->seed);
     if (run.planner) {

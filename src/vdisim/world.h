@@ -20,7 +20,7 @@
 
 /* What of a trace's job is asked for. */
 enum world_unit {
-    WORLD_AS_TRACED, /* processors, memory, GPUs of one node */
+    WORLD_AS_TRACED, /* processors, memory, GPUs or a share of one, of one node */
     WORLD_GPUS,      /* so many processors of a pool as it had GPUs, rounded up */
     WORLD_CPUS,
     WORLD_NODES,
@@ -39,6 +39,8 @@ struct world_options {
     enum world_unit unit;
     const char *partition; /* of jobs; "": the default one */
     const char *kind;      /* only trace rows of this class; "": all */
+    uint32_t share_mib;    /* a fraction of a GPU is a profile of as much of this; 0: rounded up */
+    bool no_wait;          /* who can't start when it comes is turned away */
     double factor;         /* time limit where the trace has none: so many times the duration */
     uint64_t limit;        /* so many jobs of the trace at most; 0: all */
     uint64_t seed;
@@ -63,6 +65,7 @@ struct world_job {
     struct plan_place *places; /* what it holds now */
     uint32_t n_places;
     int64_t held_usec; /* since when */
+    bool turned_away;
 };
 
 /* Nodes that a job held without a break, from a start order on. */
@@ -104,7 +107,9 @@ struct world {
     struct world_job *jobs; /* in the trace's order */
     size_t n_jobs;
     uint64_t left_out; /* rows that ask for nothing, or for more than there is */
-    uint64_t capacity; /* units */
+    uint64_t turned_away;
+    uint32_t gpu_units; /* that a GPU counts for: 1, or share_mib */
+    uint64_t capacity;  /* units */
     uint64_t starts, failed_starts, saves, requeues;
     int64_t lost_usec;            /* of units: saving, coming back, and work that is done again */
     int64_t begin_usec, end_usec; /* first submit, last end */

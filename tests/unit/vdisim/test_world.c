@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_world.c - drawn times, timers, and small clusters whose replay is known by hand. */
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -248,6 +249,45 @@ static void test_wide(void **state)
     config_free(c);
 }
 
+/* Fractions of a GPU are profiles of it, side by side; and who may not wait is turned away. */
+static void test_shares(void **state)
+{
+    struct trace_job jobs[] = {JOB(0, 10, 10, 1), JOB(1, 10, 10, 1), JOB(2, 5, 5, 1),
+                               JOB(3, 20, 20, 1)};
+    const struct trace t = {.jobs = jobs, .n = 4};
+    struct world_options o = by_cpus;
+    struct config *c = cluster("site \"fake\" { }\nprofile \"s\" { framebuffer = \"300M\" }\n"
+                               "profile \"m\" { framebuffer = \"500M\" }\n"
+                               "profile \"l\" { framebuffer = \"1000M\" }\n"
+                               "node \"n1\" { cpus = 8 memory = \"4G\" gpu \"X\" { law = pool\n"
+                               "framebuffer = \"1000M\" profiles = {\"s\", \"m\", \"l\"} } }\n"
+                               "partition \"p\" { nodes = \"n1\" default = true }\n");
+    struct report r;
+    struct world w;
+
+    jobs[0].gpus = 0.5;
+    jobs[1].gpus = 0.45;
+    jobs[2].gpus = 0.3;
+    jobs[3].gpus = 1;
+    o.unit = WORLD_AS_TRACED;
+    o.share_mib = 1000;
+    assert_int_equal(world_run(c, &t, NULL, &o, &w, NULL), 0);
+    starts_at(&w, 4, (const int64_t[]){0, 1, 10, 15});
+    assert_int_equal(w.capacity, 1000);
+    assert_int_equal(report_make(&w, &r), 0);
+    assert_true(fabs(r.gpu_hours * 3600 - (5 + 4.5 + 1.5 + 20)) < 0.001);
+    assert_true(fabs(r.utilisation - 31.0 / 35) < 0.001);
+    world_done(&w);
+    o.no_wait = true;
+    assert_int_equal(world_run(c, &t, NULL, &o, &w, NULL), 0);
+    assert_int_equal(report_make(&w, &r), 0);
+    assert_int_equal(r.turned_away, 2);
+    assert_true(w.jobs[2].turned_away && w.jobs[3].turned_away && r.longest_wait_sec == 0);
+    assert_true(fabs(r.gpu_hours * 3600 - (5 + 4.5)) < 0.001);
+    world_done(&w);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_backfill), cmocka_unit_test(test_limit),
         cmocka_unit_test(test_boots),    cmocka_unit_test(test_refused),
         cmocka_unit_test(test_traced),   cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
