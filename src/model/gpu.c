@@ -136,6 +136,19 @@ uint32_t gpu_count(const struct gpu_kind *kind, const struct gpu_state *state, s
     return n;
 }
 
+uint32_t gpu_free_permille(const struct gpu_kind *kind, const struct gpu_state *state)
+{
+    uint64_t all = kind->capacity, used = state->used;
+
+    if (!kind->n_offers && kind->law != GPU_SHARED)
+        all = 1;
+    else if (kind->n_offers && gpu_has_slots(kind))
+        used = (uint64_t)__builtin_popcountll(state->slots);
+    else if (kind->n_offers && kind->law == GPU_HOMOGENEOUS && state->tag)
+        all = state->tag <= kind->n_offers ? kind->offers[state->tag - 1].instances : 0;
+    return used < all ? (uint32_t)((all - used) * 1000 / all) : 0;
+}
+
 bool gpu_is_whole(const struct gpu_kind *kind, size_t offer)
 {
     struct gpu_state s = {0};

@@ -83,6 +83,8 @@ static inline bool gpu_state_is_equal(const struct gpu_state *a, const struct gp
 }
 /* How often the offer fits beside what the state has. */
 uint32_t gpu_count(const struct gpu_kind *kind, const struct gpu_state *state, size_t offer);
+/* What is free of the device, in thousandths of it. */
+uint32_t gpu_free_permille(const struct gpu_kind *kind, const struct gpu_state *state);
 /* Nothing else fits beside it. */
 bool gpu_is_whole(const struct gpu_kind *kind, size_t offer);
 /* -1: the kind does not offer it. A kind without offers takes every profile as offer 0. */

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "plan/booking.h"
+#include "plan/fragment.h"
 #include "plan/pause.h"
 #include "plan/place.h"
 #include "plan/planner.h"
@@ -98,6 +99,7 @@ struct planner {
     size_t n_kinds;
     struct hash *kind_names; /* kinds.c: node -> its kind, as the configuration says */
     struct shapes shapes;
+    struct mix mix;
     struct queue queue;
     struct wake wake;
     struct seats seats;

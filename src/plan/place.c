@@ -351,9 +351,9 @@ static uint32_t rank(uint32_t *best, uint32_t *fill, uint32_t found, uint32_t n,
  * first: then a plan stays as it is when space that it does not use is taken, and whoever
  * extends a job within its room delays nobody.
  */
-static uint32_t choose(const struct planner *p, const struct shape *shape,
-                       const struct plan_node *node, int64_t at_usec, uint8_t offer,
-                       struct gpu_place *places)
+uint32_t place_choose(const struct planner *p, const struct shape *shape,
+                      const struct plan_node *node, int64_t at_usec, uint8_t offer,
+                      struct gpu_place *places)
 {
     const struct gpu_kind *kind = kind_of(p, node);
     bool is_now = at_usec <= p->now_usec;
@@ -389,7 +389,7 @@ struct gpu_hold *place_reserve(struct planner *p, struct shape *shape, struct pl
     *ret_r = timeline_change(&node->lines.amount, at_usec, end, &shape->need, -1);
     if (!shape->gpus)
         return NULL;
-    if (choose(p, shape, node, at_usec, offer, places) == shape->gpus)
+    if (place_choose(p, shape, node, at_usec, offer, places) == shape->gpus)
         hold = hold_new(profile_of(kind, offer), offer, shape->gpus);
     if (!hold) {
         *ret_r = -ENOMEM;

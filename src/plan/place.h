@@ -64,6 +64,10 @@ int64_t place_earliest(struct planner *p, struct shape *shape, const struct plan
 int64_t place_gpus_earliest(struct planner *p, struct shape *shape, const struct plan_node *node,
                             const struct plan_lines *lines, int64_t not_before_usec,
                             uint8_t *ret_offer);
+/* The devices and slots that place_reserve() takes; their number. */
+uint32_t place_choose(const struct planner *p, const struct shape *shape,
+                      const struct plan_node *node, int64_t at_usec, uint8_t offer,
+                      struct gpu_place *places);
 /*
  * Takes the shape at a time and offer of place_earliest() from the node's own lines, at the
  * places that leave most to others. The hold is the caller's; NULL without GPUs or (*ret_r) memory.

@@ -457,6 +457,10 @@ static void change(struct planner *p, struct entry *e, const struct job *job, st
     bool is_same = planner_held_is_equal(&had, &held);
 
     e->shape = shape;
+    if (shape != was) {
+        demand_count(p, shape, 1);
+        demand_count(p, was, -1);
+    }
     attach(p, e, job, held);
     if (had.node && (!is_same || !covers(shape, was)))
         mark_gains(p, &had);
@@ -571,6 +575,7 @@ void planner_remove_job(struct planner *p, uint64_t id)
         planner_mark_moved(p);
     planner_held_done(&had);
     wake_set(&p->wake, e, 0);
+    demand_count(p, e->shape, -1);
     shape_unref(p, e->shape);
     free(e);
 }

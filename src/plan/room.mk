@@ -5,6 +5,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/booking.c src/plan/booking.h \
     src/plan/entry.h \
     src/plan/forecast.c \
+    src/plan/fragment.c src/plan/fragment.h \
     src/plan/gpuline.c src/plan/gpuline.h \
     src/plan/held.c \
     src/plan/inner.h \
@@ -30,7 +31,8 @@ PLAN_LIBS = src/plan/libplan.a
 UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_property tests/unit/plan/test_seat \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
-    tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast
+    tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
+    tests/unit/plan/test_fragment
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -62,6 +64,9 @@ tests_unit_plan_test_preempt_LDADD = $(plan_test_libs)
 tests_unit_plan_test_victim_SOURCES = tests/unit/plan/test_victim.c tests/unit/plan/world.h
 tests_unit_plan_test_victim_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_victim_LDADD = $(plan_test_libs)
+tests_unit_plan_test_fragment_SOURCES = tests/unit/plan/test_fragment.c tests/unit/plan/world.h
+tests_unit_plan_test_fragment_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_fragment_LDADD = $(plan_test_libs)
 tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/world.h
 tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_wide_LDADD = $(plan_test_libs)

@@ -23,7 +23,8 @@ int shapes_init(struct shapes *s)
     s->pools = hash_new_str();
     s->shapes = hash_new_str();
     s->wishes = hash_new_str();
-    return s->pools && s->shapes && s->wishes ? 0 : -1;
+    s->demands = hash_new_str();
+    return s->pools && s->shapes && s->wishes && s->demands ? 0 : -1;
 }
 
 static void pool_free(struct pool *pool)
@@ -37,6 +38,7 @@ static void pool_free(struct pool *pool)
 static void shape_free(struct planner *p, struct shape *shape)
 {
     word_unref(shape->qos);
+    demand_unref(p, shape->demand);
     wish_unref(p, shape->wish);
     free(shape->key);
     free(shape->heap);
@@ -54,6 +56,7 @@ void shapes_done(struct planner *p)
     hash_free(s->shapes);
     hash_free(s->pools);
     hash_free(s->wishes);
+    hash_free(s->demands);
 }
 
 void pool_configure(const struct planner *p, struct pool *pool)
@@ -174,6 +177,8 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     const struct job_spec *spec = job->spec;
     char wish[GPU_WISH_TEXT];
     struct shape *shape = calloc(1, sizeof(*shape));
+    int r;
+
     if (!shape)
         return NULL;
     gpu_wish(job, wish, sizeof(wish));
@@ -191,6 +196,13 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     shape->nodes = job_spec_nodes(spec);
     shape->gpus = spec->gpus;
     shape->span_usec = plan_span(p, job);
+    shape->demand = demand_get(p, shape, &r);
+    if (r < 0) {
+        hash_remove(p->shapes.shapes, shape->key);
+        pool->refs--;
+        shape_free(p, shape);
+        return NULL;
+    }
     shape->next = p->shapes.first;
     if (shape->next)
         shape->next->prev = shape;
@@ -452,30 +464,36 @@ static int64_t earliest_on(struct planner *p, struct shape *shape, struct plan_n
     return place_earliest(p, shape, n, &n->lines, not_before_usec, ret_offer);
 }
 
-/* Makes the first of the heap exact: it is the earliest from then on. False: there is none. */
+/* Makes the first of the heap exact. True: it still is the first, and the earliest from then on. */
+static bool settle(struct planner *p, struct shape *shape, int64_t not_before_usec)
+{
+    struct candidate c = shape->heap[0];
+    bool is_start = !pause_is_for(p, shape) || !pause_is_for_node(p, shape, p->nodes[c.node]);
+    int64_t floor =
+        is_start && c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
+    int64_t t = earliest_on(p, shape, p->nodes[c.node], floor, &c.offer);
+
+    if (t >= TIMELINE_NEVER) {
+        heap_pop(shape);
+        p->shapes.n_candidates--;
+        return false;
+    }
+    bool exact = t == c.earliest_usec;
+    c.earliest_usec = t;
+    if (!exact)
+        sift_down(shape, c);
+    if (!exact && shape->heap[0].node != c.node)
+        return false;
+    shape->heap[0].offer = c.offer;
+    return true;
+}
+
+/* False: there is none. */
 static bool settle_first(struct planner *p, struct shape *shape, int64_t not_before_usec)
 {
-    while (shape->n_heap) {
-        struct candidate c = shape->heap[0];
-        bool is_start = !pause_is_for(p, shape) || !pause_is_for_node(p, shape, p->nodes[c.node]);
-        int64_t floor =
-            is_start && c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
-        int64_t t = earliest_on(p, shape, p->nodes[c.node], floor, &c.offer);
-
-        if (t >= TIMELINE_NEVER) {
-            heap_pop(shape);
-            p->shapes.n_candidates--;
-            continue;
-        }
-        bool exact = t == c.earliest_usec;
-        c.earliest_usec = t;
-        if (!exact)
-            sift_down(shape, c);
-        if (exact || shape->heap[0].node == c.node) {
-            shape->heap[0].offer = c.offer;
+    while (shape->n_heap)
+        if (settle(p, shape, not_before_usec))
             return true;
-        }
-    }
     return false;
 }
 
@@ -501,6 +519,24 @@ static bool best_nodes(struct planner *p, struct shape *shape, int64_t from_usec
     }
 }
 
+/*
+ * The first of the heap is free for it now. Of the nodes that are, as far as they are looked at,
+ * the one that it fragments least: all are as early, so it delays nobody.
+ */
+static void best_now(struct planner *p, struct shape *shape, struct candidate *ret)
+{
+    struct candidate found[FRAGMENT_NODES] = {heap_pop(shape)};
+    uint32_t n = 1, end = found[0].node + FRAGMENT_SPAN;
+
+    while (n < FRAGMENT_NODES && shape->n_heap && shape->heap[0].node < end &&
+           shape->heap[0].earliest_usec <= p->now_usec)
+        if (settle(p, shape, p->now_usec) && shape->heap[0].earliest_usec <= p->now_usec)
+            found[n++] = heap_pop(shape);
+    for (uint32_t i = 0; i < n; i++)
+        heap_push(shape, found[i]);
+    *ret = found[fragment_least(p, shape, found, n)];
+}
+
 bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
                 struct candidate *ret)
 {
@@ -512,7 +548,11 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
         return best_nodes(p, shape, not_before_usec, ret);
     if (!settle_first(p, shape, not_before_usec))
         return false;
-    *ret = shape->heap[0];
+    if (shape->heap[0].earliest_usec <= p->now_usec && !pause_is_for(p, shape) &&
+        fragment_matters(p))
+        best_now(p, shape, ret);
+    else
+        *ret = shape->heap[0];
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "plan/timeline.h"
 #include "plan/wish.h"
 
+struct demand;
 struct job;
 struct plan_disks;
 struct planner;
@@ -46,8 +47,9 @@ struct shape {
     uint32_t nodes; /* so many at once, each with this need */
     uint32_t gpus;  /* devices, each with a share that meets the wish */
     struct wish *wish;
-    const char *qos;     /* word */
-    uint64_t qos_layout; /* that qos_index is of */
+    struct demand *demand; /* NULL: of no GPUs, or of one node alone */
+    const char *qos;       /* word */
+    uint64_t qos_layout;   /* that qos_index is of */
     uint32_t qos_index;
     bool all_pause; /* pause_is_for(), of pause_layout */
     uint64_t pause_layout;
@@ -68,9 +70,10 @@ struct shape {
 };
 
 struct shapes {
-    struct hash *pools;  /* key -> struct pool */
-    struct hash *shapes; /* key -> struct shape */
-    struct hash *wishes; /* key -> struct wish */
+    struct hash *pools;   /* key -> struct pool */
+    struct hash *shapes;  /* key -> struct shape */
+    struct hash *wishes;  /* key -> struct wish */
+    struct hash *demands; /* key -> struct demand */
     struct shape *first;
     size_t n_candidates; /* in all heaps */
     uint64_t next_pool;
@@ -94,7 +97,7 @@ bool shape_is_possible(struct planner *p, struct shape *shape, const struct plan
 bool shape_fits(struct planner *p, struct shape *shape, const struct plan_node *node);
 bool shape_is_full(struct planner *p, struct shape *shape);
 /* The best nodes, as many as it asks for, and the time at which all are free for it, in this
- * pass: the first by name. False: there are none. */
+ * pass: the first by name, or, now and of one node, by fragment.h. False: there are none. */
 bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
                 struct candidate *ret);
 /* Gives memory back when all heaps together are large; a later call makes it anew. */

@@ -45,6 +45,32 @@ static void instances_follow_from_the_framebuffer(void **state)
     assert_true(gpu_fit(&k, &s, 2));
 }
 
+/* Of each law: empty, with one of its first offer, and full; all that a tag leaves is of its size. */
+static void what_is_free_is_a_part_of_the_device(void **state)
+{
+    static const char *const sizes[] = {"x-4q", "x-8q", NULL};
+    static const enum gpu_law laws[] = {GPU_WHOLE, GPU_HOMOGENEOUS, GPU_MIXED, GPU_POOL};
+    static const uint32_t with_one[] = {0, 750, 750, 750};
+    struct gpu_kind any = {.law = GPU_WHOLE, .capacity = 1};
+    struct gpu_state s = {0}, taken = {.used = 1};
+    size_t offer;
+
+    assert_int_equal(gpu_free_permille(&any, &s), 1000);
+    assert_int_equal(gpu_free_permille(&any, &taken), 0);
+    for (size_t i = 0; i < 4; i++) {
+        struct gpu_kind k = kind(laws[i], 16384, sizes);
+
+        s = (struct gpu_state){0};
+        assert_null(gpu_kind_settle(&k, &offer));
+        assert_int_equal(gpu_free_permille(&k, &s), 1000);
+        gpu_take(&k, &s, 0, 0);
+        assert_int_equal(gpu_free_permille(&k, &s), with_one[i]);
+        for (uint64_t fit; (fit = gpu_fit(&k, &s, 0));)
+            gpu_take(&k, &s, 0, (uint8_t)__builtin_ctzll(fit));
+        assert_int_equal(gpu_free_permille(&k, &s), 0);
+    }
+}
+
 /* A share goes next to its like, so that the large places stay whole. */
 static void mixed_sizes_keep_large_places_whole(void **state)
 {
@@ -238,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(instances_follow_from_the_framebuffer),
+        cmocka_unit_test(what_is_free_is_a_part_of_the_device),
         cmocka_unit_test(mixed_sizes_keep_large_places_whole),
         cmocka_unit_test(mixed_places_outlive_a_new_smallest_size),
         cmocka_unit_test(whole_is_what_nothing_fits_beside),

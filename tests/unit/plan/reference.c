@@ -368,6 +368,114 @@ struct hold seat_hold(const struct world *w, size_t i)
     return h;
 }
 
+/* ---- what is left of a node ---- */
+
+/* What holds the node at this moment, and one more. */
+static void hold_now(const struct world *w, const struct plan *plan, int node,
+                     const struct hold *more, struct plan *ret)
+{
+    ret->n = 0;
+    for (size_t i = 0; i < plan->n; i++)
+        if (plan->holds[i].from == INT64_MIN && plan->holds[i].node == node)
+            ret->holds[ret->n++] = plan->holds[i];
+    if (more)
+        ret->holds[ret->n++] = *more;
+    for (size_t i = 0; i < ret->n; i++) {
+        ret->holds[i].from = w->now;
+        ret->holds[i].to = w->now + 1;
+    }
+}
+
+/* In thousandths of the device. */
+static int64_t free_of_gpu(const struct world *w, const struct plan *held, int node, int gpu)
+{
+    const struct gpu_kind *k = kind_of(w, node);
+    int64_t all = k->n_offers ? k->capacity : 1, used = 0;
+
+    for (size_t i = 0; i < held->n; i++) {
+        const struct hold *h = &held->holds[i];
+
+        for (int g = 0; g < h->n_gpus; g++) {
+            if (h->places[g].gpu != gpu)
+                continue;
+            used += k->n_offers && k->law != GPU_HOMOGENEOUS ? k->offers[h->offer].size : 1;
+            if (k->law == GPU_HOMOGENEOUS)
+                all = k->offers[h->offer].instances;
+        }
+    }
+    return (all - used) * 1000 / all;
+}
+
+static bool takes_gpu(const struct world *w, const struct plan *held, int node, int gpu,
+                      const struct job_spec *spec)
+{
+    int offers[8], n = wished(kind_of(w, node), spec, offers);
+
+    for (int i = 0; i < n; i++)
+        if (gpu_slots(w, held, node, gpu, w->now, w->now + 1, offers[i]))
+            return true;
+    return false;
+}
+
+/* Of the free GPUs of the node what the job could not use. */
+static int64_t waste(const struct world *w, const struct plan *held, int node, int j)
+{
+    struct wanted wanted;
+    struct job_spec spec = now_wanted(w, j, &wanted);
+    int64_t all = 0, used = 0;
+    unsigned n = 0;
+
+    for (int g = 0; g < (int)w->nodes[node].gpus; g++) {
+        int64_t here = free_of_gpu(w, held, node, g);
+
+        all += here;
+        if (!here || !takes_gpu(w, held, node, g, &spec))
+            continue;
+        used += here;
+        n++;
+    }
+    if (n < spec.gpus || !is_possible(w, node, j, &spec) ||
+        !room_at(w, held, node, w->now, j, &spec))
+        return all;
+    return all - used;
+}
+
+/* How much more of the node's free GPUs the jobs of the world could not use with one more there;
+ * those that are for one node alone aside. */
+static int64_t growth(const struct world *w, const struct plan *plan, const struct hold *more)
+{
+    static struct plan before, after;
+    struct hold held = *more;
+    int64_t sum = 0;
+
+    hold_now(w, plan, more->node, NULL, &before);
+    hold_now(w, plan, more->node, &held, &after);
+    for (int j = 0; j < N_JOBS; j++) {
+        bool is_pinned = *w->disks[j].node && w->jobs[j].state != JOB_SUSPENDED;
+
+        if (w->has_job[j] && !holds_nothing(&w->jobs[j]) && w->specs[j].gpus && !is_pinned)
+            sum += (int64_t)job_spec_nodes(&w->specs[j]) *
+                   (waste(w, &after, more->node, j) - waste(w, &before, more->node, j));
+    }
+    return sum;
+}
+
+/* Who starts now goes where that grows least. */
+static void place_now(const struct world *w, struct plan *plan, int j, const struct job_spec *spec)
+{
+    int64_t least = INT64_MAX;
+    struct hold h;
+
+    for (int n = 0; n < N_NODES; n++) {
+        int64_t grows = room(w, plan, n, w->now, j, spec, &h) ? growth(w, plan, &h) : INT64_MAX;
+
+        if (grows >= least)
+            continue;
+        least = grows;
+        plan->found[j][0] = h;
+    }
+}
+
 static void place_job(const struct world *w, struct plan *plan, int j)
 {
     const struct job_spec *spec = &plan->specs[j];
@@ -394,6 +502,8 @@ static void place_job(const struct world *w, struct plan *plan, int j)
         memcpy(plan->found[j], found, sizeof(found));
     }
     plan->at[j] = best;
+    if (plan->n_found[j] == 1 && best == w->now)
+        place_now(w, plan, j, spec);
     for (int i = 0; i < plan->n_found[j]; i++)
         plan->holds[plan->n++] = plan->found[j][i];
 }
