@@ -45,7 +45,7 @@ static void instances_follow_from_the_framebuffer(void **state)
     assert_true(gpu_fit(&k, &s, 2));
 }
 
-/* Of each law: empty, with one of its first offer, and full; all that a tag leaves is of its size. */
+/* Of each law: empty, with one of its first offer, and full; what a tag leaves is of its size. */
 static void what_is_free_is_a_part_of_the_device(void **state)
 {
     static const char *const sizes[] = {"x-4q", "x-8q", NULL};
