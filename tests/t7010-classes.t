@@ -75,6 +75,14 @@ is "$(grep -c ',completed$' "$W/s.csv")" 1500 \
     "... and all come to their end"
 is "$(awk -F, 'NR > 1 && $9 > $4' "$W/t.csv" | wc -l) $(jq '.class_seats_ready_pct == 100' "$W/room.json")" "0 true" \
     "... with every seat READY when its class begins"
+is "$(awk -F, 'NR > 1 {n += $10} END {print n}' "$W/t.csv")" "$(jq .failed_seats "$W/room.json")" \
+    "... and the starts that failed are said of each seat"
+seconds=$(awk -F, 'NR > 1 && $11' "$W/t.csv" | wc -l)
+is "$(jq "$seconds > 0 and $seconds <= .second_seats" "$W/room.json")" true \
+    "... and when a second one was started, if it came to that"
+is "$(awk -F, 'NR > 1 && $11 && $11 < $3 + 30' "$W/t.csv" | wc -l)" 0 \
+    "... which is when half of the boot's p99 is over, at the earliest"
+is "$(room --class-qos=teaching --second=0 | jq .second_seats)" 0 "... or never, where none is wanted"
 clear=$(room | jq .mean_wait_s)
 is "$(jq -n "$(jq .mean_wait_s "$W/room.json") < $clear")" true "... and batch waits less than keeping clear"
 is "$(jq -c '[.requeues, .gpu_hours_preempted > 0, .gpu_hours_preempted < .gpu_hours / 50]' "$W/room.json")" \

@@ -187,7 +187,8 @@ static void write_sec(int64_t usec, struct buf *out)
 
 void report_write_seats(const struct world *w, struct buf *out)
 {
-    buf_puts(out, "class_id,profile,from_s,begin_s,end_s,node,gpus,start_s,ready_s\n");
+    buf_puts(out,
+             "class_id,profile,from_s,begin_s,end_s,node,gpus,start_s,ready_s,failed,second_s\n");
     for (size_t i = 0; i < w->n_seats; i++) {
         const struct world_seat *s = &w->seats[i];
         const struct timetable_row *row = &w->timetable->rows[s->row];
@@ -202,9 +203,15 @@ void report_write_seats(const struct world *w, struct buf *out)
         write_sec(s->start_usec - s->at.from_usec +
                       (row->begin_sec - w->options.lead_sec) * 1000000,
                   out);
-        buf_printf(out, "%.6f\n",
+        buf_printf(out, "%.6f,%u,",
                    sec(s->ready_usec - s->at.from_usec) +
-                       (double)(row->begin_sec - w->options.lead_sec));
+                       (double)(row->begin_sec - w->options.lead_sec),
+                   s->failed);
+        if (s->second_usec)
+            buf_printf(out, "%.6f",
+                       sec(s->second_usec - s->at.from_usec) +
+                           (double)(row->begin_sec - w->options.lead_sec));
+        buf_putc(out, '\n');
     }
 }
 

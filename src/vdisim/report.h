@@ -33,7 +33,8 @@ int report_make(const struct world *w, struct report *ret); /* -ENOMEM */
 void report_write_text(const struct report *r, struct buf *out);
 void report_write_json(const struct report *r, struct buf *out);
 /* CSV, a line per seat of a class: class_id,profile,from_s,begin_s,end_s,node,gpus,
- * start_s,ready_s: kept from from_s on; its instance was begun at start_s, READY at ready_s. */
+ * start_s,ready_s,failed,second_s: kept from from_s on; its instance was begun at start_s, READY at
+ * ready_s, after so many failed starts; second_s: when it got a second one, empty if not. */
 void report_write_seats(const struct world *w, struct buf *out);
 /* CSV, a line per run of a job, as they end: origin_id,submit_s,start_s,end_s,node,units,gpus,
  * from_s,how. Seconds of the trace's own clock; nodes are held from from_s to end_s. gpus: as a

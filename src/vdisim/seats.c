@@ -3,10 +3,9 @@
  * seats.c - what becomes of a class's seats: each is started ahead, so that it is READY when the
  * class begins.
  *
- * A start that fails is made again at once. One that is slower than most gets a second instance,
- * where the planner finds room for one more seat, and the first of the two that is READY is the
- * seat. Kept: nothing starts on a GPU that a job still
- * has.
+ * A start that fails is made again at once. One that is slower than most (`second_sec`) gets a
+ * second instance, where the planner finds room for one more seat, and the first of the two that
+ * is READY is the seat. Kept: nothing starts on a GPU that a job still has.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -59,11 +58,14 @@ static int start(struct run *run, const struct timer *t)
 static int look_later(struct run *run, const struct timer *t)
 {
     struct world *w = run->world;
-    double sec = w->options.boot.p99_sec / (w->seats[seat_of(t)].is_pressing ? 6 : 2);
+    double sec = w->options.second_sec;
 
-    return sec > 0 ? timers_add(&run->timers, (struct timer){run->now_usec + (int64_t)(sec * 1e6),
-                                                             TIMER_SEAT_SLOW, t->id})
-                   : 0;
+    if (sec <= 0)
+        return 0;
+    if (w->seats[seat_of(t)].is_pressing)
+        sec = w->options.boot.p99_sec / 6;
+    return timers_add(&run->timers,
+                      (struct timer){run->now_usec + (int64_t)(sec * 1e6), TIMER_SEAT_SLOW, t->id});
 }
 
 int seats_start(struct run *run, const struct timer *t)
@@ -142,6 +144,7 @@ int seats_ready(struct run *run, const struct timer *t)
         return 0;
     if (draw_chance(&run->draw, w->options.fail)) {
         w->failed_seats++;
+        s->failed++;
         return start(run, t);
     }
     s->ready_usec = run->now_usec;

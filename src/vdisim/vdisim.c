@@ -45,6 +45,7 @@ static const struct option rows[] = {
     {"class-qos", required_argument, NULL, 'Q'},
     {"save", required_argument, NULL, 'v'},
     {"fail", required_argument, NULL, 'F'},
+    {"second", required_argument, NULL, '2'},
     {"seed", required_argument, NULL, 's'},
     {"starts", required_argument, NULL, 'S'},
     {"seats", required_argument, NULL, 'T'},
@@ -84,6 +85,8 @@ static void usage(FILE *f)
           "      --class-qos=NAME   QOS of the classes: jobs of those that it preempts make room\n"
           "      --save=SEC[:SEC]   time to save a job, and until it is back (default 20:60)\n"
           "      --fail=P           a start fails with probability P and is made again\n"
+          "      --second=SECONDS   a seat that boots for longer gets a second one (default:\n"
+          "                         half of the boot's p99); 0: none does\n"
           "      --seed=N           seed of what is drawn (default 1)\n"
           "      --starts=FILE      write when and where each job ran, as CSV\n"
           "      --seats=FILE       write where each seat of a class is, as CSV\n"
@@ -199,6 +202,8 @@ static int set_option(struct command *c, int letter, const char *value, struct v
         return draw_time_parse(value, &o->save, err);
     case 'F':
         return set_real("fail", value, 0, 0.99, &o->fail, err);
+    case '2':
+        return set_real("second", value, 0, 86400, &o->second_sec, err);
     case 'C':
         c->classes = value;
         return 0;
@@ -259,6 +264,8 @@ static int read_options(int argc, char **argv, struct command *c, struct vdi_err
         return error_set(err, EINVAL, "", "it takes one TRACE, and one of --config and --pool");
     if (c->epoch_usec && !is_ics(c->classes))
         return error_set(err, EINVAL, "epoch", "--epoch is for --classes of an .ics file");
+    if (c->options.second_sec < 0)
+        c->options.second_sec = c->options.boot.p99_sec / 2;
     if (c->pool && c->options.unit == WORLD_AS_TRACED)
         c->options.unit = WORLD_GPUS;
     c->trace = argv[optind];
@@ -371,6 +378,7 @@ int main(int argc, char **argv)
                                     .factor = 1,
                                     .lead_sec = 300,
                                     .seed = 1,
+                                    .second_sec = -1,
                                     .class_qos = "",
                                     .save = {20, 60}}};
     struct vdi_error err = {0};

@@ -51,6 +51,7 @@ struct world_options {
     const char *class_qos; /* of classes; "": none */
     struct draw_time save; /* from the order until a job is saved, and the same until it is back */
     double fail;           /* probability that a start fails; the job is queued again */
+    double second_sec;     /* a seat that takes longer gets a second one; 0: none does */
 };
 
 struct world_job {
@@ -90,6 +91,7 @@ struct world_seat { /* of a class, and where it is kept */
     int64_t start_usec, ready_usec; /* of its first instance; 0: not */
     struct plan_seat second;        /* where its second instance is */
     int64_t second_usec;            /* since when */
+    uint32_t failed;                /* starts */
     bool has_second;
     bool is_pressing; /* there was no room for a second one when it was found to be slow */
 };
