@@ -10,6 +10,8 @@
 /* Classes are kept free for so long ahead, and no class may be more occurrences in it. */
 #define CLASS_HORIZON_USEC (INT64_C(366) * 86400 * 1000000)
 #define CLASSES_MAX 4096 /* that are not deleted */
+/* No job makes room for a second seat before the first, which is slow, is so much later. */
+#define CLASS_PRESS_USEC (INT64_C(30) * 1000000)
 /* A date is moved by so much at most: so much more of a rule is looked at. */
 #define CLASS_MOVED_USEC (INT64_C(14) * 86400 * 1000000)
 #define CLASS_OCCURRENCES_MAX 2048
@@ -94,6 +96,13 @@ void class_seats_published(struct core *core, const struct instance *old,
 /* How long before its time the seats of a class are started. */
 int64_t class_lead_usec(struct core *core, const struct class_spec *spec);
 
+/* class_lead.c: a seat that is READY took so long. */
+void class_note_boot(struct core *core, const struct instance *in);
+/* Seats that boot at once on a node of so many processors. */
+uint32_t class_boots_at_once(uint32_t cpus);
+/* A seat that boots for longer gets a second one: half of what the slowest of the last took. */
+int64_t class_second_usec(struct core *core, const struct class_spec *spec);
+
 /* class_places.c */
 /* Places on nodes that are out of service are given up so long before seats are started. */
 #define CLASS_HEAL_USEC (3600 * INT64_C(1000000))
@@ -105,9 +114,12 @@ struct class_places {
 };
 /* The places of a window that are of use; what lies elsewhere is given up. */
 void class_places(struct core *core, const struct class_time *t, struct class_places *ret);
-/* As many places more as there are; the number that is missing still. */
+/* When jobs that are asked now to make room for a seat are gone, less now. */
+int64_t class_free_usec(const struct core *core, const char *qos);
+/* As many places more as there are, and `pressing` of the others where jobs are to leave theirs;
+ * the number that is missing still. */
 uint32_t class_find_places(struct core *core, struct course *course, struct class_time *t,
-                           uint32_t missing);
+                           uint32_t missing, uint32_t pressing);
 /* Its nodes get the image while there is time. */
 void class_prefetch(struct core *core, const struct course *course, struct class_time *t,
                     int64_t now);

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/images.h"
 #include "vdictld/queue.h"
@@ -71,11 +72,22 @@ void class_places(struct core *core, const struct class_time *t, struct class_pl
     ret->n = n;
 }
 
+int64_t class_free_usec(const struct core *core, const char *qos)
+{
+    int64_t free_usec = queue_save_usec(core);
+
+    for (size_t i = 0; i < core->config->n_qos; i++)
+        if (str_equal(core->config->qos[i].name, qos))
+            free_usec += core->config->qos[i].grace_sec * USEC_PER_SEC;
+    return free_usec;
+}
+
 static int find(struct core *core, const struct course *course, struct class_time *t,
-                uint32_t seats, bool avoid, struct plan_shortage *ret)
+                uint32_t seats, int64_t from_usec, bool avoid, struct plan_shortage *ret)
 {
     int64_t now = loop_now_usec(core->loop);
-    struct plan_window window = {t->from_usec > now ? t->from_usec : now, t->until_usec};
+    struct plan_window window = {t->from_usec > from_usec ? t->from_usec : from_usec,
+                                 t->until_usec};
     struct job_spec spec = *course->seat;
     struct plan_class class = {.id = t->plan_id,
                                .seat = &spec,
@@ -90,24 +102,38 @@ static int find(struct core *core, const struct course *course, struct class_tim
     return planner_put_class(queue_planner(core->queue), &class, now, ret);
 }
 
-/* As many places more as there are; the number that is missing still. */
-uint32_t class_find_places(struct core *core, struct course *course, struct class_time *t,
-                           uint32_t missing)
+/* The same where fewer are there; how many are missing still. */
+static uint32_t find_some(struct core *core, const struct course *course, struct class_time *t,
+                          uint32_t seats, int64_t from_usec)
 {
     struct plan_shortage shortage;
-    int r = 0;
+    int r;
+
+    if (!seats || from_usec >= t->until_usec)
+        return seats;
+    if (*course->avoid && find(core, course, t, seats, from_usec, true, &shortage) == 0)
+        return 0;
+    r = find(core, course, t, seats, from_usec, false, &shortage);
+    if (r == -ENOSPC && shortage.seats &&
+        find(core, course, t, shortage.seats, from_usec, false, &shortage) == 0)
+        return seats - shortage.seats;
+    return r == 0 ? 0 : seats;
+}
+
+uint32_t class_find_places(struct core *core, struct course *course, struct class_time *t,
+                           uint32_t missing, uint32_t pressing)
+{
+    uint32_t none, press;
 
     if (!missing || !course->seat)
         return missing;
     if (!t->plan_id)
         t->plan_id = class_plan_id(core->classes, course->id);
-    if (*course->avoid && find(core, course, t, missing, true, &shortage) == 0)
-        return 0;
-    r = find(core, course, t, missing, false, &shortage);
-    if (r == -ENOSPC && shortage.seats &&
-        find(core, course, t, shortage.seats, false, &shortage) == 0)
-        return missing - shortage.seats;
-    return r == 0 ? 0 : missing;
+    none = find_some(core, course, t, missing, loop_now_usec(core->loop));
+    press = pressing < none ? pressing : none;
+    return none - press +
+           find_some(core, course, t, press,
+                     loop_now_usec(core->loop) + class_free_usec(core, course->seat->qos));
 }
 
 /* Its nodes get the image while there is time: a day before, and those that are new an hour
@@ -150,7 +176,7 @@ void class_heal(struct core *core, struct course *course, struct class_time *t)
     class_places(core, t, &places);
     missing = t->seats > places.n ? t->seats - (uint32_t)places.n : 0;
     free(places.nodes);
-    missing = class_find_places(core, course, t, missing);
+    missing = class_find_places(core, course, t, missing, missing);
     if (!missing) {
         if (str_starts_with(course->alarm, t->date))
             course->alarm[0] = '\0';

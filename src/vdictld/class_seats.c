@@ -25,9 +25,6 @@
 #include "vdictld/life.h"
 #include "vdictld/queue.h"
 
-/* A guest that boots keeps about so many processors of its host busy. */
-#define BOOT_CPUS 4
-#define BOOTS_AT_ONCE 2 /* at least */
 /* No seat is started for what is left of a class then: the last minute, or the last tenth. */
 #define TOO_LATE_USEC (60 * USEC_PER_SEC)
 #define TOO_LATE_PART 10
@@ -39,6 +36,7 @@
 
 #define GIVEN_BACK "nobody took the seat in time"
 #define IS_OVER "the class is over"
+#define NOT_NEEDED "another seat was READY before it"
 
 /* An occurrence that is, and what it has. */
 struct sitting {
@@ -47,15 +45,10 @@ struct sitting {
     struct course *course;
     struct class_time *time;       /* NULL: the class is no longer at that time */
     uint32_t free, claimed, ready; /* instances that live */
+    uint32_t slow, very_slow;      /* of the free ones: booting for longer than most do */
+    int64_t second_usec;           /* one that boots for so long is slow */
     int64_t slowest_usec, last_ready_usec;
     const char *slow_stage; /* which took that one longest */
-};
-
-/* How long the seats of a template took to be READY. */
-struct boots {
-    int64_t took_usec[64]; /* of the last seats, a ring */
-    uint32_t n;
-    char name[];
 };
 
 const struct occurrence *class_occurrence(struct core *core, uint64_t class_id, const char *date)
@@ -119,63 +112,6 @@ static void end_alarm(const struct sitting *s)
         s->course->alarm[0] = '\0';
 }
 
-/* ---- how long it takes ---- */
-
-static void note_boot(struct core *core, const struct instance *in)
-{
-    struct hash *all = core->classes->boots;
-    struct boots *boots = hash_get(all, in->template_name);
-    /* More than that is a node that was away, not a boot. */
-    int64_t most = life_boot_timeout(core, in->template_name) * USEC_PER_SEC;
-    int64_t took = in->ready_usec - in->request_usec;
-
-    if (!boots) {
-        boots = calloc(1, sizeof(*boots) + strlen(in->template_name) + 1);
-        if (!boots)
-            return;
-        memcpy(boots->name, in->template_name, strlen(in->template_name) + 1);
-        if (hash_put(all, boots->name, boots) < 0) {
-            free(boots);
-            return;
-        }
-    }
-    boots->took_usec[boots->n++ % 64] = took < most ? took : most;
-}
-
-static uint32_t boots_at_once(uint32_t cpus)
-{
-    return cpus / BOOT_CPUS > BOOTS_AT_ONCE ? cpus / BOOT_CPUS : BOOTS_AT_ONCE;
-}
-
-/* Seats of all its nodes that boot at once: the rest waits for them. */
-static uint32_t class_boots_at_once(const struct core *core, const struct class_spec *spec)
-{
-    const struct config_partition *p = *spec->partition
-                                           ? config_partition(core->config, spec->partition)
-                                           : config_default_partition(core->config);
-    uint32_t n = 0;
-
-    for (size_t i = 0; p && i < p->nodes.n; i++) {
-        const struct config_node *node = config_node(core->config, p->nodes.names[i]);
-
-        n += node ? boots_at_once(node->cpus) : 0;
-    }
-    return n ? n : 1;
-}
-
-int64_t class_lead_usec(struct core *core, const struct class_spec *spec)
-{
-    const struct boots *boots = hash_get(core->classes->boots, spec->template_name);
-    int64_t least = spec->lead_sec * USEC_PER_SEC, slowest = 0, measured;
-    uint32_t at_once = class_boots_at_once(core, spec);
-
-    for (uint32_t i = 0; boots && i < boots->n && i < 64; i++)
-        if (boots->took_usec[i] > slowest)
-            slowest = boots->took_usec[i];
-    measured = slowest * ((spec->seats + at_once - 1) / at_once);
-    return measured > least ? measured : least;
-}
-
 /* ---- in the planner ---- */
 
 /* A seat holds its node like a job that runs until the class's place is free again. All is taken
@@ -215,6 +151,13 @@ static void hold(struct core *core, const struct instance *in, const struct occu
     job_spec_unref(spec);
 }
 
+/* By us, and not a failure. */
+static bool is_own_stop(const char *reason)
+{
+    return str_equal(reason, GIVEN_BACK) || str_equal(reason, IS_OVER) ||
+           str_equal(reason, NOT_NEEDED);
+}
+
 void class_seats_published(struct core *core, const struct instance *old,
                            const struct instance *now)
 {
@@ -226,7 +169,7 @@ void class_seats_published(struct core *core, const struct instance *old,
     if (!now->class_id)
         return;
     if (now->state == INSTANCE_READY && old && old->state != INSTANCE_READY) {
-        note_boot(core, now);
+        class_note_boot(core, now);
         if (course)
             course->n_failed = 0;
     }
@@ -234,8 +177,7 @@ void class_seats_published(struct core *core, const struct instance *old,
         queue_unhold(core->queue, QUEUE_SEAT_ID + now->id);
     else if (!old)
         hold(core, now, o);
-    if (!old || !lives(old) || lives(now) || !o || !is_open(o) ||
-        str_equal(now->reason, GIVEN_BACK) || str_equal(now->reason, IS_OVER))
+    if (!old || !lives(old) || lives(now) || !o || !is_open(o) || is_own_stop(now->reason))
         return;
     if (!now->job) {
         log_warning("class %s on %s: the seat on %s failed (%s) and is started anew", o->class_name,
@@ -260,7 +202,7 @@ void class_seats_load(struct classes *c)
         const struct instance *in = slot ? slot->pub : NULL;
 
         if (in && in->class_id && in->ready_usec)
-            note_boot(c->core, in);
+            class_note_boot(c->core, in);
         if (in && in->class_id)
             class_seats_published(c->core, NULL, in);
     }
@@ -391,7 +333,7 @@ static void order_seats(struct core *core, const struct sitting *s, const char *
         struct load *load = node ? load_of(core->classes, node->name) : NULL;
         struct plan_seat place;
 
-        if (!load || load->n >= boots_at_once(node->cpus) ||
+        if (!load || load->n >= class_boots_at_once(node->cpus) ||
             !planner_take_seat(planner, s->time->plan_id, node->name, true, &place))
             continue;
         load->n++;
@@ -489,11 +431,46 @@ static bool is_too_late(const struct occurrence *o, int64_t now)
     return now + (part < TOO_LATE_USEC ? part : TOO_LATE_USEC) > o->stop_usec;
 }
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A seat that is slow gets a second one: the first of the two that is READY is the seat. A second
+ * that is slow gets no third. */
+static uint32_t seconds(const struct sitting *s, uint32_t slow)
+{
+    uint32_t not_ready = s->o->seats > s->ready ? s->o->seats - s->ready : 0;
+
+    return s->o->state == OCCURRENCE_OPEN ? least(slow, not_ready) : 0;
+}
+
+/* All seats are READY: what is there beside them goes, those first that boot still. */
+static void stop_seconds(struct core *core, const struct sitting *s)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+    uint32_t many = s->free + s->claimed - s->o->seats;
+
+    for (int booting = 1; booting >= 0; booting--) {
+        for (size_t i = table_end(t); i > 0 && many; i--) {
+            const struct slot *slot = table_at(t, i - 1);
+            const struct instance *in = slot ? slot->staged : NULL;
+
+            if (!in || in->class_id != s->o->class_id || !str_equal(in->date, s->o->date) ||
+                in->job || !lives(in) || is_booting(in) != booting)
+                continue;
+            life_stop(core, in, NOT_NEEDED);
+            many--;
+        }
+    }
+}
+
 /* What it should have beside what it has. */
 static void fill(struct core *core, struct sitting *s, int64_t now)
 {
+    uint32_t more = seconds(s, s->slow), patient = more - seconds(s, s->very_slow);
     uint32_t wanted = s->o->state == OCCURRENCE_OPEN
-                          ? s->o->seats
+                          ? s->o->seats + more
                           : s->claimed + classes_waiting(core, s->o->class_id);
     uint32_t has = s->free + s->claimed, missing = wanted > has ? wanted - has : 0, none = 0;
     char image[IMAGE_REF_MAX] = "", text[64];
@@ -515,10 +492,13 @@ static void fill(struct core *core, struct sitting *s, int64_t now)
         places.n = 0;
     }
     if (missing > places.n) {
-        none = class_find_places(core, s->course, s->time, missing - (uint32_t)places.n);
+        missing -= (uint32_t)places.n;
+        none =
+            class_find_places(core, s->course, s->time, missing, missing - least(patient, missing));
         free(places.nodes);
         class_places(core, s->time, &places);
     }
+    none -= least(none, more); /* a second one is none that is missing */
     if (none) {
         snprintf(text, sizeof(text), "%u of %u seats have no place now", none, s->o->seats);
         raise_alarm(s, text);
@@ -555,6 +535,9 @@ static void drive(struct core *core, struct sitting *s, int64_t now)
         release(core, s);
     else if (s->course)
         fill(core, s, now);
+    if (s->o->state == OCCURRENCE_OPEN && s->ready >= s->o->seats &&
+        s->free + s->claimed > s->o->seats)
+        stop_seconds(core, s);
 }
 
 /* ---- all of them ---- */
@@ -583,6 +566,7 @@ static size_t gather(struct core *core, struct sitting *ret, size_t max)
         ret[n] = (struct sitting){
             .o = o, .class = class, .course = course_get(core, class->id), .slow_stage = ""};
         ret[n].time = time_of(ret[n].course, o->date);
+        ret[n].second_usec = class_second_usec(core, &class->spec);
         n++;
     }
     return n;
@@ -608,7 +592,7 @@ static void stop_if_spare(struct core *core, const struct sitting *s, const stru
     life_stop(core, in, o && o->state == OCCURRENCE_RELEASED ? GIVEN_BACK : IS_OVER);
 }
 
-static void count_instances(struct core *core, struct sitting *all, size_t n)
+static void count_instances(struct core *core, struct sitting *all, size_t n, int64_t now)
 {
     struct table *t = events_table(core->events, NOUN_INSTANCE);
 
@@ -632,6 +616,9 @@ static void count_instances(struct core *core, struct sitting *all, size_t n)
         s->claimed += in->job != 0;
         s->free += in->job == 0;
         s->ready += !is_booting(in);
+        s->slow += is_booting(in) && !in->job && in->request_usec + s->second_usec <= now;
+        s->very_slow += is_booting(in) && !in->job &&
+                        in->request_usec + s->second_usec + CLASS_PRESS_USEC <= now;
         if (in->ready_usec > s->last_ready_usec)
             s->last_ready_usec = in->ready_usec;
         if (in->ready_usec - in->request_usec <= s->slowest_usec)
@@ -706,7 +693,7 @@ void class_seats_tick(struct classes *c)
         open_due(core, value, now);
     n = all ? gather(core, all, n) : 0;
     if (all || table_count(events_table(core->events, NOUN_INSTANCE)))
-        count_instances(core, all, n);
+        count_instances(core, all, n, now);
     for (size_t i = 0; i < n; i++)
         drive(core, &all[i], now);
     class_claim_all_waiting(core);

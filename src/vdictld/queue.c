@@ -58,6 +58,14 @@ struct queue {
 
 static void step(void *arg);
 
+/* Who starts over to make room is given as long to end as one that is saved. */
+int64_t queue_save_usec(const struct core *core)
+{
+    int64_t kill = core->config ? core->config->kill_wait_sec * USEC_PER_SEC : 0;
+
+    return kill > PLAN_SAVE_USEC ? kill : PLAN_SAVE_USEC;
+}
+
 struct queue *queue_new(struct core *core)
 {
     struct queue *q = calloc(1, sizeof(*q));
@@ -69,9 +77,8 @@ struct queue *queue_new(struct core *core)
     q->planner = planner_new(1);
     q->owners = hash_new_str();
     q->step = loop_timer(core->loop, -1, step, q);
-    /* Who starts over to make room is given as long to end as one that is saved. */
-    if (q->planner && core->config && core->config->kill_wait_sec * USEC_PER_SEC > PLAN_SAVE_USEC)
-        planner_set_save(q->planner, core->config->kill_wait_sec * USEC_PER_SEC);
+    if (q->planner)
+        planner_set_save(q->planner, queue_save_usec(core));
     if (!q->planner || !q->owners || !q->step) {
         queue_free(q);
         return NULL;

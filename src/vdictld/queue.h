@@ -12,6 +12,8 @@
 #include "vdictld/core.h"
 
 struct queue *queue_new(struct core *core);
+/* How long a job that is asked to make room takes at most, grace aside. */
+int64_t queue_save_usec(const struct core *core);
 void queue_free(struct queue *q);
 /* Everything in memory, after a load or a new configuration. */
 int queue_configure(struct queue *q);

@@ -16,6 +16,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/class_conf.c \
     src/vdictld/class_places.c \
     src/vdictld/class_role.c \
+    src/vdictld/class_lead.c \
     src/vdictld/class_seats.c src/vdictld/class_impl.h \
     src/vdictld/classes.c src/vdictld/classes.h \
     src/vdictld/core.c src/vdictld/core.h \
@@ -166,7 +167,7 @@ VDICTLD_TESTS = \
     tests/t1160-classes.t \
     tests/t1165-make-room.t \
     tests/t1170-gpus.t \
-    tests/t1166-preempt.t \
+    tests/t1166-preempt.t tests/t1168-slow-seats.t \
     tests/t1161-class-cli.t \
     tests/t1162-class-ics.t \
     tests/t1200-dependencies.t \

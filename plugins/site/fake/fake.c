@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SLOW_TIMES 100 /* boot_ms, of a slow start */
+
 /* ---- start and stop ---- */
 
 static bool is_word(const char *s)
@@ -98,10 +100,13 @@ static int begin(struct fake_instance *in, const struct vdi_instance_spec *spec,
         .script = what->script,
         .ready_usec = site->api->now_usec(site->host) + site->boot_usec,
     };
+    bool is_slow = site->slow_every && ++site->n_begun % (uint64_t)site->slow_every == 0;
     int r = in->stopped ? 0 : forget(in); /* an older generation of it */
 
     if (r < 0)
         return r;
+    if (is_slow)
+        fresh.ready_usec += (SLOW_TIMES - 1) * site->boot_usec;
     if (fresh.script.ends && !fresh.script.noboot)
         fresh.end_usec = fresh.ready_usec + fresh.script.after_usec;
     snprintf(fresh.node, sizeof(fresh.node), "%s", spec->node);
@@ -166,6 +171,7 @@ static int fake_stop(void *arg, struct vdi_instance_id id, const char *node, uin
 
 static const struct vdi_setting settings_taken[] = {
     {"boot_ms", VDI_SETTING_INT, "0", "milliseconds from start to ready"},
+    {"slow_every", VDI_SETTING_INT, "0", "each so manieth start takes 100 times boot_ms; 0: none"},
     {"bind_ms", VDI_SETTING_INT, "0",
      "milliseconds from the bind of a seat to its owner's session"},
     {"run_ms", VDI_SETTING_INT, "0", "milliseconds a batch instance runs; 0: until stopped"},
@@ -205,6 +211,8 @@ static int read_setting(struct fake *site, const struct vdi_setting_value *s, st
         return read_int(s, 100, &site->fail_start, err);
     if (!strcmp(s->name, "fail_bind"))
         return read_int(s, 100, &site->fail_bind, err);
+    if (!strcmp(s->name, "slow_every"))
+        return read_int(s, 1000000, &site->slow_every, err);
     if (!strcmp(s->name, "saves"))
         return read_int(s, 1000000, &site->saves, err);
     if (!strcmp(s->name, "state_dir")) {

@@ -70,6 +70,8 @@ struct fake {
     const struct vdi_host_api *api;
     int64_t boot_usec, bind_usec, run_usec;
     int64_t fail_start, fail_bind; /* percent */
+    int64_t slow_every;            /* starts; 0: none is slow */
+    uint64_t n_begun;              /* starts, where that matters */
     int64_t saves;                 /* so many can be saved at once; 0: any number */
     char *state_dir;               /* NULL: memory only */
     int dir_fd;                    /* of state_dir; -1 */

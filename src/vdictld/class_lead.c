@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * class_lead.c - how long seats take to be READY, and so how long ahead they are started.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/time.h"
+#include "vdictld/class_impl.h"
+#include "vdictld/life.h"
+
+/* A guest that boots keeps about so many processors of its host busy. */
+#define BOOT_CPUS 4
+#define BOOTS_AT_ONCE 2 /* at least */
+/* The last seats of a template that are looked at, and how many of them say enough. */
+#define BOOTS_KEPT 64
+#define BOOTS_ENOUGH 8
+#define SECOND_LEAST_USEC (5 * USEC_PER_SEC)
+
+/* How long the seats of a template took to be READY. */
+struct boots {
+    int64_t took_usec[BOOTS_KEPT]; /* of the last seats, a ring */
+    uint32_t n;
+    char name[];
+};
+
+void class_note_boot(struct core *core, const struct instance *in)
+{
+    struct hash *all = core->classes->boots;
+    struct boots *boots = hash_get(all, in->template_name);
+    /* More than that is a node that was away, not a boot. */
+    int64_t most = life_boot_timeout(core, in->template_name) * USEC_PER_SEC;
+    int64_t took = in->ready_usec - in->request_usec;
+
+    if (!boots) {
+        boots = calloc(1, sizeof(*boots) + strlen(in->template_name) + 1);
+        if (!boots)
+            return;
+        memcpy(boots->name, in->template_name, strlen(in->template_name) + 1);
+        if (hash_put(all, boots->name, boots) < 0) {
+            free(boots);
+            return;
+        }
+    }
+    boots->took_usec[boots->n++ % BOOTS_KEPT] = took < most ? took : most;
+}
+
+static int64_t slowest_usec(const struct boots *boots)
+{
+    int64_t slowest = 0;
+
+    for (uint32_t i = 0; boots && i < boots->n && i < BOOTS_KEPT; i++)
+        if (boots->took_usec[i] > slowest)
+            slowest = boots->took_usec[i];
+    return slowest;
+}
+
+uint32_t class_boots_at_once(uint32_t cpus)
+{
+    return cpus / BOOT_CPUS > BOOTS_AT_ONCE ? cpus / BOOT_CPUS : BOOTS_AT_ONCE;
+}
+
+/* Of a profile that the template names, as many as fit on the node's GPUs. */
+static uint32_t seats_by_gpus(const struct config_template *t, const struct config_node *node)
+{
+    const struct gpu_kind *kind = node->kind;
+    const struct gpu_state empty = {0};
+    uint32_t most = !kind || !kind->n_offers ? 1 : 0;
+
+    for (size_t i = 0; kind && i < kind->n_offers; i++) {
+        uint32_t n = gpu_count(kind, &empty, i);
+
+        if ((!t->profiles.n || config_names_has(&t->profiles, kind->offers[i].profile)) && n > most)
+            most = n;
+    }
+    return node->gpus * most / t->gpus;
+}
+
+/* Seats are put on few nodes, and on each a few boot at once: the rest waits for them. */
+static uint32_t rounds(const struct config_template *t, const struct config_node *node,
+                       uint32_t seats)
+{
+    uint32_t at_once = class_boots_at_once(node->cpus), fit = seats;
+
+    if (t->vcpus && node->cpus / t->vcpus < fit)
+        fit = node->cpus / t->vcpus;
+    if (t->memory_mib && node->memory_mib / t->memory_mib < fit)
+        fit = node->memory_mib / t->memory_mib;
+    if (t->gpus && seats_by_gpus(t, node) < fit)
+        fit = seats_by_gpus(t, node);
+    return (fit + at_once - 1) / at_once;
+}
+
+static uint32_t most_rounds(const struct core *core, const struct class_spec *spec)
+{
+    const struct config_partition *p = *spec->partition
+                                           ? config_partition(core->config, spec->partition)
+                                           : config_default_partition(core->config);
+    const struct config_template *t = config_template(core->config, spec->template_name);
+    uint32_t most = 1;
+
+    for (size_t i = 0; p && t && i < p->nodes.n; i++) {
+        const struct config_node *node = config_node(core->config, p->nodes.names[i]);
+        uint32_t n = node ? rounds(t, node, spec->seats) : 0;
+
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+static bool preempts(const struct core *core, const char *qos)
+{
+    for (size_t i = 0; i < core->config->n_qos; i++)
+        if (str_equal(core->config->qos[i].name, qos))
+            return core->config->qos[i].preempts.n;
+    return false;
+}
+
+/* A slow seat is seen to be slow, a job is asked to make room for a second one, and that boots.
+ * Where all boot in the time that a job is asked after, that does not come to pass. */
+static int64_t second_chance_usec(const struct core *core, const struct class_spec *spec,
+                                  int64_t slowest)
+{
+    if (slowest < CLASS_PRESS_USEC || !preempts(core, spec->qos))
+        return 0;
+    return slowest / 2 + CLASS_PRESS_USEC + class_free_usec(core, spec->qos) + slowest;
+}
+
+int64_t class_lead_usec(struct core *core, const struct class_spec *spec)
+{
+    const struct boots *boots = hash_get(core->classes->boots, spec->template_name);
+    int64_t least = spec->lead_sec * USEC_PER_SEC, slowest = slowest_usec(boots);
+    int64_t measured = slowest ? slowest * most_rounds(core, spec) : 0;
+    int64_t second = second_chance_usec(core, spec, slowest);
+
+    measured = measured > second ? measured : second;
+    return measured > least ? measured : least;
+}
+
+int64_t class_second_usec(struct core *core, const struct class_spec *spec)
+{
+    const struct boots *boots = hash_get(core->classes->boots, spec->template_name);
+    bool is_known = boots && boots->n >= BOOTS_ENOUGH;
+    int64_t second = is_known ? slowest_usec(boots) / 2 : class_lead_usec(core, spec) / 3;
+
+    return second > SECOND_LEAST_USEC ? second : SECOND_LEAST_USEC;
+}
