@@ -14,9 +14,11 @@
 struct admission {
     struct planner *p;
     struct plan_lines *lines; /* by node */
+    struct plan_lines *free;  /* over victims: the same, with the victims there */
     bool *known;
     bool only_in_service;
     bool over_victims; /* of the QOS `by` */
+    bool pressing;     /* what is free has its seats: the rest goes over victims */
     uint32_t by;
     int64_t need_usec; /* the first window begins */
     int r;             /* -ENOMEM */
@@ -29,6 +31,8 @@ static struct plan_lines *lines_of(struct admission *a, struct plan_node *node)
     if (!a->known[node->index] && a->r == 0) {
         const struct plan_lines *base = plan_base_lines(a->p, node);
         a->r = base ? plan_lines_copy(lines, base, node->gpus.n_all) : -ENOMEM;
+        if (a->r == 0 && a->over_victims)
+            a->r = plan_lines_copy(&a->free[node->index], base, node->gpus.n_all);
         if (a->r == 0 && a->over_victims)
             a->r = victims_give(a->p, a->by, a->need_usec, node, lines);
         a->known[node->index] = a->r == 0;
@@ -58,9 +62,19 @@ bool seat_place(struct planner *p, struct seat_window *w, struct plan_node *node
 static bool take_one(struct admission *a, struct seat_window *w, struct plan_node *node,
                      uint32_t gpu)
 {
-    struct plan_lines *lines = lines_of(a, node);
+    struct plan_lines *lines = lines_of(a, node), *other = NULL;
 
-    return lines && seat_place(a->p, w, node, lines, gpu, &a->r);
+    if (!lines)
+        return false;
+    if (a->over_victims) {
+        other = a->pressing ? &a->free[node->index] : lines;
+        lines = a->pressing ? lines : &a->free[node->index];
+    }
+    if (!seat_place(a->p, w, node, lines, gpu, &a->r))
+        return false;
+    if (other && a->r == 0)
+        a->r = seat_take(a->p, &w->seats[w->n - 1], other);
+    return true;
 }
 
 static bool may_have_seats(struct admission *a, struct shape *shape, const struct plan_node *node)
@@ -99,6 +113,14 @@ static void fill_rounds(struct admission *a, struct seat_window *w, uint32_t sea
     } while (w->n < seats && w->n > before && a->r == 0);
 }
 
+static void fill(struct admission *a, struct seat_window *w, uint32_t seats)
+{
+    if (w->shape->gpus == 1)
+        fill_devices(a, w, seats);
+    else
+        fill_rounds(a, w, seats);
+}
+
 static struct seat_window *window_new(struct admission *a, const struct plan_class *c,
                                       const struct plan_window *of, const struct job *seat)
 {
@@ -110,10 +132,11 @@ static struct seat_window *window_new(struct admission *a, const struct plan_cla
         a->r = -ENOMEM;
         return NULL;
     }
-    if (shape->gpus == 1)
-        fill_devices(a, w, c->seats);
-    else
-        fill_rounds(a, w, c->seats);
+    a->pressing = false;
+    fill(a, w, c->seats);
+    a->pressing = a->over_victims;
+    if (a->pressing && w->n < c->seats)
+        fill(a, w, c->seats);
     return w;
 }
 
@@ -150,8 +173,7 @@ static void choose_victims(struct admission *a, struct seat_window *first)
             while (w->seats[k].node != node)
                 k++;
             if (k == i) /* the first seat there */
-                a->r = victims_choose(a->p, a->by, a->need_usec, node, lines_of(a, node), first, w,
-                                      &harm);
+                a->r = victims_choose(a->p, a->by, a->need_usec, node, lines_of(a, node), w, &harm);
         }
     }
 }
@@ -161,15 +183,19 @@ static int begin_admission(struct admission *a, struct planner *p)
     *a = (struct admission){.p = p};
     planner_sort_nodes(p);
     a->lines = calloc(p->n_nodes + 1, sizeof(*a->lines));
+    a->free = calloc(p->n_nodes + 1, sizeof(*a->free));
     a->known = calloc(p->n_nodes + 1, sizeof(*a->known));
-    return a->lines && a->known ? 0 : -ENOMEM;
+    return a->lines && a->free && a->known ? 0 : -ENOMEM;
 }
 
 static void end_admission(struct admission *a)
 {
-    for (size_t i = 0; a->lines && i < a->p->n_nodes; i++)
+    for (size_t i = 0; a->lines && a->free && i < a->p->n_nodes; i++) {
         plan_lines_done(&a->lines[i]);
+        plan_lines_done(&a->free[i]);
+    }
     free(a->lines);
+    free(a->free);
     free(a->known);
 }
 

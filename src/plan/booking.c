@@ -15,6 +15,8 @@
 
 /* Nodes that are looked at for one job, those with victims, by name. */
 #define NODES_MAX 64
+/* Bookings at once: each is followed by a new plan. The others wait until one has started. */
+#define BOOKED_MAX 64
 /* It is booked for so much longer, for those who leave late. */
 #define SLACK_USEC (2 * PLAN_RETRY_USEC)
 
@@ -34,7 +36,8 @@ struct seat *booking_of(const struct planner *p, uint64_t job)
 /* One on several nodes waits for its turn. */
 bool booking_is_for(struct planner *p, struct shape *shape)
 {
-    return p->qos[qos_of(p, shape)].has_victims && shape->nodes == 1 && shape->tried != p->pass;
+    return p->qos[qos_of(p, shape)].has_victims && shape->nodes == 1 && shape->tried != p->pass &&
+           p->seats.n_booked < BOOKED_MAX;
 }
 
 int64_t booking_start_usec(const struct planner *p, const struct seat *seat)
@@ -65,7 +68,7 @@ bool booking_is_ready(struct planner *p, const struct seat *seat)
 
 bool booking_is_over(struct planner *p, const struct entry *e, const struct seat *seat)
 {
-    return seat->window->shape != e->shape || !plan_node_in_service(seat->node) ||
+    return e->late || seat->window->shape != e->shape || !plan_node_in_service(seat->node) ||
            seat->window->to_usec < p->now_usec + e->shape->span_usec;
 }
 
@@ -79,7 +82,7 @@ void booking_check(struct planner *p, const struct entry *e)
 {
     const struct seat *seat = booking_of(p, e->id);
 
-    if (seat && (e->place != ENTRY_QUEUED || seat->window->shape != e->shape))
+    if (seat && (e->place != ENTRY_QUEUED || e->late || seat->window->shape != e->shape))
         booking_drop(p, e->id);
 }
 
@@ -98,17 +101,21 @@ struct search {
     int r;
 };
 
+/* Would there be enough, were they all gone? */
 static bool has_victims(struct search *s, const struct plan_node *node)
 {
+    struct amount free = plan_node_free(node);
     bool has = false;
 
     for (const struct entry *e = node->jobs; e; e = e->next) {
-        if (victim_may_be(s->p, s->by, s->window.from_usec, e))
+        if (victim_may_be(s->p, s->by, s->window.from_usec, e)) {
+            amount_add(&free, &e->shape->need, 1);
             has = true;
-        else if (victim_may_be(s->p, s->by, TIMELINE_NEVER, e))
+        } else if (victim_may_be(s->p, s->by, TIMELINE_NEVER, e)) {
             s->later_usec = earlier(s->later_usec, victim_asked_usec(s->p, e));
+        }
     }
-    return has;
+    return has && amount_covers(&free, &s->e->shape->need);
 }
 
 /* What those before it in line leave, and its victims. */
@@ -133,7 +140,7 @@ static void try_device(struct search *s, struct plan_node *node, uint32_t gpu)
     if (!w)
         shape_unref(p, s->e->shape);
     if (s->r == 0 && seat_place(p, w, node, &s->lines, gpu, &s->r) && s->r == 0)
-        s->r = victims_choose(p, s->by, s->window.from_usec, node, &s->lines, NULL, w, &harm);
+        s->r = victims_choose(p, s->by, s->window.from_usec, node, &s->lines, w, &harm);
     if (s->r == 0 && w->n && harm && (!s->best || harm < s->best_harm)) {
         seat_windows_free(p, s->best);
         s->best = w;

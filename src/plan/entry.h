@@ -42,7 +42,8 @@ struct entry {
     struct plan_node *node; /* that holds it; QUEUED: where the estimate sees it (the
                              * first of several), or NULL */
     int64_t submit_usec;
-    int64_t begin_usec;
+    int64_t begin_usec; /* before that it does not start; tentative, active: since when it holds
+                         * what it has, 0: since before the planner knew it */
     union {
         int64_t deadline_usec;
         int64_t asked_usec; /* active: to make room; 0: not */

@@ -74,6 +74,8 @@ static void hold_node(const struct planner *p, struct entry *e)
 void planner_hold(struct planner *p, struct entry *e, struct held held, enum entry_place place,
                   int64_t end_usec)
 {
+    if (place == ENTRY_TENTATIVE && e->place != ENTRY_TENTATIVE)
+        e->begin_usec = p->now_usec;
     e->place = (uint8_t)place;
     e->node = held.node;
     e->time_usec = end_usec < TIMELINE_NEVER ? end_usec : TIMELINE_NEVER - 1;

@@ -161,6 +161,7 @@ static bool tell_deadline(struct planner *p, struct entry *e, struct sink *s)
         planner_dequeue(p, e);
         planner_mark_moved(p);
     }
+    booking_drop(p, e->id);
     e->place = ENTRY_TOLD;
     wake_set(&p->wake, e, p->now_usec + PLAN_RETRY_USEC);
     return true;
@@ -192,9 +193,10 @@ int64_t plan_next_look(struct planner *p, const struct entry *e)
 /* A class needs its place soon, or it is to end. */
 static bool look_at_active(struct planner *p, struct entry *e, struct sink *s)
 {
-    const struct pause *pause = pause_next(p, e, plan_expected_end(p, e));
+    const struct pause *next = pause_next(p, e, plan_expected_end(p, e));
+    struct pause pause = next ? *next : (struct pause){.free_usec = TIMELINE_NEVER};
 
-    if (e->time_usec <= p->now_usec || (pause && pause->free_usec <= p->now_usec)) {
+    if (e->time_usec <= p->now_usec || pause.free_usec <= p->now_usec) {
         p->harmed = true;
         planner_mark(p, PLAN_STALE);
     }
@@ -202,19 +204,19 @@ static bool look_at_active(struct planner *p, struct entry *e, struct sink *s)
         wake_set(&p->wake, e, plan_next_look(p, e));
         return true;
     }
-    if (pause && victim_is_spared(p, e, pause->free_usec)) {
+    if (next && victim_is_spared(p, e, pause.free_usec)) {
         planner_mark(p, PLAN_STALE);
         wake_set(&p->wake, e, plan_next_look(p, e));
         return true;
     }
-    if (s->n == s->max || !pause)
+    if (s->n == s->max || !next)
         return false;
     s->actions[s->n++] = (struct plan_action){.type = PLAN_PREEMPT,
                                               .job = e->id,
-                                              .mode = p->qos[pause->qos].mode,
-                                              .is_for_job = pause->is_for_job,
-                                              .free_usec = pause->free_usec,
-                                              .until_usec = pause->to_usec};
+                                              .mode = p->qos[pause.qos].mode,
+                                              .is_for_job = pause.is_for_job,
+                                              .free_usec = pause.free_usec,
+                                              .until_usec = pause.to_usec};
     e->asked_usec = p->now_usec;
     wake_set(&p->wake, e, plan_next_look(p, e));
     return true;
@@ -423,24 +425,33 @@ static bool start_booked(struct planner *p, struct entry *e, const struct seat *
     return true;
 }
 
+/* Nobody is asked to go for what may be otherwise by a new plan. */
+static bool may_book(struct planner *p, const struct entry *e)
+{
+    bool is_sure = !p->harmed && p->dirt < PLAN_HOPEFUL &&
+                   (p->dirt == PLAN_CLEAN || shape_is_full(p, e->shape));
+
+    if (!is_sure)
+        planner_mark(p, PLAN_HOPEFUL);
+    return is_sure;
+}
+
 /* True: it has a place that is kept for it, or gets one, and is not planned elsewhere. */
 static bool pass_booked(struct planner *p, struct entry *e, bool may_start, struct sink *s)
 {
     const struct seat *seat = booking_of(p, e->id);
+    bool is_ready = seat && booking_is_ready(p, seat);
 
     if (seat && booking_is_over(p, e, seat)) {
         booking_drop(p, e->id);
         seat = NULL;
     }
-    if (!seat && !p->oracle && !e->late && !may_start && booking_is_for(p, e->shape)) {
-        if (p->harmed || p->dirt != PLAN_CLEAN) /* nobody goes for what an old plan says */
-            planner_mark(p, PLAN_HOPEFUL);
-        else if (booking_try(p, e))
-            seat = booking_of(p, e->id);
-    }
+    if (!seat && !p->oracle && !e->late && !may_start && booking_is_for(p, e->shape) &&
+        may_book(p, e) && booking_try(p, e))
+        seat = booking_of(p, e->id);
     if (!seat)
         return false;
-    if (!p->oracle && booking_is_ready(p, seat) && start_booked(p, e, seat, s))
+    if (!p->oracle && is_ready && start_booked(p, e, seat, s))
         return true;
     e->node = seat->node;
     e->time_usec = booking_start_usec(p, seat);

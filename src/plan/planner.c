@@ -451,6 +451,7 @@ static void change(struct planner *p, struct entry *e, const struct job *job, st
 {
     struct shape *was = e->shape;
     int64_t was_until_usec = e->time_usec;
+    int64_t since = entry_holds(e) ? e->begin_usec : was ? p->now_usec : 0;
     if (job_is_waiting(job))
         victims_forget_job(p, e);
     struct held had = detach(p, e);
@@ -462,6 +463,8 @@ static void change(struct planner *p, struct entry *e, const struct job *job, st
         demand_count(p, was, -1);
     }
     attach(p, e, job, held);
+    if (entry_holds(e))
+        e->begin_usec = since;
     if (had.node && (!is_same || !covers(shape, was)))
         mark_gains(p, &had);
     if (held.node && (!is_same || !covers(was, shape) || e->time_usec > was_until_usec))
@@ -620,6 +623,7 @@ static void resettle(struct planner *p)
             continue;
         detach(p, e);
         planner_settle_pending(p, e);
+        booking_check(p, e);
     }
 }
 

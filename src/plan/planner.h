@@ -96,8 +96,8 @@ struct planner *planner_new(uint64_t seed);
 #define PLAN_BOOT_USEC INT64_C(120000000)
 void planner_set_boot(struct planner *p, int64_t boot_usec);
 /* How long saving a job takes at most, grace aside: who is in the way of a class is asked to go
- * so long, and the grace of the class's QOS, before its window. Before any job is put; 60 s
- * unless called. */
+ * so long, and the grace of the class's QOS, before its window. Before planner_configure();
+ * 60 s unless called. */
 #define PLAN_SAVE_USEC INT64_C(60000000)
 void planner_set_save(struct planner *p, int64_t save_usec);
 void planner_free(struct planner *p);

@@ -286,13 +286,20 @@ int seats_settle(struct planner *p, uint64_t id, struct seat_window *first)
     return 0;
 }
 
+/* There is room where the seats were, and none where jobs were to leave for them. */
+static void mark_gone(struct planner *p)
+{
+    p->harmed = true;
+    planner_mark(p, PLAN_HOPEFUL);
+}
+
 void planner_remove_class(struct planner *p, uint64_t id)
 {
     struct seat_window *first = hash_remove_u64(p->seats.classes, id);
 
     seat_windows_free(p, first);
     if (first)
-        planner_mark(p, PLAN_HOPEFUL);
+        mark_gone(p);
 }
 
 void planner_remove_window(struct planner *p, uint64_t id, int64_t from_usec)
@@ -302,7 +309,7 @@ void planner_remove_window(struct planner *p, uint64_t id, int64_t from_usec)
         if (w->from_usec != from_usec)
             continue;
         forget_window(p, w);
-        planner_mark(p, PLAN_HOPEFUL);
+        mark_gone(p);
     }
 }
 
@@ -330,7 +337,7 @@ void planner_detached_free(struct planner *p, struct plan_detached *detached)
 {
     seat_windows_free(p, (struct seat_window *)detached);
     if (detached)
-        planner_mark(p, PLAN_HOPEFUL);
+        mark_gone(p);
 }
 
 /* ---- one by one ------------------------------------------------------------ */

@@ -20,15 +20,23 @@ static const struct entry *head_of(const struct entry *e)
 
 /* ---- who ------------------------------------------------------------------ */
 
-/* When it began to run, or to run again, or will: its end is so far from there. */
+/* When it began to run, or will: its end is so far from there. Pauses are not counted. */
 static int64_t start_of(const struct planner *p, const struct entry *e)
 {
     return e->time_usec - e->shape->span_usec + p->boot_usec;
 }
 
+/* The same, or when it came back: its minimum time counts from there. */
+static int64_t since(const struct planner *p, const struct entry *e)
+{
+    int64_t start = start_of(p, e), held = (e->head ? e->head : e)->begin_usec;
+
+    return held > start ? held : start;
+}
+
 int64_t victim_asked_usec(const struct planner *p, const struct entry *e)
 {
-    int64_t exempt = start_of(p, e) + p->qos[qos_of(p, e->shape)].exempt_usec;
+    int64_t exempt = since(p, e) + p->qos[qos_of(p, e->shape)].exempt_usec;
 
     return exempt > p->now_usec ? exempt : p->now_usec;
 }
@@ -105,15 +113,6 @@ static int by_harm(const void *a, const void *b)
     return (x->e->id > y->e->id) - (x->e->id < y->e->id);
 }
 
-static bool is_chosen(const struct seat_window *first, const struct entry *job)
-{
-    for (const struct seat_window *w = first; w; w = w->next_of_class)
-        for (const struct victim *v = w->victims; v; v = v->next_of_window)
-            if (v->job == job)
-                return true;
-    return false;
-}
-
 /* What it has of the window; false: nothing is left of it by then. */
 static bool piece_in(struct planner *p, const struct entry *e, const struct seat_window *w,
                      struct walk *walk, int64_t *ret_from_usec, int64_t *ret_to_usec)
@@ -175,15 +174,14 @@ static int add_victim(struct seat_window *w, const struct entry *job)
 }
 
 int victims_choose(struct planner *p, uint32_t by, int64_t need_usec, struct plan_node *node,
-                   struct plan_lines *lines, const struct seat_window *first, struct seat_window *w,
-                   int64_t *ret_harm)
+                   struct plan_lines *lines, struct seat_window *w, int64_t *ret_harm)
 {
     struct candidate_victim *all = calloc(node->n_jobs + 1, sizeof(*all));
     size_t n = 0;
     int r = all ? 0 : -ENOMEM;
 
     for (struct entry *e = node->jobs; e && r == 0; e = e->next)
-        if (victim_may_be(p, by, need_usec, e) && !is_chosen(first, head_of(e)))
+        if (victim_may_be(p, by, need_usec, e))
             all[n++] = (struct candidate_victim){e, harm_of(p, by, e)};
     if (n)
         qsort(all, n, sizeof(*all), by_harm);

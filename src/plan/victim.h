@@ -33,12 +33,10 @@ int victims_give(struct planner *p, uint32_t by, int64_t need_usec, struct plan_
 /*
  * The seats of `w` on the node were taken from these lines. Of those that were given up for it,
  * the ones that cost most to push aside stay if there is room beside the seats; the others are
- * victims of `w`. Victims of windows in the list from `first` on go already. *ret_harm: what it
- * costs, more with each. -ENOMEM.
+ * victims of `w`. *ret_harm: what it costs, more with each. -ENOMEM.
  */
 int victims_choose(struct planner *p, uint32_t by, int64_t need_usec, struct plan_node *node,
-                   struct plan_lines *lines, const struct seat_window *first, struct seat_window *w,
-                   int64_t *ret_harm);
+                   struct plan_lines *lines, struct seat_window *w, int64_t *ret_harm);
 /* Puts the window's victims in the plan, and takes them out. Without memory one is left out: its
  * place is not free in time, and the class's alarm says so. */
 void victims_link(struct planner *p, struct seat_window *w);

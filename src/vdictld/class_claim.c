@@ -54,13 +54,31 @@ static int rank(const struct instance *in)
     }
 }
 
-/* A free seat of that date, on that node if one is named; NULL: there is none. */
+static uint32_t seats_taken(struct core *core, const struct occurrence *o)
+{
+    struct table *t = events_table(core->events, NOUN_INSTANCE);
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < table_end(t); i++) {
+        const struct slot *slot = table_at(t, i);
+        const struct instance *in = slot ? slot->staged : NULL;
+
+        n += in && in->class_id == o->class_id && str_equal(in->date, o->date) && in->job &&
+             in->state != INSTANCE_STOPPING && in->state != INSTANCE_GONE;
+    }
+    return n;
+}
+
+/* A free seat of that date, on that node if one is named; NULL: there is none. A second one that
+ * boots beside a slow one is none. */
 static const struct instance *free_seat(struct core *core, const struct occurrence *o,
                                         const char *node)
 {
     struct table *t = events_table(core->events, NOUN_INSTANCE);
     const struct instance *best = NULL;
 
+    if (seats_taken(core, o) >= o->seats)
+        return NULL;
     for (size_t i = 0; i < table_end(t); i++) {
         const struct slot *slot = table_at(t, i);
         const struct instance *in = slot ? slot->staged : NULL;
@@ -137,20 +155,6 @@ static int refuse_time(const struct course *course, const struct class *class,
 }
 
 /* Seats of the occurrence that somebody has. */
-static uint32_t seats_taken(struct core *core, const struct occurrence *o)
-{
-    struct table *t = events_table(core->events, NOUN_INSTANCE);
-    uint32_t n = 0;
-
-    for (size_t i = 0; i < table_end(t); i++) {
-        const struct slot *slot = table_at(t, i);
-        const struct instance *in = slot ? slot->staged : NULL;
-
-        n += in && in->class_id == o->class_id && str_equal(in->date, o->date) && in->job &&
-             in->state != INSTANCE_STOPPING && in->state != INSTANCE_GONE;
-    }
-    return n;
-}
 
 /* There is no free one: they are not all ordered at the same time, and failed ones are anew. */
 static int refuse_seat(struct core *core, const struct class *class, const struct occurrence *o,

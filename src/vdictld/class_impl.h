@@ -37,6 +37,9 @@ struct course {
     bool is_stale;         /* to be refreshed */
     unsigned n_failed;     /* seats one after the other; */
     int64_t retry_usec;    /* none is ordered before */
+    int64_t search_usec;   /* nor are places that there were none of sought again */
+    int64_t lead_usec;     /* class_lead_usec(), as it was a few seconds ago */
+    int64_t lead_due_usec; /* when it is to be looked at again */
     char avoid[1024];      /* nodes on which seats of the occurrence that is have failed */
 };
 
@@ -100,7 +103,8 @@ int64_t class_lead_usec(struct core *core, const struct class_spec *spec);
 void class_note_boot(struct core *core, const struct instance *in);
 /* Seats that boot at once on a node of so many processors. */
 uint32_t class_boots_at_once(uint32_t cpus);
-/* A seat that boots for longer gets a second one: half of what the slowest of the last took. */
+/* A seat that boots for longer is slow, and gets a second one: half of what the slowest of the last
+ * took, or twice what most did. */
 int64_t class_second_usec(struct core *core, const struct class_spec *spec);
 
 /* class_places.c */

@@ -117,14 +117,45 @@ static bool preempts(const struct core *core, const char *qos)
     return false;
 }
 
+static int compare_usec(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static int64_t median_usec(const struct boots *boots)
+{
+    uint32_t n = boots->n < BOOTS_KEPT ? boots->n : BOOTS_KEPT;
+    int64_t took[BOOTS_KEPT];
+
+    memcpy(took, boots->took_usec, sizeof(took));
+    qsort(took, n, sizeof(*took), compare_usec);
+    return took[n / 2];
+}
+
+/* Where all take about as long none is slow, however long it is. 0: not enough is known. */
+static int64_t slow_usec(const struct boots *boots)
+{
+    int64_t half, twice;
+
+    if (!boots || boots->n < BOOTS_ENOUGH)
+        return 0;
+    half = slowest_usec(boots) / 2;
+    twice = 2 * median_usec(boots);
+    return half > twice ? half : twice;
+}
+
 /* A slow seat is seen to be slow, a job is asked to make room for a second one, and that boots.
  * Where all boot in the time that a job is asked after, that does not come to pass. */
 static int64_t second_chance_usec(const struct core *core, const struct class_spec *spec,
-                                  int64_t slowest)
+                                  const struct boots *boots)
 {
-    if (slowest < CLASS_PRESS_USEC || !preempts(core, spec->qos))
+    int64_t slowest = slowest_usec(boots), slow = slow_usec(boots);
+
+    if (!slow || slowest <= slow || slowest < CLASS_PRESS_USEC || !preempts(core, spec->qos))
         return 0;
-    return slowest / 2 + CLASS_PRESS_USEC + class_free_usec(core, spec->qos) + slowest;
+    return slow + CLASS_PRESS_USEC + class_free_usec(core, spec->qos) + slowest;
 }
 
 int64_t class_lead_usec(struct core *core, const struct class_spec *spec)
@@ -132,7 +163,7 @@ int64_t class_lead_usec(struct core *core, const struct class_spec *spec)
     const struct boots *boots = hash_get(core->classes->boots, spec->template_name);
     int64_t least = spec->lead_sec * USEC_PER_SEC, slowest = slowest_usec(boots);
     int64_t measured = slowest ? slowest * most_rounds(core, spec) : 0;
-    int64_t second = second_chance_usec(core, spec, slowest);
+    int64_t second = second_chance_usec(core, spec, boots);
 
     measured = measured > second ? measured : second;
     return measured > least ? measured : least;
@@ -140,9 +171,9 @@ int64_t class_lead_usec(struct core *core, const struct class_spec *spec)
 
 int64_t class_second_usec(struct core *core, const struct class_spec *spec)
 {
-    const struct boots *boots = hash_get(core->classes->boots, spec->template_name);
-    bool is_known = boots && boots->n >= BOOTS_ENOUGH;
-    int64_t second = is_known ? slowest_usec(boots) / 2 : class_lead_usec(core, spec) / 3;
+    int64_t slow = slow_usec(hash_get(core->classes->boots, spec->template_name));
 
-    return second > SECOND_LEAST_USEC ? second : SECOND_LEAST_USEC;
+    if (!slow)
+        slow = class_lead_usec(core, spec) / 3;
+    return slow > SECOND_LEAST_USEC ? slow : SECOND_LEAST_USEC;
 }

@@ -38,6 +38,12 @@
 #define IS_OVER "the class is over"
 #define NOT_NEEDED "another seat was READY before it"
 
+/* Where there was no place for a seat it is looked again after that time; leads are, too. */
+#define SEARCH_AGAIN_USEC (5 * USEC_PER_SEC)
+#define LEAD_AGAIN_USEC (10 * USEC_PER_SEC)
+/* So many seats of a class get a second one at once, or a tenth of them. */
+#define SECONDS_AT_ONCE 4
+
 /* An occurrence that is, and what it has. */
 struct sitting {
     const struct occurrence *o;
@@ -46,6 +52,7 @@ struct sitting {
     struct class_time *time;       /* NULL: the class is no longer at that time */
     uint32_t free, claimed, ready; /* instances that live */
     uint32_t slow, very_slow;      /* of the free ones: booting for longer than most do */
+    uint32_t awaited;              /* of the claimed ones: their members wait for them */
     int64_t second_usec;           /* one that boots for so long is slow */
     int64_t slowest_usec, last_ready_usec;
     const char *slow_stage; /* which took that one longest */
@@ -59,6 +66,11 @@ const struct occurrence *class_occurrence(struct core *core, uint64_t class_id, 
     occurrence_key(class_id, date, key);
     slot = table_slot(events_table(core->events, NOUN_OCCURRENCE), 0, key, false);
     return slot ? slot->staged : NULL;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
 }
 
 static bool is_open(const struct occurrence *o)
@@ -385,7 +397,7 @@ static void count_moments(struct core *core, const struct sitting *s, int64_t no
 {
     for (uint32_t m = 0; m < OCCURRENCE_MOMENTS; m++) {
         struct occurrence_event event = {
-            .type = OCCURRENCE_EVENT_COUNT, .moment = m, .ready = s->ready};
+            .type = OCCURRENCE_EVENT_COUNT, .moment = m, .ready = least(s->ready, s->o->seats)};
 
         if (s->o->counted & 1u << m || now < s->o->begin_usec + occurrence_moment_usec[m])
             continue;
@@ -431,27 +443,26 @@ static bool is_too_late(const struct occurrence *o, int64_t now)
     return now + (part < TOO_LATE_USEC ? part : TOO_LATE_USEC) > o->stop_usec;
 }
 
-static uint32_t least(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 /* A seat that is slow gets a second one: the first of the two that is READY is the seat. A second
  * that is slow gets no third. */
 static uint32_t seconds(const struct sitting *s, uint32_t slow)
 {
     uint32_t not_ready = s->o->seats > s->ready ? s->o->seats - s->ready : 0;
+    uint32_t tenth = s->o->seats / 10;
 
-    return s->o->state == OCCURRENCE_OPEN ? least(slow, not_ready) : 0;
+    if (s->o->state != OCCURRENCE_OPEN)
+        return 0;
+    return least(least(slow, not_ready), tenth > SECONDS_AT_ONCE ? tenth : SECONDS_AT_ONCE);
 }
 
-/* All seats are READY: what is there beside them goes, those first that boot still. */
+/* All seats are READY: what is there beside them goes, those first that boot still. Who waits in
+ * one that boots may get another if it fails. */
 static void stop_seconds(struct core *core, const struct sitting *s)
 {
     struct table *t = events_table(core->events, NOUN_INSTANCE);
     uint32_t many = s->free + s->claimed - s->o->seats;
 
-    for (int booting = 1; booting >= 0; booting--) {
+    for (int booting = 1; booting >= (s->awaited ? 1 : 0); booting--) {
         for (size_t i = table_end(t); i > 0 && many; i--) {
             const struct slot *slot = table_at(t, i - 1);
             const struct instance *in = slot ? slot->staged : NULL;
@@ -465,6 +476,17 @@ static void stop_seconds(struct core *core, const struct sitting *s)
     }
 }
 
+/* Places that are more than are missing: a seat that was slow is READY by now. */
+static void give_up(struct core *core, const struct sitting *s, struct class_places *places,
+                    uint32_t missing)
+{
+    struct plan_seat ignored;
+
+    for (; places->n > missing; places->n--)
+        planner_take_seat(queue_planner(core->queue), s->time->plan_id,
+                          places->nodes[places->n - 1], false, &ignored);
+}
+
 /* What it should have beside what it has. */
 static void fill(struct core *core, struct sitting *s, int64_t now)
 {
@@ -473,6 +495,7 @@ static void fill(struct core *core, struct sitting *s, int64_t now)
                           ? s->o->seats + more
                           : s->claimed + classes_waiting(core, s->o->class_id);
     uint32_t has = s->free + s->claimed, missing = wanted > has ? wanted - has : 0, none = 0;
+    uint32_t sought;
     char image[IMAGE_REF_MAX] = "", text[64];
     struct class_places places;
     bool can_boot;
@@ -491,10 +514,13 @@ static void fill(struct core *core, struct sitting *s, int64_t now)
         s->time->plan_id = 0;
         places.n = 0;
     }
-    if (missing > places.n) {
-        missing -= (uint32_t)places.n;
-        none =
-            class_find_places(core, s->course, s->time, missing, missing - least(patient, missing));
+    give_up(core, s, &places, missing);
+    sought = missing - (uint32_t)places.n;
+    if (sought && now < s->course->search_usec) {
+        none = sought;
+    } else if (sought) {
+        none = class_find_places(core, s->course, s->time, sought, sought - least(patient, sought));
+        s->course->search_usec = none ? now + SEARCH_AGAIN_USEC : 0;
         free(places.nodes);
         class_places(core, s->time, &places);
     }
@@ -616,6 +642,7 @@ static void count_instances(struct core *core, struct sitting *all, size_t n, in
         s->claimed += in->job != 0;
         s->free += in->job == 0;
         s->ready += !is_booting(in);
+        s->awaited += is_booting(in) && in->job;
         s->slow += is_booting(in) && !in->job && in->request_usec + s->second_usec <= now;
         s->very_slow += is_booting(in) && !in->job &&
                         in->request_usec + s->second_usec + CLASS_PRESS_USEC <= now;
@@ -661,8 +688,13 @@ static void drop_closed(struct core *core, int64_t now)
 static void open_due(struct core *core, struct course *course, int64_t now)
 {
     const struct class *class = class_of(core, course->id);
-    int64_t lead_usec = class ? class_lead_usec(core, &class->spec) : 0;
+    int64_t lead_usec;
 
+    if (class && now >= course->lead_due_usec) {
+        course->lead_usec = class_lead_usec(core, &class->spec);
+        course->lead_due_usec = now + LEAD_AGAIN_USEC;
+    }
+    lead_usec = course->lead_usec;
     for (size_t i = 0; class && i < course->n_times; i++) {
         struct class_time *t = &course->times[i];
 

@@ -539,6 +539,7 @@ static void refresh_stale(void *arg)
             return;
         }
         course->is_stale = false;
+        course->lead_due_usec = 0;
         course_drop_lost(c->core, course);
         course_refresh(c->core, course);
     }

@@ -77,8 +77,6 @@ struct queue *queue_new(struct core *core)
     q->planner = planner_new(1);
     q->owners = hash_new_str();
     q->step = loop_timer(core->loop, -1, step, q);
-    if (q->planner)
-        planner_set_save(q->planner, queue_save_usec(core));
     if (!q->planner || !q->owners || !q->step) {
         queue_free(q);
         return NULL;
@@ -384,8 +382,10 @@ struct planner *queue_planner(struct queue *q)
 
 int queue_configure(struct queue *q)
 {
-    int r = planner_configure(q->planner, q->core->config);
+    int r;
 
+    planner_set_save(q->planner, queue_save_usec(q->core));
+    r = planner_configure(q->planner, q->core->config);
     soon(q);
     return r;
 }

@@ -419,6 +419,113 @@ static void a_lost_place_is_given_up(void **state)
     planner_free(s.p);
 }
 
+/* A begin time that is still to come, a partition that closes: its place is anybody's. */
+static void who_leaves_the_line_has_no_place(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
+    struct scene s;
+    struct job job;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &all, "n00", "", -10);
+    put(&s, 2, &comes);
+    step(&s, T0);
+    assert_int_equal(s.p->seats.n_booked, 1);
+    comes.begin_usec = T0 + 1000 * MIN;
+    job = world_job(2, &comes);
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    planner_remove_job(s.p, 1);
+    step(&s, T0 + 1000);
+    assert_int_equal(s.n, 0);
+    assert_int_equal(s.p->seats.n_booked, 0);
+    planner_remove_job(s.p, 2);
+    comes.begin_usec = 0;
+    put_run(&s, 3, &all, "n00", "", -10);
+    put(&s, 4, &comes);
+    step(&s, T0 + 2000);
+    assert_int_equal(s.p->seats.n_booked, 1);
+    s.config.partitions[0].up = false;
+    assert_int_equal(planner_configure(s.p, &s.config.config), 0);
+    assert_int_equal(s.p->seats.n_booked, 0);
+    planner_free(s.p);
+}
+
+/* It was saved and is back: its minimum time counts from there, however long it ran before. */
+static void who_came_back_is_left_alone(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 600), comes = of_qos("first", 4, 60);
+    struct job job = world_job(1, &all);
+    struct scene s;
+
+    begin(&s, 1, "save");
+    world_run(&job, "n00", T0 - 100 * MIN);
+    job.gpus_held = "";
+    job.state = JOB_SUSPENDED;
+    job.suspended_usec = job.wake_usec = T0 - 10 * MIN;
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    step(&s, T0);
+    assert_int_equal(s.n, 1); /* its start */
+    job.restore_usec = T0;
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    job.state = JOB_RUNNING;
+    job.suspended_total_usec = 10 * MIN;
+    job.suspended_usec = job.wake_usec = job.restore_usec = 0;
+    assert_int_equal(planner_put_job(s.p, &job), 0);
+    put(&s, 2, &comes);
+    step(&s, T0 + MIN);
+    step(&s, T0 + 2 * MIN);
+    assert_int_equal(s.n, 0);
+    for (int64_t t = T0 + 3 * MIN; t < T0 + 10 * MIN && !s.n; t += MIN)
+        step(&s, t);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].type, PLAN_PREEMPT);
+    planner_free(s.p);
+}
+
+/* Three of four seats have free places on a node that comes last: one job goes, not four. */
+static void what_is_free_is_taken_first(void **state)
+{
+    struct job_spec one = of_qos("batch", 1, 0);
+    struct scene s;
+
+    begin(&s, 2, "requeue");
+    for (int i = 0; i < 4; i++)
+        put_run(&s, (uint64_t)i + 1, &one, "n00", "", -(i + 1) * 10);
+    put_run(&s, 5, &one, "n01", "", -100);
+    step(&s, T0);
+    assert_int_equal(book(&s, of_qos("first", 1, 0), 4, 30, 60), 0);
+    step(&s, T0 + 30 * MIN - SAVE);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].job, 1);
+    planner_free(s.p);
+}
+
+/* Two windows, a week apart: spared in the first, it makes room for the second. */
+static void each_window_has_its_victims(void **state)
+{
+    struct job_spec half = of_qos("batch", 2, 0);
+    struct job_spec seat = of_qos("first", 2, 0);
+    struct plan_window windows[] = {{T0 + 30 * MIN, T0 + 60 * MIN},
+                                    {T0 + 10080 * MIN, T0 + 10110 * MIN}};
+    struct plan_class c = {.id = 1, .seat = &seat, .seats = 1, .windows = windows, .n_windows = 2};
+    struct plan_shortage shortage;
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &half, "n00", "", -10);
+    put_run(&s, 2, &half, "n00", "", -20);
+    step(&s, T0);
+    assert_int_equal(planner_put_class(s.p, &c, T0, &shortage), 0);
+    planner_remove_job(s.p, 2);
+    step(&s, T0 + 30 * MIN - SAVE);
+    assert_int_equal(s.n, 0); /* there is room beside it */
+    put_run(&s, 3, &half, "n00", "", 70);
+    step(&s, T0 + 10080 * MIN - SAVE);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(s.actions[0].job, 1);
+    planner_free(s.p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +542,10 @@ int main(void)
         cmocka_unit_test(who_comes_before_is_not_delayed),
         cmocka_unit_test(who_goes_needs_no_place),
         cmocka_unit_test(a_lost_place_is_given_up),
+        cmocka_unit_test(who_leaves_the_line_has_no_place),
+        cmocka_unit_test(who_came_back_is_left_alone),
+        cmocka_unit_test(what_is_free_is_taken_first),
+        cmocka_unit_test(each_window_has_its_victims),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
