@@ -279,6 +279,7 @@ static void remove_victim(struct planner *p, struct victim *v)
     while (*link != v)
         link = &(*link)->next_of_window;
     *link = v->next_of_window;
+    p->harmed = true; /* it may stay, where others are planned */
     unlink_of_job(p, v);
     free(v);
 }
