@@ -33,7 +33,7 @@ def occurrence(c):
 def slow(c, kill):
     r = c.request("POST", "/v1/classes", {
         "name": "lab", "template": "cad", "partition": "lab", "seats": SEATS, "users": "root",
-        "starts": at(18), "zone": "UTC", "duration_sec": 600, "lead_sec": 18})
+        "starts": at(26), "zone": "UTC", "duration_sec": 600, "lead_sec": 20})
     vdi.is_(r.status, 201, "a class whose third and sixth seat boot for 30 seconds", r.text)
     vdi.wait_for("second seats", lambda: len(instances(c, "REQUESTED", "BUILDING", "READY")) > SEATS)
     vdi.ok(len(instances(c, "REQUESTED", "BUILDING", "READY")) <= SEATS + 2,
