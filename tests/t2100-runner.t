@@ -161,7 +161,7 @@ def session():
 
 def nobody():
     with Rig(owner_name="", payload=None).start() as r:
-        r.wait("ready")
+        r.wait("stage ready")
         vdi.is_([x.split()[1] for x in r.said("stage")], ["kernel", "runner", "ready"],
                 "without an owner a guest is ready all the same")
 

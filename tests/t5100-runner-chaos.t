@@ -137,6 +137,7 @@ def other_job():
         r.nonce = "n2"
         r.start()
         vdi.ok("takes no other" in r.wait("stage failed"), "not in a boot that was another's")
+        vdi.wait_for("its end", lambda: os.path.exists(f"{r.node}/exit.json"))
         r.kill_host()
         r.kill_guest()
         os.unlink(f"{r.node}/exit.json")
