@@ -54,6 +54,7 @@ static int rank(const struct instance *in)
     }
 }
 
+/* Seats of the occurrence that somebody has. */
 static uint32_t seats_taken(struct core *core, const struct occurrence *o)
 {
     struct table *t = events_table(core->events, NOUN_INSTANCE);
@@ -153,8 +154,6 @@ static int refuse_time(const struct course *course, const struct class *class,
     error_hint(err, NULL, text);
     return -EAGAIN;
 }
-
-/* Seats of the occurrence that somebody has. */
 
 /* There is no free one: they are not all ordered at the same time, and failed ones are anew. */
 static int refuse_seat(struct core *core, const struct class *class, const struct occurrence *o,
