@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "base/time.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/life.h"
@@ -111,10 +110,9 @@ static uint32_t most_rounds(const struct core *core, const struct class_spec *sp
 
 static bool preempts(const struct core *core, const char *qos)
 {
-    for (size_t i = 0; i < core->config->n_qos; i++)
-        if (str_equal(core->config->qos[i].name, qos))
-            return core->config->qos[i].preempts.n;
-    return false;
+    const struct config_qos *q = config_qos(core->config, qos);
+
+    return q && q->preempts.n;
 }
 
 static int compare_usec(const void *a, const void *b)

@@ -74,12 +74,9 @@ void class_places(struct core *core, const struct class_time *t, struct class_pl
 
 int64_t class_free_usec(const struct core *core, const char *qos)
 {
-    int64_t free_usec = queue_save_usec(core);
+    const struct config_qos *q = config_qos(core->config, qos);
 
-    for (size_t i = 0; i < core->config->n_qos; i++)
-        if (str_equal(core->config->qos[i].name, qos))
-            free_usec += core->config->qos[i].grace_sec * USEC_PER_SEC;
-    return free_usec;
+    return queue_save_usec(core) + (q ? q->grace_sec * USEC_PER_SEC : 0);
 }
 
 static int find(struct core *core, const struct course *course, struct class_time *t,
