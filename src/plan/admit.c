@@ -168,11 +168,12 @@ static void choose_victims(struct admission *a, struct seat_window *first)
         for (uint32_t i = 0; i < w->n && a->r == 0; i++) {
             struct plan_node *node = w->seats[i].node;
             int64_t harm = 0;
-            uint32_t k = 0;
+            uint32_t k = i;
 
-            while (w->seats[k].node != node)
-                k++;
-            if (k == i) /* the first seat there */
+            /* Only for the first seat there; most stand behind another of their node. */
+            while (k > 0 && w->seats[k - 1].node != node)
+                k--;
+            if (k == 0)
                 a->r = victims_choose(a->p, a->by, a->need_usec, node, lines_of(a, node), w, &harm);
         }
     }

@@ -9,6 +9,7 @@
  */
 #include "plan/booking.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "plan/inner.h"
@@ -124,7 +125,7 @@ static int give(struct search *s, struct plan_node *node)
     struct planner *p = s->p;
     const struct plan_lines *lines =
         node->pass == p->pass ? &node->lines : plan_base_lines(p, node);
-    int r = lines ? plan_lines_copy(&s->given, lines, node->gpus.n_all) : -1;
+    int r = lines ? plan_lines_copy(&s->given, lines, node->gpus.n_all) : -ENOMEM;
 
     return r < 0 ? r : victims_give(p, s->by, s->window.from_usec, node, &s->given);
 }
@@ -136,7 +137,7 @@ static void try_device(struct search *s, struct plan_node *node, uint32_t gpu)
         seat_window_new(seat_booking_id(s->e->id), 1, shape_ref(s->e->shape), &s->window);
     int64_t harm = 0;
 
-    s->r = w ? plan_lines_copy(&s->lines, &s->given, node->gpus.n_all) : -1;
+    s->r = w ? plan_lines_copy(&s->lines, &s->given, node->gpus.n_all) : -ENOMEM;
     if (!w)
         shape_unref(p, s->e->shape);
     if (s->r == 0 && seat_place(p, w, node, &s->lines, gpu, &s->r) && s->r == 0)
