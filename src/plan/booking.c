@@ -21,11 +21,6 @@
 /* It is booked for so much longer, for those who leave late. */
 #define SLACK_USEC (2 * PLAN_RETRY_USEC)
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 struct seat *booking_of(const struct planner *p, uint64_t job)
 {
     struct seat_window *w =
@@ -52,7 +47,7 @@ int64_t booking_look_usec(const struct planner *p, const struct seat *seat)
 {
     int64_t over = seat->window->to_usec - seat->window->shape->span_usec + 1;
 
-    return earlier(booking_start_usec(p, seat), over > p->now_usec ? over : INT64_MAX);
+    return plan_sooner(booking_start_usec(p, seat), over > p->now_usec ? over : INT64_MAX);
 }
 
 bool booking_is_ready(struct planner *p, const struct seat *seat)
@@ -113,7 +108,7 @@ static bool has_victims(struct search *s, const struct plan_node *node)
             amount_add(&free, &e->shape->need, 1);
             has = true;
         } else if (victim_may_be(s->p, s->by, TIMELINE_NEVER, e)) {
-            s->later_usec = earlier(s->later_usec, victim_asked_usec(s->p, e));
+            s->later_usec = plan_sooner(s->later_usec, victim_asked_usec(s->p, e));
         }
     }
     return has && amount_covers(&free, &s->e->shape->need);

@@ -94,20 +94,15 @@ static int add_hold(struct spans *list, const struct gpu_kind *kind, const struc
     return r;
 }
 
-/* The pieces that are not over by then, as they are in the lines of the node: who should be gone
- * and is not has it until the next whole minute. */
+/* The pieces that are not over by then, as they are in the lines of the node. */
 static int add_job(struct planner *p, const struct entry *e, int64_t at_usec, struct spans *list)
 {
-    int64_t minute = (p->now_usec / PLAN_OVERDUE_USEC + 1) * PLAN_OVERDUE_USEC;
     struct span span = {.by = PLAN_BY_JOB, .id = e->head ? e->head->id : e->id};
     struct walk walk;
     int r = 0;
 
-    pause_walk_entry(p, e, plan_expected_end(p, e), &walk);
-    walk_next(&walk, &span.from_usec, &span.to_usec);
+    plan_first_piece(p, e, &walk, &span.to_usec);
     span.from_usec = INT64_MIN;
-    if (span.to_usec <= p->now_usec)
-        span.to_usec = walk.left_usec > 0 && walk.at_usec < minute ? walk.at_usec : minute;
     do {
         if (span.to_usec > at_usec)
             r = add_hold(list, &p->kinds[e->node->kind], e->gpus, span);

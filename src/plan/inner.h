@@ -208,6 +208,17 @@ int64_t room_until(const struct planner *p, const struct plan_node *n,
                    const struct plan_lines *lines, const struct entry *e, int64_t from_usec);
 
 /* pass.c */
+static inline int64_t plan_sooner(int64_t usec, int64_t other_usec)
+{
+    return usec < other_usec ? usec : other_usec;
+}
+/* Takes (sign -1) or gives back, on lines of its node, what a job or a part of it holds there. */
+int plan_change_place(const struct gpu_kind *kind, const struct entry *e, int64_t from_usec,
+                      int64_t to_usec, int sign, struct plan_lines *lines);
+/* The pieces of a job, with the first end seen from now: one that should be gone and is not is
+ * expected to be at the next whole minute. True: it is so late. */
+bool plan_first_piece(struct planner *p, const struct entry *e, struct walk *walk,
+                      int64_t *ret_to_usec);
 /* The next whole minute: when who is late is expected to be gone. */
 int64_t plan_next_minute(const struct planner *p);
 /* When a job that holds something is expected to end, seen from now. */

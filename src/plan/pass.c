@@ -34,11 +34,6 @@ static bool is_over(struct sink *s, bool costly)
     return time_thread_cpu_usec() - s->began_usec >= s->budget_usec;
 }
 
-static int64_t sooner(int64_t usec, int64_t other_usec)
-{
-    return usec < other_usec ? usec : other_usec;
-}
-
 int64_t plan_next_minute(const struct planner *p)
 {
     return (p->now_usec / PLAN_OVERDUE_USEC + 1) * PLAN_OVERDUE_USEC;
@@ -49,9 +44,8 @@ int64_t plan_expected_end(const struct planner *p, const struct entry *e)
     return e->time_usec > p->now_usec ? e->time_usec : plan_next_minute(p);
 }
 
-/* Takes (sign -1) or gives back what a job holds on the node. */
-static int change_place(const struct gpu_kind *kind, const struct entry *e, int64_t from_usec,
-                        int64_t to_usec, int sign, struct plan_lines *lines)
+int plan_change_place(const struct gpu_kind *kind, const struct entry *e, int64_t from_usec,
+                      int64_t to_usec, int sign, struct plan_lines *lines)
 {
     const struct gpu_hold *hold = e->gpus;
     int r = timeline_change(&lines->amount, from_usec, to_usec, &e->shape->need, sign);
@@ -62,10 +56,8 @@ static int change_place(const struct gpu_kind *kind, const struct entry *e, int6
     return r;
 }
 
-/* The pieces of a job, with the first end seen from now: one that should be gone and is not is
- * expected to be at the next whole minute. True: it is so late. */
-static bool first_piece(struct planner *p, const struct entry *e, struct walk *walk,
-                        int64_t *ret_to_usec)
+bool plan_first_piece(struct planner *p, const struct entry *e, struct walk *walk,
+                      int64_t *ret_to_usec)
 {
     int64_t from, minute = plan_next_minute(p);
 
@@ -88,13 +80,13 @@ static int free_pieces(struct planner *p, struct plan_node *n, const struct entr
     struct walk walk;
     int r;
 
-    *io_late |= first_piece(p, e, &walk, &to);
-    n->base_until_usec = sooner(n->base_until_usec, to);
+    *io_late |= plan_first_piece(p, e, &walk, &to);
+    n->base_until_usec = plan_sooner(n->base_until_usec, to);
     if (e->time_usec > p->now_usec) /* before that, if it should have made room and did not */
-        n->base_until_usec = sooner(n->base_until_usec, e->time_usec);
-    r = change_place(kind, e, to, TIMELINE_NEVER, 1, lines);
+        n->base_until_usec = plan_sooner(n->base_until_usec, e->time_usec);
+    r = plan_change_place(kind, e, to, TIMELINE_NEVER, 1, lines);
     while (r == 0 && walk_next(&walk, &from, &to))
-        r = change_place(kind, e, from, to, -1, lines);
+        r = plan_change_place(kind, e, from, to, -1, lines);
     return r;
 }
 
@@ -107,7 +99,7 @@ static int block_late(struct planner *p, const struct plan_node *n, struct plan_
         struct walk walk;
         int64_t to;
 
-        if (!e->gpus || !first_piece(p, e, &walk, &to))
+        if (!e->gpus || !plan_first_piece(p, e, &walk, &to))
             continue;
         for (uint8_t i = 0; r == 0 && i < e->gpus->n; i++)
             r = gpuline_block(&lines->gpus[e->gpus->places[i].gpu], to);
@@ -182,12 +174,12 @@ int64_t plan_next_look(struct planner *p, const struct entry *e)
     if (!pause)
         return end;
     if (pause->from_usec > p->now_usec)
-        return sooner(end, pause->from_usec);
+        return plan_sooner(end, pause->from_usec);
     if (!e->asked_usec || retry <= p->now_usec)
         return p->now_usec;
     /* It is to be gone by then, or as soon as one that is overdue. */
-    end = sooner(end, pause->free_usec > p->now_usec ? pause->free_usec : plan_next_minute(p));
-    return sooner(end, retry);
+    end = plan_sooner(end, pause->free_usec > p->now_usec ? pause->free_usec : plan_next_minute(p));
+    return plan_sooner(end, retry);
 }
 
 /* A class needs its place soon, or it is to end. */

@@ -91,6 +91,18 @@ static bool touches(const struct seat *s, uint32_t gpu, const struct plan_gpus *
     return does;
 }
 
+/* What the window is to who is in its way. */
+static struct pause pause_of(const struct planner *p, const struct seat_window *w)
+{
+    uint32_t by = qos_of(p, w->shape);
+
+    return (struct pause){.from_usec = w->from_usec - qos_free_usec(p, by),
+                          .free_usec = w->from_usec,
+                          .to_usec = w->to_usec,
+                          .qos = by,
+                          .is_for_job = seat_is_booked(w)};
+}
+
 /* The pauses of a job of that QOS on a device; gpu = n_all: on all there are. NULL: no memory. */
 static const struct pauses *pauses_on(struct planner *p, struct plan_node *node, uint32_t qos,
                                       uint32_t gpu)
@@ -112,12 +124,10 @@ static const struct pauses *pauses_on(struct planner *p, struct plan_node *node,
     list->n = 0;
     for (const struct seat *s = node->seats; s; s = s->next) {
         const struct seat_window *w = s->window;
-        uint32_t by = qos_of(p, w->shape);
 
-        if (!touches(s, gpu, &node->gpus) || !qos_preempts(p, by, qos))
+        if (!touches(s, gpu, &node->gpus) || !qos_preempts(p, qos_of(p, w->shape), qos))
             continue;
-        if (add(list, (struct pause){w->from_usec - qos_free_usec(p, by), w->from_usec, w->to_usec,
-                                     by, seat_is_booked(w)}) < 0)
+        if (add(list, pause_of(p, w)) < 0)
             return NULL;
     }
     tidy(list);
@@ -596,14 +606,9 @@ static const struct pauses *pauses_of(struct planner *p, const struct entry *e)
     for (const struct entry *part = head; part; part = part->part)
         if (add_of_devices(p, part, all) < 0)
             return NULL;
-    for (const struct victim *v = first; v; v = v->next_of_job) {
-        const struct seat_window *w = v->window;
-        uint32_t by = qos_of(p, w->shape);
-
-        if (add(all, (struct pause){w->from_usec - qos_free_usec(p, by), w->from_usec, w->to_usec,
-                                    by, seat_is_booked(w)}) < 0)
+    for (const struct victim *v = first; v; v = v->next_of_job)
+        if (add(all, pause_of(p, v->window)) < 0)
             return NULL;
-    }
     tidy(all);
     return all;
 }

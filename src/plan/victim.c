@@ -65,17 +65,6 @@ static int64_t harm_of(const struct planner *p, uint32_t by, const struct entry 
 
 /* ---- on the lines ----------------------------------------------------------- */
 
-static int change(struct planner *p, struct plan_node *node, const struct entry *e,
-                  int64_t from_usec, int64_t to_usec, int sign, struct plan_lines *lines)
-{
-    int r = timeline_change(&lines->amount, from_usec, to_usec, &e->shape->need, sign);
-
-    for (uint8_t g = 0; r == 0 && e->gpus && g < e->gpus->n; g++)
-        r = gpuline_change(&lines->gpus[e->gpus->places[g].gpu], &p->kinds[node->kind], from_usec,
-                           to_usec, e->gpus->offer, e->gpus->places[g].slot, sign);
-    return r;
-}
-
 int victims_give(struct planner *p, uint32_t by, int64_t need_usec, struct plan_node *node,
                  struct plan_lines *lines)
 {
@@ -91,7 +80,7 @@ int victims_give(struct planner *p, uint32_t by, int64_t need_usec, struct plan_
         while (r == 0 && walk_next(&walk, &from, &to)) {
             from = from > gone ? from : gone;
             if (from < to)
-                r = change(p, node, e, from, to, 1, lines);
+                r = plan_change_place(&p->kinds[node->kind], e, from, to, 1, lines);
         }
     }
     return r;
@@ -151,7 +140,7 @@ static int stay(struct planner *p, struct plan_node *node, const struct entry *e
 
     pause_walk_entry(p, e, plan_expected_end(p, e), &walk);
     while (r == 0 && piece_in(p, e, w, &walk, &from, &to))
-        r = change(p, node, e, from, to, -1, lines);
+        r = plan_change_place(&p->kinds[node->kind], e, from, to, -1, lines);
     return r;
 }
 
