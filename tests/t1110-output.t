@@ -174,7 +174,10 @@ def boots(c):
     job = batch(c, "exit=0", "echo a")
     c.wait_state(job, "CONFIGURING")
     early = Follower(c, job)
-    vdi.is_(output(c, job).text, "", "a guest that boots has written nothing")
+    text = output(c, job).text
+    # What was read after a boot's end says nothing of a boot.
+    vdi.ok(text == "" or c.job(job)["state"] != "CONFIGURING",
+           "a guest that boots has written nothing", text)
     c.wait_state(job, "COMPLETED")
     vdi.is_((early.end(), early.cut), (b"a\n", False), "who follows it gets what comes")
 
@@ -309,7 +312,7 @@ def main():
         fake = f'boot_ms = 0  state_dir = "{state}"'
         with vdi.Controller(fake=fake, lines=lines + ['keep_done = "1s"']) as c:
             archived(c, state)
-    with vdi.Controller(fake="boot_ms = 700", lines=lines) as c:
+    with vdi.Controller(fake="boot_ms = 3000", lines=lines) as c:
         boots(c)
     vdi.done()
 

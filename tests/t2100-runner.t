@@ -220,6 +220,7 @@ def seat():
             vdi.ok("job 8's" in r.wait("stage failed"), "another owner is refused " + again,
                    r.lines)
             if not again:
+                r.wait("exited")
                 os.unlink(f"{r.node}/exit.json")  # of the one that was refused
                 begin(8)
                 r.wait("ready")
