@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "codec/base64.h"
 #include "codec/json.h"
+#include "codec/runner_raw.h"
 
 #define TEXT_MAX 4096
 #define PATH_BYTES_MAX 4096
@@ -273,12 +274,16 @@ int runner_encode(const struct runner_message *m, struct buf *out)
         write_env(m->env, out);
     if (type->has & MAY_MOUNT)
         write_mounts(m, out);
-    if (type->has & HAS_DATA) {
+    if (type->has & HAS_DATA && !m->is_raw) {
         buf_puts(out, ",\"data\":\"");
         base64_write(m->data, m->data_len, out);
         buf_putc(out, '"');
     }
     buf_putc(out, '}');
+    if (type->has & HAS_DATA && m->is_raw) {
+        buf_putc(out, '\0');
+        runner_raw_write(m->data, m->data_len, out);
+    }
     return runner_frame_end(out, start);
 }
 
@@ -424,6 +429,22 @@ static int read_data(json_t *object, struct runner_message *m, struct vdi_error 
     return 0;
 }
 
+static int read_raw(const char *text, size_t len, struct runner_message *m, struct vdi_error *err)
+{
+    int64_t n = len <= 2 * RUNNER_DATA_MAX ? 0 : -EMSGSIZE;
+
+    if (n == 0 && !(m->data = malloc(len + 1)))
+        return error_set(err, ENOMEM, "data", "out of memory");
+    if (n == 0)
+        n = runner_raw_read(text, len, m->data);
+    if (n < 0 || n > RUNNER_DATA_MAX)
+        return error_set(err, EINVAL, "data", "what follows is not data of at most %u bytes",
+                         RUNNER_DATA_MAX);
+    m->data_len = (size_t)n;
+    m->is_raw = true;
+    return 0;
+}
+
 static int read_type(enum runner_side from, json_t *object, uint32_t *ret, struct vdi_error *err)
 {
     _cleanup_(json_decrefp) json_t *value = take(object, "type");
@@ -453,8 +474,9 @@ static int check_span(const struct runner_message *m, struct vdi_error *err)
     return 0;
 }
 
-static int read_message(enum runner_side from, json_t *object, struct runner_message *m,
-                        struct vdi_error *err)
+/* `raw`: what stands behind the JSON, or NULL. */
+static int read_message(enum runner_side from, json_t *object, const char *raw, size_t raw_len,
+                        struct runner_message *m, struct vdi_error *err)
 {
     int r = read_type(from, object, &m->type, err);
     const struct type *type = &types[m->type];
@@ -465,8 +487,10 @@ static int read_message(enum runner_side from, json_t *object, struct runner_mes
         r = read_env(object, m, err);
     if (r >= 0 && type->has & MAY_MOUNT)
         r = read_mounts(object, m, err);
+    if (r >= 0 && raw && m->type != RUNNER_OUTPUT)
+        return error_set(err, EPROTO, "data", "bytes behind a message that has none");
     if (r >= 0 && type->has & HAS_DATA)
-        r = read_data(object, m, err);
+        r = raw ? read_raw(raw, raw_len, m, err) : read_data(object, m, err);
     if (r >= 0)
         r = fields_read_value(type->fields, m, object, FIELD_SUBMIT, NULL, err);
     return r < 0 ? r : check_span(m, err);
@@ -475,14 +499,16 @@ static int read_message(enum runner_side from, json_t *object, struct runner_mes
 int runner_decode(enum runner_side from, const char *json, size_t len, struct runner_message *ret,
                   struct vdi_error *err)
 {
+    const char *end = len ? memchr(json, '\0', len) : NULL, *raw = end ? end + 1 : NULL;
+    size_t json_len = end ? (size_t)(end - json) : len;
+    json_t *object = fields_parse_object(json, json_len, err);
     struct runner_message m = {0};
-    json_t *object = fields_parse_object(json, len, err);
     int r;
 
     *ret = m;
     if (!object)
         return -EINVAL;
-    r = read_message(from, object, &m, err);
+    r = read_message(from, object, raw, raw ? len - json_len - 1 : 0, &m, err);
     json_decref(object);
     if (r < 0)
         runner_message_done(&m);

@@ -20,10 +20,12 @@
 #define RUNNER_PORT_NAME "org.osvdi.job.0"
 #define RUNNER_PROTOCOL_MIN 1
 /* 2: a payload may have no script (a session), an owner no name; 3: a welcome may have mounts;
- * 4: a guest without an owner may get one, and once it has one it refuses every other */
-#define RUNNER_PROTOCOL_MAX 4
+ * 4: a guest without an owner may get one, and once it has one it refuses every other;
+ * 5: the bytes of an output are behind its JSON, not in it */
+#define RUNNER_PROTOCOL_MAX 5
 #define RUNNER_PROTOCOL_MOUNTS 3
 #define RUNNER_PROTOCOL_SEATS 4
+#define RUNNER_PROTOCOL_RAW 5
 #define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
 #define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
@@ -104,6 +106,7 @@ struct runner_message {
     uint64_t offset, total; /* part: of the payload; output: of the stream; run: total */
     uint8_t *data;          /* part, output; owned */
     size_t data_len;
+    bool is_raw; /* output: the data stands behind the JSON (from RUNNER_PROTOCOL_RAW on) */
     char *work_dir, *text; /* run; message: owned, NULL: "" */
     uint32_t signal, stream;
     char name[32];    /* stage */

@@ -2,7 +2,8 @@
 /*
  * runner_frame.h - frames on the guest runner's port, found again after any cut; pure.
  *
- * A frame is a big-endian length of four bytes and so many bytes of JSON. A virtio port is one
+ * A frame is a big-endian length of four bytes and so many bytes of JSON, behind which may stand
+ * a byte 0 and bytes without any 0xff (runner_raw.h). A virtio port is one
  * pipe that outlives both programs at its ends: either may go away in the middle of a frame and
  * the other need not notice. So whoever begins anew sends the mark first, eight bytes 0xff,
  * which stand nowhere in a whole frame (JSON is UTF-8, and a length is below 2^24). A reader
@@ -17,7 +18,7 @@
 
 #include "base/buf.h"
 
-#define RUNNER_FRAME_MAX (256u << 10) /* bytes of JSON in a frame */
+#define RUNNER_FRAME_MAX (256u << 10) /* bytes in a frame */
 #define RUNNER_MARK_LEN 8
 
 struct runner_reader {

@@ -92,6 +92,7 @@ static bool put_output(struct guest *g, struct buf *out)
     for (uint32_t i = 0; i < RUNNER_N_STREAMS; i++) {
         struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_OUTPUT);
         m.stream = i;
+        m.is_raw = g->is_raw;
         if (!capture_take(&g->captures[i], &m))
             continue;
         put(g, &m, out); /* the data stays the capture's */
@@ -222,6 +223,7 @@ static int take_welcome(struct guest *g, struct runner_message *m)
         g->is_ready = false;
         g->devices_usec = loop_monotonic_usec(g->loop) + DEVICES_USEC;
     }
+    g->is_raw = m->protocol >= RUNNER_PROTOCOL_RAW;
     g->id = m->id;
     g->has_id = true;
     g->owner = m->owner;

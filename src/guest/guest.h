@@ -33,6 +33,7 @@ struct guest {
     /* The conversation. */
     uint64_t session; /* number of the last hello */
     bool hello_due, ready_due, ack_due, pong_due, refuse_due;
+    bool is_raw;     /* of that session: output goes as it is */
     bool is_welcome; /* the host has answered that hello, and nothing was wrong since */
     uint64_t pong_seq;
     struct source *again; /* says hello again some time after nonsense was heard */

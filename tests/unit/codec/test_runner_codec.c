@@ -309,6 +309,75 @@ static void data_has_a_limit(void **state)
     }
 }
 
+/* Every byte, runs of the two that are escaped, the longest there is: whole, and without a mark. */
+static void raw_output(void **state)
+{
+    static uint8_t data[RUNNER_DATA_MAX + 1];
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i < 512 ? i : i < 1024 ? 0xff : i < 1536 ? 0xfe : i * 7919 >> 5);
+    for (size_t len = 0; len <= sizeof(data); len += len < 2000 ? 1 : sizeof(data) - 2001) {
+        struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_OUTPUT), read;
+        struct buf text = BUF_INIT(0);
+        int r;
+
+        m.data = data;
+        m.data_len = len;
+        m.offset = 77;
+        m.stream = RUNNER_ERR;
+        m.is_raw = true;
+        assert_int_equal(runner_encode(&m, &text), 0);
+        assert_null(memchr(text.data + 4, 0xff, text.len - 4));
+        r = runner_decode(RUNNER_GUEST, text.data + 4, text.len - 4, &read, NULL);
+        assert_int_equal(r, len <= RUNNER_DATA_MAX ? 0 : -EINVAL);
+        if (r == 0) {
+            assert_true(read.is_raw && read.offset == 77 && read.stream == RUNNER_ERR);
+            assert_int_equal(read.data_len, len);
+            assert_memory_equal(read.data, data, len);
+        }
+        runner_message_done(&read);
+        buf_done(&text);
+    }
+    memset(data, 0xff, sizeof(data)); /* twice as long, and within a frame */
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_OUTPUT);
+    struct buf text = BUF_INIT(0);
+    m.data = data;
+    m.data_len = RUNNER_DATA_MAX;
+    m.is_raw = true;
+    assert_int_equal(runner_encode(&m, &text), 0);
+    buf_done(&text);
+}
+
+static void raw_that_is_none(void **state)
+{
+#define OUTPUT "{\"type\":\"output\",\"stream\":\"out\",\"offset\":0"
+    static const struct {
+        const char *text;
+        size_t len;
+        int result;
+    } cases[] = {
+#define CASE(t, r) {t, sizeof(t) - 1, r}
+        CASE(OUTPUT "}\0a\xfe\1\xfe\0", 0),
+        CASE(OUTPUT "}\0", 0),
+        CASE(OUTPUT "}\0a\xfe", -EINVAL),
+        CASE(OUTPUT "}\0\xfe\2", -EINVAL),
+        CASE(OUTPUT "}", -EINVAL),
+        CASE(OUTPUT ",\"data\":\"\"}\0a", -EINVAL),
+        CASE("{\"type\":\"pong\",\"seq\":1}\0", -EPROTO),
+        CASE("\0abc", -EINVAL),
+#undef CASE
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct runner_message m;
+
+        assert_int_equal(runner_decode(RUNNER_GUEST, cases[i].text, cases[i].len, &m, NULL),
+                         cases[i].result);
+        runner_message_done(&m);
+    }
+#undef OUTPUT
+}
+
 static void groups_and_env_have_limits(void **state)
 {
     struct buf text = BUF_INIT(0);
@@ -489,6 +558,8 @@ int main(void)
         cmocka_unit_test(strictly),
         cmocka_unit_test(wrong_messages),
         cmocka_unit_test(data_has_a_limit),
+        cmocka_unit_test(raw_output),
+        cmocka_unit_test(raw_that_is_none),
         cmocka_unit_test(groups_and_env_have_limits),
         cmocka_unit_test(payloads),
         cmocka_unit_test(what_is_kept),
