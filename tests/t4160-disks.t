@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # t4160-disks.t - disks in real VMs, from the template to the file system in the guest: what is
-# written on each survives exactly what its kind says, over a requeue, a save, a killed vdid and
-# a killed vdictld; another user finds nothing of it; what can't be had is refused with numbers.
+# written on each survives exactly what its kind says, over a requeue, a preemption, a reboot of the
+# node, a save, a killed vdid and a killed vdictld; another user finds nothing of it; what can't be
+# had is refused with numbers.
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}" "${top_builddir:=$top_srcdir/build}"
 export top_srcdir top_builddir
 . "$top_srcdir/tests/lib/node.sh"
@@ -19,7 +20,10 @@ printf '{"kernel":"vmlinuz","initrd":"initrd","cmdline":"console=ttyS0 panic=-1"
 # shellcheck disable=SC2034 # of node.sh
 NODE_LINES="disk_max_gib = 8
 disk_shared_dir = \"$W/shared\""
-node_write_conf 'kill_wait = 30' 'template "batch" { image = "batch"  vcpus = 1  memory = "128M"
+node_write_conf 'kill_wait = 30' 'qos "first" { priority = 1000  preempts = {"low"}
+    preempt_modes = {requeue}  grace = "1s" }' 'qos "low" { preempt_exempt_time = "1s" }
+template "wide" { image = "batch"  vcpus = 2  memory = "128M" }
+template "batch" { image = "batch"  vcpus = 1  memory = "128M"
     disk "d" { size = "1G"  target = "/d" }
     disk "job" { size = "1G"  target = "/job"  persistence = job }
     disk "own" { size = "1G"  target = "/own"  persistence = personal } }
@@ -79,7 +83,7 @@ END
 chmod 755 "$W/look.sh"
 
 node_up
-A=$(submit nobody --requeue "$W/look.sh") || bail "not submitted: $(cat "$W/notes")"
+A=$(submit nobody --qos low --requeue "$W/look.sh") || bail "not submitted: $(cat "$W/notes")"
 vdi_wait_for "job $A to mark its disks" said "$A" '^marked 0' || node_story
 like "$(output "$A" | tr '\n' ';')" \
     'run 0 /d nobody:755: ;run 0 /job nobody:755: ;run 0 /own nobody:755: ;marked 0' \
@@ -133,16 +137,43 @@ vdi_wait_for "more" more
 ok $? "resumed it writes on"
 lines=$(output "$A" | sed -n 's/^wrote //p' | tail -n 1)
 
-# ---- a requeue ----
+# ---- a requeue, a preemption, a reboot ----
+# found: what the newest run found on its disks. A start may fail and be begun anew: the port of the
+# guest before is free a moment later.
+found() {
+    output "$A" | awk -v after="$1" '$1 == "run" && $2 > after {
+        if ($2 != run) text = ""
+        run = $2; sub(/^run [0-9]+ /, ""); text = text $0 ";" } END { print text }'
+}
+marked() { [ "$(output "$A" | sed -n 's/^marked //p' | tail -n 1)" -gt "$1" ]; }
+as_it_was() { # AFTER WHAT
+    vdi_wait_for "job $A to mark its disks again" marked "$1" || node_story
+    is "$(found "$1")" '/d nobody:755: ;/job nobody:755: log mark ;/own nobody:755: mark ;' \
+        "$2: the job's and the user's disk as they were, the other one empty"
+    has=$(output "$A" | sed -n 's/^log has //p' | tail -n 1)
+    [ "${has:-0}" -ge "${lines:-1}" ]
+    ok $? "... with every line that was written ($has of $lines at least)"
+    before=$(output "$A" | grep -c '^wrote')
+    vdi_wait_for "more" more
+    lines=$(output "$A" | sed -n 's/^wrote //p' | tail -n 1)
+}
 vdictl requeue "$A"
-vdi_wait_for "job $A to mark its disks again" said "$A" '^marked [1-9]' || node_story
-# A start may fail and be begun anew: the port of the guest before is free a moment later.
-again=$(output "$A" | sed -n 's/^run \([1-9]\) /\1 /p' | cut -d ' ' -f 2- | tr '\n' ';')
-is "$again" '/d nobody:755: ;/job nobody:755: log mark ;/own nobody:755: mark ;' \
-    "a requeue: the job's and the user's disk as they were, the other one empty"
-has=$(output "$A" | sed -n 's/^log has //p' | tail -n 1)
-[ "${has:-0}" -ge "${lines:-1}" ]
-ok $? "... with every line that was written ($has of $lines at least)"
+as_it_was 0 "a requeue"
+
+restarts=$(node_job "$A" restarts)
+F=$(submit daemon --qos first --template wide --wrap 'echo first')
+vdi_wait_for "job $F" ended "$F" || node_story
+is "$(node_job "$F" state) $(output "$F")" "COMPLETED first" "who comes first has the node"
+as_it_was "$restarts" "preempted and requeued"
+
+restarts=$(node_job "$A" restarts)
+libvirt_stop # as a power cut
+wait "$NODE_PID" 2>/dev/null
+libvirt_start "$W/lv"
+cat /proc/sys/kernel/random/uuid >"$W/boot_id"
+libvirt_in mount --bind "$W/boot_id" /proc/sys/kernel/random/boot_id
+node_start
+as_it_was "$restarts" "the node rebooted"
 vdicancel "$A"
 vdi_wait_for "its end" node_job_is "$A" CANCELLED || node_story
 
