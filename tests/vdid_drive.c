@@ -160,6 +160,8 @@ int main(int argc, char **argv)
     config.port_max = (uint16_t)atoi(argv[7]);
     config.writer = getenv("VDI_WRITER");
     config.share = getenv("VDI_SHARE");
+    if (getenv("DRIVE_OUTPUT_MIB"))
+        config.output_max_mib = (uint32_t)atoi(getenv("DRIVE_OUTPUT_MIB"));
     config.boot_timeout_sec = argc > 8 ? atoi(argv[8]) : 300;
     loop = loop_new();
     node = loop ? vdid_new(loop, &config, &handler, NULL, &err) : NULL;
