@@ -127,7 +127,7 @@ int class_to_event(const struct class *class, struct ics *ret, struct vdi_error 
     ok = put_texts(&class->spec, e, class_event_uid(class, uid));
     text = ics_class_text(e);
     r = ok ? calendar_new(&text, &calendar, err) : no_memory(err);
-    for (const char *at = class->overrides; r == 0 && class_override_next(&at, &o);) {
+    for (const char *at = NULL; r == 0 && class_override_each(class, &at, &o);) {
         struct calendar_occurrence found;
 
         if (calendar_find(calendar, o.date, &found, NULL) == 0 &&

@@ -72,6 +72,7 @@ int control_class_move(struct control *, const struct verb *, struct vdi_error *
 int control_class_occurrences(struct control *, const struct verb *, struct vdi_error *);
 int control_class_import(struct control *, const struct verb *, struct vdi_error *);
 int control_class_export(struct control *, const struct verb *, struct vdi_error *);
+int control_export(struct control *, const struct verb *, struct vdi_error *);
 int control_reconfigure(struct control *, const struct verb *, struct vdi_error *);
 int control_check(struct control *, const struct verb *, struct vdi_error *);
 int control_pki_init(struct control *, const struct verb *, struct vdi_error *);

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "cli/private_file.h"
 #include "codec/config.h"
+#include "codec/roster.h"
 #include "wire/pki.h"
 #include "codec/field.h"
 
@@ -142,18 +143,49 @@ int control_reconfigure(struct control *c, const struct verb *verb, struct vdi_e
     return 0;
 }
 
+/* A finding in the form that those about vdi.conf have. One that can't be read here is told and no
+ * more: it need not be on this machine, or for this user. False: it is no good. */
+static bool check_roster(const struct config_class *class)
+{
+    _cleanup_(roster_freep) struct roster *roster = NULL;
+    struct roster_mark mark;
+    struct vdi_error err = {0};
+    char line[16] = "";
+    unsigned n = 0;
+    int r = *class->roster ? roster_read(class->roster, NULL, &mark, &roster, &n, &err) : 0;
+
+    if (r == 0)
+        return true;
+    if (n)
+        snprintf(line, sizeof(line), ":%u", n);
+    printf("%s%s: class \"%s\" roster: %s%s%s%s; %s\n", class->roster, line, class->name,
+           err.detail, *err.limit ? " (limit: " : "", err.limit, *err.limit ? ")" : "", err.remedy);
+    return r != -EINVAL && r != -EFBIG;
+}
+
+/* Files that vdi.conf names, and others write. */
+static bool check_rosters(const struct config *config)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < config->n_classes; i++)
+        good &= check_roster(&config->classes[i]);
+    return good;
+}
+
 /* Findings go to stdout: they are what was asked for. */
 int control_check(struct control *c, const struct verb *verb, struct vdi_error *err)
 {
     struct config *config = NULL;
     _cleanup_(buf_done) struct buf findings = BUF_INIT(1 << 20);
     int r = config_read(c->words[0], &config, &findings);
+    bool good = r == 0 && check_rosters(config);
     config_free(config);
     fputs(findings.data ? findings.data : "", stdout);
-    if (r == 0) {
+    if (good)
         printf("%s: good\n", c->words[0]);
-        return 0;
-    }
+    if (r == 0)
+        return good ? 0 : EXIT_REFUSED;
     if (findings.len) /* it is said */
         return r == -EINVAL ? EXIT_REFUSED : (int)client_exit_code(r);
     error_set(err, -r, "", "%.200s: %s", c->words[0], strerror(-r));

@@ -107,6 +107,8 @@ const struct verb control_verbs[] = {
      "have the controller read vdi.conf again; --dry-run says what would change"},
     {"", "check", SHORT, "FILE", 1, 1, "", control_check, true, NULL,
      "check a vdi.conf, with file and line of every finding"},
+    {"", "export", SHORT, "", 0, 0, "", control_export, false, NULL,
+     "what was made by the API as blocks of vdi.conf, on stdout"},
     {"", "audit", SHORT, "", 0, 0,
      "json after output user request from to limit denied verify head", control_audit, false,
      "/v1/audit", "who did what: administrative acts, denials, connects; newest first"},

@@ -4,6 +4,7 @@
 #define CODEC_CONFIG_H
 
 #include "base/buf.h"
+#include "model/class.h"
 #include "model/config.h"
 
 #define CONFIG_FILE_MAX (4u << 20)
@@ -21,6 +22,8 @@ int config_read_text(const char *path, const char *text, size_t len, struct conf
  * listen addresses or the store changed, which a reconfigure leaves as they are. */
 void config_diff(const struct config *old, const struct config *new, struct buf *out,
                  bool *ret_needs_restart);
+/* "2026-11-24 2026-11-25T14:15 2h", one of a class's `moved`. -EINVAL: it is none. */
+int config_class_moved(const char *text, struct class_override *ret);
 /* "NAME<tab>TYPE<tab>DEFAULT<tab>MEANING" per key and block, as vdi.conf(5) has them. */
 void config_print_reference(struct buf *out);
 

@@ -92,6 +92,7 @@ int config_form_zone(const char *value, struct vdi_error *err);
 int config_form_mail_from(const char *value, struct vdi_error *err);
 int config_form_mail_domain(const char *value, struct vdi_error *err);
 int config_form_mail_to(const char *value, struct vdi_error *err);
+int config_form_moved(const char *value, struct vdi_error *err); /* config_class.c */
 int config_form_webhook(const char *value, struct vdi_error *err);
 
 #endif

@@ -270,6 +270,7 @@ const struct field notice_event_fields[] = {
         {"seats", FIELD_U32, OF(spec.seats), CHANGED, 0, CLASS_SEATS_MAX, NULL, "how many"},       \
         {"groups", FIELD_FIXED, OF(spec.groups), CHANGED, NONE, "groups whose members take part"}, \
         {"users", FIELD_FIXED, OF(spec.users), CHANGED, NONE, "users who take part"},              \
+        {"roster", FIELD_FIXED, OF(spec.roster), FIELD_KEEP | FIELD_SKIP_EMPTY, NONE, ""},         \
         {"partition", FIELD_FIXED, OF(spec.partition), CHANGED, NONE, "where its seats are"},      \
         {"qos", FIELD_FIXED, OF(spec.qos), CHANGED, NONE, "quality of service of its jobs"},       \
         {"account", FIELD_FIXED, OF(spec.account), CHANGED, NONE, "what is charged"},              \
@@ -317,6 +318,9 @@ const struct field notice_event_fields[] = {
          DAY,                                                                                      \
          NULL,                                                                                     \
          "another class has its place so long after it at the earliest"},                          \
+        {"moved",        FIELD_FIXED,                                                              \
+         OF(spec.moved), SHOWN | FIELD_SKIP_EMPTY,                                                 \
+         NONE,           "dates that vdi.conf moves, written as overrides are"},                   \
         {"uid", FIELD_FIXED, OF(spec.uid), MADE, NONE, "UID of the event it was imported from"},   \
     {                                                                                              \
         "calendar", FIELD_FIXED, OF(spec.calendar), MADE, NONE, "the calendar that this is in"     \

@@ -16,6 +16,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/config_scan.c src/codec/config_scan.h \
     src/codec/config_table.c \
     src/codec/config_tree.c src/codec/config_tree.h \
+    src/codec/config_write.c src/codec/config_write.h \
     src/codec/document.c src/codec/document.h \
     src/codec/field.c src/codec/field.h \
     src/codec/disk_boot.c src/codec/disk_boot.h \
@@ -33,6 +34,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/noun_codec.c src/codec/noun_codec.h \
     src/codec/request.c src/codec/request.h \
     src/codec/request_input.c src/codec/request_input.h \
+    src/codec/roster.c src/codec/roster.h \
     src/codec/runner_codec.c src/codec/runner_codec.h \
     src/codec/runner_frame.c src/codec/runner_frame.h \
     src/codec/runner_raw.c src/codec/runner_raw.h \
@@ -51,6 +53,16 @@ UNIT_TESTS += tests/unit/codec/test_config
 tests_unit_codec_test_config_SOURCES = tests/unit/codec/test_config.c
 tests_unit_codec_test_config_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += etc/vdi.conf.example
+
+UNIT_TESTS += tests/unit/codec/test_config_write
+tests_unit_codec_test_config_write_SOURCES = tests/unit/codec/test_config_write.c
+tests_unit_codec_test_config_write_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_config_write_LDADD = $(CODEC_LIBS) $(CALENDAR_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/codec/test_roster
+tests_unit_codec_test_roster_SOURCES = tests/unit/codec/test_roster.c
+tests_unit_codec_test_roster_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_codec_test_roster_LDADD = $(CODEC_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/codec/test_node_config
 tests_unit_codec_test_node_config_SOURCES = tests/unit/codec/test_node_config.c

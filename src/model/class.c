@@ -71,15 +71,35 @@ bool class_override_next(const char **io_at, struct class_override *ret)
     return true;
 }
 
-bool class_override_of(const struct class *class, const char *date, struct class_override *ret)
+static bool find(const char *text, const char *date, struct class_override *ret)
 {
-    for (const char *at = class->overrides; class_override_next(&at, ret);)
+    for (const char *at = text; class_override_next(&at, ret);)
         if (!strcmp(ret->date, date))
             return true;
     return false;
 }
 
-static bool append(char *text, size_t size, const struct class_override *o)
+bool class_override_of(const struct class *class, const char *date, struct class_override *ret)
+{
+    return find(class->overrides, date, ret) || find(class->spec.moved, date, ret);
+}
+
+bool class_override_each(const struct class *class, const char **io_at, struct class_override *ret)
+{
+    const char *moved = class->spec.moved, *at = *io_at ? *io_at : class->overrides;
+    struct class_override by_api;
+    bool in_moved = at >= moved && at < moved + sizeof(class->spec.moved), is;
+
+    is = !in_moved && class_override_next(&at, ret);
+    if (!in_moved && !is)
+        at = moved;
+    while (!is && class_override_next(&at, ret))
+        is = !find(class->overrides, ret->date, &by_api);
+    *io_at = at;
+    return is;
+}
+
+bool class_override_put(char *text, size_t size, const struct class_override *o)
 {
     size_t len = strlen(text);
     int n;
@@ -106,9 +126,9 @@ static int apply_override(struct class *class, const struct class_event *event,
     str_copy(changed.starts, sizeof(changed.starts), event->starts);
     for (const char *at = class->overrides; class_override_next(&at, &o);)
         if (strcmp(o.date, changed.date) != 0)
-            fits = fits && append(text, sizeof(text), &o);
+            fits = fits && class_override_put(text, sizeof(text), &o);
     if (!event->reset)
-        fits = fits && append(text, sizeof(text), &changed);
+        fits = fits && class_override_put(text, sizeof(text), &changed);
     if (!fits) {
         error_set(err, ENOSPC, "date", "class '%s' has too many changed dates", class->spec.name);
         error_hint(err, "4095 bytes", "change its rule or its exceptions instead");

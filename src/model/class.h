@@ -9,6 +9,7 @@
 #define MODEL_CLASS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <vdi/types.h>
@@ -17,6 +18,9 @@
 #define CLASS_LEAD_SEC 300 /* of a class that says none */
 #define CLASS_DATE_MAX 24  /* "2026-10-13" or "2026-10-13T10:15", and the NUL */
 #define CLASS_TIME_MAX 24  /* "2026-10-13T10:15:00" and the NUL */
+#define CLASS_ROSTER_MAX 256
+#define CLASS_OVERRIDES_MAX 4096              /* bytes of all of them, written down */
+#define CLASS_MOVED_SEC (INT64_C(14) * 86400) /* by so much at most */
 
 enum class_event_type {
     CLASS_EVENT_CREATE,
@@ -30,7 +34,8 @@ struct class_spec {
     char name[64];
     char template_name[64];
     uint32_t seats;
-    char groups[512], users[512]; /* members; joined by commas */
+    char groups[512], users[512];  /* members; joined by commas */
+    char roster[CLASS_ROSTER_MAX]; /* file with more of them; of vdi.conf alone. "": none */
     char partition[64], qos[64], account[64];
     char starts[CLASS_TIME_MAX]; /* of the first occurrence, local time of `zone` */
     int64_t duration_sec;
@@ -41,6 +46,8 @@ struct class_spec {
     int64_t grace_sec; /* and are left so long after */
     int64_t no_show_sec;
     int64_t cleaning_sec;
+    /* Dates at another time by vdi.conf, written as overrides are; those count more. */
+    char moved[CLASS_OVERRIDES_MAX];
     char uid[256];     /* of the calendar's event that it was imported from; "": none */
     char calendar[64]; /* name of that calendar */
 };
@@ -52,8 +59,6 @@ struct class_override {
     char starts[CLASS_TIME_MAX]; /* "": as the rule says */
     int64_t duration_sec;        /* 0: as the class says */
 };
-
-#define CLASS_OVERRIDES_MAX 4096 /* bytes of all of them, written down */
 
 struct class {
     unsigned refs;
@@ -89,7 +94,11 @@ int class_apply(const struct class *old, uint64_t id, const struct class_event *
 
 /* Steps through the overrides: *io_at begins at class->overrides. False: there is no more. */
 bool class_override_next(const char **io_at, struct class_override *ret);
-/* False: the occurrence has none. */
+/* The same for all that are changed, by the API or by vdi.conf: *io_at begins as NULL. */
+bool class_override_each(const struct class *class, const char **io_at, struct class_override *ret);
+/* Adds one to a text of that size; false: there is no room. */
+bool class_override_put(char *text, size_t size, const struct class_override *o);
+/* False: the occurrence has none. The API's count more than those of vdi.conf. */
 bool class_override_of(const struct class *class, const char *date, struct class_override *ret);
 /* Whether a name is in a list that is joined by commas. */
 bool class_list_has(const char *list, const char *name);

@@ -242,6 +242,7 @@ void config_class_done(struct config_class *c)
     free(c->template_name);
     names_done(&c->groups);
     names_done(&c->users);
+    free(c->roster);
     free(c->partition);
     free(c->qos);
     free(c->account);
@@ -249,6 +250,7 @@ void config_class_done(struct config_class *c)
     free(c->zone);
     free(c->repeat);
     names_done(&c->except);
+    names_done(&c->moved);
     free(c->place.file);
 }
 

@@ -157,9 +157,10 @@ struct config_class { /* model/class.h */
     char *template_name;
     uint32_t seats;
     struct config_names groups, users; /* members */
+    char *roster;                      /* file with more of them; "": none */
     char *partition, *qos, *account;
     char *starts, *zone, *repeat;
-    struct config_names except;
+    struct config_names except, moved; /* config_class_moved() reads one of these */
     int64_t duration_sec, lead_sec, grace_sec, no_show_sec, cleaning_sec;
     struct config_place place;
 };

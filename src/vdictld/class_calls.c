@@ -30,9 +30,19 @@ static void write_time(const char *name, int64_t usec, struct buf *out)
         buf_printf(out, ",\"%s\":null", name);
 }
 
-static void write_class(struct core *core, const struct class *class, struct buf *out)
+static void write_alarm(const struct course *course, struct buf *out)
 {
-    const struct course *course = course_get(core, class->id);
+    const char *seats = course ? course->alarm : "", *roster = course ? course->roster.alarm : "";
+    char text[sizeof(course->alarm) + sizeof(course->roster.alarm) + 2];
+
+    snprintf(text, sizeof(text), "%s%s%s", seats, *seats && *roster ? "; " : "", roster);
+    json_write_string(out, text);
+}
+
+/* Where its roster is, operators alone are told. */
+static void write_class(const struct call *call, const struct class *class, struct buf *out)
+{
+    const struct course *course = course_get(call->core, class->id);
     const struct class_time *next = course && course->n_times ? &course->times[0] : NULL;
     bool first = true;
 
@@ -42,8 +52,10 @@ static void write_class(struct core *core, const struct class *class, struct buf
     json_write_string(out, next ? next->date : "");
     write_time("next_begin_time", next ? next->begin_usec : 0, out);
     write_time("next_end_time", next ? next->end_usec : 0, out);
-    buf_printf(out, ",\"occurrences\":%zu,\"alarm\":", course ? course->n_times : 0);
-    json_write_string(out, course ? course->alarm : "");
+    buf_printf(out, ",\"occurrences\":%zu", course ? course->n_times : 0);
+    course_roster_write(course, call_is_operator(call), out);
+    buf_puts(out, ",\"alarm\":");
+    write_alarm(course, out);
     buf_putc(out, '}');
 }
 
@@ -56,7 +68,7 @@ void class_reply(struct call *call, unsigned status, uint64_t id)
         call_refuse_with(call, ENOENT, "name", "the class was deleted meanwhile");
         return;
     }
-    write_class(call->core, class, &body);
+    write_class(call, class, &body);
     call_reply_json(call, status, &body);
     buf_done(&body);
 }
@@ -94,7 +106,7 @@ void handle_class_list(struct call *call)
             continue;
         if (n++)
             buf_putc(&body, ',');
-        write_class(call->core, class, &body);
+        write_class(call, class, &body);
         last = class->id;
     }
     if (i < table_end(t))

@@ -34,7 +34,8 @@ bool class_is_member(const struct call *call, const struct class *class)
             return true;
     /* A bare name is one of the system, as in a role. */
     return class_list_has(spec->users, call->who_text) ||
-           (str_equal(call->who.realm, "unix") && class_list_has(spec->users, call->who.name));
+           (str_equal(call->who.realm, "unix") && class_list_has(spec->users, call->who.name)) ||
+           course_roster_has(course_get(call->core, class->id), &call->who);
 }
 
 /* ---- which seat ---- */
@@ -130,8 +131,16 @@ static const struct occurrence *open_of(struct core *core, const struct course *
 
 /* ---- who, and when ---- */
 
-static int refuse_member(const struct class *class, struct vdi_error *err)
+/* Nobody is told to be no member whose name may be in a list that was never read. */
+static int refuse_member(const struct course *course, const struct class *class,
+                         struct vdi_error *err)
 {
+    if (*class->spec.roster && !(course && course->roster.list)) {
+        error_set(err, EAGAIN, "reservation", "the roster of class '%s' can't be read%s",
+                  class->spec.name, course && course->roster.is_looked_at ? "" : " yet");
+        error_hint(err, NULL, "try again in a minute; its administrator is told");
+        return -EAGAIN;
+    }
     error_set(err, EPERM, "reservation", "you are no member of class '%s'", class->spec.name);
     error_hint(err, NULL, "ask its lecturer to add you, or submit without --reservation");
     return -EPERM;
@@ -227,7 +236,7 @@ static int match_named(struct call *call, const struct class *class, bool hold,
     const struct occurrence *o;
 
     if (!class_is_member(call, class))
-        return refuse_member(class, err);
+        return refuse_member(course, class, err);
     if (spec->kind != JOB_INTERACTIVE) {
         error_set(err, EINVAL, "reservation", "a seat of class '%s' is a desktop",
                   class->spec.name);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/config.h"
 #include "codec/noun_codec.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/queue.h"
@@ -43,6 +44,23 @@ static int join(const char *field, const struct config_names *names, char *ret, 
     return 0;
 }
 
+/* As overrides are written. */
+static int join_moved(const struct config_names *moved, char *ret, size_t size,
+                      struct vdi_error *err)
+{
+    struct class_override o;
+
+    ret[0] = '\0';
+    for (size_t i = 0; i < moved->n; i++) {
+        if (config_class_moved(moved->names[i], &o) == 0 && class_override_put(ret, size, &o))
+            continue;
+        error_set(err, E2BIG, "moved", "there are too many moved dates");
+        error_hint(err, "4095 bytes", "make two classes of it");
+        return -E2BIG;
+    }
+    return 0;
+}
+
 static int spec_of(const struct config_class *c, struct class_spec *ret, struct vdi_error *err)
 {
     int r;
@@ -57,6 +75,7 @@ static int spec_of(const struct config_class *c, struct class_spec *ret, struct 
     };
     str_copy(ret->name, sizeof(ret->name), c->name);
     str_copy(ret->template_name, sizeof(ret->template_name), c->template_name);
+    str_copy(ret->roster, sizeof(ret->roster), c->roster);
     str_copy(ret->partition, sizeof(ret->partition), c->partition);
     str_copy(ret->qos, sizeof(ret->qos), c->qos);
     str_copy(ret->account, sizeof(ret->account), c->account);
@@ -66,7 +85,9 @@ static int spec_of(const struct config_class *c, struct class_spec *ret, struct 
     r = join("groups", &c->groups, ret->groups, sizeof(ret->groups), err);
     if (r == 0)
         r = join("users", &c->users, ret->users, sizeof(ret->users), err);
-    return r < 0 ? r : join("except", &c->except, ret->except, sizeof(ret->except), err);
+    if (r == 0)
+        r = join("except", &c->except, ret->except, sizeof(ret->except), err);
+    return r < 0 ? r : join_moved(&c->moved, ret->moved, sizeof(ret->moved), err);
 }
 
 /* By what would be written down. */
@@ -82,6 +103,16 @@ static bool is_same(const struct class_spec *a, const struct class_spec *b)
     buf_done(&text_a);
     buf_done(&text_b);
     return same;
+}
+
+/* Of those that the API made none has the name of one in the file. */
+static int refuse_clash(const struct config_class *c, const struct class *now,
+                        struct vdi_error *err)
+{
+    error_set(err, EEXIST, "class", "%s:%d: there is a class '%s' of %s already",
+              c->place.file ? c->place.file : "vdi.conf", c->place.line, c->name, now->creator);
+    error_hint(err, NULL, "delete that one (vdictl class delete), or choose another name");
+    return -EEXIST;
 }
 
 static int add_one(struct core *core, struct txn *txn, const struct config_class *c, bool at_start,
@@ -104,12 +135,8 @@ static int add_one(struct core *core, struct txn *txn, const struct config_class
                   c->name, now->creator);
         return 0;
     }
-    if (now && !now->from_config) {
-        error_set(err, EEXIST, "class", "%s:%d: there is a class '%s' of %s already",
-                  c->place.file ? c->place.file : "vdi.conf", c->place.line, c->name, now->creator);
-        error_hint(err, NULL, "delete that one (vdictl class delete), or choose another name");
-        return -EEXIST;
-    }
+    if (now && !now->from_config)
+        return refuse_clash(c, now, err);
     if (now && is_same(&now->spec, &event.spec))
         return 0;
     return txn_add(txn, NOUN_CLASS, now ? now->id : events_next_id(core->events, NOUN_CLASS), NULL,
@@ -284,6 +311,8 @@ static int gather(struct check *k)
         for (size_t m = 0; m < n && !into; m++)
             if (str_equal(k->classes[m].spec.name, k->config->classes[i].name))
                 into = &k->classes[m];
+        if (into && !into->from_config)
+            return refuse_clash(&k->config->classes[i], into, &k->err);
         if (!into) {
             into = &k->classes[n];
             into->id = UINT64_MAX - n++; /* it has none yet */

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "codec/roster.h"
 #include "vdictld/classes.h"
 
 /* Classes are kept free for so long ahead, and no class may be more occurrences in it. */
@@ -13,7 +14,7 @@
 /* No job makes room for a second seat before the first, which is slow, is so much later. */
 #define CLASS_PRESS_USEC (INT64_C(30) * 1000000)
 /* A date is moved by so much at most: so much more of a rule is looked at. */
-#define CLASS_MOVED_USEC (INT64_C(14) * 86400 * 1000000)
+#define CLASS_MOVED_USEC (CLASS_MOVED_SEC * 1000000)
 #define CLASS_OCCURRENCES_MAX 2048
 
 /* An occurrence to come, or that is: computed. */
@@ -24,6 +25,19 @@ struct class_time {
     uint64_t plan_id;              /* of its window in the planner; 0: not booked yet */
     uint32_t seats;                /* booked */
     int64_t fetched_usec;          /* when its nodes were told to fetch its image last */
+};
+
+/* What is known of the roster file of a class. */
+struct course_roster {
+    char path[CLASS_ROSTER_MAX]; /* as the class names it; "": none */
+    struct roster *list;         /* that was read last, until there is a better one; NULL: none */
+    int64_t read_usec;
+    bool is_looked_at;       /* and this is what was found: */
+    struct roster_mark mark; /* good or not */
+    bool is_good;
+    bool is_silent;   /* what has been looking at it does not come back */
+    int64_t due_usec; /* by the monotonic clock */
+    char alarm[256];  /* for people; "" nothing */
 };
 
 /* What is kept of a class beside its record. */
@@ -40,7 +54,8 @@ struct course {
     int64_t search_usec;   /* nor are places that there were none of sought again */
     int64_t lead_usec;     /* class_lead_usec(), as it was a few seconds ago */
     int64_t lead_due_usec; /* when it is to be looked at again */
-    char avoid[1024];      /* nodes on which seats of the occurrence that is have failed */
+    struct course_roster roster;
+    char avoid[1024]; /* nodes on which seats of the occurrence that is have failed */
 };
 
 struct classes {
@@ -54,7 +69,9 @@ struct classes {
     struct admit *admitted; /* whose commit is under way; NULL: none */
     struct hash *loads;     /* node -> struct load: class_seats.c */
     struct hash *waiting;   /* ids of jobs that wait for a seat; values are the ids, too */
-    struct hash *boots;     /* template -> struct boots: how long its last seats took */
+    struct workers *roster_workers;
+    struct list looks;  /* struct roster_looks, on their way */
+    struct hash *boots; /* template -> struct boots: how long its last seats took */
 };
 
 /* A window's id in the planner, which keeps the top bit for itself: classes_of_plan() says whose
@@ -136,6 +153,15 @@ void course_avoid(struct course *course, const char *node);
 int class_check_owner(const struct call *call, const struct class *class, struct vdi_error *err);
 int class_check_role(const struct call *call, const struct class *class,
                      const struct class_time *times, size_t n, struct vdi_error *err);
+
+/* class_roster.c */
+int class_rosters_new(struct classes *classes);
+void class_rosters_free(struct classes *classes); /* while the courses are there */
+void class_rosters_tick(struct classes *classes);
+void course_roster_done(struct course_roster *roster);
+bool course_roster_has(const struct course *course, const struct vdi_principal *who);
+/* Members of the class's document, with a comma before each. */
+void course_roster_write(const struct course *course, bool with_path, struct buf *out);
 
 /* class_claim.c */
 bool class_is_member(const struct call *call, const struct class *class);

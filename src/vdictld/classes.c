@@ -50,7 +50,8 @@ struct classes *classes_new(struct core *core)
     c->loads = hash_new_str();
     c->refresh = loop_timer(core->loop, -1, refresh_stale, c);
     c->tick = loop_timer(core->loop, -1, tick, c);
-    if (!c->courses || !c->boots || !c->waiting || !c->loads || !c->refresh || !c->tick) {
+    if (class_rosters_new(c) < 0 || !c->courses || !c->boots || !c->waiting || !c->loads ||
+        !c->refresh || !c->tick) {
         classes_free(c);
         return NULL;
     }
@@ -59,6 +60,7 @@ struct classes *classes_new(struct core *core)
 
 static void course_free(struct course *course)
 {
+    course_roster_done(&course->roster);
     job_spec_unref(course->seat);
     free(course->times);
     free(course);
@@ -70,6 +72,7 @@ void classes_free(struct classes *c)
 
     if (!c)
         return;
+    class_rosters_free(c);
     for (size_t i = 0; c->courses && hash_next(c->courses, &i, &value);)
         course_free(value);
     for (size_t i = 0; c->boots && hash_next(c->boots, &i, &value);)
@@ -573,6 +576,7 @@ static void tick(void *arg)
         return;
     for (size_t i = 0; hash_next(c->courses, &i, &value);)
         course_pass(c->core, value, now);
+    class_rosters_tick(c);
     class_seats_tick(c);
 }
 

@@ -8,6 +8,7 @@
  * class_conf.c   the classes of vdi.conf
  * class_seats.c  from a window of the plan to instances that are READY at the time
  * class_places.c where seats are in the plan
+ * class_roster.c who is a member by a roster file
  * class_role.c   what classes someone may book
  * class_claim.c  a seat becomes its user's
  */

@@ -15,7 +15,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/class_claim.c \
     src/vdictld/class_conf.c \
     src/vdictld/class_places.c \
-    src/vdictld/class_role.c \
+    src/vdictld/class_role.c src/vdictld/class_roster.c \
     src/vdictld/class_lead.c \
     src/vdictld/class_seats.c src/vdictld/class_impl.h \
     src/vdictld/classes.c src/vdictld/classes.h \
@@ -169,7 +169,7 @@ VDICTLD_TESTS = \
     tests/t1170-gpus.t \
     tests/t1166-preempt.t tests/t1168-slow-seats.t \
     tests/t1161-class-cli.t \
-    tests/t1162-class-ics.t \
+    tests/t1162-class-ics.t tests/t1163-class-export.t tests/t1164-class-roster.t \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \
     tests/t1220-limits.t \
