@@ -80,13 +80,15 @@ SUBMIT = [
     ("-q", ["-q", "low"], {"qos": "low"}),
     ("--signal", ["--signal", "B:USR1@120"], {"signal": 10, "signal_sec": 120}),
     ("--time, minutes", ["--time", "90"], {"time_limit_sec": 5400}),
+    ("--time-min", ["--time", "90", "--time-min", "1:00:00"],
+     {"time_limit_sec": 5400, "time_min_sec": 3600}),
     ("-t, MM:SS", ["-t", "2:30"], {"time_limit_sec": 150}),
     ("-t, HH:MM:SS", ["-t", "1:00:00"], {"time_limit_sec": 3600}),
     ("-t, D-HH", ["-t", "1-1"], {"time_limit_sec": 90000}),
     ("-t, D-HH:MM:SS", ["-t", "1-01:01:01"], {"time_limit_sec": 90061}),
 ]
 REFUSED = {
-    "vdisubmit": [["--time-min", "5"],
+    "vdisubmit": [["--time-min", "soon"],
                   ["--mail-type", "STAGE_OUT"],
                   ["--mail-type", "INVALID_DEPEND"], ["--mail-type", "BEGIN,WHENEVER"],
                   ["--mail-type", "END", "--mail-user", "-oQ/tmp"], ["--array", "1-"], ["-a", "3-1"], ["-a", "1%0"], ["-a", "x"],

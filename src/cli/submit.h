@@ -31,6 +31,7 @@ struct submit {
     const char *constraint, *nodelist, *exclude, *work_dir, *output, *error;
     char profile[SUBMIT_PROFILE_MAX];
     int64_t time_limit_sec; /* 0: the partition's default */
+    int64_t time_min_sec;   /* 0: not less than that */
     int64_t begin_usec, deadline_usec;
     int64_t now_usec; /* what --begin=now+1hour counts from */
     uint32_t cpus;    /* 0: the template's, as are the next two */

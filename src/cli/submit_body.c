@@ -194,6 +194,7 @@ static void put_wishes(const struct submit *s, struct buf *out)
     if (s->kill_on_invalid_dep)
         put_bool(out, "kill_on_invalid_dep", true);
     put_positive(out, "time_limit_sec", s->time_limit_sec);
+    put_positive(out, "time_min_sec", s->time_min_sec);
     put_time(out, "begin_time", s->begin_usec);
     put_time(out, "deadline_time", s->deadline_usec);
     put_positive(out, "cpus", s->cpus);

@@ -174,6 +174,37 @@ static void forget_run(struct job *job)
     job->final = JOB_NONE;
 }
 
+struct job_spec *job_spec_shorten(const struct job_spec *spec, int64_t limit_sec)
+{
+    struct job_spec *copy = job_spec_copy(spec);
+
+    if (!copy)
+        return NULL;
+    copy->time_asked_sec = spec->time_limit_sec ? spec->time_limit_sec : JOB_ASKED_UNLIMITED;
+    copy->time_limit_sec = limit_sec;
+    return copy;
+}
+
+/* It waits anew, and for all that was asked for. */
+static int apply_requeue(struct job *job)
+{
+    int64_t asked = job->spec->time_asked_sec;
+    struct job_spec *spec;
+
+    forget_run(job);
+    job->restarts++;
+    if (!asked)
+        return 0;
+    spec = job_spec_copy(job->spec);
+    if (!spec)
+        return -ENOMEM;
+    spec->time_limit_sec = asked == JOB_ASKED_UNLIMITED ? JOB_TIME_UNLIMITED : asked;
+    spec->time_asked_sec = 0;
+    job_spec_unref(job->spec);
+    job->spec = spec;
+    return 0;
+}
+
 static void apply_submit(struct job *job, const struct job_event *event)
 {
     job->submit_usec = event->time_usec;
@@ -297,9 +328,7 @@ static int apply_members(const struct job *old, struct job *job, const struct jo
     case JOB_EVENT_END:
         return apply_end(job, event);
     case JOB_EVENT_REQUEUE:
-        forget_run(job);
-        job->restarts++;
-        break;
+        return apply_requeue(job);
     case JOB_EVENT_UNREACHABLE:
         job->unreachable = true;
         return word_set(&job->reason, event->reason);

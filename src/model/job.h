@@ -22,6 +22,7 @@ enum job_kind { JOB_INTERACTIVE, JOB_BATCH, JOB_N_KINDS };
 extern const char *const job_kind_names[]; /* NULL-terminated */
 
 #define JOB_TIME_UNLIMITED INT64_C(0)
+#define JOB_ASKED_UNLIMITED INT64_C(-1) /* as time_asked_sec */
 #define JOB_PRIORITY_MAX 1000000000
 
 #define JOB_DIGEST_BYTES 32
@@ -55,6 +56,8 @@ struct job_spec {
     const char *array;       /* the tasks that were submitted together: model/array.h; "" none */
     const char *reservation; /* class whose seat it takes; "" none */
     int64_t time_limit_sec;  /* 0: unlimited */
+    int64_t time_min_sec;    /* so little is accepted for an earlier start; 0: all of the limit */
+    int64_t time_asked_sec;  /* the limit, where this run was given less; 0: it was not */
     int64_t begin_usec;      /* 0: now */
     int64_t deadline_usec;   /* 0: none */
     uint32_t cpus;           /* of each of its nodes, as memory and GPUs */
@@ -110,7 +113,7 @@ struct job_event {
     enum job_event_type type;
     int64_t time_usec;
     char by[VDI_REALM_MAX + VDI_NAME_MAX + 2]; /* principal, or "vdictld" */
-    struct job_spec *spec;                     /* SUBMIT, UPDATE; owned */
+    struct job_spec *spec;                     /* SUBMIT, UPDATE, WAKE, ALLOC; owned */
     char *payload; /* SUBMIT: JSON with script, args, env; owned, may be NULL */
     int32_t priority;
     uint64_t array_id; /* SUBMIT: of a task, with its index */
@@ -145,6 +148,13 @@ void job_event_done(struct job_event *event);
  */
 int job_apply(const struct job *old, uint64_t id, const struct job_event *event, struct job **ret,
               struct vdi_error *err);
+/* The request with a shorter limit, as it accepts; a requeue takes that back. NULL: no memory. */
+struct job_spec *job_spec_shorten(const struct job_spec *spec, int64_t limit_sec);
+/* The least time that it accepts; 0: no limit. */
+static inline int64_t job_spec_least_sec(const struct job_spec *spec)
+{
+    return spec->time_min_sec ? spec->time_min_sec : spec->time_limit_sec;
+}
 /* When its time limit ends; 0: never, or not running. */
 int64_t job_limit_usec(const struct job *job);
 /* What is left of the limit of a job that is SUSPENDED, at least 0; INT64_MAX: it has none. */

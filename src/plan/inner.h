@@ -207,6 +207,14 @@ int64_t plan_span(const struct planner *p, const struct job *job);
 int64_t room_until(const struct planner *p, const struct plan_node *n,
                    const struct plan_lines *lines, const struct entry *e, int64_t from_usec);
 
+/* shorten.c: would it start now with less than it asks for, and only so? `full`: where it would
+ * in full, NULL: nowhere. Where it would, its brief shape has. */
+bool shorten_best(struct planner *p, const struct entry *e, const struct candidate *full,
+                  struct candidate *ret);
+/* Reserves the rest of the gap that its brief shape was given from now on. Its end; *ret_r. */
+int64_t shorten_extend(struct planner *p, const struct entry *e, struct plan_node *const *nodes,
+                       struct gpu_hold *const *gpus, int *ret_r);
+
 /* pass.c */
 static inline int64_t plan_sooner(int64_t usec, int64_t other_usec)
 {

@@ -302,19 +302,22 @@ static bool warm_up(struct planner *p, struct sink *s)
 }
 
 /* The reservation is in the lines already. Takes over what is held. */
-static void start(struct planner *p, struct entry *e, struct held held, struct sink *s)
+static void start(struct planner *p, struct entry *e, struct held held, int64_t end_usec,
+                  struct sink *s)
 {
     struct plan_action *action = &s->actions[s->n++];
     const struct gpu_hold *gpus = held.gpus;
 
     *action = (struct plan_action){.type = PLAN_START, .job = e->id, .n_nodes = e->shape->nodes};
+    if (end_usec < p->now_usec + e->shape->span_usec)
+        action->limit_sec = (end_usec - p->now_usec - p->boot_usec) / 1000000;
     memcpy(action->node, held.node->facts.name, sizeof(action->node));
     if (gpus)
         gpu_held_format(gpus->profile, gpus->places, gpus->n,
                         gpu_has_slots(&p->kinds[held.node->kind]), action->gpus_held,
                         sizeof(action->gpus_held));
     planner_dequeue(p, e);
-    planner_hold(p, e, held, ENTRY_TENTATIVE, p->now_usec + e->shape->span_usec);
+    planner_hold(p, e, held, ENTRY_TENTATIVE, end_usec);
 }
 
 static bool may_start(struct planner *p, const struct entry *e, const struct plan_node *node,
@@ -326,7 +329,7 @@ static bool may_start(struct planner *p, const struct entry *e, const struct pla
 
 /* On all nodes or, but for the estimate, on none. True: it started. */
 static bool start_on(struct planner *p, struct entry *e, struct plan_node *const *nodes,
-                     struct gpu_hold *const *gpus, struct sink *s)
+                     struct gpu_hold *const *gpus, int64_t end_usec, struct sink *s)
 {
     struct held held;
 
@@ -338,7 +341,7 @@ static bool start_on(struct planner *p, struct entry *e, struct plan_node *const
         planner_mark(p, PLAN_STALE);
         return false;
     }
-    start(p, e, held, s);
+    start(p, e, held, end_usec, s);
     return true;
 }
 
@@ -371,26 +374,29 @@ static int64_t reserve(struct planner *p, struct shape *shape, struct plan_node 
     return best->earliest_usec;
 }
 
-/* Reserves what was found. True: it starts. */
-static bool take(struct planner *p, struct entry *e, const struct candidate *best,
-                 int64_t from_usec, struct sink *s)
+/* Reserves what was found, of its own shape or of its brief one. True: it starts. */
+static bool take(struct planner *p, struct entry *e, struct shape *shape,
+                 const struct candidate *best, int64_t from_usec, struct sink *s)
 {
     struct plan_node *nodes[JOB_NODES_MAX];
     struct gpu_hold *gpus[JOB_NODES_MAX];
-    int64_t at;
+    int64_t at, end;
     bool may;
     int r;
 
     for (uint32_t i = 0; i < e->shape->nodes; i++)
         nodes[i] = p->nodes[best[i].node];
-    at = reserve(p, e->shape, nodes, best, from_usec, gpus, &r);
+    at = reserve(p, shape, nodes, best, from_usec, gpus, &r);
+    end = p->now_usec + shape->span_usec;
+    if (shape != e->shape && r == 0 && at < TIMELINE_NEVER)
+        end = shorten_extend(p, e, nodes, gpus, &r);
     may = r == 0 && at < TIMELINE_NEVER;
     for (uint32_t i = 0; i < e->shape->nodes; i++) {
         if (r < 0)
             nodes[i]->lines.amount.closed = true;
         may = may && may_start(p, e, nodes[i], gpus[i], at);
     }
-    if (may && start_on(p, e, nodes, gpus, s))
+    if (may && start_on(p, e, nodes, gpus, end, s))
         return true;
     for (uint32_t i = 0; i < e->shape->nodes; i++)
         place_hold_free(gpus[i]);
@@ -412,7 +418,7 @@ static bool start_booked(struct planner *p, struct entry *e, const struct seat *
         planner_mark(p, PLAN_STALE);
         return false;
     }
-    start(p, e, held, s);
+    start(p, e, held, p->now_usec + e->shape->span_usec, s);
     booking_drop(p, e->id);
     return true;
 }
@@ -455,17 +461,19 @@ static bool pass_booked(struct planner *p, struct entry *e, bool may_start, stru
 static void pass_job(struct planner *p, struct entry *e, struct sink *s)
 {
     int64_t from = e->late && e->begin_usec > p->now_usec ? e->begin_usec : p->now_usec;
-    struct candidate best[JOB_NODES_MAX];
-    bool has_place;
+    struct candidate best[JOB_NODES_MAX], brief[JOB_NODES_MAX];
+    bool has_place, is_brief;
 
     p->next = queue_next(e);
     p->last = *e;
     p->begun = true;
     planner_forget_estimate(e);
     has_place = from < TIMELINE_NEVER && shape_best(p, e->shape, from, best);
-    if (pass_booked(p, e, has_place && best->earliest_usec <= from, s))
+    is_brief = shorten_best(p, e, has_place ? best : NULL, brief);
+    if (pass_booked(p, e, is_brief || (has_place && best->earliest_usec <= from), s))
         return;
-    if (has_place && take(p, e, best, from, s))
+    if (is_brief ? take(p, e, e->shape->brief, brief, from, s)
+                 : has_place && take(p, e, e->shape, best, from, s))
         return;
     /* By an old plan there is no room: by a new one there may be. */
     if (p->dirt == PLAN_STALE && !e->late && !shape_is_full(p, e->shape))

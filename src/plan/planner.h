@@ -43,6 +43,7 @@ struct plan_action {
     char node[64];
     char gpus_held[GPU_HELD_TEXT]; /* gpu_held_format() */
     uint32_t n_nodes;
+    int64_t limit_sec; /* shorter than it asked for, and as it accepts; 0: as it asked */
 };
 
 /* What keeps a job from starting. Several may hold at once; the binding one first. */

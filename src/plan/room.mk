@@ -19,6 +19,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/room.c \
     src/plan/seat.c src/plan/seat.h \
     src/plan/shape.c src/plan/shape.h \
+    src/plan/shorten.c \
     src/plan/steps.h \
     src/plan/timeline.c src/plan/timeline.h \
     src/plan/victim.c src/plan/victim.h \
@@ -32,7 +33,7 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_property tests/unit/plan/test_seat \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
-    tests/unit/plan/test_fragment
+    tests/unit/plan/test_fragment tests/unit/plan/test_shorten
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -67,6 +68,10 @@ tests_unit_plan_test_victim_LDADD = $(plan_test_libs)
 tests_unit_plan_test_fragment_SOURCES = tests/unit/plan/test_fragment.c tests/unit/plan/world.h
 tests_unit_plan_test_fragment_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_fragment_LDADD = $(plan_test_libs)
+
+tests_unit_plan_test_shorten_SOURCES = tests/unit/plan/test_shorten.c tests/unit/plan/world.h
+tests_unit_plan_test_shorten_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_shorten_LDADD = $(plan_test_libs)
 tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/world.h
 tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_wide_LDADD = $(plan_test_libs)

@@ -210,6 +210,15 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     return shape;
 }
 
+/* The least time that a job that has not started accepts; 0: what it asks for. */
+static int64_t least_sec(const struct job *job)
+{
+    const struct job_spec *spec = job->spec;
+    bool is_less = !spec->time_limit_sec || spec->time_min_sec < spec->time_limit_sec;
+
+    return job->state == JOB_PENDING && is_less ? spec->time_min_sec : 0;
+}
+
 static char *shape_key(const struct planner *p, const struct pool *pool, const struct job *job,
                        uint32_t disk_gib)
 {
@@ -217,10 +226,24 @@ static char *shape_key(const struct planner *p, const struct pool *pool, const s
     char wish[GPU_WISH_TEXT];
 
     gpu_wish(job, wish, sizeof(wish));
-    return str_printf("%llu %u %u %u %u %u %lld %d %s\n%s", (unsigned long long)pool->number,
+    return str_printf("%llu %u %u %u %u %u %lld %lld %d %s\n%s", (unsigned long long)pool->number,
                       job_spec_nodes(spec), spec->cpus, spec->memory_mib, spec->gpus, disk_gib,
-                      (long long)plan_span(p, job), spec->gpus && spec->kind == JOB_INTERACTIVE,
-                      wish, spec->qos ? spec->qos : "");
+                      (long long)plan_span(p, job), (long long)least_sec(job),
+                      spec->gpus && spec->kind == JOB_INTERACTIVE, wish,
+                      spec->qos ? spec->qos : "");
+}
+
+/* The shape of the same job, were it to ask for the least that it accepts. */
+static struct shape *brief_get(struct planner *p, const struct job *job,
+                               const struct plan_disks *disks)
+{
+    struct job_spec spec = *job->spec;
+    struct job brief = *job;
+
+    brief.spec = &spec;
+    spec.time_limit_sec = spec.time_min_sec;
+    spec.time_min_sec = 0;
+    return shape_get(p, &brief, disks, NULL);
 }
 
 struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks,
@@ -238,11 +261,15 @@ struct shape *shape_get(struct planner *p, const struct job *job, const struct p
         return NULL;
     if (!shape && key)
         shape = shape_new(p, pool, job, gib, key);
-    if (shape)
-        shape->refs++;
-    else
+    if (!shape) {
         pool_drop_unused(p, pool);
-    return shape;
+        return NULL;
+    }
+    shape->refs++;
+    if (!least_sec(job) || shape->brief || (shape->brief = brief_get(p, job, disks)))
+        return shape;
+    shape_unref(p, shape);
+    return NULL;
 }
 
 struct shape *shape_ref(struct shape *shape)
@@ -261,6 +288,7 @@ void shape_unref(struct planner *p, struct shape *shape)
         shape->prev->next = shape->next;
     else
         p->shapes.first = shape->next;
+    shape_unref(p, shape->brief);
     p->shapes.n_candidates -= shape->n_heap;
     hash_remove(p->shapes.shapes, shape->key);
     shape->pool->refs--;

@@ -53,9 +53,10 @@ struct shape {
     uint32_t qos_index;
     bool all_pause; /* pause_is_for(), of pause_layout */
     uint64_t pause_layout;
-    int64_t span_usec; /* plan_span() */
-    unsigned refs;     /* entries */
-    uint32_t queued;   /* of them in line */
+    int64_t span_usec;   /* plan_span() */
+    struct shape *brief; /* the same for the least time that is accepted; NULL: it is not less */
+    unsigned refs;       /* entries */
+    uint32_t queued;     /* of them in line */
     struct shape *next, *prev;
     /* Known not to fit anywhere now, as of this layout; cleared when a node it fits on gains. */
     bool full;

@@ -207,8 +207,11 @@ static int take_over(struct call *call, const struct class *class, const struct 
 {
     int64_t left_sec = (o->stop_usec - loop_now_usec(call->core->loop)) / USEC_PER_SEC;
     const struct job_spec *seat = course->seat;
-    int r = job_spec_set(&spec->reservation, class->spec.name);
+    int r;
 
+    if (!*spec->reservation)
+        spec->time_min_sec = 0; /* who finds himself in a class gets its time */
+    r = job_spec_set(&spec->reservation, class->spec.name);
     if (r == 0)
         r = job_spec_set(&spec->template_name, seat->template_name);
     if (r == 0)

@@ -130,6 +130,8 @@ static const char *frozen_field(const struct job_spec *old, const struct job_spe
     if (!str_equal(old->nodelist, spec->nodelist) || !str_equal(old->exclude, spec->exclude) ||
         !str_equal(old->constraint, spec->constraint))
         return "nodelist, exclude or constraint";
+    if (old->time_min_sec != spec->time_min_sec)
+        return "time_min_sec";
     if (old->begin_usec != spec->begin_usec || old->deadline_usec != spec->deadline_usec)
         return "begin_time or deadline_time";
     return old->nice != spec->nice ? "nice" : NULL;

@@ -59,6 +59,8 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job,
     event.generation = request.generation = 1;
     str_copy(event.node, sizeof(event.node), action->node);
     str_copy(event.gpus_held, sizeof(event.gpus_held), action->gpus_held);
+    if (action->limit_sec && !(event.spec = job_spec_shorten(job->spec, action->limit_sec)))
+        return -ENOMEM;
     request.job = job->id;
     request.vcpus = job->spec->cpus;
     request.memory_mib = job->spec->memory_mib;
@@ -73,6 +75,7 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job,
     str_copy(request.image, sizeof(request.image), image);
     r = core_add_job(txn, job->id, &event, NULL);
     if (r >= 0)
+    job_spec_unref(event.spec);
         r = core_add_instance(txn, event.instance, &request, NULL);
     return r < 0 ? r : disks_add_alloc(core, txn, job, event.instance, 1, action->node, NULL);
 }

@@ -304,7 +304,7 @@ static int put(struct queue *q, const struct job *job)
         spec.profile = wish;
     }
     if (spec.deadline_usec) {
-        spec.deadline_usec -= spec.time_limit_sec * USEC_PER_SEC;
+        spec.deadline_usec -= job_spec_least_sec(&spec) * USEC_PER_SEC;
         spec.deadline_usec = spec.deadline_usec > 1 ? spec.deadline_usec : 1;
     }
     return put_with_disks(q, &planned);

@@ -173,6 +173,7 @@ VDICTLD_TESTS = \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \
     tests/t1220-limits.t \
+    tests/t1225-time-min.t \
     tests/t1230-priority.t \
     tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \

@@ -170,6 +170,25 @@ int submit_check_time(struct call *call, struct job_spec *spec, int64_t spent_se
     return -ERANGE;
 }
 
+/* Of what has not started: the least time that it accepts is no more than it asks for. */
+static int check_time_min(const struct job_spec *spec, struct vdi_error *err)
+{
+    char least[32], most[32];
+
+    if (spec->time_min_sec && *spec->reservation) {
+        error_set(err, EINVAL, "time_min_sec", "a seat of a class is there until its end");
+        error_hint(err, NULL, "leave the least time out");
+        return -EINVAL;
+    }
+    if (!spec->time_limit_sec || spec->time_min_sec <= spec->time_limit_sec)
+        return 0;
+    error_set(err, ERANGE, "time_min_sec", "the least time %s is over the time limit",
+              str_from_duration_sec(spec->time_min_sec, least));
+    error_hint(err, str_from_duration_sec(spec->time_limit_sec, most),
+               "accept less, or ask for a longer limit");
+    return -ERANGE;
+}
+
 /* Of what has not started: it must be possible to end by the deadline. */
 static int check_dates(struct call *call, const struct job_spec *spec, struct vdi_error *err)
 {
@@ -183,10 +202,10 @@ static int check_dates(struct call *call, const struct job_spec *spec, struct vd
         return error_set(err, ERANGE, "deadline_time", "the deadline has passed");
     if (begin >= spec->deadline_usec)
         return error_set(err, ERANGE, "deadline_time", "the deadline is before the begin time");
-    if (begin + spec->time_limit_sec * USEC_PER_SEC <= spec->deadline_usec)
+    if (begin + job_spec_least_sec(spec) * USEC_PER_SEC <= spec->deadline_usec)
         return 0;
     error_set(err, ERANGE, "deadline_time", "with its time limit of %s it can't end by then",
-              str_from_duration_sec(spec->time_limit_sec, limit));
+              str_from_duration_sec(job_spec_least_sec(spec), limit));
     snprintf(remedy, sizeof(remedy), "ask for %" PRId64 " s at most, or for a later deadline",
              (spec->deadline_usec - begin) / USEC_PER_SEC);
     error_hint(err, NULL, remedy);
@@ -260,6 +279,8 @@ int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err
         r = check_qos(call, spec, err);
     if (r >= 0)
         r = check_account(call, spec, err);
+    if (r >= 0 && (!job || job->state == JOB_PENDING))
+        r = check_time_min(spec, err);
     if (r >= 0 && (!job || job->state == JOB_PENDING))
         r = check_dates(call, spec, err);
     if (r >= 0)

@@ -136,7 +136,7 @@ static const struct {
     {"thread-spec", 0, "1", false},
     {"threads-per-core", 0, "1", false},
     {"time", 't', "60", true},
-    {"time-min", 0, "10", false},
+    {"time-min", 0, "10", true},
     {"tmp", 0, "1G", false},
     {"tres-bind", 0, "x", false},
     {"tres-per-task", 0, "x", false},

@@ -282,6 +282,33 @@ static void extend_is_an_update_while_it_runs(void **state)
     job_unref(job);
 }
 
+/* What a start took of the limit, a requeue gives back; also of a job that had none. */
+static void a_shorter_limit_is_of_one_run(void **state)
+{
+    static const int64_t limits[] = {3600, 0};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct job *job = submitted(limits[i]);
+        struct job_spec *asked = job_spec_ref(job->spec);
+        struct job_event event = at(JOB_EVENT_ALLOC, 10);
+
+        event.spec = job_spec_shorten(job->spec, 600);
+        job = step(job, event);
+        job_event_done(&event);
+        job = step(job, at(JOB_EVENT_START, 20));
+        assert_true(job_limit_usec(job) == 620 * SEC);
+        assert_true(job->spec->time_asked_sec == (limits[i] ? limits[i] : JOB_ASKED_UNLIMITED));
+        job = step(job, finish(30, JOB_PENDING, "again"));
+        assert_true(job->spec->time_limit_sec == 600);
+        job = step(job, at(JOB_EVENT_REQUEUE, 31));
+        assert_true(job->spec->time_limit_sec == limits[i] && !job->spec->time_asked_sec);
+        assert_true(asked->time_limit_sec == limits[i]);
+        assert_string_equal(job->spec->name, "cad");
+        job_spec_unref(asked);
+        job_unref(job);
+    }
+}
+
 static void the_first_word_stands(void **state)
 {
     struct job *job = step(running(0), finish(120, JOB_TIMEOUT, "limit"));
@@ -426,6 +453,7 @@ int main(void)
         cmocka_unit_test(unreachable_and_back),
         cmocka_unit_test(a_requeue_may_end_in_a_hold),
         cmocka_unit_test(long_texts_are_cut),
+        cmocka_unit_test(a_shorter_limit_is_of_one_run),
         cmocka_unit_test(specs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@ void put_job(struct world *w, int j)
         w->asked[j] = false;
     if (w->jobs[j].state == JOB_PENDING)
         w->n_places[j] = 0;
+    w->granted_sec[j] = 0;
     assert_int_equal(planner_put_job_on(w->planner, &w->jobs[j], &w->disks[j], w->places[j],
                                         (uint32_t)w->n_places[j]),
                      0);
@@ -67,6 +68,7 @@ static void new_job(struct world *w, int j)
         s->qos = pick(6) ? "batch" : "spare";
     }
     s->nodes = pick(3) ? pick(2) : 1 + pick(4);
+    s->time_min_sec = pick(3) ? 0 : 20 * (1 + pick(20));
     w->jobs[j] = world_job((uint64_t)j + 1, s);
     w->jobs[j].gpus_held = w->places[j][0].gpus_held;
     w->jobs[j].priority = (int32_t)pick(3);
@@ -107,6 +109,10 @@ static void advance_job(struct world *w, int j)
             job->held_by_user = !job->held_by_user;
             break;
         }
+        if (w->granted_sec[j]) {
+            w->specs[j].time_asked_sec = w->specs[j].time_limit_sec;
+            w->specs[j].time_limit_sec = w->granted_sec[j];
+        }
         job->state = JOB_CONFIGURING;
         job->alloc_usec = w->now;
         job->node = w->places[j][0].node;
@@ -132,6 +138,9 @@ static void advance_job(struct world *w, int j)
     default: /* COMPLETING */
         job->suspended_total_usec = 0;
         job->state = pick(4) ? JOB_COMPLETED : JOB_PENDING; /* requeued */
+        if (w->specs[j].time_asked_sec)
+            w->specs[j].time_limit_sec = w->specs[j].time_asked_sec;
+        w->specs[j].time_asked_sec = 0;
         break;
     }
     put_job(w, j);

@@ -27,7 +27,7 @@ struct job_spec now_wanted(const struct world *w, int j, struct wanted *ret)
         spec.profile = wish; /* its memory knows the profile */
     spec.nodelist = ret->nodes;
     spec.exclude = spec.constraint = (char *)"";
-    spec.begin_usec = spec.deadline_usec = 0;
+    spec.begin_usec = spec.deadline_usec = spec.time_min_sec = 0;
     if (spec.time_limit_sec && ran_usec < spec.time_limit_sec * 1000000)
         spec.time_limit_sec = ((spec.time_limit_sec * 1000000 - ran_usec) / MIN + 1) * 60;
     else if (spec.time_limit_sec)
@@ -476,7 +476,84 @@ static void place_now(const struct world *w, struct plan *plan, int j, const str
     }
 }
 
-static void place_job(const struct world *w, struct plan *plan, int j)
+/* On the nodes that it is on, it has its place up to then; what it shall have. */
+static int64_t brief_end(const struct world *w, const struct plan *plan, int j)
+{
+    const struct job_spec *spec = &plan->specs[j], *brief = &plan->briefs[j];
+    int64_t least = w->now + span(brief), full = w->now + span(spec), end = full;
+
+    if (spec->deadline_usec && spec->deadline_usec + span(brief) < end)
+        end = spec->deadline_usec + span(brief);
+    for (int i = 0; i < plan->n_found[j]; i++) {
+        const struct hold *h = &plan->found[j][i];
+
+        for (size_t k = 0; k < plan->n; k++) {
+            int64_t u = plan->holds[k].from;
+            bool fits = u < least || u >= end || room_at(w, plan, h->node, u, j, spec);
+
+            for (int g = 0; g < h->n_gpus && fits && u >= least && u < end; g++)
+                fits = gpu_room(w, plan, h->node, h->places[g].gpu, u, u + 1, h->offer,
+                                h->places[g].slot);
+            end = fits ? end : u;
+        }
+    }
+    if (end < full)
+        end -= (end - w->now - PLAN_BOOT_USEC) % MIN;
+    return end > least ? end : least;
+}
+
+static bool may_be_brief(const struct world *w, const struct plan *plan, int j)
+{
+    const struct job_spec *spec = &plan->specs[j];
+
+    return w->jobs[j].state == JOB_PENDING && spec->begin_usec <= w->now && spec->time_min_sec &&
+           (!spec->time_limit_sec || spec->time_min_sec < spec->time_limit_sec) &&
+           (job_spec_nodes(spec) == 1 || !can_cross(w, j, spec));
+}
+
+/* With less time, as it accepts: now or not at all. */
+static bool place_brief(const struct world *w, struct plan *plan, int j)
+{
+    const struct job_spec *spec = &plan->specs[j];
+    struct job_spec *brief = &plan->briefs[j];
+    int want = (int)job_spec_nodes(spec), n = 0;
+    struct hold found[N_NODES];
+    int64_t end;
+
+    *brief = *spec;
+    brief->time_limit_sec = spec->time_min_sec;
+    for (int i = 0; i < N_NODES && n < want; i++)
+        n += room(w, plan, i, w->now, j, brief, &found[n]);
+    if (n < want)
+        return false;
+    memcpy(plan->found[j], found, sizeof(found));
+    plan->n_found[j] = n;
+    plan->at[j] = w->now;
+    plan->crosses[j] = false;
+    if (n == 1 && !can_cross(w, j, spec))
+        place_now(w, plan, j, brief);
+    end = brief_end(w, plan, j);
+    if (end < w->now + span(spec))
+        plan->limit_sec[j] = (end - w->now - PLAN_BOOT_USEC) / 1000000;
+    for (int i = 0; i < n; i++) {
+        plan->found[j][i].to = end;
+        plan->holds[plan->n++] = plan->found[j][i];
+    }
+    return true;
+}
+
+/* At once, and over by its deadline. */
+static bool is_in_time(const struct world *w, const struct plan *plan, int j)
+{
+    const struct job_spec *spec = &plan->specs[j];
+
+    return plan->n_found[j] && plan->at[j] <= w->now &&
+           (!spec->deadline_usec || span(spec) <= spec->deadline_usec - w->now +
+                                                      spec->time_min_sec * 1000000 +
+                                                      PLAN_BOOT_USEC);
+}
+
+static void place_full(const struct world *w, struct plan *plan, int j)
 {
     const struct job_spec *spec = &plan->specs[j];
     int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;
@@ -506,6 +583,19 @@ static void place_job(const struct world *w, struct plan *plan, int j)
         place_now(w, plan, j, spec);
     for (int i = 0; i < plan->n_found[j]; i++)
         plan->holds[plan->n++] = plan->found[j][i];
+}
+
+static void place_job(const struct world *w, struct plan *plan, int j)
+{
+    size_t n = plan->n, n_full;
+
+    place_full(w, plan, j);
+    if (is_in_time(w, plan, j) || !may_be_brief(w, plan, j))
+        return;
+    n_full = plan->n;
+    plan->n = n; /* the holds stay where they are until the others are found */
+    if (!place_brief(w, plan, j))
+        plan->n = n_full;
 }
 
 int64_t seen_end(const struct world *w, int64_t end)
@@ -574,7 +664,10 @@ void reference_until(const struct world *w, struct plan *plan, int until)
         if (!w->has_job[j] || holds_nothing(job))
             continue;
         plan->specs[j] = now_wanted(w, j, &plan->wanted[j]);
-        int64_t end = waits(job) ? w->given_usec[j] + span(&plan->specs[j]) : end_of_job(w, j);
+        struct job_spec given = plan->specs[j];
+        if (w->granted_sec[j])
+            given.time_limit_sec = w->granted_sec[j];
+        int64_t end = waits(job) ? w->given_usec[j] + span(&given) : end_of_job(w, j);
         int64_t pieces[256][2], ask;
         int n_pieces = 0;
         if (!waits(job) || w->given[j])

@@ -29,6 +29,7 @@ struct world {
     uint32_t stored_gib[N_NODES];
     bool given[N_JOBS]; /* a start was given out */
     int64_t given_usec[N_JOBS];
+    int64_t granted_sec[N_JOBS]; /* with that start, a shorter limit; 0: none */
     bool told[N_JOBS];
     struct plan_seat seats[128]; /* of classes that were admitted */
     struct job_spec seat_specs[128];
@@ -42,7 +43,7 @@ struct world {
     int64_t now;
     bool is_busy; /* with classes, and jobs that are in their way */
     unsigned long asks, crossings, victims;
-    unsigned long starts, wide_starts, checks, elsewhere, admitted, refused;
+    unsigned long brief_starts, starts, wide_starts, checks, elsewhere, admitted, refused;
 };
 
 struct hold {
@@ -66,7 +67,9 @@ struct plan {
     struct hold found[N_JOBS][N_NODES]; /* by estimate, on each of its nodes */
     int n_found[N_JOBS];                /* 0: none */
     int64_t at[N_JOBS];
-    bool crosses[N_JOBS]; /* it is planned to be saved and to come back */
+    struct job_spec briefs[N_JOBS]; /* the same, with the least time that it accepts */
+    int64_t limit_sec[N_JOBS];      /* that it is shortened to, to start now; 0: it is not */
+    bool crosses[N_JOBS];           /* it is planned to be saved and to come back */
     unsigned place[N_JOBS];
 };
 

@@ -25,6 +25,8 @@ static bool starts_elsewhere(struct world *w, int j)
     static struct plan before;
 
     reference_until(w, &before, j);
+    if (w->granted_sec[j])
+        before.specs[j].time_limit_sec = w->granted_sec[j];
     for (int i = 0; i < w->n_places[j]; i++) {
         struct hold any, h = held_by(w, j, i, w->now + span(&before.specs[j]));
 
@@ -102,10 +104,15 @@ static void take_start(struct world *w, const struct plan_action *a)
     assert_int_equal(w->n_places[j], a->n_nodes);
     assert_string_equal(w->places[j][0].node, a->node);
     assert_string_equal(w->places[j][0].gpus_held, a->gpus_held);
+    assert_true(!a->limit_sec || a->limit_sec >= w->specs[j].time_min_sec);
+    w->granted_sec[j] = a->limit_sec;
     if (!is_as_planned(w, &plan, j)) {
         assert_true(starts_elsewhere(w, j));
         w->elsewhere++;
+    } else {
+        assert_int_equal(a->limit_sec, plan.limit_sec[j]);
     }
+    w->brief_starts += a->limit_sec != 0;
     w->given[j] = true;
     w->given_usec[j] = w->now;
     w->starts++;
@@ -255,6 +262,7 @@ static void run_worlds(unsigned first, unsigned n, bool is_busy, struct world *s
             assert_all(&w);
         }
         sum->starts += w.starts;
+        sum->brief_starts += w.brief_starts;
         sum->wide_starts += w.wide_starts;
         sum->asks += w.asks;
         sum->crossings += w.crossings;
@@ -265,8 +273,8 @@ static void run_worlds(unsigned first, unsigned n, bool is_busy, struct world *s
         sum->refused += w.refused;
         planner_free(w.planner);
     }
-    print_message("# %lu starts, %lu of them elsewhere, %lu on several nodes\n", sum->starts,
-                  sum->elsewhere, sum->wide_starts);
+    print_message("# %lu starts, %lu of them elsewhere, %lu on several nodes, %lu shortened\n",
+                  sum->starts, sum->elsewhere, sum->wide_starts, sum->brief_starts);
     print_message("# %lu estimates compared, %lu of them across windows\n", sum->checks,
                   sum->crossings);
     print_message("# %lu classes admitted, %lu refused; %lu jobs chosen, %lu asked to make room\n",
@@ -281,6 +289,7 @@ static void incremental_is_full_is_reference(void **state)
     assert_true(sum.elsewhere < sum.starts / 100);
     assert_true(sum.admitted > 500 && sum.refused > 100);
     assert_true(sum.starts > 10000 && sum.wide_starts > 500 && sum.checks > 10000);
+    assert_true(sum.brief_starts > 150);
 }
 
 /* Jobs of whole GPUs and classes that need them: planned across windows, and asked to go. */
