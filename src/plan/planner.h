@@ -62,7 +62,8 @@ enum plan_blocker_type {
     PLAN_BLOCK_DISK_NODE,  /* so is the node on which a disk of it lies */
     PLAN_BLOCK_DISK_BUSY,  /* another job has a disk that it needs */
     PLAN_BLOCK_DISK_QUOTA, /* its disks would be more than its owner may have */
-    PLAN_BLOCK_CLASS,      /* what is free is kept for a class: until */
+    PLAN_BLOCK_CLASS,      /* what is free is kept for a class, count 1: for a job that
+                            * preempts others: until */
     PLAN_BLOCK_PRIORITY,   /* `count` jobs before it in line */
     PLAN_BLOCK_CPUS,       /* need, free (most free on one node), until */
     PLAN_BLOCK_MEMORY,

@@ -324,12 +324,24 @@ static void add_resource(const struct planner *p, struct plan_why *why, const st
     str_copy(b->subject, sizeof(b->subject), n->facts.name);
 }
 
-/* A node has room, and what is free of it is a class's before the job could end. */
+/* Is the next window there that of a job, which others make room for? */
+static bool is_booked_next(const struct planner *p, const struct plan_node *n)
+{
+    const struct seat_window *next = NULL;
+
+    for (const struct seat *s = n->seats; s; s = s->next)
+        if (s->window->to_usec > p->now_usec && (!next || s->window->from_usec < next->from_usec))
+            next = s->window;
+    return next && seat_is_booked(next);
+}
+
+/* A node has room, and what is free of it is a class's, or a job's, before the job could end. */
 static void add_class(const struct planner *p, struct plan_why *why, const struct survey *s)
 {
     struct plan_blocker *b = add(why, PLAN_BLOCK_CLASS);
 
     b->until_usec = shown(s->alone_usec, p->now_usec);
+    b->count = is_booked_next(p, s->alone);
     str_copy(b->subject, sizeof(b->subject), s->alone->facts.name);
 }
 

@@ -214,7 +214,8 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
                       "for another job's end; vdictl disk list shows them");
         break;
     case PLAN_BLOCK_CLASS:
-        buf_puts(out, "what is free is kept for a class before it could end");
+        buf_printf(out, "what is free is kept for %s before it could end",
+                   b->count ? "a job that others make room for" : "a class");
         if (b->until_usec)
             buf_printf(out, "; room for it %s", time_to_rfc3339(b->until_usec, until));
         break;
