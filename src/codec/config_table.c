@@ -181,19 +181,28 @@ const struct config_key config_profile_keys[] = {
     {                                                                                              \
         ROW(s, key, CONFIG_U32, limits.member, 0, MANY, "0", text)                                 \
     }
+#define MINUTES(s, key, member, text)                                                              \
+    {                                                                                              \
+        ROW(s, key, CONFIG_U32, limits.member, 0, UINT32_MAX, "0", text)                           \
+    }
 #define LIMITS(s)                                                                                  \
     LIMIT(s, "max_running", all.running, "its jobs that run at once; 0 for any number"),           \
         LIMIT(s, "max_submitted", all.submitted, "its jobs that are pending or run"),              \
         LIMIT(s, "max_gpus", all.gpus, "GPUs of its running jobs"),                                \
         LIMIT(s, "max_desktops", all.desktops, "its desktops that run at once"),                   \
+        MINUTES(s, "max_gpu_minutes", all.gpu_minutes,                                             \
+                "GPU minutes used, less what decayed, and what its jobs may still use"),           \
         LIMIT(s, "max_running_user", user.running, "the same for each owner"),                     \
         LIMIT(s, "max_submitted_user", user.submitted, "the same for each owner"),                 \
         LIMIT(s, "max_gpus_user", user.gpus, "the same for each owner"),                           \
         LIMIT(s, "max_desktops_user", user.desktops, "the same for each owner"),                   \
-        {ROW(s, "deny_on_limit", CONFIG_BOOL, limits.deny, 0, 0, "no",                             \
-             "yes: what its limits would not let run even alone, and a desktop too many, is "      \
-             "refused at submit")},                                                                \
-        LATER("max_gpu_minutes"), LATER("max_gpu_minutes_user")
+        MINUTES(s, "max_gpu_minutes_user", user.gpu_minutes, "the same for each owner"),           \
+        MINUTES(s, "max_gpu_minutes_job", job_gpu_minutes, "GPUs times time limit of one job"),    \
+    {                                                                                              \
+        ROW(s, "deny_on_limit", CONFIG_BOOL, limits.deny, 0, 0, "no",                              \
+            "yes: what its limits would not let run even alone, and a desktop too many, is "       \
+            "refused at submit")                                                                   \
+    }
 
 const struct config_key config_account_keys[] = {
     {ROW(config_account, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",

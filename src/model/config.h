@@ -65,9 +65,12 @@ struct config_limit_set {
     uint32_t submitted; /* those, and the pending ones */
     uint32_t gpus;      /* of running jobs */
     uint32_t desktops;  /* running interactive jobs */
+    /* used, decayed, and what running jobs may still use */
+    uint32_t gpu_minutes;
 };
 struct config_limits {
     struct config_limit_set all, user; /* of all jobs together; of each owner's */
+    uint32_t job_gpu_minutes;          /* of one job: GPUs times its time limit; 0: any number */
     bool deny; /* what could not run even alone, or a desktop too many, is refused at submit */
 };
 

@@ -98,6 +98,7 @@ static void apply_request(struct instance *in, const struct instance_event *even
     str_copy(in->account, sizeof(in->account), event->account);
     str_copy(in->partition, sizeof(in->partition), event->partition);
     str_copy(in->qos, sizeof(in->qos), event->qos);
+    str_copy(in->limits, sizeof(in->limits), event->limits);
     in->class_id = event->class_id;
     str_copy(in->date, sizeof(in->date), event->date);
     str_copy(in->gpus_held, sizeof(in->gpus_held), event->gpus_held);

@@ -35,6 +35,8 @@ enum instance_event_type {
     INSTANCE_N_EVENTS
 };
 
+#define INSTANCE_LIMITS_TEXT 800 /* names of as many limit blocks as there may be */
+
 struct instance {
     unsigned refs;
     uint64_t id;
@@ -55,6 +57,7 @@ struct instance {
     char template_name[64];
     char profile[64];
     char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
+    char limits[INSTANCE_LIMITS_TEXT];        /* so are these: struct job_spec */
     char reason[96];
     char image[IMAGE_REF_MAX];     /* resolved; "": as the template says */
     char gpus_held[GPU_HELD_TEXT]; /* of a seat: gpu_held_format() */
@@ -71,6 +74,7 @@ struct instance_event {
     char template_name[64];
     char profile[64];
     char account[64], partition[64], qos[64]; /* of its job, for what it is charged to */
+    char limits[INSTANCE_LIMITS_TEXT];        /* so are these: struct job_spec */
     char reason[96];
     char image[IMAGE_REF_MAX]; /* request */
     uint64_t class_id;         /* request, with: */

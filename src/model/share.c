@@ -115,21 +115,29 @@ int share_add_account(struct share_tree *t, const char *name, const char *parent
 
 /* ---- usage ---- */
 
-/* What is left after so long; of a time that is to come it is more than 1. */
-static double left(const struct share_tree *t, int64_t usec)
+/* Of a time that is to come it is more than 1. */
+double share_left(int64_t half_life_usec, int64_t usec)
 {
-    return exp2(-(double)usec / (double)t->half_life_usec);
+    return exp2(-(double)usec / (double)half_life_usec);
 }
 
 /* The integral of rate * 2^(-(at - x) / half life) over the time. */
-double share_decayed(const struct share_tree *t, double rate, int64_t from_usec, int64_t to_usec,
-                     int64_t at_usec)
+double share_decay(int64_t half_life_usec, double rate, int64_t from_usec, int64_t to_usec,
+                   int64_t at_usec)
 {
-    double scale = (double)t->half_life_usec / USEC / M_LN2;
+    double scale = (double)half_life_usec / USEC / M_LN2;
 
     if (to_usec <= from_usec)
         return 0;
-    return rate * scale * (left(t, at_usec - to_usec) - left(t, at_usec - from_usec));
+    return rate * scale *
+           (share_left(half_life_usec, at_usec - to_usec) -
+            share_left(half_life_usec, at_usec - from_usec));
+}
+
+double share_decayed(const struct share_tree *t, double rate, int64_t from_usec, int64_t to_usec,
+                     int64_t at_usec)
+{
+    return share_decay(t->half_life_usec, rate, from_usec, to_usec, at_usec);
 }
 
 /* Its numbers as they will be once a round has met it. */
@@ -169,7 +177,7 @@ int share_use(struct share_tree *t, const char *account, const char *owner, doub
     if (r < 0)
         return r;
     if (to_usec > n->at_usec) {
-        n->past *= left(t, to_usec - n->at_usec);
+        n->past *= share_left(t->half_life_usec, to_usec - n->at_usec);
         n->at_usec = to_usec;
     }
     n->past += share_decayed(t, rate, from_usec, to_usec, n->at_usec);
@@ -211,7 +219,7 @@ void share_end(struct share_tree *t, int64_t now_usec)
     for (size_t i = 0; i < t->n; i++) {
         struct node *n = t->nodes[i];
 
-        n->used = n->past * left(t, now_usec - n->at_usec) + n->now;
+        n->used = n->past * share_left(t->half_life_usec, now_usec - n->at_usec) + n->now;
         n->used = n->used > 0 ? n->used : 0;
         n->child_sum = 0;
     }

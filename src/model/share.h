@@ -21,7 +21,11 @@ struct share_tree *share_tree_new(int64_t half_life_usec);
 void share_tree_free(struct share_tree *t); /* takes NULL */
 /* An account; its parent ("": none) was added before. -EEXIST, -ENOENT, -ENOMEM, -E2BIG. */
 int share_add_account(struct share_tree *t, const char *name, const char *parent, uint32_t shares);
+/* What is left of 1 after so long. */
+double share_left(int64_t half_life_usec, int64_t usec);
 /* What is left at `at` of `rate` a second that was used between the times. */
+double share_decay(int64_t half_life_usec, double rate, int64_t from_usec, int64_t to_usec,
+                   int64_t at_usec);
 double share_decayed(const struct share_tree *t, double rate, int64_t from_usec, int64_t to_usec,
                      int64_t at_usec);
 /* Of an account that was not added the user is at the top, as one without an account.

@@ -30,6 +30,7 @@ struct call {
     bool recorded;       /* the audit trail has it */
     const char *watched; /* goes into the audit trail whoever does it: why; NULL: no */
     uint64_t job;        /* for handlers that wait for a commit */
+    size_t moved;        /* tasks that this PATCH counts elsewhere than before */
     uint64_t class_id;   /* a submit takes a seat of that class: what it says may be used */
     char key[80];
 };

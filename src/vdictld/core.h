@@ -34,6 +34,7 @@ struct idem;
 struct images;
 struct job_index;
 struct life;
+struct minutes;
 struct nodelink;
 struct priority;
 struct queue;
@@ -69,6 +70,7 @@ struct core {
     struct priority *priority; /* priority.c: who comes first */
     struct queue *queue;       /* queue.c: the planner and what it is told */
     struct quota *quota;       /* quota.c: limits of qos, partitions, accounts, people */
+    struct minutes *minutes;   /* minutes.c: GPU minutes that limits count */
     struct life *life;         /* life.c: running instances */
     struct site *site;         /* site.c: the site plugin and its operations */
     struct sweep *sweep;       /* sweep.c: what happens now and then */

@@ -162,7 +162,9 @@ static int check_update(struct call *call, const struct job *job, struct job_spe
     if (r >= 0 && (!str_equal(spec->qos, job->spec->qos) ||
                    !str_equal(spec->partition, job->spec->partition) ||
                    !str_equal(spec->account, job->spec->account)))
-        r = quota_check(call, spec, 1, err);
+        r = quota_check(call, spec, ++call->moved, err);
+    else if (r >= 0)
+        r = quota_check_more(call, job, spec, err);
     return r;
 }
 

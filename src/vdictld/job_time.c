@@ -19,6 +19,7 @@
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
 #include "vdictld/queue.h"
+#include "vdictld/quota.h"
 #include "vdictld/submit.h"
 
 DEFINE_FREEP(struct job_spec, job_spec_unref)
@@ -117,7 +118,8 @@ static struct job_spec *longer(struct call *call, const struct job *job, int64_t
         error_set(err, ERANGE, "seconds", "no time limit is that long");
         return NULL;
     }
-    if (submit_check_time(call, spec, spent_sec, err) < 0)
+    if (submit_check_time(call, spec, spent_sec, err) < 0 ||
+        quota_check_more(call, job, spec, err) < 0)
         return NULL;
     return TAKE_PTR(spec);
 }

@@ -72,10 +72,11 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job,
     str_copy(request.account, sizeof(request.account), job->spec->account);
     str_copy(request.partition, sizeof(request.partition), job->spec->partition);
     str_copy(request.qos, sizeof(request.qos), job->spec->qos);
+    str_copy(request.limits, sizeof(request.limits), job->spec->limits);
     str_copy(request.image, sizeof(request.image), image);
     r = core_add_job(txn, job->id, &event, NULL);
-    if (r >= 0)
     job_spec_unref(event.spec);
+    if (r >= 0)
         r = core_add_instance(txn, event.instance, &request, NULL);
     return r < 0 ? r : disks_add_alloc(core, txn, job, event.instance, 1, action->node, NULL);
 }

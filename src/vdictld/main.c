@@ -39,6 +39,7 @@
 #include "vdictld/job_index.h"
 #include "vdictld/life.h"
 #include "vdictld/nodelink.h"
+#include "vdictld/minutes.h"
 #include "vdictld/nodes.h"
 #include "vdictld/notify.h"
 #include "vdictld/priority.h"
@@ -120,6 +121,7 @@ static void published(void *arg, const struct published *p)
     case NOUN_INSTANCE:
         life_instance(core, p->now);
         priority_instance(core, p->old, p->now);
+        minutes_instance(core, p->old, p->now);
         if (((const struct instance *)p->now)->state == INSTANCE_GONE)
             sweep_later(core, NOUN_INSTANCE, p->id, NULL);
         break;
@@ -343,13 +345,14 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
     core->quota = core->loop ? quota_new(core) : NULL;
+    core->minutes = core->loop ? minutes_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
     core->notify = core->loop ? notify_new(core) : NULL;
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
         !core->arrays || !core->classes || !core->denials || !core->depend || !core->disks ||
-        !core->idem || !core->mine || !core->feed || !core->queue || !core->quota || !core->life ||
-        !core->sweep || !core->notify)
+        !core->idem || !core->mine || !core->feed || !core->queue || !core->quota ||
+        !core->minutes || !core->life || !core->sweep || !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -388,6 +391,7 @@ static int start(struct core *core, struct vdi_error *err)
         return error_set(err, -r, "", "the planner could not take the configuration");
     tell_all(core);
     priority_begin(core);
+    minutes_configure(core);
     classes_load(core->classes);
     notify_recover(core);
     life_recover(core);
@@ -469,6 +473,7 @@ static void core_done(struct core *core)
     queue_free(core->queue);
     priority_free(core->priority);
     quota_free(core->quota);
+    minutes_free(core->minutes);
     feed_free(core->feed);
     job_index_free(core->mine);
     idem_free(core->idem);

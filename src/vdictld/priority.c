@@ -160,6 +160,11 @@ static void rank(struct priority *p, const struct job *job, struct vdi_priority 
     p->ops.rank(p->rule->state, &facts, ret);
 }
 
+int64_t priority_half_life_usec(const struct core *core)
+{
+    return core->priority->rule->wants.half_life_usec;
+}
+
 bool priority_is_known(const struct core *core)
 {
     return core->priority->known;

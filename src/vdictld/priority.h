@@ -28,6 +28,8 @@ void priority_rule_free(struct core *core, struct priority_rule *rule); /* takes
 /* A committed change; `old` NULL: new in memory. */
 void priority_instance(struct core *core, const struct instance *old, const struct instance *now);
 
+/* Of what was used; 0: fair share counts nothing. */
+int64_t priority_half_life_usec(const struct core *core);
 /* False: what was used before the start is still being read, and nobody starts. */
 bool priority_is_known(const struct core *core);
 /* Of a job that waits; of others that in the record. */

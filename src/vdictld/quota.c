@@ -3,7 +3,8 @@
  * quota.c - counters, and which of the jobs under them are let into the line.
  *
  * Kept: a counter's `active` is the sum of its jobs that hold a node or are saved, `let` of those
- * that are let in and have not started; neither is over the limit but by a lowered limit. The
+ * that are let in and have not started; neither is over the limit but by a lowered limit, or by a
+ * job that used more GPU minutes than its limit said. The
  * lists hold links in the order of the line. The planner is told of others than the job that is
  * asked about from a timer, in slices: never from within a question.
  */
@@ -20,9 +21,12 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/time.h"
+#include "vdictld/minutes.h"
 #include "vdictld/queue.h"
 
-#define SLICE 512      /* jobs told to the planner at a time */
+#define SLICE 512 /* jobs told to the planner at a time */
+#define SLICE_USEC 2000
 #define LOOKS_MAX 4096 /* waiting jobs looked at when there is room */
 
 enum entry_state { IDLE, WAITING, LET, ACTIVE };
@@ -39,7 +43,7 @@ struct entry {
     enum entry_state state;
     int32_t priority;
     int64_t submit_usec;
-    uint32_t need[QUOTA_N];
+    uint64_t need[QUOTA_N];
     struct list tell; /* in quota.tell: the planner is to hear of it */
     size_t n;
     struct link links[];
@@ -52,86 +56,16 @@ struct quota {
     struct list dirty;     /* counters that may have room */
     struct list tell;
     struct source *again;
-    char *configured; /* the limits of vdi.conf that are counted, as describe() has them */
+    bool looks;
+    struct source *look; /* limits on GPU minutes ease by themselves */
+    char *configured;    /* the limits of vdi.conf that are counted, as quota_text() has them */
 };
-
-/* ---- which limits ---- */
-
-const struct config_limit_set *quota_set(const struct quota_scope *scope)
-{
-    return scope->is_user ? &scope->limits->user : &scope->limits->all;
-}
-
-uint32_t quota_max(const struct config_limit_set *set, enum quota_what what)
-{
-    return what == QUOTA_RUNNING ? set->running : what == QUOTA_GPUS ? set->gpus : set->desktops;
-}
-
-uint32_t quota_need(const struct job_spec *spec, enum quota_what what)
-{
-    if (what == QUOTA_RUNNING)
-        return 1;
-    return what == QUOTA_GPUS ? spec->gpus * job_spec_nodes(spec) : spec->kind == JOB_INTERACTIVE;
-}
-
-static bool is_set(const struct config_limit_set *s)
-{
-    return s->running || s->submitted || s->gpus || s->desktops;
-}
-
-static void add_scope(enum quota_kind kind, const char *name, const char *owner,
-                      const struct config_limits *limits, struct quota_scope *ret, size_t *io_n)
-{
-    for (int user = 0; user < 2; user++) {
-        struct quota_scope scope = {kind, user, name, user ? owner : "", limits};
-
-        if (is_set(quota_set(&scope)) && *io_n < QUOTA_COUNTERS_MAX)
-            ret[(*io_n)++] = scope;
-    }
-}
-
-static bool list_has(const char *list, const char *word)
-{
-    size_t len = strlen(word);
-
-    for (; *list; list += strcspn(list, ","), list += *list == ',')
-        if (strcspn(list, ",") == len && !memcmp(list, word, len))
-            return true;
-    return false;
-}
-
-size_t quota_scopes(const struct config *c, const struct job_spec *spec, struct quota_scope *ret)
-{
-    const struct config_qos *qos = *spec->qos ? config_qos(c, spec->qos) : NULL;
-    const struct config_partition *p = config_partition(c, spec->partition);
-    const struct config_account *a = *spec->account ? config_account(c, spec->account) : NULL;
-    size_t n = 0;
-
-    if (qos)
-        add_scope(QUOTA_QOS, qos->name, spec->owner, &qos->limits, ret, &n);
-    if (p)
-        add_scope(QUOTA_PARTITION, p->name, spec->owner, &p->limits, ret, &n);
-    if (a)
-        add_scope(QUOTA_ACCOUNT, a->name, spec->owner, &a->limits, ret, &n);
-    for (size_t i = 0; i < c->n_limits; i++) {
-        const struct config_limit *l = &c->limits[i];
-
-        if ((!l->groups.n && !l->users.n) || list_has(spec->limits, l->name))
-            add_scope(QUOTA_LIMIT, l->name, spec->owner, &l->limits, ret, &n);
-    }
-    return n;
-}
 
 /* ---- counters ---- */
 
-static char *key_of(const struct quota_scope *s)
-{
-    return str_printf("%d%s\n%s", (int)s->kind, s->name, s->owner);
-}
-
 struct counter *quota_find(const struct core *core, const struct quota_scope *scope)
 {
-    _cleanup_(freep) char *key = key_of(scope);
+    _cleanup_(freep) char *key = quota_key(scope);
 
     return key ? hash_get(core->quota->counters, key) : NULL;
 }
@@ -139,18 +73,20 @@ struct counter *quota_find(const struct core *core, const struct quota_scope *sc
 static struct counter *counter_get(struct core *core, const struct quota_scope *scope)
 {
     struct counter *c = quota_find(core, scope);
-    _cleanup_(freep) char *key = key_of(scope);
+    _cleanup_(freep) char *key = quota_key(scope);
 
     if (c || !key)
         return c;
     c = calloc(1, sizeof(*c) + 2 * (strlen(key) + 1));
     if (!c)
         return NULL;
+    c->core = core;
     c->kind = scope->kind;
     c->is_user = scope->is_user;
     c->max = *quota_set(scope);
     list_init(&c->waiting);
     list_init(&c->let_in);
+    list_init(&c->running);
     list_init(&c->dirty);
     memcpy(c->key, key, strlen(key) + 1);
     c->name = c->key + strlen(key) + 1;
@@ -171,14 +107,35 @@ static void counter_drop(struct quota *q, struct counter *c)
     free(c);
 }
 
+uint64_t quota_had(const struct counter *c, enum quota_what what)
+{
+    return c->active[what] + (what == QUOTA_GPU_MINUTES ? minutes_used(c->core, c->key) : 0);
+}
+
+/* With so much more than there is. */
+static bool is_too_much(const struct counter *c, enum quota_what what, uint64_t more)
+{
+    uint64_t max = quota_max(&c->max, what);
+
+    if (!max || (what == QUOTA_GPU_MINUTES && !minutes_are_known(c->core)))
+        return max && more;
+    return quota_had(c, what) + more > max;
+}
+
+/* Besides those that hold something; and besides those that are let in. */
+static bool would_fit(const struct counter *c, const struct entry *e)
+{
+    for (int i = 0; i < QUOTA_N; i++)
+        if (e->need[i] && is_too_much(c, (enum quota_what)i, e->need[i]))
+            return false;
+    return true;
+}
+
 static bool has_room(const struct counter *c, const struct entry *e)
 {
-    for (int i = 0; i < QUOTA_N; i++) {
-        uint32_t max = quota_max(&c->max, (enum quota_what)i);
-
-        if (max && e->need[i] && (uint64_t)c->active[i] + c->let[i] + e->need[i] > max)
+    for (int i = 0; i < QUOTA_N; i++)
+        if (e->need[i] && is_too_much(c, (enum quota_what)i, c->let[i] + e->need[i]))
             return false;
-    }
     return true;
 }
 
@@ -239,6 +196,13 @@ static void tell(struct quota *q, struct entry *e)
     soon(q);
 }
 
+static void look_later(struct quota *q)
+{
+    if (!q->looks)
+        source_rearm(q->look, minutes_look_usec(q->core));
+    q->looks = true;
+}
+
 static void entry_move(struct quota *q, struct entry *e, enum entry_state state)
 {
     bool frees = (e->state == LET || e->state == ACTIVE) && (state == IDLE || state == WAITING);
@@ -255,6 +219,10 @@ static void entry_move(struct quota *q, struct entry *e, enum entry_state state)
         }
         if (state == WAITING || state == LET)
             insert(state == WAITING ? &c->waiting : &c->let_in, &e->links[i]);
+        if (state == ACTIVE)
+            list_append(&c->running, &e->links[i].list);
+        if (state == WAITING && c->max.gpu_minutes && e->need[QUOTA_GPU_MINUTES])
+            look_later(q);
         if (frees && list_is_empty(&c->dirty)) {
             list_append(&q->dirty, &c->dirty);
             soon(q);
@@ -314,7 +282,7 @@ static bool still_waits(const struct entry *e, const struct job *job)
     const struct entry *last = full ? last_let_in(full) : NULL;
 
     return e->state == WAITING && e->priority == job->priority && full &&
-           (!last || comes_before(last, e));
+           (!last || comes_before(last, e) || !would_fit(full, e));
 }
 
 /* Its start is on its way to the store: it holds its place. */
@@ -341,7 +309,7 @@ static bool let_in(struct quota *q, struct entry *e)
 {
     const struct counter *full;
 
-    while ((full = first_full(e)) && displace(q, full, e))
+    while ((full = first_full(e)) && would_fit(full, e) && displace(q, full, e))
         ;
     entry_move(q, e, full ? WAITING : LET);
     return !full;
@@ -371,6 +339,27 @@ bool quota_lets(struct core *core, const struct job *job, bool is_ready)
     return let_in(q, e);
 }
 
+static bool is_over(const struct counter *c)
+{
+    for (int k = 0; k < QUOTA_N; k++)
+        if (is_too_much(c, (enum quota_what)k, c->let[k]))
+            return true;
+    return false;
+}
+
+/* More is had than there was when they were let in: the last of them wait again. */
+static void put_back(struct quota *q, const struct counter *c)
+{
+    while (is_over(c) && !list_is_empty(&c->let_in)) {
+        struct entry *last = last_let_in(c);
+
+        if (is_starting(q, last))
+            break;
+        entry_move(q, last, WAITING);
+        tell(q, last);
+    }
+}
+
 /* A counter has room again: those that come first. */
 static void fill(struct quota *q, struct counter *c)
 {
@@ -392,13 +381,16 @@ static void fill(struct quota *q, struct counter *c)
 static void run(void *arg)
 {
     struct quota *q = arg;
+    int64_t until;
 
     if (q->core->stopping)
         return;
-    while (!list_is_empty(&q->dirty)) {
+    until = loop_monotonic_usec(q->core->loop) + SLICE_USEC;
+    while (!list_is_empty(&q->dirty) && loop_monotonic_usec(q->core->loop) < until) {
         struct counter *c = list_entry(q->dirty.next, struct counter, dirty);
 
         list_remove(&c->dirty);
+        put_back(q, c);
         fill(q, c);
         counter_drop(q, c);
     }
@@ -410,8 +402,48 @@ static void run(void *arg)
         if (job)
             queue_again(q->core->queue, job);
     }
-    if (!list_is_empty(&q->tell))
+    if (!list_is_empty(&q->tell) || !list_is_empty(&q->dirty))
         soon(q);
+}
+
+void quota_eased(struct core *core)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(core->quota->counters, &i, &value);) {
+        struct counter *c = value;
+
+        if (!c->max.gpu_minutes || (list_is_empty(&c->waiting) && list_is_empty(&c->let_in)) ||
+            !list_is_empty(&c->dirty))
+            continue;
+        list_append(&core->quota->dirty, &c->dirty);
+        soon(core->quota);
+    }
+}
+
+static bool any_waits(const struct quota *q)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(q->counters, &i, &value);) {
+        const struct counter *c = value;
+
+        if (c->max.gpu_minutes && !list_is_empty(&c->waiting))
+            return true;
+    }
+    return false;
+}
+
+static void look(void *arg)
+{
+    struct quota *q = arg;
+
+    q->looks = false;
+    if (q->core->stopping)
+        return;
+    quota_eased(q->core);
+    if (any_waits(q))
+        look_later(q);
 }
 
 /* ---- what others tell ---- */
@@ -428,7 +460,8 @@ struct quota *quota_new(struct core *core)
     q->counters = hash_new_str();
     q->entries = hash_new_u64();
     q->again = loop_timer(core->loop, -1, run, q);
-    if (q->counters && q->entries && q->again)
+    q->look = loop_timer(core->loop, -1, look, q);
+    if (q->counters && q->entries && q->again && q->look)
         return q;
     quota_free(q);
     return NULL;
@@ -454,6 +487,7 @@ void quota_free(struct quota *q)
         return;
     forget_all(q);
     source_free(q->again);
+    source_free(q->look);
     free(q->configured);
     free(q);
 }
@@ -481,35 +515,15 @@ static bool is_moved(const struct job *old, const struct job *now)
     const struct job_spec *a = old->spec, *b = now->spec;
 
     return a != b && (!str_equal(a->qos, b->qos) || !str_equal(a->partition, b->partition) ||
-                      !str_equal(a->account, b->account) || a->gpus != b->gpus);
-}
-
-static bool is_over(const struct counter *c)
-{
-    for (int k = 0; k < QUOTA_N; k++) {
-        uint32_t max = quota_max(&c->max, (enum quota_what)k);
-
-        if (max && (uint64_t)c->active[k] + c->let[k] > max)
-            return true;
-    }
-    return false;
+                      !str_equal(a->account, b->account) || a->gpus != b->gpus ||
+                      a->time_limit_sec != b->time_limit_sec);
 }
 
 /* One holds a node that was not let in: it was moved here, or the limit was another. */
 static void make_room(struct quota *q, const struct entry *e)
 {
-    for (size_t i = 0; i < e->n; i++) {
-        struct counter *c = e->links[i].counter;
-
-        while (is_over(c) && !list_is_empty(&c->let_in)) {
-            struct entry *last = list_entry(c->let_in.prev, struct link, list)->entry;
-
-            if (is_starting(q, last))
-                break;
-            entry_move(q, last, WAITING);
-            tell(q, last);
-        }
-    }
+    for (size_t i = 0; i < e->n; i++)
+        put_back(q, e->links[i].counter);
 }
 
 void quota_job(struct core *core, const struct job *old, const struct job *now)
@@ -540,42 +554,10 @@ void quota_job(struct core *core, const struct job *old, const struct job *now)
     }
 }
 
-static void describe_one(enum quota_kind kind, const char *name, bool of_everyone,
-                         const struct config_limits *limits, struct buf *out)
-{
-    const struct config_limit_set *sets[] = {&limits->all, &limits->user};
-
-    buf_printf(out, "%d%s%d", (int)kind, name, of_everyone);
-    for (int i = 0; i < 2; i++)
-        buf_printf(out, " %u %u %u %u", sets[i]->running, sets[i]->submitted, sets[i]->gpus,
-                   sets[i]->desktops);
-    buf_putc(out, '\n');
-}
-
-/* NULL: no memory. */
-static char *describe(const struct config *c)
-{
-    struct buf out = BUF_INIT(0);
-
-    for (size_t i = 0; i < c->n_qos; i++)
-        describe_one(QUOTA_QOS, c->qos[i].name, true, &c->qos[i].limits, &out);
-    for (size_t i = 0; i < c->n_partitions; i++)
-        describe_one(QUOTA_PARTITION, c->partitions[i].name, true, &c->partitions[i].limits, &out);
-    for (size_t i = 0; i < c->n_accounts; i++)
-        describe_one(QUOTA_ACCOUNT, c->accounts[i].name, true, &c->accounts[i].limits, &out);
-    for (size_t i = 0; i < c->n_limits; i++)
-        describe_one(QUOTA_LIMIT, c->limits[i].name,
-                     !c->limits[i].groups.n && !c->limits[i].users.n, &c->limits[i].limits, &out);
-    if (!out.failed)
-        return buf_take(&out, NULL);
-    buf_done(&out);
-    return NULL;
-}
-
 /* Other limits are counted anew; with the same ones a long queue holds nobody up. */
 static bool is_same(struct quota *q)
 {
-    char *now = describe(q->core->config);
+    char *now = quota_text(q->core->config);
     bool same = now && q->configured && !strcmp(now, q->configured);
 
     free(q->configured);
@@ -632,13 +614,27 @@ size_t quota_full(const struct core *core, const struct job *job, const struct c
         const struct counter *c = e->links[i].counter;
 
         for (int k = 0; k < QUOTA_N && n < QUOTA_COUNTERS_MAX; k++) {
-            uint32_t max = quota_max(&c->max, (enum quota_what)k);
-
-            if (!max || !e->need[k] || (uint64_t)c->active[k] + c->let[k] + e->need[k] <= max)
+            if (!e->need[k] || !is_too_much(c, (enum quota_what)k, c->let[k] + e->need[k]))
                 continue;
             ret[n] = c;
             ret_what[n++] = (enum quota_what)k;
         }
     }
     return n;
+}
+
+int64_t quota_last_end_usec(const struct counter *c)
+{
+    int64_t last = 0;
+
+    list_for_each (it, &c->running) {
+        const struct job *job = core_job(c->core, list_entry(it, struct link, list)->entry->job);
+        int64_t end = job ? job_limit_usec(job) : 0;
+
+        if (job &&
+            !end) /* it has not started, or is saved: then it may have all of its limit left */
+            end = loop_now_usec(c->core->loop) + job->spec->time_limit_sec * USEC_PER_SEC;
+        last = end > last ? end : last;
+    }
+    return last;
 }

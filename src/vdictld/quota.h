@@ -22,6 +22,8 @@ void quota_configure(struct core *core);
 void quota_job(struct core *core, const struct job *old, const struct job *now);
 /* A submit is on its way to the store (n jobs of that kind), or was undone (-n). */
 void quota_stage(struct core *core, const struct job_spec *spec, int n);
+/* What was used under some limit is another sum now, or is known: who may run may be another. */
+void quota_eased(struct core *core);
 /* A pending job that may be in line as far as all else goes, or may not: may it be? */
 bool quota_lets(struct core *core, const struct job *job, bool is_ready);
 
@@ -31,6 +33,9 @@ bool quota_lets(struct core *core, const struct job *job, bool is_ready);
 int quota_settle(struct call *call, struct job_spec *spec);
 /* May n more of these be submitted? -EDQUOT names limit and numbers. */
 int quota_check(struct call *call, const struct job_spec *spec, size_t n, struct vdi_error *err);
+/* May it have this much more than it has: an update, or more time? -EDQUOT names the limit. */
+int quota_check_more(struct call *call, const struct job *job, const struct job_spec *spec,
+                     struct vdi_error *err);
 /* Adds the limits that a job waits for. */
 void quota_why(struct core *core, const struct job *job, struct plan_why *why);
 /* "QOSMaxJobsPerUserLimit" of a blocker that quota_why() made. */

@@ -5,15 +5,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/field.h"
+#include "vdictld/minutes.h"
 #include "vdictld/queue.h"
 #include "vdictld/quota_impl.h"
 
 static const char *const kind_names[] = {"qos", "partition", "account", "limit"};
-static const char *const what_names[QUOTA_N] = {"running", "gpus", "desktops"};
+static const char *const what_names[QUOTA_N] = {"running", "gpus", "desktops", "gpu_minutes"};
 
 /* Slurm's words (squeue(1), JOB REASON CODES); a partition's limits are a QOS there. */
 static const char *reason_of(enum quota_kind kind, bool is_user, enum quota_what what)
@@ -22,6 +24,10 @@ static const char *reason_of(enum quota_kind kind, bool is_user, enum quota_what
 
     if (what == QUOTA_DESKTOPS)
         return is_user ? "MaxDesktopsPerUserLimit" : "GrpDesktopsLimit";
+    if (what == QUOTA_GPU_MINUTES)
+        return !is_qos   ? "AssocGrpGRESMinutes"
+               : is_user ? "QOSMaxGRESMinutesPerUser"
+                         : "QOSGrpGRESMinutes";
     if (what == QUOTA_GPUS)
         return is_qos ? (is_user ? "QOSMaxGRESPerUser" : "QOSGrpGRES")
                       : (is_user ? "AssocMaxGRESPerUser" : "AssocGrpGRES");
@@ -32,7 +38,7 @@ static const char *reason_of(enum quota_kind kind, bool is_user, enum quota_what
 /* "max_running_user of qos '", which a name follows. */
 static const char *key_prefix(enum quota_kind kind, bool is_user, const char *what, char ret[48])
 {
-    snprintf(ret, 48, "max_%.10s%s of %.10s '", what, is_user ? "_user" : "", kind_names[kind]);
+    snprintf(ret, 48, "max_%.16s%s of %.10s '", what, is_user ? "_user" : "", kind_names[kind]);
     return ret;
 }
 
@@ -85,6 +91,68 @@ static int refuse(const struct quota_scope *s, const char *what, uint64_t have, 
     return -EDQUOT;
 }
 
+/* "2 GPUs for 4:00:00 are 480 GPU minutes" and why that is too much. */
+static int refuse_minutes(const struct quota_scope *s, const char *what, bool is_user,
+                          const struct job_spec *spec, const char *why, uint64_t max,
+                          struct vdi_error *err)
+{
+    uint64_t minutes = quota_need(spec, QUOTA_GPU_MINUTES);
+    char field[48], limit[48], length[32], prefix[48];
+
+    snprintf(field, sizeof(field), "max_%.16s%s", what, is_user ? "_user" : "");
+    key_prefix(s->kind, is_user, what, prefix);
+    if (minutes == QUOTA_ENDLESS)
+        error_set(err, EDQUOT, field, "%s%.63s': GPUs without a time limit have no end of minutes",
+                  prefix, s->name);
+    else
+        error_set(err, EDQUOT, field, "%s%.63s': %" PRIu64 " GPUs for %s are %" PRIu64 " minutes%s",
+                  prefix, s->name, quota_need(spec, QUOTA_GPUS),
+                  str_from_duration_sec(spec->time_limit_sec, length), minutes, why);
+    snprintf(limit, sizeof(limit), "%" PRIu64 " GPU minutes", max);
+    error_hint(err, limit, "ask for fewer GPUs or for less time");
+    return -EDQUOT;
+}
+
+/* Of one job, whatever there is besides. */
+static int check_minutes(const struct quota_scope *s, const struct job_spec *spec,
+                         struct vdi_error *err)
+{
+    uint64_t need = quota_need(spec, QUOTA_GPU_MINUTES);
+    uint32_t max = quota_set(s)->gpu_minutes, job_max = s->limits->job_gpu_minutes;
+
+    if (!s->is_user && job_max && need > job_max)
+        return refuse_minutes(s, "gpu_minutes_job", false, spec, "", job_max, err);
+    if (max && (need == QUOTA_ENDLESS || (s->limits->deny && need > max)))
+        return refuse_minutes(s, "gpu_minutes", s->is_user, spec, "", max, err);
+    return 0;
+}
+
+int quota_check_more(struct call *call, const struct job *job, const struct job_spec *spec,
+                     struct vdi_error *err)
+{
+    struct quota_scope scopes[QUOTA_COUNTERS_MAX];
+    size_t n = quota_scopes(call->core->config, spec, scopes);
+    uint64_t need = quota_need(spec, QUOTA_GPU_MINUTES),
+             was = quota_need(job->spec, QUOTA_GPU_MINUTES);
+    int r = 0;
+
+    if (need <= was || call_is_operator(call))
+        return 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        const struct counter *c = quota_find(call->core, &scopes[i]);
+        uint32_t max = quota_set(&scopes[i])->gpu_minutes;
+        uint64_t had = c ? quota_had(c, QUOTA_GPU_MINUTES) + c->let[QUOTA_GPU_MINUTES] : 0;
+        char why[100];
+
+        r = check_minutes(&scopes[i], spec, err);
+        if (r < 0 || !max || !job_state_is_active(job->state) || had - was + need <= max)
+            continue;
+        snprintf(why, sizeof(why), ", and %" PRIu64 " are used or kept for jobs already", had);
+        r = refuse_minutes(&scopes[i], "gpu_minutes", scopes[i].is_user, spec, why, max, err);
+    }
+    return r;
+}
+
 /* What deny_on_limit refuses: what would pend for good, and a desktop too many. */
 static int check_deny(const struct core *core, const struct quota_scope *s,
                       const struct job_spec *spec, size_t n, struct vdi_error *err)
@@ -115,13 +183,29 @@ int quota_check(struct call *call, const struct job_spec *spec, size_t n, struct
         if (max && have + n > max)
             r = refuse(&scopes[i], "submitted", have, n, max,
                        "wait for some to end, or cancel some", err);
-        else if (scopes[i].limits->deny)
+        else
+            r = check_minutes(&scopes[i], spec, err);
+        if (r == 0 && scopes[i].limits->deny)
             r = check_deny(call->core, &scopes[i], spec, n, err);
     }
     return r;
 }
 
 /* ---- why ---- */
+
+/* How many it needs itself, and when they are free at the latest. */
+static void why_minutes(struct core *core, const struct counter *c, const struct job *job,
+                        struct plan_blocker *b)
+{
+    if (!minutes_are_known(core)) {
+        *b = (struct plan_blocker){.type = PLAN_BLOCK_PRIORITY, .subject = "GPU minutes"};
+        return;
+    }
+    b->count = quota_need(job->spec, QUOTA_GPU_MINUTES);
+    if (b->count <= b->need)
+        b->until_usec = minutes_ease_usec(core, c->key, c->active[QUOTA_GPU_MINUTES],
+                                          quota_last_end_usec(c), b->need - b->count);
+}
 
 /* subject: the limit, "max_running_user of qos 'teaching'"; need: what may be, free: what is. */
 void quota_why(struct core *core, const struct job *job, struct plan_why *why)
@@ -135,10 +219,12 @@ void quota_why(struct core *core, const struct job *job, struct plan_why *why)
         const struct counter *c = full[i];
         struct plan_blocker b = {.type = PLAN_BLOCK_LIMIT,
                                  .need = quota_max(&c->max, what[i]),
-                                 .free = c->active[what[i]]};
+                                 .free = quota_had(c, what[i])};
 
         snprintf(b.subject, sizeof(b.subject), "%.40s%.20s'",
                  key_prefix(c->kind, c->is_user, what_names[what[i]], prefix), c->name);
+        if (what[i] == QUOTA_GPU_MINUTES)
+            why_minutes(core, c, job, &b);
         queue_add_blocker(why, &b);
     }
 }
@@ -158,6 +244,22 @@ const char *quota_reason(const struct plan_blocker *b)
 
 void quota_write_text(const struct plan_blocker *b, struct buf *out)
 {
+    char until[40];
+
+    if (b->count && b->count > b->need) {
+        buf_printf(out, "%s: %" PRIu64 " may be used, and this job alone may use %" PRIu64,
+                   b->subject, b->need, b->count);
+        return;
+    }
+    if (b->count) {
+        buf_printf(out,
+                   "%s: %" PRIu64 " may be used, %" PRIu64 " are used or kept for running jobs, "
+                   "and this job may use %" PRIu64 "; what was used counts less with time",
+                   b->subject, b->need, b->free, b->count);
+        if (b->until_usec)
+            buf_printf(out, ": by %s it may start", time_to_rfc3339(b->until_usec, until));
+        return;
+    }
     buf_printf(out,
                "%s: %" PRIu64 " may be had at once and %" PRIu64
                " are; the rest is for jobs that come before it in line",
@@ -172,8 +274,22 @@ struct me {
     struct buf *out;
 };
 
+static const char *unit_of(const char *what)
+{
+    if (str_equal(what, "gpus"))
+        return "GPUs of running jobs";
+    if (str_equal(what, "desktops"))
+        return "running desktops";
+    if (str_equal(what, "running"))
+        return "running jobs";
+    if (str_equal(what, "gpu_minutes"))
+        return "GPU minutes used, or kept for running jobs";
+    return str_equal(what, "gpu_minutes_job") ? "GPU minutes of one job"
+                                              : "jobs pending or running";
+}
+
 static void write_one(const struct me *me, const struct quota_scope *s, const char *what,
-                      uint64_t used, uint64_t max)
+                      uint64_t used, uint64_t max, int64_t eases_usec)
 {
     char name[120], when[40];
 
@@ -183,15 +299,26 @@ static void write_one(const struct me *me, const struct quota_scope *s, const ch
     buf_puts(me->out, ",{\"name\":");
     json_write_string(me->out, name);
     buf_printf(me->out, ",\"used\":%" PRIu64 ",\"allowed\":%" PRIu64 ",\"unit\":\"%s\"", used, max,
-               str_equal(what, "gpus")       ? "GPUs of running jobs"
-               : str_equal(what, "desktops") ? "running desktops"
-               : str_equal(what, "running")  ? "running jobs"
-                                             : "jobs pending or running");
+               unit_of(what));
     buf_puts(me->out, ",\"eases_by\":");
-    if (me->eases_usec)
-        buf_printf(me->out, "\"%s\"}", time_to_rfc3339(me->eases_usec, when));
+    if (eases_usec)
+        buf_printf(me->out, "\"%s\"}", time_to_rfc3339(eases_usec, when));
     else
         buf_puts(me->out, "null}");
+}
+
+/* Used up, it eases when the first minute is free again. */
+static void write_minutes(const struct me *me, const struct quota_scope *s, const struct counter *c)
+{
+    const struct core *core = me->call->core;
+    _cleanup_(freep) char *key = quota_key(s);
+    uint64_t max = quota_set(s)->gpu_minutes, active = c ? c->active[QUOTA_GPU_MINUTES] : 0;
+    uint64_t used = active + (key && max ? minutes_used(core, key) : 0);
+    int64_t eases = 0;
+
+    if (key && max && used >= max)
+        eases = minutes_ease_usec(core, key, active, c ? quota_last_end_usec(c) : 0, max - 1);
+    write_one(me, s, what_names[QUOTA_GPU_MINUTES], used, max, eases);
 }
 
 static void write_scope(const struct me *me, enum quota_kind kind, const char *name,
@@ -202,10 +329,13 @@ static void write_scope(const struct me *me, enum quota_kind kind, const char *n
         const struct config_limit_set *set = quota_set(&s);
         const struct counter *c = quota_find(me->call->core, &s);
 
-        for (int k = 0; k < QUOTA_N; k++)
+        for (int k = 0; k < QUOTA_GPU_MINUTES; k++)
             write_one(me, &s, what_names[k], c ? c->active[k] : 0,
-                      quota_max(set, (enum quota_what)k));
-        write_one(me, &s, "submitted", c ? c->submitted : 0, set->submitted);
+                      quota_max(set, (enum quota_what)k), me->eases_usec);
+        write_one(me, &s, "submitted", c ? c->submitted : 0, set->submitted, me->eases_usec);
+        write_minutes(me, &s, c);
+        if (!user)
+            write_one(me, &s, "gpu_minutes_job", 0, limits->job_gpu_minutes, 0);
     }
 }
 

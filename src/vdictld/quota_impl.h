@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quota_impl.h - between quota.c and quota_check.c alone. */
+/* quota_impl.h - between quota.c, quota_limits.c, quota_check.c and minutes.c alone. */
 #ifndef VDICTLD_QUOTA_IMPL_H
 #define VDICTLD_QUOTA_IMPL_H
 
@@ -8,16 +8,21 @@
 #define QUOTA_COUNTERS_MAX (2 * (3 + CONFIG_LIMITS_MAX)) /* of one job */
 
 enum quota_kind { QUOTA_QOS, QUOTA_PARTITION, QUOTA_ACCOUNT, QUOTA_LIMIT };
-enum quota_what { QUOTA_RUNNING, QUOTA_GPUS, QUOTA_DESKTOPS, QUOTA_N };
+/* The last in minutes: besides what was used and is gone. */
+enum quota_what { QUOTA_RUNNING, QUOTA_GPUS, QUOTA_DESKTOPS, QUOTA_GPU_MINUTES, QUOTA_N };
+
+#define QUOTA_ENDLESS (UINT64_C(1) << 40) /* GPU minutes of a job without a time limit */
 
 /* One limit block for all, or for one owner. */
 struct counter {
+    struct core *core;
     enum quota_kind kind;
     bool is_user;
     struct config_limit_set max; /* a copy: vdi.conf may be another by now */
-    uint32_t active[QUOTA_N], let[QUOTA_N];
+    uint64_t active[QUOTA_N], let[QUOTA_N];
     uint32_t submitted, desktops; /* live, with what is on its way to the store */
     struct list waiting, let_in;  /* of links, in the order of the line */
+    struct list running;          /* of the others that are active */
     bool is_dirty;
     struct list dirty;
     const char *name; /* of the block; in `key` */
@@ -37,7 +42,17 @@ size_t quota_scopes(const struct config *c, const struct job_spec *spec, struct 
 struct counter *quota_find(const struct core *core, const struct quota_scope *scope);
 const struct config_limit_set *quota_set(const struct quota_scope *scope);
 uint32_t quota_max(const struct config_limit_set *set, enum quota_what what);
-uint32_t quota_need(const struct job_spec *spec, enum quota_what what);
+uint64_t quota_need(const struct job_spec *spec, enum quota_what what);
+/* The key of its counter. NULL: no memory. */
+char *quota_key(const struct quota_scope *scope);
+/* All that is counted, and what of it is GPU minutes: the same text, the same counters. NULL: no
+ * memory. */
+char *quota_text(const struct config *c);
+char *quota_minutes(const struct config *c);
+/* What is had now, with what was used. */
+uint64_t quota_had(const struct counter *c, enum quota_what what);
+/* When the latest of those that run ends, by its limit. */
+int64_t quota_last_end_usec(const struct counter *c);
 /* The counters that a waiting job has no room in. */
 size_t quota_full(const struct core *core, const struct job *job, const struct counter **ret,
                   enum quota_what *ret_what);

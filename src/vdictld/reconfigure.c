@@ -23,6 +23,7 @@
 #include "vdictld/images.h"
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
+#include "vdictld/minutes.h"
 #include "vdictld/priority.h"
 #include "vdictld/queue.h"
 #include "vdictld/quota.h"
@@ -91,6 +92,7 @@ static void in_force(void *arg, int result, const struct vdi_error *err)
     priority_take(core, TAKE_PTR(ch->rule));
     queue_configure(core->queue);
     quota_configure(core);
+    minutes_configure(core);
     classes_configured(core->classes);
     disks_configured(core->disks);
     nodelink_configured(core->links);

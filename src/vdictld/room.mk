@@ -69,11 +69,12 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/noun.c src/vdictld/noun.h \
     src/vdictld/openapi.c \
     src/vdictld/output.c \
+    src/vdictld/minutes.c src/vdictld/minutes.h \
     src/vdictld/priority.c src/vdictld/priority.h \
     src/vdictld/priority_use.c src/vdictld/priority_impl.h \
     src/vdictld/queue.c src/vdictld/queue.h \
     src/vdictld/quota.c src/vdictld/quota.h src/vdictld/quota_impl.h \
-    src/vdictld/quota_check.c \
+    src/vdictld/quota_check.c src/vdictld/quota_limits.c \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \
@@ -173,6 +174,7 @@ VDICTLD_TESTS = \
     tests/t1200-dependencies.t \
     tests/t1210-arrays.t \
     tests/t1220-limits.t \
+    tests/t1221-gpu-minutes.t \
     tests/t1225-time-min.t \
     tests/t1230-priority.t \
     tests/t1130-slurm-options.t \

@@ -260,6 +260,30 @@ static void a_job_comes_over_another(void **state)
     planner_free(s.p);
 }
 
+/* Who fits beside, but not until the place is another job's, is told that it is no class's. */
+static void a_place_for_a_job_is_named(void **state)
+{
+    struct job_spec half = of_qos("batch", 2, 0), comes = of_qos("first", 4, 60);
+    struct job_spec other = of_qos("", 2, 60);
+    const struct plan_blocker *b;
+    struct plan_why why;
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    put_run(&s, 1, &half, "n00", "", -10);
+    put(&s, 2, &comes);
+    step(&s, T0);
+    step(&s, T0);
+    assert_int_equal(s.n, 1);
+    put(&s, 3, &other);
+    step(&s, T0);
+    assert_int_equal(planner_why(s.p, 3, T0, &why), 0);
+    b = world_blocker(&why, PLAN_BLOCK_CLASS);
+    assert_non_null(b);
+    assert_int_equal(b->count, 1);
+    planner_free(s.p);
+}
+
 static void it_starts_where_they_left(void **state)
 {
     struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
@@ -535,6 +559,7 @@ int main(void)
         cmocka_unit_test(no_class_no_victim),
         cmocka_unit_test(what_victims_leave_is_planned),
         cmocka_unit_test(a_job_comes_over_another),
+        cmocka_unit_test(a_place_for_a_job_is_named),
         cmocka_unit_test(it_starts_where_they_left),
         cmocka_unit_test(least_is_lost),
         cmocka_unit_test(the_minimum_time_is_kept),
