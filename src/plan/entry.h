@@ -58,6 +58,7 @@ struct entry {
     bool late;      /* begin is ahead: stands behind all that may start */
     bool held_user, held_admin, unknown;
     uint8_t disk_block; /* enum plan_disk_block */
+    bool is_idle;       /* active: nobody touches it */
 };
 
 #endif

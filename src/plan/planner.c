@@ -433,6 +433,7 @@ static void attach(struct planner *p, struct entry *e, const struct job *job, st
     e->held_user = job->held_by_user;
     e->held_admin = job->held_by_admin;
     e->unknown = job->unknown;
+    e->is_idle = e->is_idle && !job_is_waiting(job);
     if (job_is_waiting(job))
         planner_settle_pending(p, e);
     else
@@ -509,6 +510,14 @@ static int put(struct planner *p, const struct job *job, enum plan_disk_block bl
     e->disk_block = (uint8_t)block; /* looked at when it is settled, in here */
     change(p, e, job, shape, held);
     return 0;
+}
+
+void planner_set_idle(struct planner *p, uint64_t job, bool is_idle)
+{
+    struct entry *e = hash_get_u64(p->jobs, job);
+
+    if (e)
+        e->is_idle = is_idle && e->place == ENTRY_ACTIVE;
 }
 
 bool planner_priority(const struct planner *p, uint64_t id, int32_t *ret)

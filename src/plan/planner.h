@@ -132,6 +132,9 @@ int planner_put_job_on(struct planner *p, const struct job *job, const struct pl
 /* What a job holds, or shall by a start that was given out, node after node. */
 typedef void plan_place_fn(void *arg, const struct plan_place *place);
 void planner_each_place(const struct planner *p, uint64_t job, plan_place_fn *fn, void *arg);
+/* A job that holds a node is a desktop that nobody touches: rather it than others makes room. It is
+ * so until said otherwise, or the job holds nothing. */
+void planner_set_idle(struct planner *p, uint64_t job, bool is_idle);
 /* Disks that are on the node and go with no job that holds it. */
 int planner_put_stored(struct planner *p, const char *node, uint32_t gib);
 void planner_remove_job(struct planner *p, uint64_t id);

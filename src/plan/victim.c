@@ -13,6 +13,9 @@
 
 #include "plan/inner.h"
 
+#define HARM_IN_USE (INT64_C(1) << 20)
+#define LOSS_MAX (INT64_C(1) << 32) /* the harm of 1,000 victims fits in what it is added up in */
+
 static const struct entry *head_of(const struct entry *e)
 {
     return e->head ? e->head : e;
@@ -52,8 +55,8 @@ bool victim_may_be(const struct planner *p, uint32_t by, int64_t need_usec, cons
            !(e->gpus && e->gpus->offer == HOLD_FOREIGN) && gone_usec(p, by, e) <= need_usec;
 }
 
-/* What its going costs: bytes to be written, or work that is done again. */
-static int64_t harm_of(const struct planner *p, uint32_t by, const struct entry *e)
+/* Bytes to be written, or work that is done again. */
+static int64_t loss_of(const struct planner *p, uint32_t by, const struct entry *e)
 {
     int64_t ran_sec = (p->now_usec - start_of(p, e)) / 1000000;
 
@@ -61,6 +64,17 @@ static int64_t harm_of(const struct planner *p, uint32_t by, const struct entry 
         return 1 + e->shape->need.memory_mib * (int64_t)e->shape->nodes;
     return 1 + (ran_sec > 0 ? ran_sec : 0) * (int64_t)e->shape->nodes *
                    (e->shape->gpus ? (int64_t)e->shape->gpus : 1);
+}
+
+/* What its going costs. A desktop that nobody touches costs less than anything in use, however
+ * little that would lose; of several such ones the loss decides. */
+static int64_t harm_of(const struct planner *p, uint32_t by, const struct entry *e)
+{
+    int64_t loss = loss_of(p, by, e);
+
+    if (head_of(e)->is_idle)
+        return loss < HARM_IN_USE ? loss : HARM_IN_USE - 1;
+    return (loss < LOSS_MAX ? loss : LOSS_MAX) * HARM_IN_USE;
 }
 
 /* ---- on the lines ----------------------------------------------------------- */

@@ -392,6 +392,7 @@ static void live(struct sim *s, bool with_class)
         step(s);
         if (s->class_usec && s->class_usec <= s->now)
             class_begins(s);
+        planner_set_idle(s->p, 1 + pick(s, N_JOBS), pick(s, 2));
         if (pick(s, 8) == 0)
             compare(s);
     }

@@ -126,6 +126,95 @@ static int64_t start_of(struct scene *s, uint64_t id, int64_t now)
     return why.start_usec;
 }
 
+/* ---- idle desktops ------------------------------------------------------------- */
+
+/* The longest that ran goes before those in use, and two go before one in use does. */
+static void idle_ones_go_first(void **state)
+{
+    struct job_spec one = of_qos("batch", 1, 0);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    for (int i = 0; i < 4; i++)
+        put_run(&s, (uint64_t)i + 1, &one, "n00", "", -(i + 1) * 1000);
+    planner_set_idle(s.p, 4, true);
+    planner_set_idle(s.p, 3, true);
+    planner_set_idle(s.p, 1, true);
+    planner_set_idle(s.p, 1, false); /* somebody is there again */
+    planner_set_idle(s.p, 77, true); /* there is none */
+    step(&s, T0);
+    assert_int_equal(book(&s, of_qos("first", 1, 0), 2, 20, 80), 0);
+    step(&s, T0 + 20 * MIN - SAVE);
+    assert_int_equal(s.n, 2);
+    assert_non_null(action_of(&s, 3));
+    assert_non_null(action_of(&s, 4));
+    planner_free(s.p);
+}
+
+/* Of idle ones those that lose least; when they don't suffice, of the others, too. */
+static void and_least_loss_after_that(void **state)
+{
+    struct job_spec one = of_qos("batch", 1, 0);
+    struct scene s;
+
+    begin(&s, 1, "requeue");
+    for (int i = 0; i < 4; i++)
+        put_run(&s, (uint64_t)i + 1, &one, "n00", "", -(i + 1) * 1000);
+    for (uint64_t id = 2; id <= 4; id++)
+        planner_set_idle(s.p, id, true);
+    step(&s, T0);
+    assert_int_equal(book(&s, of_qos("first", 1, 0), 2, 20, 80), 0);
+    step(&s, T0 + 20 * MIN - SAVE);
+    assert_int_equal(s.n, 2);
+    assert_non_null(action_of(&s, 2));
+    assert_non_null(action_of(&s, 3));
+    planner_free(s.p);
+}
+
+/* A job in line takes the place of the desktop that nobody touches, wherever that is. */
+static void a_job_takes_the_idle_place(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), mine = of_qos("first", 4, 60);
+    struct scene s;
+
+    begin(&s, 3, "requeue");
+    put_run(&s, 1, &all, "n00", "", -10);
+    put_run(&s, 2, &all, "n01", "", -5000);
+    put_run(&s, 3, &all, "n02", "", -20);
+    planner_set_idle(s.p, 2, true);
+    step(&s, T0);
+    put(&s, 10, &mine);
+    step(&s, T0 + MIN);
+    step(&s, T0 + MIN);
+    assert_int_equal(s.n, 1);
+    assert_non_null(action_of(&s, 2));
+    planner_free(s.p);
+}
+
+/* Put again, it is as it was; what holds nothing any more is not idle. */
+static void it_lasts_while_it_holds(void **state)
+{
+    struct job_spec all = of_qos("batch", 4, 0), mine = of_qos("first", 4, 60);
+    struct job waits = world_job(2, &all);
+    struct scene s;
+
+    begin(&s, 2, "requeue");
+    put_run(&s, 1, &all, "n00", "", -10);
+    put_run(&s, 2, &all, "n01", "", -20);
+    planner_set_idle(s.p, 1, true);
+    planner_set_idle(s.p, 2, true);
+    put_run(&s, 1, &all, "n00", "", -10);
+    assert_int_equal(planner_put_job(s.p, &waits), 0);
+    put_run(&s, 2, &all, "n01", "", -5);
+    step(&s, T0);
+    put(&s, 10, &mine);
+    step(&s, T0 + MIN);
+    step(&s, T0 + MIN);
+    assert_int_equal(s.n, 1);
+    assert_non_null(action_of(&s, 1)); /* though it ran for longer */
+    planner_free(s.p);
+}
+
 /* ---- for classes ------------------------------------------------------------ */
 
 /* Four jobs of one cpu on four; two seats: two go, those that lose least; two stay. */
@@ -553,6 +642,10 @@ static void each_window_has_its_victims(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(idle_ones_go_first),
+        cmocka_unit_test(and_least_loss_after_that),
+        cmocka_unit_test(a_job_takes_the_idle_place),
+        cmocka_unit_test(it_lasts_while_it_holds),
         cmocka_unit_test(no_more_than_needed_go),
         cmocka_unit_test(shares_of_a_device_go),
         cmocka_unit_test(who_is_not_needed_any_more_is_spared),
