@@ -47,8 +47,17 @@ static void on_problem(void *arg, const char *why)
     printf("problem %s\n", why);
 }
 
-static const struct runner_handler handler = {on_ready,   on_stage, on_exited,
-                                              on_problem, NULL,     NULL};
+static void on_input(void *arg)
+{
+    const struct program *p = arg;
+    int64_t sec = runner_idle_sec(p->runner);
+
+    printf("input %s\n", sec > 0 ? "idle" : sec < 0 ? "unknown" : "active");
+}
+
+static const struct runner_handler handler = {
+    on_ready, on_stage, on_exited, on_problem, NULL, NULL, on_input,
+};
 
 static void obey(struct program *p, const char *line)
 {

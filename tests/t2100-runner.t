@@ -5,7 +5,9 @@ import os
 import pty
 import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
@@ -337,8 +339,48 @@ def stop():
         vdi.is_(r.wait_exit()[:3], ["1", "5", "0"], "and told by the next runner")
 
 
+def device(folder, name):
+    os.mkfifo(os.path.join(folder, name))
+    return os.open(os.path.join(folder, name), os.O_RDWR | os.O_NONBLOCK)
+
+
+def touched():
+    """What the guest says of its input devices, and what its host makes of that."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys = device(folder, "event0")
+        with Rig(guest_args=["--input-dir", folder, "--idle-after", "1"]) as r:
+            r.start()
+            r.wait("input active")
+            r.wait("input idle")
+            vdi.ok(True, "nobody touches it: the host hears of it")
+            os.write(keys, b"x" * 24)
+            vdi.wait_for("activity", lambda: len(r.said("input active")) == 2)
+            vdi.is_(r.said("input")[:3], ["input active", "input idle", "input active"],
+                    "a touch is told, and nothing else was")
+            r.kill_host()
+            r.lines.clear()
+            r.start_host()
+            r.wait("input idle")
+            vdi.ok(True, "a host that was restarted hears it again")
+            r.kill_guest()
+            r.lines.clear()
+            r.start_guest()
+            r.wait("input active")
+            vdi.ok(True, "a runner that was restarted knows of nobody, and begins anew")
+        os.close(keys)
+    with tempfile.TemporaryDirectory() as folder:
+        with Rig(script="#!/bin/sh\nsleep 2\n", guest_args=["--input-dir", folder,
+                                                            "--idle-after", "1"]).start() as r:
+            r.wait_exit()
+            vdi.is_(r.said("input"), [], "without a device nothing is said")
+    refused = subprocess.run([vdi.BUILD + "/vdi-runner", "--idle-after", "61"], capture_output=True,
+                             text=True)
+    vdi.ok(refused.returncode == 2 and "1 to 60 seconds" in refused.stderr,
+           "more than 60 s is refused", refused.stderr)
+
+
 for test in (plain, streams, big_payload, signals, leftovers, refused, elsewhere, session, nobody, seat,
-             rebooted, as_root, hooks, on_a_tty, stop):
+             rebooted, as_root, hooks, on_a_tty, stop, touched):
     vdi.diag(test.__name__)
     test()
 vdi.done()

@@ -95,7 +95,8 @@ struct vdi_host_api {
     /* Ends an operation: result 0 or negative errno; json (may be NULL) is copied. */
     void (*complete)(struct vdi_op *op, int result, const char *json, const struct vdi_error *err);
     /* Tells of something nobody asked for. `what`: "ready", "exited" (its script ended; the
-     * instance waits for its stop), "gone". json: as of a poll. Telling it again is no harm. */
+     * instance waits for its stop), "gone", "input" (nobody touches it any more, somebody does
+     * again, or it is not known any more). json: as of a poll. Telling it again is no harm. */
     void (*instance_event)(struct vdi_host *host, struct vdi_instance_id id, const char *what,
                            const char *json);
     int64_t (*now_usec)(struct vdi_host *host);
@@ -305,7 +306,10 @@ struct vdi_site_ops {
     int (*stop)(void *site, struct vdi_instance_id id, const char *node, uint32_t grace_sec,
                 struct vdi_op *op); /* [required]; of one that is not there: success */
     int (*poll)(void *site, struct vdi_instance_id id, const char *node,
-                struct vdi_op *op); /* [required] json {"state":...}; -ENOENT if not there */
+                struct vdi_op *op); /* [required] json {"state":...}; -ENOENT if not there. Of a
+                                     * desktop that is ready and where it is known "idle_sec": so
+                                     * long nobody has touched keyboard or mouse; 0: somebody is
+                                     * there */
     /* Gives a seat that is ready to its owner: account, mounts, disks, and the session or script;
      * completed when that runs. bind_json has "job" with its "id", "owner", "mounts", "disks",
      * "env" and "payload", as spec_json of a start that has a job. Again for the same job: success,

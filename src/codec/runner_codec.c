@@ -24,9 +24,9 @@
 #define ARGS_MAX 4096
 #define ENVIRONMENT_MAX 4096
 
-const char *const runner_type_names[] = {"greet",  "hello",   "welcome",  "ready", "part",   "run",
-                                         "signal", "message", "shutdown", "time",  "ping",   "pong",
-                                         "stage",  "output",  "exit",     "ack",   "refuse", NULL};
+const char *const runner_type_names[] = {
+    "greet", "hello", "welcome", "ready",  "part", "run", "signal", "message", "shutdown", "time",
+    "ping",  "pong",  "stage",   "output", "exit", "ack", "refuse", "input",   NULL};
 const char *const runner_mount_names[] = {"virtiofs", "disk", NULL};
 const char *const runner_stream_names[] = {"out", "err", NULL};
 
@@ -129,6 +129,8 @@ static const struct field ack_fields[] = {
 };
 
 static const struct field refuse_fields[] = {FIXED("detail", detail), END};
+static const struct field input_fields[] = {U32("idle_sec", idle_sec, 0, RUNNER_INPUT_SEC_MAX),
+                                            END};
 
 #define OWNER(m) AT(runner_owner, m)
 static const struct field owner_fields[] = {
@@ -177,6 +179,7 @@ static const struct type {
     [RUNNER_EXIT] = {BY_GUEST, 0, exit_message_fields},
     [RUNNER_ACK] = {BY_HOST | BY_GUEST, 0, ack_fields},
     [RUNNER_REFUSE] = {BY_GUEST, 0, refuse_fields},
+    [RUNNER_INPUT] = {BY_GUEST, 0, input_fields},
 };
 
 void strings_free(char **strings)

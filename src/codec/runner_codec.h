@@ -21,11 +21,16 @@
 #define RUNNER_PROTOCOL_MIN 1
 /* 2: a payload may have no script (a session), an owner no name; 3: a welcome may have mounts;
  * 4: a guest without an owner may get one, and once it has one it refuses every other;
- * 5: the bytes of an output are behind its JSON, not in it */
-#define RUNNER_PROTOCOL_MAX 5
+ * 5: the bytes of an output are behind its JSON, not in it;
+ * 6: a guest says how long nobody has touched its input devices */
+#define RUNNER_PROTOCOL_MAX 6
 #define RUNNER_PROTOCOL_MOUNTS 3
 #define RUNNER_PROTOCOL_SEATS 4
 #define RUNNER_PROTOCOL_RAW 5
+#define RUNNER_PROTOCOL_INPUT 6
+/* While nobody touches it a guest says so at least this often; longer ago it is not known. */
+#define RUNNER_INPUT_SEC 60
+#define RUNNER_INPUT_SEC_MAX (366u * 86400)
 #define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
 #define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
@@ -52,6 +57,7 @@ enum runner_type {
     RUNNER_EXIT,     /* guest, numbered: after the last output */
     RUNNER_ACK,      /* both: all up to here is safe */
     RUNNER_REFUSE,   /* guest: instead of ready; it is another's */
+    RUNNER_INPUT,    /* guest: how long ago somebody touched keyboard, mouse or the like */
     RUNNER_N_TYPES
 };
 extern const char *const runner_type_names[]; /* NULL-terminated */
@@ -109,9 +115,10 @@ struct runner_message {
     bool is_raw; /* output: the data stands behind the JSON (from RUNNER_PROTOCOL_RAW on) */
     char *work_dir, *text; /* run; message: owned, NULL: "" */
     uint32_t signal, stream;
-    char name[32];    /* stage */
-    char detail[256]; /* stage, exit, refuse */
-    int64_t usec;     /* stage, time: Unix time */
+    char name[32];     /* stage */
+    char detail[256];  /* stage, exit, refuse */
+    int64_t usec;      /* stage, time: Unix time */
+    uint32_t idle_sec; /* input: 0: somebody is there */
     int32_t exit_code, exit_signal;
 };
 

@@ -21,12 +21,13 @@ static const struct field report_fields[] = {
     {"ended", FIELD_BOOL, REPORT(ended), FIELD_SUBMIT, 0, 0, NULL, "nothing of it runs"},
     {"failed", FIELD_BOOL, REPORT(failed), FIELD_SUBMIT, 0, 0, NULL, "not by its own will"},
     {"reason", FIELD_FIXED, REPORT(reason), FIELD_SUBMIT, 0, 0, NULL, "why"},
+    {"idle_sec", FIELD_I64, REPORT(idle_sec), FIELD_SUBMIT, 0, INT32_MAX, NULL, "nobody there"},
     {.type = FIELD_END},
 };
 
 int site_report_decode(const char *json, struct site_report *ret, struct vdi_error *err)
 {
-    struct site_report report = {0};
+    struct site_report report = {.idle_sec = -1};
     int r = fields_read(report_fields, &report, json, strlen(json), FIELD_SUBMIT, NULL, err);
 
     if (r >= 0)

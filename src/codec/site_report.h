@@ -20,6 +20,8 @@ struct site_report {
     bool failed; /* it ended by no will of its guest (crash, lost node) */
     bool ended;  /* GONE: its QEMU is no more; without it, it may still be on its way out */
     char reason[96];
+    int64_t idle_sec; /* READY: nobody has touched it for so long; 0: somebody is there; -1: it is
+                       * not known */
 };
 
 int site_report_decode(const char *json, struct site_report *ret, struct vdi_error *err);

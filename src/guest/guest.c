@@ -33,7 +33,7 @@ static void begin_session(struct guest *g)
     g->session++;
     g->is_welcome = false;
     g->hello_due = true;
-    g->ready_due = g->ack_due = g->pong_due = g->refuse_due = false;
+    g->ready_due = g->ack_due = g->pong_due = g->refuse_due = g->input_due = false;
     source_rearm(g->again, -1);
     runner_outbox_rewind(&g->outbox);
     port_drop_unsent(g->port);
@@ -108,6 +108,18 @@ static bool take_due(bool *io_due)
     return due;
 }
 
+/* An older host knows no such message, and without a device there is nothing to say. */
+static bool take_input_due(struct guest *g, struct runner_message *m)
+{
+    int64_t idle_sec = presence_idle_sec(g->presence);
+
+    if (!take_due(&g->input_due) || g->protocol < RUNNER_PROTOCOL_INPUT || idle_sec < 0)
+        return false;
+    m->type = RUNNER_INPUT;
+    m->idle_sec = idle_sec < RUNNER_INPUT_SEC_MAX ? (uint32_t)idle_sec : RUNNER_INPUT_SEC_MAX;
+    return true;
+}
+
 static bool fill(void *arg, struct buf *out)
 {
     struct guest *g = arg;
@@ -136,7 +148,9 @@ static bool fill(void *arg, struct buf *out)
     } else if (take_due(&g->pong_due)) {
         m.type = RUNNER_PONG;
         m.seq = g->pong_seq;
-    } else { /* output before the rest: the exit status comes after the last of it */
+    } else if (!take_input_due(
+                   g,
+                   &m)) { /* output before the rest: the exit status comes after the last of it */
         return put_output(g, out) || runner_outbox_take(&g->outbox, out);
     }
     put(g, &m, out);
@@ -226,6 +240,8 @@ static int take_welcome(struct guest *g, struct runner_message *m)
     g->is_raw = m->protocol >= RUNNER_PROTOCOL_RAW;
     g->id = m->id;
     g->has_id = true;
+    g->protocol = m->protocol;
+    g->input_due = true;
     g->owner = m->owner;
     g->n_mounts = m->n_mounts;
     memcpy(g->mounts, m->mounts, sizeof(g->mounts));
@@ -359,6 +375,14 @@ static void read_boot_id(char *ret, size_t size)
     ret[strcspn(ret, "\n")] = '\0';
 }
 
+static void on_presence(void *arg)
+{
+    struct guest *g = arg;
+
+    g->input_due = g->is_welcome;
+    port_kick(g->port);
+}
+
 static void on_devices(void *arg)
 {
     struct guest *g = arg;
@@ -383,8 +407,11 @@ struct guest *guest_new(struct loop *loop, const struct guest_options *options)
     g->again = loop_timer(loop, -1, on_again, g);
     g->port = port_new(loop, options->port, &handler, g);
     g->devices = loop_timer(loop, -1, on_devices, g);
+    g->presence = presence_new(loop, options->input_dir, options->idle_after_sec * USEC_PER_SEC,
+                               on_presence, g);
     guest_job_recall_owner(g);
-    if (!g->again || !g->port || !g->devices || runner_outbox_init(&g->outbox) < 0) {
+    if (!g->again || !g->port || !g->devices || !g->presence ||
+        runner_outbox_init(&g->outbox) < 0) {
         guest_free(g);
         return NULL;
     }
@@ -401,6 +428,7 @@ void guest_free(struct guest *g)
     port_free(g->port);
     source_free(g->again);
     source_free(g->devices);
+    presence_free(g->presence);
     runner_outbox_done(&g->outbox);
     runner_reader_done(&g->reader);
     buf_done(&g->payload);

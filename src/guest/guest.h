@@ -10,16 +10,19 @@
 #include "codec/runner_outbox.h"
 #include "guest/capture.h"
 #include "guest/port.h"
+#include "guest/presence.h"
 #include "guest/waiting.h"
 #include "loop/loop.h"
 
 struct guest_options {
-    const char *port;      /* NULL: found by its name */
-    const char *state_dir; /* "/var/lib/vdi-runner" */
-    const char *session;   /* program that is a desktop's session, if it is there */
-    const char *waiting;   /* program that is shown until there is an owner, if it is there */
-    const char *message;   /* program that shows the user a text */
-    const char *shutdown;  /* program that switches the guest off */
+    const char *port;       /* NULL: found by its name */
+    const char *state_dir;  /* "/var/lib/vdi-runner" */
+    const char *session;    /* program that is a desktop's session, if it is there */
+    const char *waiting;    /* program that is shown until there is an owner, if it is there */
+    const char *message;    /* program that shows the user a text */
+    const char *shutdown;   /* program that switches the guest off */
+    const char *input_dir;  /* where the event devices are */
+    int64_t idle_after_sec; /* without input, before the host is told; at most RUNNER_INPUT_SEC */
     bool manage_accounts, allow_root, set_clock;
 };
 
@@ -32,10 +35,12 @@ struct guest {
 
     /* The conversation. */
     uint64_t session; /* number of the last hello */
-    bool hello_due, ready_due, ack_due, pong_due, refuse_due;
-    bool is_raw;     /* of that session: output goes as it is */
-    bool is_welcome; /* the host has answered that hello, and nothing was wrong since */
+    bool hello_due, ready_due, ack_due, pong_due, refuse_due, input_due;
+    bool is_raw;       /* of that session: output goes as it is */
+    bool is_welcome;   /* the host has answered that hello, and nothing was wrong since */
+    uint32_t protocol; /* of the welcome */
     uint64_t pong_seq;
+    struct presence *presence;
     struct source *again; /* says hello again some time after nonsense was heard */
     struct runner_outbox outbox;
     struct runner_inbox inbox;

@@ -10,6 +10,7 @@ src_guest_libguest_a_SOURCES = \
     src/guest/mount.c src/guest/mount.h \
     src/guest/notice.c src/guest/notice.h \
     src/guest/port.c src/guest/port.h \
+    src/guest/presence.c src/guest/presence.h \
     src/guest/script.c src/guest/script.h
 
 GUEST_LIBS = src/guest/libguest.a src/codec/libcodec.a $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS)
@@ -36,6 +37,11 @@ UNIT_TESTS += tests/unit/guest/test_mount
 tests_unit_guest_test_mount_SOURCES = tests/unit/guest/test_mount.c
 tests_unit_guest_test_mount_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_guest_test_mount_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/guest/test_presence
+tests_unit_guest_test_presence_SOURCES = tests/unit/guest/test_presence.c
+tests_unit_guest_test_presence_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_guest_test_presence_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
 
 if HAVE_PYTHON3
 TESTS += tests/t2100-runner.t tests/t5100-runner-chaos.t

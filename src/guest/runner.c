@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/time.h"
 #include "guest/guest.h"
 #include "guest/keep.h"
@@ -34,11 +35,22 @@ static const char help[] =
     "      --waiting PROGRAM    is shown until there is an owner (/etc/vdi-runner/waiting)\n"
     "      --message PROGRAM    shows the user a text from its stdin (/etc/vdi-runner/message)\n"
     "      --shutdown PROGRAM   switches the guest off (/sbin/poweroff)\n"
+    "      --input-dir DIR      has the input devices, which tell who is there (/dev/input)\n"
+    "      --idle-after SECONDS without input, the host is told that nobody is (60)\n"
     "  -v, --verbose            says more\n"
     "  -h, --help               prints this\n"
     "  -V, --version            prints the version\n";
 
-enum { OPT_ALLOW_ROOT = 256, OPT_SET_CLOCK, OPT_SESSION, OPT_WAITING, OPT_MESSAGE, OPT_SHUTDOWN };
+enum {
+    OPT_ALLOW_ROOT = 256,
+    OPT_SET_CLOCK,
+    OPT_SESSION,
+    OPT_WAITING,
+    OPT_MESSAGE,
+    OPT_SHUTDOWN,
+    OPT_INPUT_DIR,
+    OPT_IDLE_AFTER
+};
 
 static const struct option long_options[] = {
     {"port", required_argument, NULL, 'p'},
@@ -50,11 +62,26 @@ static const struct option long_options[] = {
     {"waiting", required_argument, NULL, OPT_WAITING},
     {"message", required_argument, NULL, OPT_MESSAGE},
     {"shutdown", required_argument, NULL, OPT_SHUTDOWN},
+    {"input-dir", required_argument, NULL, OPT_INPUT_DIR},
+    {"idle-after", required_argument, NULL, OPT_IDLE_AFTER},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
     {NULL, 0, NULL, 0},
 };
+
+static bool read_idle_after(const char *text, int64_t *ret_sec)
+{
+    uint64_t sec;
+
+    if (str_to_u64(text, 1, RUNNER_INPUT_SEC, &sec) < 0) {
+        fprintf(stderr, "vdi-runner: --idle-after takes 1 to %d seconds, not '%s'\n",
+                RUNNER_INPUT_SEC, text);
+        return false;
+    }
+    *ret_sec = (int64_t)sec;
+    return true;
+}
 
 /* -1: go on; else the program's exit status. */
 static int parse(int argc, char **argv, struct guest_options *o)
@@ -78,6 +105,12 @@ static int parse(int argc, char **argv, struct guest_options *o)
             o->message = optarg;
         else if (c == OPT_SHUTDOWN)
             o->shutdown = optarg;
+        else if (c == OPT_INPUT_DIR)
+            o->input_dir = optarg;
+        else if (c == OPT_IDLE_AFTER && !read_idle_after(optarg, &o->idle_after_sec))
+            return 2;
+        else if (c == OPT_IDLE_AFTER)
+            continue;
         else if (c == 'v')
             log_set_level(VDI_LOG_DEBUG);
         else if (c == 'h')
@@ -157,7 +190,9 @@ int main(int argc, char **argv)
                                     .session = "/etc/vdi-runner/session",
                                     .waiting = "/etc/vdi-runner/waiting",
                                     .message = "/etc/vdi-runner/message",
-                                    .shutdown = "/sbin/poweroff"};
+                                    .shutdown = "/sbin/poweroff",
+                                    .input_dir = "/dev/input",
+                                    .idle_after_sec = RUNNER_INPUT_SEC};
     log_init("vdi-runner", VDI_LOG_INFO);
     int r = parse(argc, argv, &options);
     if (r >= 0)

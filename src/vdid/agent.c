@@ -433,7 +433,7 @@ static void on_instance(void *arg, struct vdi_instance_id id, const char *what, 
     struct agent *agent = arg;
 
     if (!strcmp(what, "ready") || !strcmp(what, "exited") || !strcmp(what, "saved") ||
-        !strcmp(what, "gone"))
+        !strcmp(what, "gone") || !strcmp(what, "input"))
         session_state(agent->session, id, json);
     else
         log_info("instance %" PRIu64 ".%u: %s %s", id.id, id.generation, what, json);

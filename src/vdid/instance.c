@@ -90,7 +90,7 @@ void instance_emit(struct instance *in, const char *what)
 {
     struct buf json = BUF_INIT(0);
 
-    record_write_report(&in->rec, &json);
+    record_write_report(&in->rec, instance_idle_sec(in), &json);
     if (!json.failed && in->vdid->handler.instance)
         in->vdid->handler.instance(in->vdid->arg,
                                    (struct vdi_instance_id){in->rec.id, in->rec.generation}, what,

@@ -176,6 +176,8 @@ void instance_run_drop(struct instance *in);
 bool instance_run_is_closing(struct instance *in);
 /* After a crash: how the script ended may be on disk already, and not in the record. */
 void instance_run_recall(struct instance *in);
+/* As runner_idle_sec(), of a desktop that is READY, or being bound. */
+int64_t instance_idle_sec(const struct instance *in);
 void instance_run_done(struct instance *in); /* frees what run.c has */
 /* STATE_DIR/spool/ID.GENERATION/FILE; ret has PATH_MAX bytes. */
 void spool_path(const struct vdid *v, struct vdi_instance_id id, const char *file, char *ret);

@@ -426,7 +426,7 @@ static void poll_state(struct instance *in, vdid_fn fn, void *arg)
 {
     struct buf json = BUF_INIT(0);
 
-    record_write_report(&in->rec, &json);
+    record_write_report(&in->rec, instance_idle_sec(in), &json);
     fn(arg, 0, json.data, NULL);
     buf_done(&json);
 }
@@ -461,7 +461,7 @@ void vdid_write_all(const struct vdid *v, struct buf *out)
             ",\"state\":\"%s\",\"port\":%" PRIu32 ",\"pid\":%" PRIu32 ",\"running\":%s,\"report\":",
             first ? "" : ",", in->rec.id, in->rec.generation, record_state_names[in->rec.state],
             in->rec.port, in->rec.pid, in->is_running ? "true" : "false");
-        record_write_report(&in->rec, out);
+        record_write_report(&in->rec, instance_idle_sec(in), out);
         buf_putc(out, '}');
         first = false;
     }

@@ -201,7 +201,7 @@ int record_read(const char *json, size_t len, struct record *ret, struct vdi_err
     return 0;
 }
 
-void record_write_report(const struct record *r, struct buf *out)
+void record_write_report(const struct record *r, int64_t idle_sec, struct buf *out)
 {
     static const char *const told[] = {
         [RECORD_PREPARE] = "building", [RECORD_CREATE] = "building", [RECORD_BOOT] = "building",
@@ -214,6 +214,8 @@ void record_write_report(const struct record *r, struct buf *out)
     if (r->exited)
         buf_printf(out, "\"exited\":true,\"exit_code\":%d,\"exit_signal\":%d,", r->exit_code,
                    r->exit_signal);
+    if (idle_sec >= 0)
+        buf_printf(out, "\"idle_sec\":%" PRId64 ",", idle_sec);
     buf_printf(out, "\"failed\":%s,\"reason\":", r->failed ? "true" : "false");
     json_write_string(out, r->reason);
     buf_puts(out, r->state == RECORD_GONE ? ",\"ended\":true}" : "}");

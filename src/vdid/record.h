@@ -88,7 +88,7 @@ void record_write_stages(const struct record *r, struct buf *out);
 const char *record_stage(const struct record *r);
 /* Takes note of a stage of the guest, once. Our name of it; NULL: it is none that is kept. */
 const char *record_take_stage(struct record *r, const char *name, int64_t usec);
-/* {"state":"ready",...}: what codec/site_report.h reads. */
-void record_write_report(const struct record *r, struct buf *out);
+/* {"state":"ready",...}: what codec/site_report.h reads. idle_sec: -1 when it is not known. */
+void record_write_report(const struct record *r, int64_t idle_sec, struct buf *out);
 
 #endif

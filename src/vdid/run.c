@@ -256,8 +256,27 @@ static void on_heard(void *arg, uint64_t seq)
     instance_answer_heard(arg, seq);
 }
 
-static const struct runner_handler on_runner = {on_ready,   on_stage,  on_exited,
-                                                on_problem, on_output, on_heard};
+/* Of a script nobody expects that somebody sits before it. */
+static bool has_user(const struct instance *in)
+{
+    return in->rec.is_interactive &&
+           (in->rec.state == RECORD_READY || in->rec.state == RECORD_BIND);
+}
+
+/* What is said before READY is in the report that says so. */
+static void on_input(void *arg)
+{
+    if (has_user(arg))
+        instance_emit(arg, "input");
+}
+
+static const struct runner_handler on_runner = {on_ready,  on_stage, on_exited, on_problem,
+                                                on_output, on_heard, on_input};
+
+int64_t instance_idle_sec(const struct instance *in)
+{
+    return has_user(in) && in->runner ? runner_idle_sec(in->runner) : -1;
+}
 
 /* ---- life ---- */
 

@@ -21,6 +21,8 @@
 #define RETRY_USEC (500 * USEC_PER_MSEC) /* of connect(2) */
 #define TICK_USEC (10 * USEC_PER_SEC)
 #define SILENCE_USEC (30 * USEC_PER_SEC) /* then it is asked for a hello */
+#define INPUT_WORDS 6                    /* at once; then one a tick, whatever the guest says */
+#define INPUT_FRESH_SEC (2 * RUNNER_INPUT_SEC + 30)
 #define FILL_MAX (128u << 10)
 #define LEFT_MAX (8u << 20) /* what QEMU can have left in the socket, and much more */
 
@@ -37,6 +39,30 @@ static void on_greet(void *arg)
     runner_greet(arg);
 }
 
+/* ---- input ---- */
+
+int64_t runner_idle_sec(const struct runner *r)
+{
+    int64_t since = (loop_monotonic_usec(r->loop) - r->input_usec) / USEC_PER_SEC;
+
+    if (!r->in_session || !r->input_usec || (r->idle_sec && since > INPUT_FRESH_SEC))
+        return -1;
+    return r->idle_sec ? r->idle_sec + since : 0;
+}
+
+void runner_look_input(struct runner *r)
+{
+    int64_t idle_sec = runner_idle_sec(r);
+    int is = (idle_sec > 0) - (idle_sec < 0);
+
+    if (is == r->input_told || !r->input_words)
+        return; /* the next tick sees it */
+    r->input_told = is;
+    r->input_words--;
+    if (r->handler->input)
+        r->handler->input(r->arg);
+}
+
 static void on_tick(void *arg)
 {
     struct runner *r = arg;
@@ -46,6 +72,9 @@ static void on_tick(void *arg)
     if (r->reads && now - last > SILENCE_USEC)
         runner_greet(r);
     r->ping_due = r->in_session;
+    if (r->input_words < INPUT_WORDS)
+        r->input_words++;
+    runner_look_input(r);
     runner_kick(r);
     source_rearm(r->ticks, TICK_USEC);
 }
@@ -291,6 +320,8 @@ struct runner *runner_new(struct loop *loop, struct workers *workers,
     r->arg = arg;
     r->fd = r->spools[RUNNER_OUT].fd = r->spools[RUNNER_ERR].fd = -1;
     r->reader = RUNNER_READER_INIT;
+    r->input_told = -1;
+    r->input_words = INPUT_WORDS;
     r->out = BUF_INIT(FILL_MAX + 2 * RUNNER_FRAME_MAX);
     if (copy_config(r, config, err) < 0 || runner_keep_init(r, config->output_max, err) < 0 ||
         make_sources(r, err) < 0) {

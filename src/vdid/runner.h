@@ -50,6 +50,9 @@ struct runner_handler { /* all on the loop; runner_free() may be called in none 
     void (*output)(void *arg);
     /* The guest has heard all that was said up to this number. May be NULL. */
     void (*heard)(void *arg, uint64_t seq);
+    /* What runner_idle_sec() says has begun or ceased to be over 0, or to be known. In the long run
+     * not more often than every 10 s, whatever the guest says. May be NULL. */
+    void (*input)(void *arg);
 };
 
 /* `workers` runs what blocks (fsync); NULL with err filled. Nothing ends when it is freed. */
@@ -74,6 +77,9 @@ bool runner_is_ready(const struct runner *r);
 bool runner_is_running(const struct runner *r);
 /* Seconds since the guest was last heard; -1: never. */
 int64_t runner_silence_sec(const struct runner *r);
+/* How long nobody has touched the guest's keyboard, mouse or the like, by its own word. 0: somebody
+ * is there; -1: it is not known (no such device, an older runner, one that is silent). */
+int64_t runner_idle_sec(const struct runner *r);
 /* How much the script has written, also what was over the limit. */
 uint64_t runner_output_bytes(const struct runner *r, unsigned stream);
 /* The exit status that is kept in dir. -ENOENT: none. Blocks. */

@@ -50,6 +50,12 @@ struct runner {
     char os[64], version[32], boot_id[40];
     bool was_ready, problem_told;
 
+    /* The guest's last word of its input, in this session; 0: there is none. */
+    int64_t input_usec;   /* monotonic */
+    uint32_t idle_sec;    /* at that time */
+    int input_told;       /* what the handler knows: the sign of runner_idle_sec() */
+    unsigned input_words; /* that may be told at once */
+
     struct runner_spool spools[RUNNER_N_STREAMS];
     struct runner_work *sync, *start_work, *exit_work; /* under way */
     struct runner_started started;                     /* to which guest the script was handed */
@@ -63,6 +69,9 @@ struct runner {
 
 /* ---- runner.c ---- */
 void runner_kick(struct runner *r); /* there may be something to say */
+
+/* Tells if there is something new of the guest's input. */
+void runner_look_input(struct runner *r);
 
 /* ---- runner_talk.c ---- */
 void runner_greet(struct runner *r); /* asks for a hello */

@@ -200,6 +200,7 @@ static int take_hello(struct runner *r, const struct runner_message *m)
     str_copy(r->boot_id, sizeof(r->boot_id), m->boot_id);
     r->session = m->session;
     r->protocol = common;
+    r->input_usec = 0;
     r->in_session = r->welcome_due = r->time_due = true;
     r->ack_due = r->ping_due = r->greet_due = r->is_loading = r->is_waiting = false;
     source_rearm(r->greets, -1);
@@ -334,6 +335,16 @@ static int take_ack(struct runner *r, const struct runner_message *m)
     return result;
 }
 
+static int take_input(struct runner *r, const struct runner_message *m)
+{
+    if (r->protocol < RUNNER_PROTOCOL_INPUT)
+        return -EPROTO;
+    r->input_usec = loop_monotonic_usec(r->loop);
+    r->idle_sec = m->idle_sec;
+    runner_look_input(r);
+    return 0;
+}
+
 static int take_message(struct runner *r, const struct runner_message *m)
 {
     switch (m->type) {
@@ -348,6 +359,8 @@ static int take_message(struct runner *r, const struct runner_message *m)
         return take_ack(r, m);
     case RUNNER_REFUSE:
         return take_refusal(r, m);
+    case RUNNER_INPUT:
+        return take_input(r, m);
     case RUNNER_PONG:
         return 0;
     default:

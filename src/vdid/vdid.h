@@ -91,7 +91,7 @@ void vdid_order_done(struct vdid_order *order);
 typedef void (*vdid_fn)(void *arg, int result, const char *json, const struct vdi_error *err);
 
 struct vdid_handler {
-    /* what: "ready", "exited", "saved", "gone" (json: a site report); "stage"
+    /* what: "ready", "exited", "saved", "gone", "input" (json: a site report); "stage"
      * ({"stage":...,"usec":...}); "problem" ({"problem":...}: it goes on all the same);
      * "io_error" ({}: the guest stands still, a disk of the node is full or broken). */
     void (*instance)(void *arg, struct vdi_instance_id id, const char *what, const char *json);

@@ -146,6 +146,7 @@ static enum runner_side side_of(uint32_t type)
     case RUNNER_HELLO:
     case RUNNER_READY:
     case RUNNER_PONG:
+    case RUNNER_INPUT:
     case RUNNER_STAGE:
     case RUNNER_OUTPUT:
     case RUNNER_EXIT:
@@ -194,6 +195,7 @@ static void fill_message(struct runner_message *m, uint32_t type)
     m->usec = 12345;
     m->exit_code = 255;
     m->exit_signal = 9;
+    m->idle_sec = 90;
 }
 
 static void there_and_back(void **state)

@@ -92,6 +92,14 @@ void fake_guest_exit(struct fake_guest *g, int code)
     push(g, &m);
 }
 
+void fake_guest_input(struct fake_guest *g, uint32_t idle_sec)
+{
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_INPUT);
+
+    m.idle_sec = idle_sec;
+    say(g, &m);
+}
+
 static void hello(struct fake_guest *g)
 {
     struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_HELLO);

@@ -29,5 +29,6 @@ void fake_guest_done(struct fake_guest *g); /* as when QEMU ends */
 void fake_guest_stage(struct fake_guest *g, const char *name, const char *detail);
 void fake_guest_output(struct fake_guest *g, const char *text);
 void fake_guest_exit(struct fake_guest *g, int code);
+void fake_guest_input(struct fake_guest *g, uint32_t idle_sec);
 
 #endif

@@ -38,7 +38,9 @@ static void on_instance(void *arg, struct vdi_instance_id id, const char *what, 
     t.n_exited += !strcmp(what, "exited");
     t.n_gone += !strcmp(what, "gone");
     t.n_problems += !strcmp(what, "problem");
-    if (!strcmp(what, "ready") || !strcmp(what, "exited") || !strcmp(what, "gone"))
+    t.n_inputs += !strcmp(what, "input");
+    if (!strcmp(what, "ready") || !strcmp(what, "exited") || !strcmp(what, "gone") ||
+        !strcmp(what, "input"))
         assert_int_equal(site_report_decode(json, &t.last, NULL) < 0, 0);
 }
 

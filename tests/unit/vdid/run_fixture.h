@@ -30,7 +30,7 @@ struct run_fixture {
     struct vdid *node;
     struct fake_guest guest;
     bool in_service;
-    unsigned n_ready, n_exited, n_gone, n_problems;
+    unsigned n_ready, n_exited, n_gone, n_problems, n_inputs;
     struct site_report last;
     bool is_answered;
     int result;

@@ -235,6 +235,44 @@ static void test_a_picture(void **state)
     assert_non_null(strstr(t.answer, "\"screenshot\":\"UDYK")); /* "P6\n" */
 }
 
+/* Told when it begins and ends, and seldom, whatever a guest says. */
+static void test_input(void **state)
+{
+    assert_int_equal(start("interactive", "", ""), 0);
+    guest_boots();
+    until(&t.n_ready, 1);
+    assert_int_equal(t.last.idle_sec, -1);
+    fake_guest_input(&t.guest, 0);
+    until(&t.n_inputs, 1);
+    assert_int_equal(t.last.idle_sec, 0);
+    for (uint32_t sec = 60; sec < 70; sec++)
+        fake_guest_input(&t.guest, sec);
+    settle();
+    assert_int_equal(t.n_inputs, 2);
+    assert_in_range(t.last.idle_sec, 60, 62);
+    assert_int_equal(order(VDID_POLL), 0);
+    assert_non_null(strstr(t.answer, "\"idle_sec\":"));
+    for (int i = 0; i < 100; i++)
+        fake_guest_input(&t.guest, i % 2 ? 0 : 60);
+    settle();
+    assert_in_range(t.n_inputs, 3, 8);
+    /* The one that says so is gone, and its successor says nothing. */
+    assert_int_equal(order(VDID_REBOOT), 0);
+    assert_int_equal(order(VDID_POLL), 0);
+    assert_null(strstr(t.answer, "idle_sec"));
+}
+
+/* Of a script's guest nobody is told, and of none what it says out of turn. */
+static void test_input_of_a_script(void **state)
+{
+    begin("");
+    fake_guest_input(&t.guest, 100);
+    settle();
+    assert_int_equal(t.n_inputs, 0);
+    assert_int_equal(order(VDID_POLL), 0);
+    assert_null(strstr(t.answer, "idle_sec"));
+}
+
 static void test_owners_files(void **state)
 {
     if (access(t.writer, X_OK) < 0)
@@ -283,6 +321,8 @@ int main(void)
         TEST(test_output),
         TEST(test_what_is_kept),
         TEST(test_a_picture),
+        TEST(test_input),
+        TEST(test_input_of_a_script),
         TEST(test_owners_files),
         TEST(test_save),
     };
