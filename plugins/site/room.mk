@@ -4,7 +4,7 @@ siteplugindir = $(pkglibdir)/site
 siteplugin_LTLIBRARIES = plugins/site/fake/fake.la
 
 SITE_FAKE_SOURCES = plugins/site/fake/bind.c plugins/site/fake/clock.c plugins/site/fake/fake.c \
-    plugins/site/fake/fake.h plugins/site/fake/keep.c plugins/site/fake/order.c \
+    plugins/site/fake/fake.h plugins/site/fake/input.c plugins/site/fake/keep.c plugins/site/fake/order.c \
     plugins/site/fake/output.c \
     plugins/site/fake/spec.c
 plugins_site_fake_fake_la_SOURCES = $(SITE_FAKE_SOURCES)

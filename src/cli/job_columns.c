@@ -205,6 +205,11 @@ COLUMN(write_submit)
     cell_time(out, value_get_string(row, "submit_time", ""));
 }
 
+COLUMN(write_idle_since)
+{
+    cell_time(out, value_get_string(row, "idle_since_time", ""));
+}
+
 COLUMN(write_begin)
 {
     cell_time(out, value_get_string(row, "begin_time", ""));
@@ -299,6 +304,7 @@ const struct column job_columns[] = {
     {0, "begintime", "BEGIN_TIME", "begin_time", write_begin},
     {0, "exit_code", "EXIT_CODE", "exit_code", write_exit_code},
     {0, "gpus", "GPUS", "gpus", write_gpu_count},
+    {0, "idlesince", "IDLE_SINCE", "estimates", write_idle_since},
     {0, "instance", "INSTANCE", "instance", write_instance},
     {0, "kind", "KIND", "kind", write_kind},
     {0, "place", "PLACE", "estimates", write_place},

@@ -338,10 +338,23 @@ static void check_profiles(const struct config *c, const struct config_template 
     }
 }
 
+static void check_idle(const struct config_template *t, struct config_findings *f)
+{
+    char field[48];
+
+    field_name(field, sizeof(field), "template", t->name, "idle_warn");
+    if (t->idle_sec && t->idle_warn_sec >= t->idle_sec)
+        config_finding_text(f, t->place.line, field, "give a shorter one, or a longer idle",
+                            "%lld s are not shorter than idle, which is %lld s",
+                            (long long)t->idle_warn_sec, (long long)t->idle_sec);
+}
+
 static void check_template(const struct config *c, const struct config_template *t,
                            struct config_findings *f, bool complete)
 {
     char field[48];
+
+    check_idle(t, f);
     field_name(field, sizeof(field), "template", t->name, "mounts");
     for (size_t i = 0; complete && i < t->mount_names.n; i++)
         if (!config_mount(c, t->mount_names.names[i]))

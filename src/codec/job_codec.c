@@ -120,6 +120,8 @@ const struct field job_fields[] = {
     {"restarts", FIELD_U32, JOB(restarts), DERIVED, 0, UINT32_MAX, NULL, "times requeued"},
     {"limit_told", FIELD_U32, JOB(limit_told), DERIVED | FIELD_SKIP_EMPTY, 0, 100, NULL,
      "percent of the time limit that its owner was told of"},
+    {"idle_told_time", FIELD_TIME, JOB(idle_told_usec), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL,
+     "when its user was told that it goes, for nobody touches it"},
     {"exit_code", FIELD_I32, JOB(exit_code), DERIVED, INT32_MIN, INT32_MAX, NULL,
      "exit status of the script"},
     {"exit_signal", FIELD_I32, JOB(exit_signal), DERIVED, 0, 128, NULL,
@@ -175,6 +177,8 @@ const struct field job_event_fields[] = {
      "signal"},
     {"percent", FIELD_U32, EVENT(percent), DERIVED | FIELD_SKIP_EMPTY, 0, 100, NULL,
      "of its time limit"},
+    {"idle", FIELD_ENUM, EVENT(idle), DERIVED | FIELD_SKIP_EMPTY, 0, 0, job_idle_names,
+     "of a desktop that nobody touches: its user is told, it is over, it ends for that"},
     {"reason", FIELD_FIXED, EVENT(reason), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL, "why"},
     {.type = FIELD_END},
 };

@@ -214,6 +214,7 @@ void config_template_done(struct config_template *t)
     free(t->os);
     free(t->firmware);
     free(t->at_limit);
+    free(t->idle_action);
     free(t->login);
     names_done(&t->groups);
     names_done(&t->mount_names);

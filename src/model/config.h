@@ -146,6 +146,10 @@ struct config_template {
     char *os, *firmware, *at_limit, *login;
     bool tpm;
     int64_t boot_timeout_sec;
+    int64_t idle_sec,
+        idle_warn_sec; /* nobody has touched a desktop of it for so long; 0: no policy */
+    char *idle_action;
+    bool idle_in_class;
     struct config_names groups;      /* who may use it; empty: everyone */
     struct config_names mount_names; /* of mounts of the file */
     struct config_mount *mounts;     /* its own, and copies of those */

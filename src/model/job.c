@@ -16,6 +16,7 @@
 #include "base/word.h"
 
 const char *const job_kind_names[] = {"interactive", "batch", NULL};
+const char *const job_idle_names[] = {"none", "told", "over", "end", NULL};
 
 /* Every word of a spec, once: new, copy and free can't forget one. */
 static const size_t spec_words[] = {
@@ -171,6 +172,7 @@ static void forget_run(struct job *job)
     job->exit_code = job->exit_signal = 0;
     job->unreachable = false;
     job->limit_told = 0;
+    job->idle_told_usec = 0;
     job->final = JOB_NONE;
 }
 
@@ -232,6 +234,8 @@ static int apply_finish(struct job *job, const struct job_event *event)
     if (job->final && (job->final != JOB_PENDING || event->final == JOB_PENDING))
         return 0;
     job->final = event->final;
+    if (event->idle != JOB_IDLE_END)
+        job->idle_told_usec = 0;
     job->exit_code = event->exit_code;
     job->exit_signal = event->exit_signal;
     job->held_by_admin = event->admin && event->final == JOB_PENDING;
@@ -276,6 +280,7 @@ static int apply_saved(const struct job *old, struct job *job, const struct job_
     switch (event->type) {
     case JOB_EVENT_SUSPEND:
         job->suspended_usec = event->time_usec;
+        job->idle_told_usec = 0;
         return word_set(&job->reason, event->reason);
     case JOB_EVENT_WAKE:
         return apply_wake(old, job, event);
@@ -342,6 +347,8 @@ static int apply_members(const struct job *old, struct job *job, const struct jo
     case JOB_EVENT_NOTE:
         if (event->percent)
             job->limit_told = event->percent;
+        if (event->idle != JOB_IDLE_NONE)
+            job->idle_told_usec = event->idle == JOB_IDLE_TOLD ? event->time_usec : 0;
         break;
     case JOB_EVENT_UPDATE:
     case JOB_N_EVENTS:

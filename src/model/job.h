@@ -26,6 +26,16 @@ extern const char *const job_kind_names[]; /* NULL-terminated */
 #define JOB_PRIORITY_MAX 1000000000
 
 #define JOB_DIGEST_BYTES 32
+/* What an event says of a desktop that nobody touches. */
+enum job_idle {
+    JOB_IDLE_NONE,
+    JOB_IDLE_TOLD, /* NOTE: its user is told that it goes */
+    JOB_IDLE_OVER, /* NOTE: somebody is there again: it stays */
+    JOB_IDLE_END,  /* FINISH: it goes for that */
+    JOB_N_IDLE
+};
+extern const char *const job_idle_names[]; /* NULL-terminated */
+
 /* Nodes of one job. */
 #define JOB_NODES_MAX 64
 
@@ -88,10 +98,12 @@ struct job {
     bool unreachable;
     bool unknown; /* JOB_EVENT_UNKNOWN */
     uint32_t restarts;
-    uint32_t limit_told; /* percent of this run's limit that its owner was told of */
-    int32_t exit_code;   /* of the batch script */
-    int32_t exit_signal; /* 0: none */
-    uint64_t instance;   /* 0: none */
+    uint32_t limit_told;    /* percent of this run's limit that its owner was told of */
+    int64_t idle_told_usec; /* RUNNING: since then its user knows that it goes, for nobody touches
+                             * it; then: it went for that. 0 */
+    int32_t exit_code;      /* of the batch script */
+    int32_t exit_signal;    /* 0: none */
+    uint64_t instance;      /* 0: none */
     uint32_t generation;
     int64_t submit_usec;
     int64_t alloc_usec;
@@ -125,6 +137,7 @@ struct job_event {
     char gpus_held[GPU_HELD_TEXT]; /* ALLOC, RESTORE */
     enum job_state final;          /* FINISH, END; SUBMIT: JOB_PENDING says held by its user */
     int32_t exit_code, exit_signal;
+    uint32_t idle;    /* enum job_idle */
     uint32_t percent; /* NOTE: so much of its limit is used up, as its owner is told */
     char reason[96];
 };

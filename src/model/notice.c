@@ -174,7 +174,7 @@ static bool at_limit(const struct job *old, const struct job *now, const struct 
 {
     if (event->type == JOB_EVENT_SUSPEND)
         return !job_left_usec(now);
-    return event->type == JOB_EVENT_FINISH && event->final == JOB_TIMEOUT && old &&
+    return event->type == JOB_EVENT_FINISH && event->final == JOB_TIMEOUT && !event->idle && old &&
            old->state == JOB_RUNNING;
 }
 

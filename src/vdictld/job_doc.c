@@ -15,7 +15,9 @@
 #include "vdictld/quota.h"
 
 static const char *const estimate_names[] = {
-    "place", "estimated_start_time", "estimated_node", "blocker", "saved_until_time", NULL,
+    "place",   "estimated_start_time", "estimated_node",
+    "blocker", "saved_until_time",     "idle_since_time",
+    NULL,
 };
 
 static bool is_estimate(const char *name, size_t len)
@@ -96,6 +98,8 @@ void job_doc_write(struct core *core, const struct job *job, const struct job_do
         job_doc_write_why(&why, false, &more);
         buf_puts(&more, ",\"saved_until_time\":");
         write_time(&more, saved_until_usec(core, job));
+        buf_puts(&more, ",\"idle_since_time\":");
+        write_time(&more, life_idle_usec(core, job));
         /* the first comma falls away when nothing stands before it */
         buf_puts(out, columns->chosen && !columns->columns.n ? more.data + 1 : more.data);
         buf_done(&more);

@@ -36,6 +36,11 @@ static void act_again(void *arg)
     life_act(arg);
 }
 
+static void look_again(void *arg)
+{
+    life_look_idle(arg);
+}
+
 struct life *life_new(struct core *core)
 {
     struct life *life = calloc(1, sizeof(*life));
@@ -54,6 +59,7 @@ struct life *life_new(struct core *core)
 static void run_free(struct run *run)
 {
     source_free(run->again);
+    source_free(run->quiet);
     limit_free(run->limit);
     free(run);
 }
@@ -87,7 +93,8 @@ struct run *life_run(struct core *core, uint64_t id)
     run->core = core;
     run->id = id;
     run->again = loop_timer(core->loop, -1, act_again, run);
-    if (!run->again || hash_put_u64(core->life->runs, id, run) < 0) {
+    run->quiet = loop_timer(core->loop, -1, look_again, run);
+    if (!run->again || !run->quiet || hash_put_u64(core->life->runs, id, run) < 0) {
         run_free(run);
         return NULL;
     }
@@ -190,12 +197,20 @@ int life_finish(struct core *core, struct txn *txn, uint64_t job, enum job_state
 
 void life_end_job(struct core *core, uint64_t id, enum job_state final, const char *reason)
 {
+    struct job_event event = core_job_event(core, JOB_EVENT_FINISH, CORE_SELF, reason);
+
+    event.final = final;
+    life_end_with(core, id, &event);
+}
+
+void life_end_with(struct core *core, uint64_t id, struct job_event *event)
+{
     const struct job *job = core_job_staged(core, id);
     struct run *run = job && job->instance ? life_run(core, job->instance) : NULL;
     struct txn *txn = txn_new(core->events);
     struct vdi_error err = {0};
 
-    if (!txn || life_finish(core, txn, id, final, CORE_SELF, reason, &err) < 0) {
+    if (!txn || life_finish_with(core, txn, id, event, &err) < 0) {
         txn_abort(txn);
         if (run)
             life_retry(run);
@@ -339,6 +354,7 @@ static void act_bound(struct run *run, const struct instance *in)
     if (!run->limit)
         run->limit = limit_new(run->core, job->id);
     limit_set(run->limit, job);
+    life_look_idle(run);
 }
 
 static void stop_done(void *arg, int result, const char *json, const struct vdi_error *err)
@@ -444,6 +460,8 @@ void life_job(struct core *core, const struct job *old, const struct job *now)
 
     if (run && run->limit)
         limit_set(run->limit, now); /* an extension, a suspension */
+    if (run && now->unreachable)
+        life_forget_input(run); /* the last word of a node that is silent is not today's */
     if (run && now->state == JOB_SUSPENDED && !run->busy)
         source_rearm(run->again, 0); /* wanted back: its instance changes only afterwards */
 }
@@ -479,6 +497,14 @@ void life_abandon(struct core *core, const struct instance *in, const char *reas
     } else {
         txn_abort(txn);
     }
+}
+
+void life_configured(struct core *core)
+{
+    void *run;
+
+    for (size_t i = 0; hash_next(core->life->runs, &i, &run);)
+        life_look_idle(run);
 }
 
 void life_recover(struct core *core)

@@ -50,6 +50,11 @@ void life_suspend(struct call *call, const struct job *job);
 /* What becomes of a job at its time limit: its template's word, for a batch job an end. */
 enum life_limit { LIFE_LIMIT_SAVE, LIFE_LIMIT_SHUTDOWN, LIFE_LIMIT_KILL };
 enum life_limit life_limit_of(struct core *core, const struct job *job);
+/* Since when nobody has touched the desktop of a job that is RUNNING; 0: somebody does, or it is
+ * not known. */
+int64_t life_idle_usec(struct core *core, const struct job *job);
+/* A new configuration is in force. */
+void life_configured(struct core *core);
 /* PLAN_PREEMPT: it is saved and wants back, starts over, or ends. */
 void life_make_room(struct core *core, const struct plan_action *action);
 void life_at_limit(struct core *core, uint64_t job);

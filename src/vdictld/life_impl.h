@@ -7,6 +7,7 @@
  * life_report.c  what the site, a node and a poll say
  * life_save.c    to a file and back
  * life_preempt.c a job makes room for a class
+ * life_idle.c    a desktop that nobody touches
  */
 #ifndef VDICTLD_LIFE_IMPL_H
 #define VDICTLD_LIFE_IMPL_H
@@ -26,6 +27,10 @@ struct run {
     bool ask;             /* what the site told was not kept: ask it before going on */
     struct source *again; /* look once more: a retry, or the boot timeout */
     struct limit *limit;  /* the time limit of its job, while it is bound */
+    bool has_input;       /* its site says if somebody touches it: */
+    int64_t quiet_usec;   /* nobody since then; 0: somebody does */
+    struct source *quiet; /* look at that again */
+    bool is_planned_idle; /* so the planner was told */
 };
 
 /* life.c. NULL: no memory. */
@@ -41,6 +46,8 @@ void life_event(struct run *run, enum instance_event_type type, const char *reas
 /* Stages the end of the job: event's final, exit status and reason. */
 int life_finish_with(struct core *core, struct txn *txn, uint64_t job, struct job_event *event,
                      struct vdi_error *err);
+/* life_finish_with() in a transaction of its own, by the controller itself. */
+void life_end_with(struct core *core, uint64_t job, struct job_event *event);
 /* How a job ends that did not ask for it: event's final is PENDING if it may come back, held
  * if that was its last time, else `otherwise`. */
 void life_fate(const struct core *core, const struct job *job, enum job_state otherwise,
@@ -78,6 +85,18 @@ void life_not_saved(struct run *run, const struct job *job, int result,
                     const struct vdi_error *err);
 /* life_save.c: the job is in line again as soon as it is saved. -EPROTO: it can't be. -ENOMEM. */
 int life_save_for_room(struct run *run, const struct instance *in);
+
+/* life_save.c: what its template says of a desktop that nobody has touched since then. */
+enum life_limit life_idle_word(struct core *core, const struct job *job);
+void life_end_idle(struct run *run, const struct instance *in, const struct job *job,
+                   int64_t since_usec, int64_t due_usec);
+
+/* life_idle.c: the site's word, as in struct site_report. */
+void life_input(struct run *run, int64_t idle_sec);
+/* It is not known any more. Also from what is told of a commit. */
+void life_forget_input(struct run *run);
+/* What that means for its job by now. */
+void life_look_idle(struct run *run);
 
 /* life_start.c: the instance is REQUESTED. */
 void life_request(struct run *run, const struct instance *in);

@@ -113,6 +113,7 @@ static bool take(struct run *run, const struct instance *in, const struct site_r
 {
     if (in->state == INSTANCE_STOPPING || in->state == INSTANCE_GONE)
         return false;
+    life_input(run, report->state == SITE_STATE_READY ? report->idle_sec : -1);
     if (report->state == SITE_STATE_GONE || report->exited)
         return ended(run, in, report);
     if (is_at_odds(in, report))
@@ -138,7 +139,7 @@ static void take_known(struct core *core, struct vdi_instance_id id,
 
 void life_instance_report(struct core *core, struct vdi_instance_id id, const char *json)
 {
-    struct site_report report = {0};
+    struct site_report report = {.idle_sec = -1};
 
     if (site_report_decode(json, &report, NULL) < 0)
         log_warning("a report of instance %" PRIu64 " could not be read", id.id);
@@ -149,7 +150,7 @@ void life_instance_report(struct core *core, struct vdi_instance_id id, const ch
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
                          const char *json)
 {
-    struct site_report report = {0};
+    struct site_report report = {.idle_sec = -1};
 
     if (site_report_decode(json, &report, NULL) < 0)
         log_warning("site: a report of instance %" PRIu64 " could not be read", id.id);
@@ -176,12 +177,14 @@ static void polled(void *arg, int result, const char *json, const struct vdi_err
     struct run *run = arg;
     const struct instance *in = core_instance_staged(run->core, run->id);
     const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
-    struct site_report report = {0};
+    struct site_report report = {.idle_sec = -1};
 
     run->busy--;
     if (result == -ENOENT && in && in->state != INSTANCE_REQUESTED)
-        report = (struct site_report){
-            .state = SITE_STATE_GONE, .failed = true, .reason = "its instance is gone"};
+        report = (struct site_report){.state = SITE_STATE_GONE,
+                                      .failed = true,
+                                      .idle_sec = -1,
+                                      .reason = "its instance is gone"};
     else if (result >= 0 && json && site_report_decode(json, &report, NULL) < 0)
         log_warning("a report of instance %" PRIu64 " could not be read", run->id);
     if (in && take(run, in, &report, true))

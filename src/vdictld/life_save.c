@@ -28,11 +28,22 @@
 
 #define AT_LIMIT "saved at its time limit"
 
+enum saving_for {
+    SAVING_WISH,  /* of its owner, whose call it is */
+    SAVING_LIMIT, /* it is at its limit */
+    SAVING_ROOM,  /* it makes room, and wants back at once, as soon as there is some */
+    SAVING_IDLE,  /* nobody touches it */
+};
+
 struct saving {
     struct run *run;
-    struct call *call; /* whose wish it is; NULL: it is at its limit, or makes room */
-    bool makes_room;   /* it wants back at once, as soon as there is room */
+    enum saving_for what_for;
+    struct call *call;            /* WISH */
+    int64_t since_usec, due_usec; /* IDLE */
 };
+
+static void idle_not_saved(const struct saving *s, const struct job *job, int result,
+                           const struct vdi_error *err);
 
 /* ---- to a file ---- */
 
@@ -74,6 +85,19 @@ static bool can_be_saved(const struct instance *in, const struct job *job)
            (in->state == INSTANCE_BOUND || in->state == INSTANCE_READY);
 }
 
+static void write_reason(const struct saving *s, const struct job *job, char *ret, size_t size)
+{
+    char since[40];
+
+    if (s->what_for == SAVING_ROOM)
+        snprintf(ret, size, "saved: %s", life_room_reason(s->run));
+    else if (s->what_for == SAVING_LIMIT)
+        snprintf(ret, size, AT_LIMIT);
+    else if (s->what_for == SAVING_IDLE)
+        snprintf(ret, size, "saved: idle since %.20s; resume it with: vdictl resume %" PRIu64,
+                 time_to_rfc3339(s->since_usec, since), job ? job->id : 0);
+}
+
 /* Takes s. It is saved: an empty transaction answers when somebody else wrote that down. */
 static void write_down(struct saving *s, const struct instance *in, const struct job *job)
 {
@@ -83,13 +107,10 @@ static void write_down(struct saving *s, const struct instance *in, const struct
     int r = txn ? 0 : error_set(&err, ENOMEM, "", "out of memory");
     char reason[96] = "";
 
-    if (s->makes_room)
-        snprintf(reason, sizeof(reason), "saved: %s", life_room_reason(s->run));
-    else if (!s->call)
-        snprintf(reason, sizeof(reason), AT_LIMIT);
+    write_reason(s, job, reason, sizeof(reason));
     if (r >= 0 && can_be_saved(in, job))
         r = add_saved(core, txn, job, s->call ? s->call->who_text : CORE_SELF, reason,
-                      s->makes_room, &err);
+                      s->what_for == SAVING_ROOM, &err);
     s->run->busy++;
     if (r >= 0 && s->call) {
         call_commit(s->call, txn, 200, save_committed, s);
@@ -101,15 +122,23 @@ static void write_down(struct saving *s, const struct instance *in, const struct
     }
 }
 
+/* A node that is silent is asked until it answers, a guest that reboots for a while. */
+static bool is_tried_again(int result, int64_t late_usec)
+{
+    bool may_pass = result == -EAGAIN || result == -EBUSY;
+
+    return result == -ENOTCONN || result == -ETIMEDOUT ||
+           (may_pass && late_usec < LIMIT_PATIENCE_USEC);
+}
+
 /* Nobody can be asked for his work any more: he was told that it would be saved. */
 static void limit_not_saved(struct run *run, const struct job *job, int result,
                             const struct vdi_error *err)
 {
     int64_t late = loop_now_usec(run->core->loop) - job_limit_usec(job);
-    bool may_pass = result == -EAGAIN || result == -EBUSY;
     char reason[96];
 
-    if (result == -ENOTCONN || result == -ETIMEDOUT || (may_pass && late < LIMIT_PATIENCE_USEC)) {
+    if (is_tried_again(result, late)) {
         life_retry(run); /* comes back here by its limit */
         return;
     }
@@ -133,24 +162,25 @@ static void saved(void *arg, int result, const char *json, const struct vdi_erro
     run->saving = false;
     if (s->call)
         call_refuse(s->call, err);
-    if (s->makes_room && can_be_saved(in, job) && !run->core->stopping)
-        life_not_saved(run, job, result, err);
-    else if (!s->call && can_be_saved(in, job) && !run->core->stopping)
-        limit_not_saved(run, job, result, err);
-    else
+    if (s->what_for == SAVING_WISH || !can_be_saved(in, job) || run->core->stopping)
         life_act(run);
+    else if (s->what_for == SAVING_ROOM)
+        life_not_saved(run, job, result, err);
+    else if (s->what_for == SAVING_IDLE)
+        idle_not_saved(s, job, result, err);
+    else
+        limit_not_saved(run, job, result, err);
     free(s);
 }
 
-static int save(struct run *run, const struct instance *in, struct call *call, bool makes_room)
+static int save(const struct saving *what, const struct instance *in)
 {
-    struct saving *s = calloc(1, sizeof(*s));
+    struct run *run = what->run;
+    struct saving *s = malloc(sizeof(*s));
 
     if (!s)
         return -ENOMEM;
-    s->run = run;
-    s->call = call;
-    s->makes_room = makes_room;
+    *s = *what;
     run->busy++;
     run->saving = true;
     site_suspend(run->core->site, in, saved, s);
@@ -161,7 +191,9 @@ int life_save_for_room(struct run *run, const struct instance *in)
 {
     const struct config_template *t = config_template(run->core->config, in->template_name);
 
-    return t && config_template_can_save(t) ? save(run, in, NULL, true) : -EPROTO;
+    return t && config_template_can_save(t)
+               ? save(&(struct saving){.run = run, .what_for = SAVING_ROOM}, in)
+               : -EPROTO;
 }
 
 static bool refuses_by_template(struct call *call, const struct job *job)
@@ -189,31 +221,39 @@ void life_suspend(struct call *call, const struct job *job)
     if (in && !(run && run->saving) && !call_is_operator(call) &&
         saved_check(call->core, job, &err) < 0)
         call_refuse(call, &err);
-    else if (in && (!run || save(run, in, call, false) < 0))
+    else if (in && (!run || save(&(struct saving){.run = run, .call = call}, in) < 0))
         call_refuse_with(call, ENOMEM, "", "out of memory");
 }
 
 /* ---- at the limit ---- */
 
-static enum life_limit word_of(struct core *core, const struct job *job)
+static enum life_limit word_from(const struct config_template *t, const char *action)
 {
-    const struct config_template *t = config_template(core->config, job->spec->template_name);
-
-    if (job->spec->kind == JOB_BATCH || !t || str_equal(t->at_limit, "shutdown"))
+    if (str_equal(action, "shutdown"))
         return LIFE_LIMIT_SHUTDOWN;
-    if (str_equal(t->at_limit, "kill"))
+    if (str_equal(action, "kill"))
         return LIFE_LIMIT_KILL;
     /* Who submitted it was told (submit_notes.c). */
     return config_template_can_save(t) ? LIFE_LIMIT_SAVE : LIFE_LIMIT_SHUTDOWN;
 }
 
+static enum life_limit word_of(struct core *core, const struct job *job)
+{
+    const struct config_template *t = config_template(core->config, job->spec->template_name);
+
+    return job->spec->kind == JOB_BATCH || !t ? LIFE_LIMIT_SHUTDOWN : word_from(t, t->at_limit);
+}
+
+/* Over saved_max it is ended instead, and its user is warned that it is. */
+static enum life_limit if_may_be_saved(struct core *core, const struct job *job,
+                                       enum life_limit word)
+{
+    return word == LIFE_LIMIT_SAVE && saved_check(core, job, NULL) < 0 ? LIFE_LIMIT_SHUTDOWN : word;
+}
+
 enum life_limit life_limit_of(struct core *core, const struct job *job)
 {
-    enum life_limit word = word_of(core, job);
-
-    if (word == LIFE_LIMIT_SAVE && saved_check(core, job, NULL) < 0)
-        return LIFE_LIMIT_SHUTDOWN; /* and its user is warned that it ends */
-    return word;
+    return if_may_be_saved(core, job, word_of(core, job));
 }
 
 void life_at_limit(struct core *core, uint64_t id)
@@ -233,13 +273,69 @@ void life_at_limit(struct core *core, uint64_t id)
     }
     if (!run || run->busy || !can_be_saved(in, job))
         return; /* who is busy with it comes back to its limit */
-    if (save(run, in, NULL, false) < 0)
+    if (save(&(struct saving){.run = run, .what_for = SAVING_LIMIT}, in) < 0)
+        life_retry(run);
+}
+
+/* ---- nobody touches it ---- */
+
+static enum life_limit idle_word_of(struct core *core, const struct job *job)
+{
+    const struct config_template *t = config_template(core->config, job->spec->template_name);
+
+    return t ? word_from(t, t->idle_action) : LIFE_LIMIT_SHUTDOWN;
+}
+
+enum life_limit life_idle_word(struct core *core, const struct job *job)
+{
+    return if_may_be_saved(core, job, idle_word_of(core, job));
+}
+
+static void end_idle(struct run *run, const struct job *job, int64_t since_usec, const char *why)
+{
+    struct job_event event = core_job_event(run->core, JOB_EVENT_FINISH, CORE_SELF, "");
+    char since[40];
+
+    event.final = JOB_TIMEOUT;
+    event.idle = JOB_IDLE_END;
+    snprintf(event.reason, sizeof(event.reason), "idle since %.20s%s%.50s",
+             time_to_rfc3339(since_usec, since), *why ? "; not saved: " : "", why);
+    life_end_with(run->core, job->id, &event);
+}
+
+/* As at its limit: who was told that it would be saved is not there to be asked. */
+static void idle_not_saved(const struct saving *s, const struct job *job, int result,
+                           const struct vdi_error *err)
+{
+    int64_t late = loop_now_usec(s->run->core->loop) - s->due_usec;
+
+    if (is_tried_again(result, late)) {
+        life_retry(s->run); /* comes back here if it is idle still */
+        return;
+    }
+    log_warning("job %" PRIu64 ", which is idle, could not be saved: %s", job->id, err->detail);
+    end_idle(s->run, job, s->since_usec, err->detail);
+}
+
+void life_end_idle(struct run *run, const struct instance *in, const struct job *job,
+                   int64_t since_usec, int64_t due_usec)
+{
+    struct saving what = {
+        .run = run, .what_for = SAVING_IDLE, .since_usec = since_usec, .due_usec = due_usec};
+    enum life_limit word = idle_word_of(run->core, job);
+
+    if (life_idle_word(run->core, job) != LIFE_LIMIT_SAVE)
+        end_idle(run, job, since_usec,
+                 word == LIFE_LIMIT_SAVE ? "its owner is over saved_max" : "");
+    else if (save(&what, in) < 0)
         life_retry(run);
 }
 
 uint32_t life_grace_sec(struct core *core, const struct job *job)
 {
-    bool kill = job && job->final == JOB_TIMEOUT && word_of(core, job) == LIFE_LIMIT_KILL;
+    bool kill =
+        job && job->final == JOB_TIMEOUT &&
+        (job->idle_told_usec ? idle_word_of(core, job) : word_of(core, job)) == LIFE_LIMIT_KILL;
 
     return kill ? 0 : (uint32_t)core->config->kill_wait_sec;
 }

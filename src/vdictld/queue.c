@@ -328,6 +328,11 @@ void queue_ranked(struct queue *q, const struct job *job, bool anyway)
         queue_again(q, job);
 }
 
+void queue_set_idle(struct queue *q, uint64_t job, bool is_idle)
+{
+    planner_set_idle(q->planner, job, is_idle);
+}
+
 void queue_stored(struct queue *q, const char *node, uint32_t gib)
 {
     if (planner_put_stored(q->planner, node, gib) < 0)

@@ -22,6 +22,8 @@ void queue_job(struct queue *q, const struct job *old, const struct job *now);
 void queue_again(struct queue *q, const struct job *job);
 /* It may have another priority by now; `anyway`: also if it has none. */
 void queue_ranked(struct queue *q, const struct job *job, bool anyway);
+/* As planner_set_idle(). */
+void queue_set_idle(struct queue *q, uint64_t job, bool is_idle);
 /* As planner_put_stored(). */
 void queue_stored(struct queue *q, const char *node, uint32_t gib);
 void queue_node(struct queue *q, const struct node *now);

@@ -20,6 +20,7 @@
 #include "vdictld/handlers.h"
 #include "vdictld/classes.h"
 #include "vdictld/disks.h"
+#include "vdictld/life.h"
 #include "vdictld/images.h"
 #include "vdictld/nodelink.h"
 #include "vdictld/nodes.h"
@@ -95,6 +96,7 @@ static void in_force(void *arg, int result, const struct vdi_error *err)
     minutes_configure(core);
     classes_configured(core->classes);
     disks_configured(core->disks);
+    life_configured(core);
     nodelink_configured(core->links);
     images_configured(core->images);
     log_info("vdi.conf: %s is in force", core->config->digest);

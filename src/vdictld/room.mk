@@ -53,7 +53,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/jobs.c \
     src/vdictld/life.c src/vdictld/life.h src/vdictld/life_impl.h \
     src/vdictld/life_calls.c \
-    src/vdictld/life_preempt.c \
+    src/vdictld/life_idle.c src/vdictld/life_preempt.c \
     src/vdictld/life_report.c \
     src/vdictld/life_save.c \
     src/vdictld/life_start.c \
@@ -159,6 +159,7 @@ VDICTLD_TESTS = \
     tests/t1101-services.t \
     tests/t1102-life.t \
     tests/t1103-time.t \
+    tests/t1104-idle.t \
     tests/t1110-output.t \
     tests/t1130-images.t \
     tests/t1140-disks.t \

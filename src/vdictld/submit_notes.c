@@ -27,6 +27,23 @@ static void note_save(const struct config_template *t, const struct job_spec *sp
     note(out, io_first, text);
 }
 
+/* A seat of a class is left alone unless its template has a word for it. */
+static void note_idle(const struct config_template *t, const struct job_spec *spec, struct buf *out,
+                      bool *io_first)
+{
+    char text[256];
+
+    if (!t->idle_sec || spec->kind != JOB_INTERACTIVE || (*spec->reservation && !t->idle_in_class))
+        return;
+    snprintf(text, sizeof(text),
+             "a desktop of template '%s' that nobody has touched for %lld minutes is %s", t->name,
+             (long long)(t->idle_sec + 59) / 60,
+             str_equal(t->idle_action, "save") && config_template_can_save(t)
+                 ? "saved; vdictl resume brings it back"
+                 : "ended");
+    note(out, io_first, text);
+}
+
 static void note_disks(struct core *core, const struct config_template *t,
                        const struct job_spec *spec, struct buf *out, bool *io_first)
 {
@@ -49,6 +66,7 @@ void submit_write_notes(struct core *core, const struct job_spec *spec, bool is_
         return;
     out->data[--out->len] = '\0';
     note_save(t, spec, out, &first);
+    note_idle(t, spec, out, &first);
     note_disks(core, t, spec, out, &first);
     if (is_test && *spec->dependency)
         note(out, &first, "that is an estimate for when its dependency is met");

@@ -88,6 +88,8 @@ const char *fake_report(const struct fake_instance *in, enum fake_state state, c
                  "{\"state\":\"ready\",\"exited\":true,\"exit_code\":%d,"
                  "\"exit_signal\":%d}",
                  in->script.exit_code, in->script.exit_signal);
+    else if (state == FAKE_READY && fake_idle_sec(in) >= 0)
+        snprintf(buf, size, "{\"state\":\"ready\",\"idle_sec\":%" PRId64 "}", fake_idle_sec(in));
     else
         snprintf(buf, size, "{\"state\":\"%s\"}", names[state]);
     return buf;

@@ -179,6 +179,8 @@ static const struct vdi_setting settings_taken[] = {
     {"fail_bind", VDI_SETTING_INT, "0", "percentage of seats whose bind fails"},
     {"saves", VDI_SETTING_INT, "0", "so many instances can be saved at once; 0: any number"},
     {"state_dir", VDI_SETTING_STRING, "", "directory that keeps instances; empty: memory only"},
+    {"input_dir", VDI_SETTING_STRING, "",
+     "directory of files that were changed when an instance was touched; empty: nobody knows"},
     {0},
 };
 
@@ -218,6 +220,10 @@ static int read_setting(struct fake *site, const struct vdi_setting_value *s, st
     if (!strcmp(s->name, "state_dir")) {
         site->state_dir = *s->value ? strdup(s->value) : NULL;
         return *s->value && !site->state_dir ? -ENOMEM : 0;
+    }
+    if (!strcmp(s->name, "input_dir")) {
+        site->input_dir = *s->value ? strdup(s->value) : NULL;
+        return *s->value && !site->input_dir ? -ENOMEM : 0;
     }
     for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
         if (strcmp(s->name, times[i].name) != 0)
@@ -259,10 +265,12 @@ static void fake_done(void *arg)
     if (!site)
         return;
     fake_bind_done(site);
+    fake_input_close(site);
     tdestroy(site->instances, free_instance);
     if (site->dir_fd >= 0)
         close(site->dir_fd);
     free(site->state_dir);
+    free(site->input_dir);
     free(site);
 }
 
@@ -277,11 +285,13 @@ static int fake_init(void **ret, struct vdi_host *host, const struct vdi_host_ap
         return fake_error(err, -ENOMEM, "", "out of memory");
     site->host = host;
     site->api = api;
-    site->dir_fd = -1;
+    site->dir_fd = site->input_fd = -1;
     for (size_t i = 0; i < n_settings && r >= 0; i++)
         r = read_setting(site, &settings[i], err);
     if (r >= 0)
         r = fake_keep_open(site, err);
+    if (r >= 0)
+        r = fake_input_open(site, err);
     if (r < 0) {
         fake_done(site);
         return r;

@@ -57,6 +57,8 @@ struct fake_instance {
     bool stopped;      /* forgotten but for its generation */
     bool journaled;    /* its start is in the journal */
     bool told_ready;
+    bool told_idle; /* and since when: */
+    int64_t told_touched_usec;
     struct vdi_watch *timer;
 };
 
@@ -75,9 +77,12 @@ struct fake {
     int64_t saves;                 /* so many can be saved at once; 0: any number */
     char *state_dir;               /* NULL: memory only */
     int dir_fd;                    /* of state_dir; -1 */
-    uint64_t epoch;                /* the newest that ordered anything */
-    void *instances;               /* tsearch(3) by id */
-    LIST_HEAD(, fake_wait) waits;  /* orders to bind that are not answered yet */
+    char *input_dir;               /* NULL: nobody knows who touches what */
+    int input_fd;                  /* of input_dir; -1 */
+    struct vdi_watch *input_timer;
+    uint64_t epoch;               /* the newest that ordered anything */
+    void *instances;              /* tsearch(3) by id */
+    LIST_HEAD(, fake_wait) waits; /* orders to bind that are not answered yet */
     uint64_t n_live, n_started;
 };
 
@@ -133,6 +138,12 @@ void fake_output_cut(struct fake_instance *in);
 int fake_output(void *arg, struct vdi_instance_id id, const char *node, const char *stream,
                 uint64_t from, uint32_t max, struct vdi_op *op);
 int fake_log(void *arg, struct vdi_instance_id id, const char *node, struct vdi_op *op);
+
+/* input.c - who touches it. */
+int fake_input_open(struct fake *site, struct vdi_error *err);
+void fake_input_close(struct fake *site);
+/* -1: it is not known. */
+int64_t fake_idle_sec(const struct fake_instance *in);
 
 /* keep.c - instances in state_dir; each function does nothing without one. */
 int fake_keep_open(struct fake *site, struct vdi_error *err);

@@ -353,6 +353,40 @@ static void requeue_forgets_the_run(void **state)
     job_unref(job);
 }
 
+static struct job_event idle(enum job_event_type type, int64_t sec, enum job_idle what)
+{
+    struct job_event event = at(type, sec);
+
+    event.idle = what;
+    event.final = type == JOB_EVENT_FINISH ? JOB_TIMEOUT : JOB_NONE;
+    return event;
+}
+
+/* That its user was told holds until he is back, it is saved, or it ends for something else. */
+static void idleness_is_told_once(void **state)
+{
+    struct job *job = step(running(60), idle(JOB_EVENT_NOTE, 100, JOB_IDLE_TOLD));
+
+    assert_true(job->idle_told_usec == 100 * SEC);
+    job = step(job, at(JOB_EVENT_NOTE, 105));
+    assert_true(job->idle_told_usec == 100 * SEC);
+    job = step(job, idle(JOB_EVENT_NOTE, 110, JOB_IDLE_OVER));
+    assert_true(!job->idle_told_usec);
+    job = step(job, idle(JOB_EVENT_NOTE, 120, JOB_IDLE_TOLD));
+    job = step(job, at(JOB_EVENT_SUSPEND, 130));
+    assert_true(!job->idle_told_usec);
+    job = step(job, at(JOB_EVENT_RESUME, 140));
+    job = step(job, idle(JOB_EVENT_NOTE, 150, JOB_IDLE_TOLD));
+    job = step(job, idle(JOB_EVENT_FINISH, 160, JOB_IDLE_END));
+    job = step(job, finish(161, JOB_CANCELLED, "")); /* the first word stands */
+    assert_true(job->idle_told_usec == 150 * SEC && job->final == JOB_TIMEOUT);
+    job_unref(job);
+    job = step(running(60), idle(JOB_EVENT_NOTE, 100, JOB_IDLE_TOLD));
+    job = step(job, finish(160, JOB_TIMEOUT, "time limit reached"));
+    assert_true(!job->idle_told_usec);
+    job_unref(job);
+}
+
 static void a_pending_job_ends_at_once(void **state)
 {
     struct job_event event = at(JOB_EVENT_END, 5);
@@ -449,6 +483,7 @@ int main(void)
         cmocka_unit_test(extend_is_an_update_while_it_runs),
         cmocka_unit_test(the_first_word_stands),
         cmocka_unit_test(requeue_forgets_the_run),
+        cmocka_unit_test(idleness_is_told_once),
         cmocka_unit_test(a_pending_job_ends_at_once),
         cmocka_unit_test(unreachable_and_back),
         cmocka_unit_test(a_requeue_may_end_in_a_hold),

@@ -91,6 +91,9 @@ static void test_what_an_event_means(void **state)
     event = (struct job_event){.type = JOB_EVENT_FINISH, .final = JOB_TIMEOUT};
     assert_int_equal(notice_of(bits("TIME_LIMIT"), &old, &now, &event), NOTICE_TIME_LIMIT);
     assert_int_equal(notice_of(bits("ALL"), &old, &now, &event), -1);
+    event.idle = JOB_IDLE_END; /* that was not its limit */
+    assert_int_equal(notice_of(bits("TIME_LIMIT"), &old, &now, &event), -1);
+    event.idle = JOB_IDLE_NONE;
     event.final = JOB_FAILED;
     assert_int_equal(notice_of(bits("TIME_LIMIT"), &old, &now, &event), -1);
     event = (struct job_event){.type = JOB_EVENT_NOTE, .percent = 80};
