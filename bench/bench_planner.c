@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_planner.c - what planning costs: JOBS pending on NODES full nodes, KINDS of request,
- * SEATS of classes of 30 that are booked on their GPUs over four weeks.
+ * bench_planner.c - what planning costs: JOBS pending on NODES nodes, FULL of them, KINDS of
+ * request, SEATS of classes of 30 that are booked on their GPUs over four weeks.
  *
  *     make bench/bench_planner && bench/bench_planner 100000 10000 20 36000
+ *     bench/bench_planner JOBS NODES KINDS SEATS FULL     (default: all are full)
+ *
+ * KINDS may be a file instead: a line for each job of a trace, "cpus memory_mib gpus limit_s", from
+ * which jobs are drawn; what no node has is cut to what one has. From a trace of shared/traces:
+ *
+ *     xz -dc openb-2023.csv.xz | awk -F, 'NR > 1 {print $5, $6, int($7 + .99), $2 * 2}' > kinds
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -32,6 +38,53 @@ static void fill_spec(struct job_spec *s, uint32_t kind)
                            .memory_mib = 1024,
                            .gpus = kind / 8 % 3,
                            .time_limit_sec = 3600 * (1 + kind / 24 % 24)};
+}
+
+/* What one node has. */
+#define CPUS 16
+#define MEMORY_MIB 65536
+#define GPUS 4
+
+static struct kind {
+    uint32_t cpus, memory_mib, gpus, limit_sec;
+} * drawn;
+static uint32_t n_drawn;
+
+static void read_kinds(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    double cpus, memory, gpus, limit;
+
+    if (!f) {
+        perror(path);
+        exit(1);
+    }
+    while (fscanf(f, "%lf %lf %lf %lf", &cpus, &memory, &gpus, &limit) == 4) {
+        drawn = realloc(drawn, (n_drawn + 1) * sizeof(*drawn));
+        if (!drawn)
+            abort();
+        drawn[n_drawn++] = (struct kind){(uint32_t)(cpus < 1      ? 1
+                                                    : cpus > CPUS ? CPUS
+                                                                  : cpus),
+                                         (uint32_t)(memory > MEMORY_MIB ? MEMORY_MIB : memory),
+                                         (uint32_t)(gpus > GPUS ? GPUS : gpus),
+                                         (uint32_t)(limit < 60 ? 60 : limit)};
+    }
+    fclose(f);
+}
+
+/* A pending job's request, as if by lot. */
+static void draw_spec(struct job_spec *s, uint32_t i, uint32_t kinds)
+{
+    uint32_t lot = (uint32_t)((i * UINT64_C(2654435761) >> 8) % (n_drawn ? n_drawn : kinds));
+
+    fill_spec(s, lot);
+    if (!n_drawn)
+        return;
+    s->cpus = drawn[lot].cpus;
+    s->memory_mib = drawn[lot].memory_mib;
+    s->gpus = drawn[lot].gpus;
+    s->time_limit_sec = drawn[lot].limit_sec;
 }
 
 static void put(struct planner *p, uint64_t id, struct job_spec *spec, int32_t priority,
@@ -72,7 +125,8 @@ static void make_nodes(struct planner *p, uint32_t n)
     gpu_kind_settle(&kind, &offer);
 
     for (uint32_t i = 0; i < n; i++) {
-        struct node node = {.known = true, .up = true, .cpus = 16, .memory_mib = 65536, .gpus = 4};
+        struct node node = {
+            .known = true, .up = true, .cpus = CPUS, .memory_mib = MEMORY_MIB, .gpus = GPUS};
         snprintf(node.name, sizeof(node.name), "n%05u", i);
         names[i] = strdup(node.name);
         nodes[i] = (struct config_node){.name = names[i], .kind = &kind};
@@ -134,23 +188,41 @@ static void book(struct planner *p, uint32_t seats)
                n, n / 30);
 }
 
+/* A short class of one seat, far ahead: all is to be planned anew, and one node is another. */
+static void plan_anew(struct planner *p)
+{
+    struct plan_window w = {.from_usec = T0 + 1000000 * INT64_C(1000000)};
+    struct job_spec spec;
+    struct plan_class c = {
+        .id = 1u << 30, .seat = &spec, .seats = 1, .windows = &w, .n_windows = 1};
+    struct plan_shortage shortage;
+
+    fill_spec(&spec, 0);
+    w.to_usec = w.from_usec + 1000000;
+    if (planner_put_class(p, &c, T0, &shortage) < 0)
+        abort();
+}
+
 int main(int argc, char **argv)
 {
     uint32_t jobs = argc > 1 ? (uint32_t)atoi(argv[1]) : 100000;
     uint32_t nodes = argc > 2 ? (uint32_t)atoi(argv[2]) : 1000;
     uint32_t kinds = argc > 3 ? (uint32_t)atoi(argv[3]) : 20;
     uint32_t seats = argc > 4 ? (uint32_t)atoi(argv[4]) : 0;
+    uint32_t n_full = argc > 5 ? (uint32_t)atoi(argv[5]) : nodes;
     struct planner *p = planner_new(1);
     struct job_spec full, spec;
     int64_t now = T0 + 1000 * INT64_C(1000000);
     char node[64];
 
+    if (argc > 3 && !kinds)
+        read_kinds(argv[3]);
     make_nodes(p, nodes);
     fill_spec(&full, 0);
-    full.cpus = 16;
-    full.gpus = 4;
+    full.cpus = CPUS;
+    full.gpus = GPUS;
     full.time_limit_sec = 7200;
-    for (uint32_t i = 0; i < nodes; i++) {
+    for (uint32_t i = 0; i < n_full; i++) {
         snprintf(node, sizeof(node), "n%05u", i);
         put(p, i + 1, &full, 0, node);
     }
@@ -158,7 +230,7 @@ int main(int argc, char **argv)
     size_t before = mallinfo2().uordblks;
     double began = cpu_sec();
     for (uint32_t i = 0; i < jobs; i++) {
-        fill_spec(&spec, (uint32_t)((i * UINT64_C(2654435761) >> 8) % kinds));
+        draw_spec(&spec, i, kinds);
         put(p, 1000000 + i, &spec, (int32_t)(i % 7), NULL);
     }
     printf("%-28s %8.2f us a job\n", "put", (cpu_sec() - began) * 1e6 / jobs);
@@ -189,6 +261,8 @@ int main(int argc, char **argv)
     printf("%-28s %8.2f us to the first start (%zu)\n", "a job ended", (cpu_sec() - began) * 1e6,
            n);
     run(p, now, "the rest of that pass");
+    plan_anew(p);
+    run(p, now, "all planned anew");
     struct plan_why why;
     began = cpu_sec();
     planner_why(p, 1000000 + jobs / 2, now, &why);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "plan/booking.h"
 #include "plan/fragment.h"
+#include "plan/index.h"
 #include "plan/pause.h"
 #include "plan/place.h"
 #include "plan/planner.h"
@@ -58,7 +59,10 @@ struct plan_node {
     struct plan_lines base; /* of what holds it and of seats, without reservations */
     bool base_is_valid;
     int64_t base_until_usec; /* then a job that holds it is overdue, and its end another */
-    uint64_t pass;           /* whose `lines` these are */
+    uint32_t base_stand;     /* of all lines ever, which these are; 0: none are known */
+    uint32_t stand;          /* the same of `lines` */
+    uint32_t base_gpus;      /* gpus.n_all, when the base was made */
+    uint64_t pass;           /* whose `lines` these are; in another they are as the base */
     struct plan_lines lines;
     struct plan_gpus gpus;
     struct node_pauses pauses;
@@ -99,6 +103,8 @@ struct planner {
     size_t n_kinds;
     struct hash *kind_names; /* kinds.c: node -> its kind, as the configuration says */
     struct shapes shapes;
+    struct indexes indexes;
+    uint32_t n_stands; /* plan_next_stand() */
     struct mix mix;
     struct queue queue;
     struct wake wake;
@@ -233,8 +239,23 @@ int64_t plan_next_minute(const struct planner *p);
 int64_t plan_expected_end(const struct planner *p, const struct entry *e);
 /* node.base, made anew if something changed it. NULL: no memory. */
 const struct plan_lines *plan_base_lines(struct planner *p, struct plan_node *n);
-/* Starts the lines of this pass of the node. -ENOMEM. */
+/* Starts the lines of this pass of the node, if it has not. -ENOMEM. */
 int plan_begin_lines(struct planner *p, struct plan_node *n);
+/* What this pass goes by on the node: its base as the pass began, until something is reserved
+ * there. NULL: no memory. */
+const struct plan_lines *plan_lines_now(struct planner *p, struct plan_node *n);
+/* Lines are others than before. */
+static inline uint32_t plan_next_stand(struct planner *p)
+{
+    if (++p->n_stands >= UINT32_MAX)
+        p->n_stands = 1;
+    return p->n_stands;
+}
+/* May anything be planned on them? */
+static inline bool plan_lines_are_open(const struct plan_lines *lines)
+{
+    return !lines->amount.closed && lines->amount.steps.n <= TIMELINE_STEPS_MAX;
+}
 /* When an active job must be looked at again: at its end, or when a class needs its place. */
 int64_t plan_next_look(struct planner *p, const struct entry *e);
 

@@ -114,6 +114,7 @@ static int make_base(struct planner *p, struct plan_node *n, struct plan_lines *
     bool any_late = false;
 
     n->base_until_usec = TIMELINE_NEVER;
+    n->base_gpus = n->gpus.n_all;
     if (r == 0)
         r = timeline_begin(&lines->amount, &free);
     for (uint32_t i = 0; i < n->gpus.n_all && r == 0; i++)
@@ -125,21 +126,45 @@ static int make_base(struct planner *p, struct plan_node *n, struct plan_lines *
     return r == 0 && any_late ? block_late(p, n, lines) : r;
 }
 
+/* The base is as it was when the pass began. */
+static bool is_of_pass(const struct planner *p, const struct plan_node *n)
+{
+    return n->pass != p->pass && n->index < p->n_warm && n->base_stand &&
+           n->base_gpus == n->gpus.n_all;
+}
+
+static int begin_by(struct planner *p, struct plan_node *n, const struct plan_lines *base)
+{
+    int r = base ? plan_lines_copy(&n->lines, base, n->gpus.n_all) : -ENOMEM;
+
+    if (r == 0) {
+        n->pass = p->pass;
+        n->stand = n->base_stand;
+    }
+    return r;
+}
+
 const struct plan_lines *plan_base_lines(struct planner *p, struct plan_node *n)
 {
-    if (!n->base_is_valid || n->base_until_usec <= p->now_usec)
-        n->base_is_valid = make_base(p, n, &n->base) == 0;
+    if (n->base_is_valid && n->base_until_usec > p->now_usec)
+        return &n->base;
+    if (is_of_pass(p, n) && p->begun)
+        begin_by(p, n, &n->base); /* the pass goes on by what it began with */
+    n->base_is_valid = make_base(p, n, &n->base) == 0;
+    n->base_stand = n->base_is_valid ? plan_next_stand(p) : 0;
     return n->base_is_valid ? &n->base : NULL;
+}
+
+const struct plan_lines *plan_lines_now(struct planner *p, struct plan_node *n)
+{
+    if (n->pass == p->pass)
+        return &n->lines;
+    return is_of_pass(p, n) ? &n->base : plan_base_lines(p, n);
 }
 
 int plan_begin_lines(struct planner *p, struct plan_node *n)
 {
-    const struct plan_lines *base = plan_base_lines(p, n);
-    int r = base ? plan_lines_copy(&n->lines, base, n->gpus.n_all) : -ENOMEM;
-
-    if (r == 0)
-        n->pass = p->pass;
-    return r;
+    return n->pass == p->pass ? 0 : begin_by(p, n, plan_lines_now(p, n));
 }
 
 /* ---- the clock ---------------------------------------------------------- */
@@ -284,6 +309,7 @@ static void pass_begin(struct planner *p)
     p->next = queue_first(&p->queue);
     p->n_warm = 0;
     planner_sort_nodes(p);
+    indexes_begin(p);
 }
 
 /* Base lines of all nodes, so that no job has to wait for those of thousands. False: time is up. */
@@ -292,11 +318,16 @@ static bool warm_up(struct planner *p, struct sink *s)
     for (; p->next && p->n_warm < p->n_nodes; p->n_warm++) {
         struct plan_node *n = p->nodes[p->n_warm];
 
-        if ((n->base_is_valid && n->base_until_usec > p->now_usec) || !plan_node_in_service(n))
-            continue;
-        if (is_over(s, false))
-            return false;
-        plan_base_lines(p, n);
+        if (!plan_node_in_service(n)) {
+            n->base_stand = 0;
+        } else if (!n->base_is_valid || n->base_until_usec <= p->now_usec) {
+            if (is_over(s, false))
+                return false;
+            plan_base_lines(p, n);
+        } else if (!n->base_stand) {
+            n->base_stand = plan_next_stand(p);
+        }
+        index_see(p, n);
     }
     return true;
 }
@@ -362,6 +393,14 @@ static int64_t reserve(struct planner *p, struct shape *shape, struct plan_node 
                        int *ret_r)
 {
     *ret_r = 0;
+    for (uint32_t i = 0; i < shape->nodes; i++) {
+        ret[i] = NULL;
+        if (plan_begin_lines(p, nodes[i]) < 0)
+            *ret_r = -ENOMEM;
+        nodes[i]->stand = plan_next_stand(p);
+    }
+    if (*ret_r < 0)
+        return TIMELINE_NEVER;
     if (pause_is_for(p, shape) && pause_is_for_node(p, shape, nodes[0]))
         return pause_reserve(p, shape, nodes, shape->nodes > 1 ? best->earliest_usec : from_usec,
                              ret, ret_r);
@@ -392,8 +431,10 @@ static bool take(struct planner *p, struct entry *e, struct shape *shape,
         end = shorten_extend(p, e, nodes, gpus, &r);
     may = r == 0 && at < TIMELINE_NEVER;
     for (uint32_t i = 0; i < e->shape->nodes; i++) {
-        if (r < 0)
+        if (r < 0) {
             nodes[i]->lines.amount.closed = true;
+            nodes[i]->pass = p->pass;
+        }
         may = may && may_start(p, e, nodes[i], gpus[i], at);
     }
     if (may && start_on(p, e, nodes, gpus, end, s))

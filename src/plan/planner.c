@@ -30,6 +30,7 @@ struct planner *planner_new(uint64_t seed)
     p->save_usec = PLAN_SAVE_USEC;
     p->dirt = PLAN_RESHAPED;
     p->layout = 1;
+    indexes_init(&p->indexes);
     if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || seats_init(&p->seats) < 0 ||
         qos_init(p) < 0 || !p->jobs || !p->node_names || !p->victims) {
         planner_free(p);

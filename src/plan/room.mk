@@ -8,6 +8,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/fragment.c src/plan/fragment.h \
     src/plan/gpuline.c src/plan/gpuline.h \
     src/plan/held.c \
+    src/plan/index.c src/plan/index.h \
     src/plan/inner.h \
     src/plan/kinds.c \
     src/plan/pass.c \
@@ -33,7 +34,7 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_property tests/unit/plan/test_seat \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
-    tests/unit/plan/test_fragment tests/unit/plan/test_shorten
+    tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -72,6 +73,9 @@ tests_unit_plan_test_fragment_LDADD = $(plan_test_libs)
 tests_unit_plan_test_shorten_SOURCES = tests/unit/plan/test_shorten.c tests/unit/plan/world.h
 tests_unit_plan_test_shorten_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_shorten_LDADD = $(plan_test_libs)
+tests_unit_plan_test_index_SOURCES = tests/unit/plan/test_index.c tests/unit/plan/world.h
+tests_unit_plan_test_index_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_index_LDADD = $(plan_test_libs)
 tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/world.h
 tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_wide_LDADD = $(plan_test_libs)

@@ -102,6 +102,7 @@ static void seat_link(struct planner *p, struct seat *seat)
     seats_changed(node);
     if (node->base_is_valid)
         node->base_is_valid = seat_take(p, seat, &node->base) == 0;
+    node->base_stand = node->base_is_valid ? plan_next_stand(p) : 0;
 }
 
 static void seat_unlink(struct seat *seat)

@@ -49,6 +49,7 @@ void shapes_done(struct planner *p)
 {
     struct shapes *s = &p->shapes;
     void *value;
+    indexes_done(p);
     for (size_t i = 0; s->shapes && hash_next(s->shapes, &i, &value);)
         shape_free(p, value);
     for (size_t i = 0; s->pools && hash_next(s->pools, &i, &value);)
@@ -139,6 +140,12 @@ static void pool_drop_unused(struct planner *p, struct pool *pool)
         return;
     hash_remove(p->shapes.pools, pool->key);
     pool_free(pool);
+}
+
+void pool_unref(struct planner *p, struct pool *pool)
+{
+    pool->refs--;
+    pool_drop_unused(p, pool);
 }
 
 /* What is left of a saved job's limit, in whole minutes: few lengths make few shapes. */
@@ -291,8 +298,7 @@ void shape_unref(struct planner *p, struct shape *shape)
     shape_unref(p, shape->brief);
     p->shapes.n_candidates -= shape->n_heap;
     hash_remove(p->shapes.shapes, shape->key);
-    shape->pool->refs--;
-    pool_drop_unused(p, shape->pool);
+    pool_unref(p, shape->pool);
     shape_free(p, shape);
 }
 
@@ -430,80 +436,212 @@ static void sift_down(struct shape *shape, struct candidate c)
     shape->heap[i] = c;
 }
 
-static struct candidate heap_pop(struct shape *shape)
+static struct candidate heap_pop(struct planner *p, struct shape *shape)
 {
     struct candidate first = shape->heap[0];
 
     shape->n_heap--;
+    p->shapes.n_candidates--;
     sift_down(shape, shape->heap[shape->n_heap]);
     return first;
 }
 
-/* There is room: it was in the heap before. */
-static void heap_push(struct shape *shape, struct candidate c)
+/* There is room. */
+static void heap_push(struct planner *p, struct shape *shape, struct candidate c)
 {
     size_t i = shape->n_heap++;
 
+    p->shapes.n_candidates++;
     for (; i && candidate_before(&c, &shape->heap[(i - 1) / 2]); i = (i - 1) / 2)
         shape->heap[i] = shape->heap[(i - 1) / 2];
     shape->heap[i] = c;
 }
 
-static void heap_drop(struct planner *p, struct shape *shape)
+/* Takes the first out for a while, and keeps its room. */
+static struct candidate heap_take(struct planner *p, struct shape *shape)
+{
+    shape->n_taken++;
+    return heap_pop(p, shape);
+}
+
+static void heap_give(struct planner *p, struct shape *shape, const struct candidate *c, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        heap_push(p, shape, c[i]);
+    shape->n_taken -= n;
+}
+
+static bool heap_reserve(struct shape *shape, size_t n)
+{
+    size_t room = n > 2 * shape->heap_room ? n : 2 * shape->heap_room;
+    struct candidate *grown;
+
+    if (n <= shape->heap_room)
+        return true;
+    grown = realloc(shape->heap, room * sizeof(*grown));
+    if (!grown)
+        return false;
+    shape->heap = grown;
+    shape->heap_room = room;
+    return true;
+}
+
+/* The next job of the shape begins it anew. */
+static void heap_clear(struct planner *p, struct shape *shape)
 {
     p->shapes.n_candidates -= shape->n_heap;
-    free(shape->heap);
-    shape->heap = NULL;
     shape->n_heap = 0;
     shape->pass = 0;
 }
 
-/* All nodes that could take it, at the earliest now: equal keys by node are a heap already. */
-static void heap_begin(struct planner *p, struct shape *shape)
+static void heap_drop(struct planner *p, struct shape *shape)
+{
+    heap_clear(p, shape);
+    free(shape->heap);
+    shape->heap = NULL;
+    shape->heap_room = 0;
+}
+
+static bool is_candidate(struct planner *p, struct shape *shape, uint32_t i)
+{
+    return plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]);
+}
+
+/* All nodes that could take it: several that may pause are looked at together. */
+static bool heap_fill(struct planner *p, struct shape *shape)
 {
     size_t n = 0;
 
-    heap_drop(p, shape);
-    for (size_t i = 0; i < p->n_nodes; i++)
-        n += plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]);
-    shape->heap = n ? malloc(n * sizeof(*shape->heap)) : NULL;
-    if (n && !shape->heap)
-        return; /* no estimate and no start; the next job of the shape tries again */
     for (uint32_t i = 0; i < p->n_nodes; i++)
-        if (plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]))
-            shape->heap[shape->n_heap++] = (struct candidate){p->now_usec, i, 0};
-    p->shapes.n_candidates += n;
+        n += is_candidate(p, shape, i);
+    if (!heap_reserve(shape, n))
+        return false;
+    for (uint32_t i = 0; i < p->n_nodes; i++)
+        if (is_candidate(p, shape, i))
+            heap_push(p, shape, (struct candidate){p->now_usec, i, 0, 0});
+    return true;
+}
+
+/* One candidate for all nodes; it is taken apart as far as somebody asks. Without memory: no
+ * estimate and no start; the next job of the shape tries again. */
+static void heap_begin(struct planner *p, struct shape *shape)
+{
+    heap_drop(p, shape);
+    shape->is_pausing = pause_is_for(p, shape);
+    if (shape->is_pausing && shape->nodes > 1) {
+        if (!heap_fill(p, shape))
+            return;
+    } else if (p->n_nodes > 1 || (p->n_nodes && is_candidate(p, shape, 0))) {
+        unsigned level = index_levels(p);
+
+        shape->index = index_of(p, shape);
+        if (!heap_reserve(shape, INDEX_FAN))
+            return;
+        heap_push(p, shape,
+                  (struct candidate){index_bound(p, shape->index, level, 0), 0, 0, (uint8_t)level});
+    }
     shape->pass = p->pass;
+}
+
+/* It is not before that. True: so it was known. */
+static bool heap_delay(struct planner *p, struct shape *shape, int64_t earliest_usec)
+{
+    struct candidate c = shape->heap[0];
+
+    if (earliest_usec >= TIMELINE_NEVER) {
+        heap_pop(p, shape);
+        return false;
+    }
+    if (earliest_usec <= c.earliest_usec)
+        return true;
+    c.earliest_usec = earliest_usec;
+    sift_down(shape, c);
+    return false;
+}
+
+/* Puts those for which the first of the heap stands in its place. */
+static void heap_expand(struct planner *p, struct shape *shape)
+{
+    struct candidate c = shape->heap[0];
+    unsigned level = c.level - 1u, shift = level * INDEX_SHIFT;
+    uint32_t first = c.node >> shift, end = first + INDEX_FAN, all = index_width(p, level);
+
+    if (!heap_delay(p, shape, index_bound(p, shape->index, c.level, first >> INDEX_SHIFT)))
+        return;
+    if (!heap_reserve(shape, shape->n_heap + shape->n_taken + INDEX_FAN)) {
+        heap_clear(p, shape);
+        return;
+    }
+    heap_pop(p, shape);
+    for (uint32_t i = first; i < end && i < all; i++) {
+        int64_t bound = index_bound(p, shape->index, level, i);
+
+        if (bound >= TIMELINE_NEVER || (!level && !is_candidate(p, shape, i)))
+            continue;
+        if (!level && shape->index && !index_is_known(shape->index, i))
+            bound = index_refine(p, shape->index, p->nodes[i]);
+        if (bound >= TIMELINE_NEVER)
+            continue;
+        heap_push(p, shape, (struct candidate){bound, i << shift, 0, (uint8_t)level});
+    }
 }
 
 static int64_t earliest_on(struct planner *p, struct shape *shape, struct plan_node *n,
                            int64_t not_before_usec, uint8_t *ret_offer)
 {
-    if (n->pass != p->pass && plan_begin_lines(p, n) < 0)
+    const struct plan_lines *lines = plan_lines_now(p, n);
+
+    if (!lines || !plan_lines_are_open(lines))
         return TIMELINE_NEVER;
-    if (n->lines.amount.closed || n->lines.amount.steps.n > TIMELINE_STEPS_MAX)
-        return TIMELINE_NEVER;
-    if (pause_is_for(p, shape) && pause_is_for_node(p, shape, n)) {
-        int64_t end = 0,
-                at = pause_earliest(p, shape, n, &n->lines, not_before_usec, &end, ret_offer);
+    if (shape->is_pausing && pause_is_for_node(p, shape, n)) {
+        int64_t end = 0, at = pause_earliest(p, shape, n, lines, not_before_usec, &end, ret_offer);
 
         return at < TIMELINE_NEVER ? end - shape->span_usec : at;
     }
-    return place_earliest(p, shape, n, &n->lines, not_before_usec, ret_offer);
+    return place_earliest(p, shape, n, lines, not_before_usec, ret_offer);
+}
+
+/* The first of the heap is a node. False: by what others know of it, it is not that early. */
+static bool ask_index(struct planner *p, struct shape *shape, bool *ret_is_asked)
+{
+    struct index *index = shape->index;
+    struct candidate c = shape->heap[0];
+    struct plan_node *node = p->nodes[c.node];
+
+    *ret_is_asked = false;
+    if (!index)
+        return true;
+    if (!heap_delay(p, shape, index_bound(p, index, 0, c.node)))
+        return false;
+    if (index_is_exact(p, index, node))
+        return true;
+    /* What is found for the shape holds for all of its index, if nobody of it asks for less. */
+    *ret_is_asked =
+        index_is_floor(index, shape) && c.earliest_usec <= index_bound(p, index, 0, c.node);
+    return *ret_is_asked || heap_delay(p, shape, index_refine(p, index, node));
 }
 
 /* Makes the first of the heap exact. True: it still is the first, and the earliest from then on. */
 static bool settle(struct planner *p, struct shape *shape, int64_t not_before_usec)
 {
     struct candidate c = shape->heap[0];
-    bool is_start = !pause_is_for(p, shape) || !pause_is_for_node(p, shape, p->nodes[c.node]);
-    int64_t floor =
-        is_start && c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
-    int64_t t = earliest_on(p, shape, p->nodes[c.node], floor, &c.offer);
+    struct plan_node *node = p->nodes[c.node];
+    bool is_start, is_asked;
+    int64_t floor, t;
 
+    if (c.level) {
+        heap_expand(p, shape);
+        return false;
+    }
+    if (!ask_index(p, shape, &is_asked))
+        return false;
+    is_start = !shape->is_pausing || !pause_is_for_node(p, shape, node);
+    floor = is_start && c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
+    t = earliest_on(p, shape, node, floor, &c.offer);
+    if (is_asked && not_before_usec <= p->now_usec)
+        index_set(p, shape->index, node, t);
     if (t >= TIMELINE_NEVER) {
-        heap_pop(shape);
-        p->shapes.n_candidates--;
+        heap_pop(p, shape);
         return false;
     }
     bool exact = t == c.earliest_usec;
@@ -536,9 +674,8 @@ static bool best_nodes(struct planner *p, struct shape *shape, int64_t from_usec
         uint32_t n = 0;
 
         while (n < shape->nodes && settle_first(p, shape, from_usec))
-            ret[n++] = heap_pop(shape);
-        for (uint32_t i = 0; i < n; i++)
-            heap_push(shape, ret[i]);
+            ret[n++] = heap_take(p, shape);
+        heap_give(p, shape, ret, n);
         if (n < shape->nodes)
             return false;
         if (ret[0].earliest_usec == ret[n - 1].earliest_usec)
@@ -553,22 +690,24 @@ static bool best_nodes(struct planner *p, struct shape *shape, int64_t from_usec
  */
 static void best_now(struct planner *p, struct shape *shape, struct candidate *ret)
 {
-    struct candidate found[FRAGMENT_NODES] = {heap_pop(shape)};
+    struct candidate found[FRAGMENT_NODES] = {heap_take(p, shape)};
     uint32_t n = 1, end = found[0].node + FRAGMENT_SPAN;
+    bool has_lines = true;
 
     while (n < FRAGMENT_NODES && shape->n_heap && shape->heap[0].node < end &&
            shape->heap[0].earliest_usec <= p->now_usec)
         if (settle(p, shape, p->now_usec) && shape->heap[0].earliest_usec <= p->now_usec)
-            found[n++] = heap_pop(shape);
+            found[n++] = heap_take(p, shape);
+    heap_give(p, shape, found, n);
     for (uint32_t i = 0; i < n; i++)
-        heap_push(shape, found[i]);
-    *ret = found[fragment_least(p, shape, found, n)];
+        has_lines &= plan_begin_lines(p, p->nodes[found[i].node]) == 0;
+    *ret = found[has_lines ? fragment_least(p, shape, found, n) : 0];
 }
 
 bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
                 struct candidate *ret)
 {
-    if (shape->pass != p->pass)
+    if (shape->pass != p->pass || shape->is_pausing != pause_is_for(p, shape))
         heap_begin(p, shape);
     if (shape->nodes > 1 && pause_is_for(p, shape))
         return pause_best_nodes(p, shape, not_before_usec, ret);

@@ -12,6 +12,7 @@
 #include "plan/wish.h"
 
 struct demand;
+struct index;
 struct job;
 struct plan_disks;
 struct planner;
@@ -23,7 +24,7 @@ struct pool {
     const char *partition, *constraint, *nodelist, *exclude; /* in `text` */
     const char *pin; /* the one node that has its disks; "" none */
     char *text;
-    unsigned refs; /* shapes */
+    unsigned refs; /* shapes and indexes */
     uint64_t number;
     uint64_t layout; /* planner.layout that `bits` is of */
     uint64_t *bits;  /* by plan_node.index */
@@ -38,6 +39,7 @@ struct candidate {
     int64_t earliest_usec;
     uint32_t node;
     uint8_t offer; /* of the node's kind of GPU, by which it is so early */
+    uint8_t level; /* in a heap: it stands for so many nodes from `node` on, as index.h has it */
 };
 
 struct shape {
@@ -66,8 +68,10 @@ struct shape {
     /* Of pass `pass`: a heap by (earliest, node). Within a pass free space only shrinks,
      * so what is in it is never too late. */
     uint64_t pass;
+    struct index *index; /* NULL: none */
+    bool is_pausing;     /* pause_is_for(), as it was then */
     struct candidate *heap;
-    size_t n_heap;
+    size_t n_heap, n_taken, heap_room; /* taken: out of it while nodes are compared */
 };
 
 struct shapes {
@@ -88,6 +92,7 @@ struct shape *shape_get(struct planner *p, const struct job *job, const struct p
                         const char *saved_on);
 struct shape *shape_ref(struct shape *shape);
 void shape_unref(struct planner *p, struct shape *shape); /* takes NULL */
+void pool_unref(struct planner *p, struct pool *pool);
 /* Brings `exists`, `up`, `tier` in step with the configuration. */
 void pool_configure(const struct planner *p, struct pool *pool);
 /* May the pool's jobs run on this node, whatever its state? Nodes must be sorted. */
