@@ -423,19 +423,21 @@ void index_set(const struct planner *p, struct index *ix, const struct plan_node
                int64_t earliest_usec)
 {
     uint32_t i = node->index;
+    int64_t was;
 
     ix->is_of[i] = stand_of(p, node);
     if (ix->is_of[i] == node->base_stand && ix->base_is_of[i] != ALWAYS) {
         ix->base_usec[i] = earliest_usec;
         ix->base_is_of[i] = ix->is_of[i];
     }
+    was = ix->bounds[0][i];
     ix->bounds[0][i] = earliest_usec;
-    for (unsigned l = 1; l <= index_levels(p); l++) {
-        int64_t least = least_of(p, ix, l, i >>= INDEX_SHIFT);
-
-        if (ix->bounds[l][i] == least)
+    /* Only the least of a vertex's makes it another. */
+    for (unsigned l = 1; l <= index_levels(p) && ix->bounds[l][i >> INDEX_SHIFT] == was; l++) {
+        i >>= INDEX_SHIFT;
+        ix->bounds[l][i] = least_of(p, ix, l, i);
+        if (ix->bounds[l][i] == was)
             return;
-        ix->bounds[l][i] = least;
     }
 }
 

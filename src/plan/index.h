@@ -17,7 +17,7 @@ struct planner;
 struct shape;
 
 /* So many at most: 28 bytes a node each. With more kinds of request what is alike is taken wider. */
-#define INDEX_MAX 48
+#define INDEX_MAX 32
 /* Each of fewer nodes is asked at once for less than an index costs. */
 #define INDEX_NODES_MIN 32
 /* A vertex of the level above stands for so many of one level; level 0 are the nodes. */

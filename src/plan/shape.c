@@ -422,18 +422,27 @@ static bool candidate_before(const struct candidate *a, const struct candidate *
     return a->node < b->node;
 }
 
+/* Of so many children each: what is compared lies together. */
+#define HEAP_FAN 4
+
 static void sift_down(struct shape *shape, struct candidate c)
 {
+    struct candidate *heap = shape->heap;
     size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < shape->n_heap; i = child) {
-        if (child + 1 < shape->n_heap &&
-            candidate_before(&shape->heap[child + 1], &shape->heap[child]))
-            child++;
-        if (!candidate_before(&shape->heap[child], &c))
+
+    for (size_t first; (first = HEAP_FAN * i + 1) < shape->n_heap;) {
+        size_t end = first + HEAP_FAN < shape->n_heap ? first + HEAP_FAN : shape->n_heap;
+        size_t least = first;
+
+        for (size_t k = first + 1; k < end; k++)
+            if (candidate_before(&heap[k], &heap[least]))
+                least = k;
+        if (!candidate_before(&heap[least], &c))
             break;
-        shape->heap[i] = shape->heap[child];
+        heap[i] = heap[least];
+        i = least;
     }
-    shape->heap[i] = c;
+    heap[i] = c;
 }
 
 static struct candidate heap_pop(struct planner *p, struct shape *shape)
@@ -452,8 +461,8 @@ static void heap_push(struct planner *p, struct shape *shape, struct candidate c
     size_t i = shape->n_heap++;
 
     p->shapes.n_candidates++;
-    for (; i && candidate_before(&c, &shape->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        shape->heap[i] = shape->heap[(i - 1) / 2];
+    for (; i && candidate_before(&c, &shape->heap[(i - 1) / HEAP_FAN]); i = (i - 1) / HEAP_FAN)
+        shape->heap[i] = shape->heap[(i - 1) / HEAP_FAN];
     shape->heap[i] = c;
 }
 
@@ -725,7 +734,9 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
 
 void shape_trim(struct planner *p, struct shape *shape)
 {
-    size_t limit = 65536 + 6 * (size_t)queue_count(&p->queue) + 64 * p->n_nodes;
+    /* 16 bytes each: some MiB for all, and a share of what a job and a node may take. */
+    size_t limit = (1 << 20) + 6 * (size_t)queue_count(&p->queue) + 32 * p->n_nodes;
+
     if (p->shapes.n_candidates > limit)
         heap_drop(p, shape);
 }
