@@ -734,7 +734,7 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
 
 void shape_trim(struct planner *p, struct shape *shape)
 {
-    /* 16 bytes each: some MiB for all, and a share of what a job and a node may take. */
+    /* 16 bytes each: 16 MiB for all, and a share of what a job and a node may take. */
     size_t limit = (1 << 20) + 6 * (size_t)queue_count(&p->queue) + 32 * p->n_nodes;
 
     if (p->shapes.n_candidates > limit)
