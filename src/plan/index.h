@@ -16,7 +16,7 @@ struct plan_node;
 struct planner;
 struct shape;
 
-/* So many at most: 28 bytes a node each. With more kinds of request what is alike is taken wider. */
+/* So many at most: 25 bytes a node each. With more kinds of request "alike" is taken wider. */
 #define INDEX_MAX 32
 /* Each of fewer nodes is asked at once for less than an index costs. */
 #define INDEX_NODES_MIN 32

@@ -163,7 +163,7 @@ static void event(struct twins *t)
         submit(t, j);
 }
 
-/* Both start the same; what starts on one node runs from then on, what starts on several is done. */
+/* Both start the same. What starts on one node runs from then on; on several it is done. */
 static void start(struct twins *t, const struct plan_action *a)
 {
     unsigned j = (unsigned)a->job - 1;
