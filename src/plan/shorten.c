@@ -21,12 +21,13 @@ static int64_t start_of(struct planner *p, struct shape *shape, const struct can
                         int64_t from_usec)
 {
     struct plan_node *node = p->nodes[best->node];
+    const struct plan_lines *lines = plan_lines_now(p, node);
     int64_t end;
     uint8_t offer;
 
-    if (shape->nodes > 1 || !pause_is_for(p, shape) || !pause_is_for_node(p, shape, node))
+    if (!lines || shape->nodes > 1 || !pause_is_for(p, shape) || !pause_is_for_node(p, shape, node))
         return best->earliest_usec;
-    return pause_earliest(p, shape, node, &node->lines, from_usec, &end, &offer);
+    return pause_earliest(p, shape, node, lines, from_usec, &end, &offer);
 }
 
 bool shorten_best(struct planner *p, const struct entry *e, const struct candidate *full,
