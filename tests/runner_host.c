@@ -3,8 +3,9 @@
  * runner_host.c - the host's half of the guest runner as a program, for tests.
  *
  * Usage: runner_host SOCKET DIR OUTPUT_MAX UID GID HOME WORK_DIR PAYLOAD NONCE merge|apart OWNER
- * JOB (PAYLOAD: a file; "-": nothing is run. JOB 0: a seat). Reads orders on stdin, one a line:
- * "signal N", "message TEXT", "shutdown", "time", "quit". Prints what happens, one line each.
+ * JOB [MOUNT...] (PAYLOAD: a file; "-": nothing is run. JOB 0: a seat. MOUNT: "smb SOURCE TARGET" or
+ * "nfs-krb5 SOURCE TARGET"). Reads orders on stdin, one a line: "signal N", "message TEXT",
+ * "ticket FILE", "shutdown", "time", "quit". Prints what happens, one line each.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,12 +60,23 @@ static const struct runner_handler handler = {
     on_ready, on_stage, on_exited, on_problem, NULL, NULL, on_input,
 };
 
+static void hand_ticket(struct program *p, const char *path)
+{
+    _cleanup_(buf_done) struct buf text = BUF_INIT(RUNNER_TICKET_MAX);
+
+    if (file_read(path, &text) < 0 ||
+        runner_ticket(p->runner, (const uint8_t *)text.data, text.len) < 0)
+        printf("problem no ticket\n");
+}
+
 static void obey(struct program *p, const char *line)
 {
     if (str_starts_with(line, "signal "))
         runner_signal(p->runner, (int)strtol(line + 7, NULL, 10), NULL);
     else if (str_starts_with(line, "message "))
         runner_message(p->runner, line + 8, NULL);
+    else if (str_starts_with(line, "ticket "))
+        hand_ticket(p, line + 7);
     else if (str_equal(line, "shutdown"))
         runner_shutdown(p->runner);
     else if (str_equal(line, "time"))
@@ -120,15 +132,29 @@ static int read_config(char **argv, struct runner_config *c, struct buf *payload
     return c->payload ? 0 : -ENOENT;
 }
 
+static bool read_mount(const char *text, struct runner_mount *m)
+{
+    char type[16];
+
+    *m = (struct runner_mount){.security = RUNNER_KRB5P};
+    m->type = str_starts_with(text, "smb") ? RUNNER_SMB : RUNNER_NFS_KRB5;
+    return sscanf(text, "%15s %255s %255s", type, m->source, m->target) == 3;
+}
+
 int main(int argc, char **argv)
 {
+    struct runner_mount mounts[RUNNER_MOUNTS_MAX];
     struct runner_config config;
     struct vdi_error err = {0};
     _cleanup_(buf_done) struct buf payload = BUF_INIT(RUNNER_PAYLOAD_MAX + 1);
     struct program p = {.loop = loop_new(), .in = BUF_INIT(65536)};
 
-    if (argc != 13 || read_config(argv, &config, &payload) < 0)
+    if (argc < 13 || argc > 13 + RUNNER_MOUNTS_MAX || read_config(argv, &config, &payload) < 0)
         return 2;
+    config.mounts = mounts;
+    for (int i = 13; i < argc; i++)
+        if (!read_mount(argv[i], &mounts[config.n_mounts++]))
+            return 2;
     setvbuf(stdout, NULL, _IOLBF, 0);
     signal(SIGPIPE, SIG_IGN);
     log_init("runner_host", VDI_LOG_WARNING);

@@ -12,6 +12,8 @@ LINES = [
     'template "saved" { image = "none"  vcpus = 1  memory = "1G"  mounts = {"home"} }',
     'template "own" { image = "none"  vcpus = 1  memory = "1G"  at_limit = kill',
     '  mount "scratch" { source = "/scratch/%g"  target = "/scratch"  mode = ro } }',
+    'mount "files" { source = "//files.example.org/%u"  target = "/files"  type = smb }',
+    'template "served" { image = "none"  vcpus = 1  memory = "1G"  mounts = {"files"} }',
 ]
 
 
@@ -20,7 +22,8 @@ def templates(c):
     vdi.is_(listed["saved"]["mounts"], [{"name": "home", "target": "/home/%u", "type": "virtiofs",
                                          "mode": "rw"}], "a template shows a mount of the file")
     vdi.is_(listed["own"]["mounts"][0]["mode"], "ro", "... and one of its own")
-    vdi.is_([listed[n]["can_save"] for n in ("desk", "saved", "own")], [True, False, False],
+    vdi.is_([listed[n]["can_save"] for n in ("desk", "saved", "own", "served")],
+            [True, False, False, False],
             "which can be saved is shown")
     vdi.ok("source" not in listed["own"]["mounts"][0], "where they are on the nodes is not")
 
@@ -29,6 +32,8 @@ def notes(c):
     r = c.request("POST", "/v1/jobs", {"template": "saved"})
     vdi.ok("forbid saving" in r.json["notes"][0], "at_limit = save with virtiofs is told", r.text)
     vdi.ok("notes" not in c.job(r.json["id"]), "... in the answer, not in the job")
+    r = c.request("POST", "/v1/jobs", {"template": "served"})
+    vdi.ok("(smb) forbid saving" in r.json["notes"][0], "... and so does one with a ticket", r.text)
     r = c.request("POST", "/v1/jobs", {"template": "own"})
     vdi.ok("notes" not in r.json, "at_limit = kill needs no word", r.text)
     for more in ([], ["--test-only"]):
@@ -60,6 +65,10 @@ def checked(c):
                        ('mount "a" { source = "/a/%h" target = "/a" }', "has a % that means nothing"),
                        ('mount "a" { source = "/a" target = "/a" type = 9p }', "root in the guest"),
                        ('mount "a" { source = "/a" target = "/dev" }', "would hide /dev"),
+                       ('mount "a" { source = "nas:/a,sec=sys" target = "/a" type = nfs-krb5 }',
+                        "a character that a mount's path may not have"),
+                       ('mount "a" { source = "nas:/a" target = "/a" type = nfs-krb5 '
+                        'ticket = "KCM:" }', "type FILE"),
                        ('template "t" { image = "i" mounts = {"nosuch"} }', "no mount \"nosuch\"")):
         with open(conf, "w", encoding="utf-8") as f:
             f.write(good + line + "\n")

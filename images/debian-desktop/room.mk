@@ -15,6 +15,7 @@ nobase_dist_pkgdata_DATA = \
     images/debian-desktop/files/etc/polkit-1/rules.d/40-vdi-desktop.rules \
     images/debian-desktop/files/etc/systemd/journald.conf.d/vdi.conf \
     images/debian-desktop/files/etc/systemd/network/80-vdi.network \
+    images/debian-desktop/files/etc/systemd/system/rpc-gssd.service.d/vdi.conf \
     images/debian-desktop/files/etc/systemd/system/vdi-desktop@.service \
     images/debian-desktop/files/etc/systemd/system/vdi-runner.service.d/desktop.conf \
     images/debian-desktop/files/etc/tmpfiles.d/vdi-desktop.conf \

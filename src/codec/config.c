@@ -364,6 +364,8 @@ static void copy_mounts(struct reader *r, struct config_template *t)
         m->target = copy_text(r, from->target);
         m->type = copy_text(r, from->type);
         m->mode = copy_text(r, from->mode);
+        m->security = copy_text(r, from->security);
+        m->ticket = copy_text(r, from->ticket);
         m->place = (struct config_place){copy_text(r, from->place.file), from->place.line};
     }
 }

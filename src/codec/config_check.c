@@ -203,18 +203,6 @@ static void check_qos(const struct config *c, const struct config_qos *q, struct
                             "its own jobs would make room for those that make room for them");
 }
 
-/* Kinds that are known and refused: why, and what to do instead. */
-static const struct {
-    const char *type, *why, *remedy;
-} refused_mounts[] = {
-    {"9p", "QEMU would serve it with its own rights, and root in the guest would have those",
-     "write type = virtiofs, which is served with the owner's"},
-    {"nfs-krb5", "this version hands no Kerberos ticket to guests",
-     "write type = virtiofs and mount it on the nodes, or let the image mount it"},
-    {"smb", "this version hands no password or ticket of the user to guests",
-     "write type = virtiofs and mount it on the nodes, or let the image mount it"},
-};
-
 static bool is_below(const char *path, const char *dir)
 {
     size_t len = strlen(dir);
@@ -231,14 +219,56 @@ static void check_target(const char *field, const char *target, int line, struct
                                 "\"%s\" would hide %s of the guest", target, systems[i]);
 }
 
+static void check_source(const struct config_mount *m, struct config_findings *f)
+{
+    struct vdi_error err = {0};
+    char field[48];
+
+    field_name(field, sizeof(field), "mount", m->name, "type");
+    if (str_equal(m->type, mount_type_names[MOUNT_9P])) {
+        config_finding_text(f, m->place.line, field,
+                            "write type = virtiofs, which is served with the owner's",
+                            "9p: QEMU would serve it with its own rights, and root in the guest "
+                            "would have those");
+        return;
+    }
+    field_name(field, sizeof(field), "mount", m->name, "source");
+    if (m->source && m->type && mount_source_check(m->source, NULL) == 0 &&
+        mount_source_check_type(m->source, m->type, &err) < 0)
+        config_finding_text(f, m->place.line, field, err.remedy, "%s", err.detail);
+    if (mount_type_has_ticket(m->type))
+        return;
+    field_name(field, sizeof(field), "mount", m->name, "ticket");
+    if (!str_is_empty(m->ticket) || !str_is_empty(m->security))
+        config_finding_text(f, m->place.line, field, "take them out, or write another type",
+                            "ticket and security are for types nfs-krb5 and smb");
+}
+
+/* A guest has one credential cache for its owner. */
+static void check_tickets(const struct config_template *t, struct config_findings *f)
+{
+    const struct config_mount *first = NULL;
+    char field[48];
+
+    field_name(field, sizeof(field), "template", t->name, "mount");
+    for (size_t i = 0; i < t->n_mounts; i++) {
+        const struct config_mount *m = &t->mounts[i];
+
+        if (!mount_type_has_ticket(m->type))
+            continue;
+        if (!first)
+            first = m;
+        else if (!str_equal(config_mount_ticket(m), config_mount_ticket(first)))
+            config_finding_text(f, t->place.line, field, "write the same ticket in both",
+                                "mounts \"%s\" and \"%s\" have different tickets", first->name,
+                                m->name);
+    }
+}
+
 static void check_mount(const struct config_mount *m, struct config_findings *f)
 {
     char field[48];
-    field_name(field, sizeof(field), "mount", m->name, "type");
-    for (size_t i = 0; m->type && i < ELEMENTS(refused_mounts); i++)
-        if (str_equal(m->type, refused_mounts[i].type))
-            config_finding_text(f, m->place.line, field, refused_mounts[i].remedy, "%s: %s",
-                                m->type, refused_mounts[i].why);
+    check_source(m, f);
     field_name(field, sizeof(field), "mount", m->name, "target");
     check_target(field, m->target, m->place.line, f);
 }
@@ -375,6 +405,7 @@ static void check_template(const struct config *c, const struct config_template 
     if (t->n_mounts && str_equal(t->os, "windows"))
         config_finding_text(f, t->place.line, field, "take them out; share by the site's network",
                             "the guest runner, which mounts, is not there for windows");
+    check_tickets(t, f);
     check_disks(t, f);
     check_profiles(c, t, f);
 }

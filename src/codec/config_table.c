@@ -29,7 +29,6 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 static const char *const os_choices[] = {"linux", "windows", NULL};
 static const char *const firmwares[] = {"bios", "uefi", "uefi-secure", NULL};
 static const char *const logins[] = {"auto", "prompt", NULL};
-static const char *const mount_types[] = {"virtiofs", "nfs-krb5", "smb", "9p", NULL};
 static const char *const mount_modes[] = {"rw", "ro", NULL};
 static const char *const at_limits[] = {"save", "shutdown", "kill", NULL};
 
@@ -394,15 +393,22 @@ const struct config_key config_class_keys[] = {
 
 const struct config_key config_mount_keys[] = {
     {ROW(config_mount, "source", CONFIG_TEXT, source, 1, MOUNT_PATH_MAX - 1, NULL,
-         "directory on the node; %u, %U, %g, %G are the owner's name, uid, group, gid"),
-     .check = mount_path_check, .flags = CONFIG_REQUIRED},
+         "directory on the node, or of a file server (SERVER:/PATH, //SERVER/SHARE); %u, %U, %g, %G "
+         "are the owner's name, uid, group, gid"),
+     .check = mount_source_check, .flags = CONFIG_REQUIRED},
     {ROW(config_mount, "target", CONFIG_TEXT, target, 1, MOUNT_PATH_MAX - 1, NULL,
          "where it is in the guest; with the same words"),
      .check = mount_path_check, .flags = CONFIG_REQUIRED},
     {ROW(config_mount, "type", CONFIG_CHOICE, type, 0, 0, "virtiofs", "how the guest gets it"),
-     .choices = mount_types},
+     .choices = mount_type_names},
     {ROW(config_mount, "mode", CONFIG_CHOICE, mode, 0, 0, "rw", "ro: the guest can't write"),
      .choices = mount_modes},
+    {ROW(config_mount, "security", CONFIG_TEXT, security, 0, 5, "",
+         "of a file server: krb5, krb5i (signed) or krb5p (encrypted, and the default)"),
+     .check = mount_security_check},
+    {ROW(config_mount, "ticket", CONFIG_TEXT, ticket, 0, MOUNT_PATH_MAX - 1, "",
+         "of a file server: where nodes have the owner's Kerberos ticket (/tmp/krb5cc_%U)"),
+     .check = mount_ticket_check},
     END,
 };
 

@@ -17,6 +17,7 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "codec/runner_raw.h"
+#include "model/mount.h"
 
 #define TEXT_MAX 4096
 #define PATH_BYTES_MAX 4096
@@ -26,8 +27,8 @@
 
 const char *const runner_type_names[] = {
     "greet", "hello", "welcome", "ready",  "part", "run", "signal", "message", "shutdown", "time",
-    "ping",  "pong",  "stage",   "output", "exit", "ack", "refuse", "input",   NULL};
-const char *const runner_mount_names[] = {"virtiofs", "disk", NULL};
+    "ping",  "pong",  "stage",   "output", "exit", "ack", "refuse", "input",   "ticket",   NULL};
+const char *const runner_mount_names[] = {"virtiofs", "disk", "nfs-krb5", "smb", NULL};
 const char *const runner_stream_names[] = {"out", "err", NULL};
 
 #define AT(T, m) offsetof(struct T, m), sizeof(((struct T *)0)->m)
@@ -131,6 +132,7 @@ static const struct field ack_fields[] = {
 static const struct field refuse_fields[] = {FIXED("detail", detail), END};
 static const struct field input_fields[] = {U32("idle_sec", idle_sec, 0, RUNNER_INPUT_SEC_MAX),
                                             END};
+static const struct field ticket_fields[] = {END};
 
 #define OWNER(m) AT(runner_owner, m)
 static const struct field owner_fields[] = {
@@ -152,8 +154,17 @@ static const struct field mount_fields[] = {
     {"target", FIELD_FIXED, MOUNT(target), MUST, 0, 0, NULL, ""},
     {"type", FIELD_ENUM, MOUNT(type), MUST, 0, 0, runner_mount_names, ""},
     {"read_only", FIELD_BOOL, MOUNT(read_only), MUST, 0, 0, NULL, ""},
+    /* Left out where there is no file server: an older guest knows no such member. */
+    {"source", FIELD_FIXED, MOUNT(source), FIELD_SUBMIT | FIELD_SKIP_EMPTY, 0, 0, NULL, ""},
+    {"security", FIELD_ENUM, MOUNT(security), FIELD_SUBMIT | FIELD_SKIP_EMPTY, 0, 0,
+     mount_security_names, ""},
     END,
 };
+
+bool runner_mount_has_ticket(const struct runner_mount *m)
+{
+    return m->type == RUNNER_NFS_KRB5 || m->type == RUNNER_SMB;
+}
 
 enum { BY_HOST = 1 << RUNNER_HOST, BY_GUEST = 1 << RUNNER_GUEST };
 enum { HAS_OWNER = 1, HAS_ENV = 2, HAS_DATA = 4, MAY_MOUNT = 8 };
@@ -180,6 +191,7 @@ static const struct type {
     [RUNNER_ACK] = {BY_HOST | BY_GUEST, 0, ack_fields},
     [RUNNER_REFUSE] = {BY_GUEST, 0, refuse_fields},
     [RUNNER_INPUT] = {BY_GUEST, 0, input_fields},
+    [RUNNER_TICKET] = {BY_HOST, HAS_DATA, ticket_fields},
 };
 
 void strings_free(char **strings)
@@ -192,6 +204,8 @@ void strings_free(char **strings)
 void runner_message_done(struct runner_message *m)
 {
     strings_free(m->env);
+    if (m->type == RUNNER_TICKET && m->data)
+        explicit_bzero(m->data, m->data_len);
     free(m->data);
     free(m->work_dir);
     free(m->text);
@@ -347,6 +361,14 @@ static int read_owner(json_t *object, struct runner_owner *owner, struct vdi_err
     return r < 0 ? r : read_groups(groups, owner, err);
 }
 
+/* Of a file server it has a source, which becomes a word for mount(8)'s helpers. */
+static int check_mount(const struct runner_mount *m, struct vdi_error *err)
+{
+    if (!runner_mount_has_ticket(m))
+        return *m->source ? error_set(err, EINVAL, "mounts", "'%s' has a source", m->target) : 0;
+    return mount_source_check_type(m->source, runner_mount_names[m->type], err);
+}
+
 static int read_mounts(json_t *object, struct runner_message *m, struct vdi_error *err)
 {
     _cleanup_(json_decrefp) json_t *list = take(object, "mounts");
@@ -363,6 +385,8 @@ static int read_mounts(json_t *object, struct runner_message *m, struct vdi_erro
         int r = json_is_object(item)
                     ? fields_read_value(mount_fields, &m->mounts[i], item, FIELD_SUBMIT, NULL, err)
                     : missing("mounts", err);
+        if (r == 0)
+            r = check_mount(&m->mounts[i], err);
         if (r < 0)
             return r;
     }

@@ -22,18 +22,21 @@
 /* 2: a payload may have no script (a session), an owner no name; 3: a welcome may have mounts;
  * 4: a guest without an owner may get one, and once it has one it refuses every other;
  * 5: the bytes of an output are behind its JSON, not in it;
- * 6: a guest says how long nobody has touched its input devices */
-#define RUNNER_PROTOCOL_MAX 6
+ * 6: a guest says how long nobody has touched its input devices;
+ * 7: mounts of file servers, and the owner's ticket for them */
+#define RUNNER_PROTOCOL_MAX 7
 #define RUNNER_PROTOCOL_MOUNTS 3
 #define RUNNER_PROTOCOL_SEATS 4
 #define RUNNER_PROTOCOL_RAW 5
 #define RUNNER_PROTOCOL_INPUT 6
+#define RUNNER_PROTOCOL_TICKETS 7
 /* While nobody touches it a guest says so at least this often; longer ago it is not known. */
 #define RUNNER_INPUT_SEC 60
 #define RUNNER_INPUT_SEC_MAX (366u * 86400)
-#define RUNNER_DATA_MAX (64u << 10)    /* bytes in one output or part */
-#define RUNNER_WINDOW (64u << 10)      /* output of a stream that waits for its ack, at most */
-#define RUNNER_PAYLOAD_MAX (16u << 20) /* bytes of JSON: script, args and environment */
+#define RUNNER_DATA_MAX (64u << 10)       /* bytes in one output or part */
+#define RUNNER_WINDOW (64u << 10)         /* output of a stream that waits for its ack, at most */
+#define RUNNER_PAYLOAD_MAX (16u << 20)    /* bytes of JSON: script, args and environment */
+#define RUNNER_TICKET_MAX RUNNER_DATA_MAX /* bytes of a credential cache */
 #define RUNNER_GROUPS_MAX 64
 #define RUNNER_MOUNTS_MAX 24 /* those of a template, and its disks */
 #define RUNNER_ENV_MAX 64    /* variables of ours in a welcome */
@@ -58,6 +61,7 @@ enum runner_type {
     RUNNER_ACK,      /* both: all up to here is safe */
     RUNNER_REFUSE,   /* guest: instead of ready; it is another's */
     RUNNER_INPUT,    /* guest: how long ago somebody touched keyboard, mouse or the like */
+    RUNNER_TICKET,   /* host: the owner's credential cache, new or renewed */
     RUNNER_N_TYPES
 };
 extern const char *const runner_type_names[]; /* NULL-terminated */
@@ -88,9 +92,14 @@ struct runner_mount {
     char target[256]; /* absolute, without ".." */
     uint32_t type;    /* enum runner_mount_type */
     bool read_only;
+    char source[256];  /* of a file server: SERVER:/PATH, //SERVER/SHARE; else "" */
+    uint32_t security; /* of a file server: enum runner_security */
 };
-enum runner_mount_type { RUNNER_VIRTIOFS, RUNNER_DISK };
-extern const char *const runner_mount_names[]; /* "virtiofs", "disk" */
+enum runner_mount_type { RUNNER_VIRTIOFS, RUNNER_DISK, RUNNER_NFS_KRB5, RUNNER_SMB };
+extern const char *const runner_mount_names[]; /* "virtiofs", "disk", "nfs-krb5", "smb" */
+enum runner_security { RUNNER_KRB5, RUNNER_KRB5I, RUNNER_KRB5P };
+/* Mounted with the owner's ticket. */
+bool runner_mount_has_ticket(const struct runner_mount *m);
 
 struct runner_message {
     uint32_t type;    /* enum runner_type */
@@ -110,7 +119,7 @@ struct runner_message {
     bool started;                       /* ready: this run; exit: it could be started at all */
     bool merge;                         /* run: stderr goes where stdout goes */
     uint64_t offset, total; /* part: of the payload; output: of the stream; run: total */
-    uint8_t *data;          /* part, output; owned */
+    uint8_t *data;          /* part, output, ticket; owned */
     size_t data_len;
     bool is_raw; /* output: the data stands behind the JSON (from RUNNER_PROTOCOL_RAW on) */
     char *work_dir, *text; /* run; message: owned, NULL: "" */
@@ -123,7 +132,7 @@ struct runner_message {
 };
 
 #define RUNNER_MESSAGE_INIT(t) ((struct runner_message){.type = (t)})
-void runner_message_done(struct runner_message *m);
+void runner_message_done(struct runner_message *m); /* wipes a ticket */
 
 /* Appends a frame. -EMSGSIZE: over the limit of a frame; -ENOMEM. */
 int runner_encode(const struct runner_message *m, struct buf *out);

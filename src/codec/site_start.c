@@ -173,16 +173,24 @@ static int write_mounts(const struct site_start *s, struct buf *out, struct vdi_
     for (size_t i = 0; r == 0 && i < s->of->n_mounts; i++) {
         const struct config_mount *m = &s->of->mounts[i];
         char source[MOUNT_PATH_MAX] = "", target[MOUNT_PATH_MAX] = "";
+        char ticket[MOUNT_PATH_MAX] = "";
+        bool has_ticket = mount_type_has_ticket(m->type);
 
-        r = mount_path_expand(m->source, &owner, source, err);
+        r = mount_source_expand(m->source, &owner, source, err);
         if (r == 0)
             r = mount_path_expand(m->target, &owner, target, err);
+        if (r == 0 && has_ticket)
+            r = mount_path_expand(config_mount_ticket(m), &owner, ticket, err);
         buf_puts(out, i ? ",{\"name\":" : "{\"name\":");
         json_write_string(out, m->name);
         member(out, "source", source);
         member(out, "target", target);
         member(out, "type", m->type);
         member(out, "mode", m->mode);
+        if (has_ticket) {
+            member(out, "security", config_mount_security(m));
+            member(out, "ticket", ticket);
+        }
         buf_putc(out, '}');
     }
     buf_putc(out, ']');
@@ -298,7 +306,11 @@ static int write_personal(const struct site_start *s, struct buf *out, struct vd
 /* So many places are kept for what its owner will bring. */
 static void write_seat(const struct site_start *s, struct buf *out)
 {
-    buf_printf(out, ",\"seat\":{\"mounts\":%zu,\"disks\":%zu}", s->of->n_mounts, s->of->n_disks);
+    size_t n = 0; /* what the guest mounts by itself is no device of its */
+
+    for (size_t i = 0; i < s->of->n_mounts; i++)
+        n += !mount_type_has_ticket(s->of->mounts[i].type);
+    buf_printf(out, ",\"seat\":{\"mounts\":%zu,\"disks\":%zu}", n, s->of->n_disks);
 }
 
 int site_start_write(const struct site_start *s, struct buf *out, struct vdi_error *err)

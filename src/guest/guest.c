@@ -235,6 +235,7 @@ static int take_welcome(struct guest *g, struct runner_message *m)
         return forget_job(g);
     if (!is_same) {
         g->is_ready = false;
+        g->remote_next = 0;
         g->devices_usec = loop_monotonic_usec(g->loop) + DEVICES_USEC;
     }
     g->is_raw = m->protocol >= RUNNER_PROTOCOL_RAW;
@@ -306,6 +307,9 @@ static int take_message(struct guest *g, struct runner_message *m)
     case RUNNER_PING:
         g->pong_due = true;
         g->pong_seq = m->seq;
+        return 0;
+    case RUNNER_TICKET:
+        guest_job_ticket(g, m);
         return 0;
     case RUNNER_ACK:
         return take_ack(g, m);

@@ -11,6 +11,8 @@
 #include "guest/capture.h"
 #include "guest/port.h"
 #include "guest/presence.h"
+#include "guest/remote.h"
+#include "guest/ticket.h"
 #include "guest/waiting.h"
 #include "loop/loop.h"
 
@@ -23,6 +25,8 @@ struct guest_options {
     const char *shutdown;   /* program that switches the guest off */
     const char *input_dir;  /* where the event devices are */
     int64_t idle_after_sec; /* without input, before the host is told; at most RUNNER_INPUT_SEC */
+    const char *helpers;    /* folder of mount.nfs and mount.cifs */
+    struct ticket_place ticket;
     bool manage_accounts, allow_root, set_clock;
 };
 
@@ -56,6 +60,9 @@ struct guest {
     struct runner_owner owner;
     uint32_t n_mounts;
     struct runner_mount mounts[RUNNER_MOUNTS_MAX];
+    bool has_ticket;       /* the owner's is in its place */
+    struct remote *remote; /* being mounted */
+    uint32_t remote_next;  /* its number, from 1: it is tried once */
     char **env;
     struct buf payload;
 
@@ -97,6 +104,8 @@ void guest_job_adopt(struct guest *g);
 int guest_job_part(struct guest *g, const struct runner_message *m);
 int guest_job_run(struct guest *g, const struct runner_message *m);
 void guest_job_signal(struct guest *g, int signo);
+/* Into its place; what waited for it is mounted. */
+void guest_job_ticket(struct guest *g, const struct runner_message *m);
 /* The host has the exit status. */
 void guest_job_acked(struct guest *g);
 /* Pushes it as the next numbered message. */

@@ -55,6 +55,105 @@ static void push_exit_if_due(struct guest *g)
     push_exit(g);
 }
 
+/* ---- directories of file servers, and the owner's ticket for them ---- */
+
+static bool has_remotes(const struct guest *g, bool of_nfs)
+{
+    for (uint32_t i = 0; i < g->n_mounts; i++)
+        if (runner_mount_has_ticket(&g->mounts[i]) &&
+            (!of_nfs || g->mounts[i].type == RUNNER_NFS_KRB5))
+            return true;
+    return false;
+}
+
+/* The run is over, and what it had of its owner's goes with it. */
+static void drop_remotes(struct guest *g)
+{
+    remote_free(g->remote);
+    g->remote = NULL;
+    g->has_ticket = false;
+    if (!has_remotes(g, false))
+        return;
+    for (uint32_t i = g->n_mounts; i-- > 0;)
+        if (runner_mount_has_ticket(&g->mounts[i]))
+            remote_unmount(&g->mounts[i]);
+    ticket_drop(&g->options->ticket, &g->owner);
+}
+
+static bool is_over(const struct guest *g)
+{
+    return g->was_started && !g->script.is_running;
+}
+
+static void fail(struct guest *g, const struct vdi_error *err)
+{
+    char text[640];
+
+    error_text(err, text, sizeof(text));
+    log_error("%s", text);
+    guest_stage(g, "failed", time_now_usec(), text);
+}
+
+void guest_job_ticket(struct guest *g, const struct runner_message *m)
+{
+    struct vdi_error err = {0};
+
+    if (!has_remotes(g, false) || is_over(g))
+        return;
+    if (ticket_put(&g->options->ticket, &g->owner, has_remotes(g, true), m->data, m->data_len,
+                   &err) < 0) {
+        if (g->is_ready)
+            log_error("%s", err.detail);
+        else
+            fail(g, &err);
+        return;
+    }
+    g->has_ticket = true;
+    if (!g->is_ready)
+        guest_job_adopt(g);
+}
+
+static void on_remote(void *arg, const struct vdi_error *err)
+{
+    struct guest *g = arg;
+    struct vdi_error copy = *err;
+
+    remote_free(g->remote);
+    g->remote = NULL;
+    if (copy.code)
+        fail(g, &copy);
+    else
+        guest_job_adopt(g);
+}
+
+/* What is next waits for its ticket, or for its server. */
+static int start_remote(struct guest *g, uint32_t next, struct vdi_error *err)
+{
+    const struct runner_mount *m = &g->mounts[next];
+
+    if (!g->has_ticket || g->remote)
+        return -EINPROGRESS;
+    if (g->remote_next == next + 1)
+        return error_set(err, EIO, "mounts", "%.80s: %.80s is not there after it was mounted",
+                         m->target, m->source);
+    g->remote_next = next + 1;
+    int r = remote_start(g->loop, g->options->helpers, m, &g->owner, on_remote, g, &g->remote, err);
+    return r < 0 ? r : -EINPROGRESS;
+}
+
+/* A run that is over needs nothing of a file server any more, nor what may be below that. */
+static int mount_now(struct guest *g, struct vdi_error *err)
+{
+    uint32_t next = 0;
+    int r = 0;
+
+    if (g->n_mounts && !(is_over(g) && has_remotes(g, false)))
+        r = mount_all("/", g->mounts, g->n_mounts, &next, err);
+    return r == -EINPROGRESS ? start_remote(g, next, err) : r;
+}
+
+/* ---- its end ---- */
+
 /* Its end is known: kept first, then told. */
 static void keep_end(struct guest *g, bool started, int code, int signo, const char *detail)
 {
@@ -72,6 +171,7 @@ static void keep_end(struct guest *g, bool started, int code, int signo, const c
     if (r < 0)
         log_error("the exit status can't be kept in %s: %s", g->options->state_dir, strerror(-r));
     g->script.is_running = false;
+    drop_remotes(g);
     g->script.exit_due = true;
     push_exit_if_due(g);
     if (g->idle)
@@ -351,7 +451,6 @@ static int check_account(struct guest *g, struct vdi_error *err)
 void guest_job_adopt(struct guest *g)
 {
     struct vdi_error err = {0};
-    char text[640];
     int r;
 
     if (!g->was_started)
@@ -359,16 +458,16 @@ void guest_job_adopt(struct guest *g)
     r = take_owner(g, &err);
     if (r == 0)
         r = check_account(g, &err);
-    if (r == 0 && g->n_mounts)
-        r = mount_all("/", g->mounts, g->n_mounts, &err);
-    if (r == -ENODEV && loop_monotonic_usec(g->loop) < g->devices_usec) {
+    if (r == 0)
+        r = mount_now(g, &err);
+    if (r == -EINPROGRESS)
+        return;
+    if (r == -ENODEV && !has_remotes(g, false) && loop_monotonic_usec(g->loop) < g->devices_usec) {
         source_rearm(g->devices, LOOK_USEC);
         return;
     }
     if (r < 0) {
-        error_text(&err, text, sizeof(text));
-        log_error("%s", text);
-        guest_stage(g, "failed", time_now_usec(), text);
+        fail(g, &err);
         return;
     }
     g->is_ready = g->ready_due = true;
@@ -401,6 +500,8 @@ void guest_job_done(struct guest *g)
 {
     struct script_job *s = &g->script;
 
+    remote_free(g->remote);
+    g->remote = NULL;
     if (s->is_running && s->child && !s->is_reaped) {
         kill(-g->started.pid, SIGKILL);
         kill(g->started.pid, SIGKILL); /* before its setsid() there is no such group */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * mount.c - mounts what the host lends: directories by virtiofs, a disk by its serial number.
+ * A file server's directories, which take their time, are left to remote.c.
  *
  * A runner that was restarted finds its mounts in /proc/self/mountinfo and leaves them. Devices
  * and set-uid programs of what is mounted count for nothing in the guest.
@@ -121,13 +122,14 @@ static int mount_one(const char *root, const struct runner_mount *m, struct vdi_
 {
     _cleanup_(buf_done) struct buf info = BUF_INIT(MOUNTINFO_MAX);
     unsigned long flags = MS_NODEV | MS_NOSUID | (m->read_only ? MS_RDONLY : 0);
-    char path[320], source[64];
+    char path[320], source[256];
+    bool is_remote = runner_mount_has_ticket(m);
     int r = is_target(m->target) ? 0 : -EINVAL;
 
     if (r == 0 && m->type == RUNNER_DISK)
         r = find_disk(m->tag, source, sizeof(source));
     else if (r == 0)
-        r = str_copy(source, sizeof(source), m->tag) ? 0 : -EINVAL;
+        r = str_copy(source, sizeof(source), is_remote ? m->source : m->tag) ? 0 : -EINVAL;
     if (r == 0)
         r = read_mountinfo(&info);
     if (r == 0)
@@ -137,18 +139,22 @@ static int mount_one(const char *root, const struct runner_mount *m, struct vdi_
     snprintf(path, sizeof(path), "%s%s", str_equal(root, "/") ? "" : root, m->target);
     if (r == 0)
         r = make_dirs(path);
+    if (r == 0 && is_remote)
+        return -EINPROGRESS;
     if (r == 0 &&
         mount(source, path, m->type == RUNNER_DISK ? "ext4" : "virtiofs", flags, NULL) < 0)
         r = errno == EINVAL && m->type == RUNNER_VIRTIOFS ? -ENODEV : -errno; /* no such tag */
     return r < 0 ? fail(m, r, err) : 0;
 }
 
-int mount_all(const char *root, const struct runner_mount *mounts, uint32_t n,
+int mount_all(const char *root, const struct runner_mount *mounts, uint32_t n, uint32_t *ret_next,
               struct vdi_error *err)
 {
     int r = 0;
 
-    for (uint32_t i = 0; r == 0 && i < n; i++)
+    for (uint32_t i = 0; r == 0 && i < n; i++) {
+        *ret_next = i;
         r = mount_one(root, &mounts[i], err);
+    }
     return r;
 }

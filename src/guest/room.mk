@@ -11,16 +11,18 @@ src_guest_libguest_a_SOURCES = \
     src/guest/notice.c src/guest/notice.h \
     src/guest/port.c src/guest/port.h \
     src/guest/presence.c src/guest/presence.h \
-    src/guest/script.c src/guest/script.h
+    src/guest/remote.c src/guest/remote.h \
+    src/guest/script.c src/guest/script.h \
+    src/guest/ticket.c src/guest/ticket.h
 
-GUEST_LIBS = src/guest/libguest.a src/codec/libcodec.a $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS)
+GUEST_LIBS = src/guest/libguest.a src/codec/libcodec.a src/model/libmodel.a $(LOOP_LIBS) $(BASE_LIBS) $(JANSSON_LIBS)
 
 # One file that runs in any guest of this architecture, if the static libraries are there. The
 # linker then warns of getaddrinfo and its like: they are libevent's, and never called.
 sbin_PROGRAMS += vdi-runner
 vdi_runner_SOURCES = src/guest/runner.c
 vdi_runner_LDFLAGS = $(AM_LDFLAGS) $(RUNNER_LDFLAGS)
-vdi_runner_LDADD = src/guest/libguest.a src/codec/libcodec.a src/loop/libloop.a $(BASE_LIBS) \
+vdi_runner_LDADD = src/guest/libguest.a src/codec/libcodec.a src/model/libmodel.a src/loop/libloop.a $(BASE_LIBS) \
     $(JANSSON_LIBS) $(RUNNER_EVENT_LIBS)
 
 UNIT_TESTS += tests/unit/guest/test_account
@@ -44,9 +46,9 @@ tests_unit_guest_test_presence_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_guest_test_presence_LDADD = $(GUEST_LIBS) $(CMOCKA_LIBS)
 
 if HAVE_PYTHON3
-TESTS += tests/t2100-runner.t tests/t5100-runner-chaos.t
+TESTS += tests/t2100-runner.t tests/t2110-runner-mounts.t tests/t5100-runner-chaos.t
 endif
-EXTRA_DIST += tests/t2100-runner.t tests/t5100-runner-chaos.t tests/lib/runner.py
+EXTRA_DIST += tests/t2100-runner.t tests/t2110-runner-mounts.t tests/t5100-runner-chaos.t tests/lib/runner.py
 
 # The desktop of the demo image. Its libraries go into the image with it.
 noinst_LIBRARIES += src/guest/libpicture.a

@@ -37,6 +37,7 @@ static const char help[] =
     "      --shutdown PROGRAM   switches the guest off (/sbin/poweroff)\n"
     "      --input-dir DIR      has the input devices, which tell who is there (/dev/input)\n"
     "      --idle-after SECONDS without input, the host is told that nobody is (60)\n"
+    "      --mount-helpers DIR  has mount.nfs and mount.cifs (/sbin)\n"
     "  -v, --verbose            says more\n"
     "  -h, --help               prints this\n"
     "  -V, --version            prints the version\n";
@@ -49,7 +50,8 @@ enum {
     OPT_MESSAGE,
     OPT_SHUTDOWN,
     OPT_INPUT_DIR,
-    OPT_IDLE_AFTER
+    OPT_IDLE_AFTER,
+    OPT_HELPERS
 };
 
 static const struct option long_options[] = {
@@ -64,6 +66,7 @@ static const struct option long_options[] = {
     {"shutdown", required_argument, NULL, OPT_SHUTDOWN},
     {"input-dir", required_argument, NULL, OPT_INPUT_DIR},
     {"idle-after", required_argument, NULL, OPT_IDLE_AFTER},
+    {"mount-helpers", required_argument, NULL, OPT_HELPERS},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -111,6 +114,8 @@ static int parse(int argc, char **argv, struct guest_options *o)
             return 2;
         else if (c == OPT_IDLE_AFTER)
             continue;
+        else if (c == OPT_HELPERS)
+            o->helpers = optarg;
         else if (c == 'v')
             log_set_level(VDI_LOG_DEBUG);
         else if (c == 'h')
@@ -192,7 +197,9 @@ int main(int argc, char **argv)
                                     .message = "/etc/vdi-runner/message",
                                     .shutdown = "/sbin/poweroff",
                                     .input_dir = "/dev/input",
-                                    .idle_after_sec = RUNNER_INPUT_SEC};
+                                    .idle_after_sec = RUNNER_INPUT_SEC,
+                                    .helpers = "/sbin",
+                                    .ticket = {"/run/vdi-ticket", "/tmp"}};
     log_init("vdi-runner", VDI_LOG_INFO);
     int r = parse(argc, argv, &options);
     if (r >= 0)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "model/mount.h"
 
 /* Finds the element of an array whose first member is its name. */
 static const void *find(const void *array, size_t n, size_t size, const char *name)
@@ -52,13 +53,29 @@ const struct config_mount *config_mount(const struct config *c, const char *name
     return find(c->mounts, c->n_mounts, sizeof(*c->mounts), name);
 }
 
-/* QEMU doesn't migrate a vhost-user-fs device, and so doesn't save it either. */
-bool config_template_can_save(const struct config_template *t)
+const char *config_mount_security(const struct config_mount *m)
+{
+    return str_is_empty(m->security) ? "krb5p" : m->security;
+}
+
+const char *config_mount_ticket(const struct config_mount *m)
+{
+    return str_is_empty(m->ticket) ? "/tmp/krb5cc_%U" : m->ticket;
+}
+
+/* QEMU doesn't migrate a vhost-user-fs device, and so doesn't save it either; and memory with a
+ * ticket in it would be the ticket on the node's disk. */
+const char *config_template_unsaved_for(const struct config_template *t)
 {
     for (size_t i = 0; i < t->n_mounts; i++)
-        if (str_equal(t->mounts[i].type, "virtiofs"))
-            return false;
-    return true;
+        if (str_equal(t->mounts[i].type, "virtiofs") || mount_type_has_ticket(t->mounts[i].type))
+            return t->mounts[i].type;
+    return NULL;
+}
+
+bool config_template_can_save(const struct config_template *t)
+{
+    return !config_template_unsaved_for(t);
 }
 
 const struct config_qos *config_qos(const struct config *c, const char *name)
@@ -191,6 +208,8 @@ void config_mount_done(struct config_mount *m)
     free(m->target);
     free(m->type);
     free(m->mode);
+    free(m->security);
+    free(m->ticket);
     free(m->place.file);
 }
 

@@ -124,6 +124,7 @@ struct config_mount { /* model/mount.h */
     char *name;
     char *source, *target; /* with %u, %U, %g, %G */
     char *type, *mode;
+    char *security, *ticket; /* of a file server; "": config_mount_security(), ..._ticket() */
     struct config_place place;
 };
 
@@ -275,6 +276,10 @@ const struct config_partition *config_default_partition(const struct config *c);
 const struct config_template *config_template(const struct config *c, const char *name);
 const struct config_profile *config_profile(const struct config *c, const char *name);
 const struct config_mount *config_mount(const struct config *c, const char *name);
+const char *config_mount_security(const struct config_mount *m);
+const char *config_mount_ticket(const struct config_mount *m);
+/* The type of a mount that forbids saving the guest; NULL: none does. */
+const char *config_template_unsaved_for(const struct config_template *t);
 /* Guest memory can go to a file and come back: no mount forbids it. */
 bool config_template_can_save(const struct config_template *t);
 const struct config_qos *config_qos(const struct config *c, const char *name);

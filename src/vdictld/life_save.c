@@ -203,8 +203,8 @@ static bool refuses_by_template(struct call *call, const struct job *job)
 
     if (!t || config_template_can_save(t))
         return false;
-    error_set(&err, EPROTO, "template",
-              "the mounts of template '%s' (virtiofs) forbid saving the guest", t->name);
+    error_set(&err, EPROTO, "template", "the mounts of template '%s' (%s) forbid saving the guest",
+              t->name, config_template_unsaved_for(t));
     error_hint(&err, NULL, "end what runs in it, or use a template without mounts");
     call_refuse(call, &err);
     return true;

@@ -179,6 +179,8 @@ static void bound(void *arg, int result, const char *json, const struct vdi_erro
     } else if (result == -EAGAIN || result == -EBUSY || result == -ETIMEDOUT ||
                result == -ENOTCONN) {
         life_retry(run);
+    } else if (result == -ENOKEY) { /* no ticket of its user's: nor would another seat have one */
+        life_end_job(run->core, job->id, JOB_BOOT_FAIL, err->detail);
     } else {
         log_warning("job %" PRIu64 ": its seat on %s could not be made ready for it: %s", job->id,
                     in->node, err->detail);

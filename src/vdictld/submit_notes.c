@@ -21,9 +21,10 @@ static void note_save(const struct config_template *t, const struct job_spec *sp
     if (config_template_can_save(t) || !str_equal(t->at_limit, "save"))
         return;
     snprintf(text, sizeof(text),
-             "the mounts of template '%s' (virtiofs) forbid saving: %s can't be suspended, and is "
+             "the mounts of template '%s' (%s) forbid saving: %s can't be suspended, and is "
              "not saved at its time limit",
-             t->name, spec->kind == JOB_BATCH ? "the job" : "the desktop");
+             t->name, config_template_unsaved_for(t),
+             spec->kind == JOB_BATCH ? "the job" : "the desktop");
     note(out, io_first, text);
 }
 

@@ -60,7 +60,7 @@ static void on_deadline(void *arg)
     kill(c->pid, SIGKILL);
 }
 
-static int spawn(struct child *c, const char *const *argv)
+static int spawn(struct child *c, const char *const *argv, int out)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
@@ -73,7 +73,7 @@ static int spawn(struct child *c, const char *const *argv)
     posix_spawnattr_init(&attr);
     r = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     if (!r)
-        r = posix_spawn_file_actions_adddup2(&files, c->output, 1);
+        r = posix_spawn_file_actions_adddup2(&files, out < 0 ? c->output : out, 1);
     if (!r)
         r = posix_spawn_file_actions_adddup2(&files, c->output, 2);
     posix_spawnattr_setsigmask(&attr, &none);
@@ -88,8 +88,8 @@ static int spawn(struct child *c, const char *const *argv)
     return -r;
 }
 
-int child_start(struct loop *loop, const char *const *argv, int64_t deadline_usec, child_fn fn,
-                void *arg, struct child **ret, struct vdi_error *err)
+int child_start_to(struct loop *loop, const char *const *argv, int out, int64_t deadline_usec,
+                   child_fn fn, void *arg, struct child **ret, struct vdi_error *err)
 {
     struct child *c = calloc(1, sizeof(*c));
     int r;
@@ -99,7 +99,7 @@ int child_start(struct loop *loop, const char *const *argv, int64_t deadline_use
     c->fn = fn;
     c->arg = arg;
     c->output = memfd_create("output", MFD_CLOEXEC);
-    r = c->output < 0 ? -errno : spawn(c, argv);
+    r = c->output < 0 ? -errno : spawn(c, argv, out);
     if (r == 0) {
         c->end = loop_child(loop, c->pid, on_end, c);
         c->deadline = c->end ? loop_timer(loop, deadline_usec, on_deadline, c) : NULL;
@@ -111,4 +111,10 @@ int child_start(struct loop *loop, const char *const *argv, int64_t deadline_use
     }
     *ret = c;
     return 0;
+}
+
+int child_start(struct loop *loop, const char *const *argv, int64_t deadline_usec, child_fn fn,
+                void *arg, struct child **ret, struct vdi_error *err)
+{
+    return child_start_to(loop, argv, -1, deadline_usec, fn, arg, ret, err);
 }

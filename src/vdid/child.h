@@ -19,6 +19,9 @@ typedef void (*child_fn)(void *arg, int status, const char *output);
 /* argv[0] is looked up in PATH. Its stdin is empty. */
 int child_start(struct loop *loop, const char *const *argv, int64_t deadline_usec, child_fn fn,
                 void *arg, struct child **ret, struct vdi_error *err);
+/* Its stdout is `out`, which stays the caller's; `output` is then what it said on stderr. */
+int child_start_to(struct loop *loop, const char *const *argv, int out, int64_t deadline_usec,
+                   child_fn fn, void *arg, struct child **ret, struct vdi_error *err);
 /* Kills it if it still runs; fn is not called any more. Takes NULL. */
 void child_free(struct child *c);
 

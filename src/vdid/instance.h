@@ -31,7 +31,7 @@
 struct vdid {
     struct loop *loop;
     struct vdid_config config;
-    char *strings[15]; /* the config's, owned */
+    char *strings[16]; /* the config's, owned */
     struct vdid_handler handler;
     void *arg;
     struct virt *virt;
@@ -105,6 +105,11 @@ struct instance {
         int64_t again_usec; /* it failed: not before then (monotonic) */
     } files[RUNNER_N_STREAMS];
     struct source *patience; /* with the files */
+    /* tickets.c */
+    bool has_ticket; /* PREPARE: its owner has one */
+    struct ccache_read *ticket_read;
+    struct source *ticket_timer;
+    char ticket_why[160]; /* the last that its user was told */
     unsigned port_tries;
     struct share *shares[RUN_SHARES_MAX]; /* shares.c; NULL: none, or it has not been asked for */
     uint32_t n_shared;                    /* PREPARE, BIND: so many serve */
@@ -225,6 +230,12 @@ void instance_disk_path(const struct instance *in, uint32_t i, char *ret);
 void instance_disks_tell(struct instance *in);
 /* Looks what there is, beside everything else. */
 void vdid_volumes_changed(struct vdid *v);
+
+/* ---- tickets.c ---- */
+/* PREPARE: true if it is looked for; then instance_act() comes when it is there, or it failed. */
+bool instance_ticket_missing(struct instance *in);
+void instance_ticket_open(struct instance *in); /* with a runner: it gets it, now and renewed */
+void instance_ticket_close(struct instance *in);
 
 /* ---- shares.c ---- */
 void instance_share(struct instance *in);  /* starts the servers; busy until: */

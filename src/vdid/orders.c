@@ -332,14 +332,16 @@ static void one_call(struct instance *in, const struct vdid_order *o, vdid_fn fn
 
 /* ---- pause, save, resume ---- */
 
-/* QEMU can't migrate such a guest, and a save is a migration to a file. */
+/* QEMU can't migrate a guest with virtiofs, and a save is a migration to a file; which must have no
+ * ticket in it. */
 static void refuse_save(struct instance *in, vdid_fn fn, void *arg)
 {
     struct vdi_error err = {0};
 
-    error_set(&err, EOPNOTSUPP, "mounts",
-              "instance %" PRIu64 " has directories of the host (virtiofs): it can't be saved",
-              in->rec.id);
+    error_set(&err, EOPNOTSUPP, "mounts", "instance %" PRIu64 " has %s: it can't be saved",
+              in->rec.id,
+              in->run->n_shares ? "directories of the host (virtiofs)"
+                                : "its owner's Kerberos ticket in its memory");
     error_hint(&err, NULL, "shut it down, or use a template without mounts");
     refuse(fn, arg, &err);
 }
@@ -356,7 +358,7 @@ static void change(struct instance *in, const struct vdid_order *o, vdid_fn fn, 
     } else if ((o->verb == VDID_SAVE && s == RECORD_SAVE) ||
                (o->verb == VDID_RESUME && s == RECORD_RESTORE)) {
         wait_or_refuse(in, o->verb, fn, arg);
-    } else if (o->verb == VDID_SAVE && in->run && in->run->n_shares) {
+    } else if (o->verb == VDID_SAVE && in->run && (in->run->n_shares || in->run->n_remotes)) {
         refuse_save(in, fn, arg);
     } else if (in->busy) {
         if (instance_park(in, o, fn, arg) < 0)

@@ -401,7 +401,7 @@ void instance_tell_fetching(struct instance *in)
 
 void instance_prepare(struct instance *in)
 {
-    if (is_waiting(in))
+    if (instance_ticket_missing(in) || is_waiting(in))
         return;
     if (!in->image)
         in->image = calloc(1, sizeof(*in->image));

@@ -26,6 +26,7 @@
 #define RECORD_MAX 65536
 #define WRITER "vdi-writer"
 #define SHARE "vdi-share"
+#define CCACHE "vdi-ccache"
 #define TICK_USEC (5 * USEC_PER_SEC)
 #define DRIFT_USEC (30 * USEC_PER_SEC)
 #define DISK_QUEUE_MAX 65536
@@ -420,7 +421,8 @@ static int copy_strings(struct vdid *v)
         &v->config.run_dir, &v->config.prefix,        &v->config.emulator,
         &v->config.bridge,  &v->config.spice_address, &v->config.node,
         &v->config.writer,  &v->config.share,         &v->config.virtiofsd,
-        &v->config.fetcher, &v->config.disk_dir,      &v->config.disk_shared_dir};
+        &v->config.fetcher, &v->config.disk_dir,      &v->config.disk_shared_dir,
+        &v->config.ccache};
 
     for (size_t i = 0; i < ELEMENTS(members); i++) {
         v->strings[i] = strdup(*members[i] ? *members[i] : "");
@@ -617,6 +619,8 @@ struct vdid *vdid_new(struct loop *loop, const struct vdid_config *config,
         r = find_program(v, &v->config.fetcher, FETCH_PROGRAM, VDI_LIBEXECDIR "/" FETCH_PROGRAM);
     if (r == 0)
         r = find_program(v, &v->config.share, SHARE, VDI_LIBEXECDIR "/" SHARE);
+    if (r == 0)
+        r = find_program(v, &v->config.ccache, CCACHE, VDI_LIBEXECDIR "/" CCACHE);
     if (r == 0)
         r = check_config(&v->config, err);
     if (r == 0)

@@ -4,6 +4,7 @@ src_vdid_libvdid_a_SOURCES = \
     src/vdid/accel.c src/vdid/accel.h \
     src/vdid/bind.c \
     src/vdid/cache.c src/vdid/cache.h src/vdid/cache_fetch.c src/vdid/cache_impl.h \
+    src/vdid/ccache.c src/vdid/ccache.h src/vdid/ccache_file.c src/vdid/ccache_file.h \
     src/vdid/child.c src/vdid/child.h \
     src/vdid/console.c src/vdid/console.h \
     src/vdid/domain_spec.c src/vdid/domain_spec.h \
@@ -32,6 +33,7 @@ src_vdid_libvdid_a_SOURCES = \
     src/vdid/show.c \
     src/vdid/spool.c \
     src/vdid/stop.c \
+    src/vdid/tickets.c \
     src/vdid/virt.c src/vdid/virt.h src/vdid/virt_call.h \
     src/vdid/virt_ids.c \
     src/vdid/virt_ops.c \
@@ -46,8 +48,15 @@ VDID_LIBS = src/vdid/libvdid.a $(CODEC_LIBS) $(LOOP_LIBS) $(BASE_LIBS) $(LIBVIRT
 
 # Becomes a job's owner, and puts the job's output into a file of his.
 pkglibexec_PROGRAMS += vdi-writer
-vdi_writer_SOURCES = src/vdid/writer_main.c src/vdid/writer_file.c src/vdid/writer_file.h
+vdi_writer_SOURCES = src/vdid/writer_main.c src/vdid/writer_file.c src/vdid/writer_file.h \
+    src/vdid/become.c src/vdid/become.h
 vdi_writer_LDADD = $(BASE_LIBS)
+
+# Becomes a job's owner, and reads the owner's Kerberos ticket.
+pkglibexec_PROGRAMS += vdi-ccache
+vdi_ccache_SOURCES = src/vdid/ccache_main.c src/vdid/ccache_file.c src/vdid/ccache_file.h \
+    src/vdid/become.c src/vdid/become.h
+vdi_ccache_LDADD = $(BASE_LIBS)
 
 # Gets versions of images for vdid.
 pkglibexec_PROGRAMS += vdi-fetch
@@ -98,6 +107,11 @@ UNIT_TESTS += tests/unit/vdid/test_run_wish
 tests_unit_vdid_test_run_wish_SOURCES = tests/unit/vdid/test_run_wish.c
 tests_unit_vdid_test_run_wish_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdid_test_run_wish_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/vdid/test_ccache_file
+tests_unit_vdid_test_ccache_file_SOURCES = tests/unit/vdid/test_ccache_file.c
+tests_unit_vdid_test_ccache_file_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_vdid_test_ccache_file_LDADD = $(VDID_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/vdid/test_writer_file
 tests_unit_vdid_test_writer_file_SOURCES = tests/unit/vdid/test_writer_file.c

@@ -296,7 +296,23 @@ static uint32_t list_mounts(const struct run_wish *run, struct runner_mount *ret
         domain_disk_serial(i, m->tag);
         str_copy(m->target, sizeof(m->target), run->disks[i].target);
     }
-    return run->n_shares + run->n_disks;
+    for (uint32_t i = 0; i < run->n_remotes; i++) {
+        const struct run_remote *from = &run->remotes[i];
+        struct runner_mount *m = &ret[run->n_shares + run->n_disks + i];
+
+        *m = (struct runner_mount){
+            .type = from->type, .security = from->security, .read_only = from->read_only};
+        str_copy(m->source, sizeof(m->source), from->source);
+        str_copy(m->target, sizeof(m->target), from->target);
+    }
+    return run->n_shares + run->n_disks + run->n_remotes;
+}
+
+/* What is below another comes after it. */
+static int by_target(const void *a, const void *b)
+{
+    return strcmp(((const struct runner_mount *)a)->target,
+                  ((const struct runner_mount *)b)->target);
 }
 
 void instance_run_open(struct instance *in)
@@ -318,6 +334,7 @@ void instance_run_open(struct instance *in)
     config.owner = run->owner;
     config.mounts = mounts;
     config.n_mounts = list_mounts(run, mounts);
+    qsort(mounts, config.n_mounts, sizeof(*mounts), by_target);
     config.env = run->env;
     config.payload = run->payload;
     config.is_session = run->is_session;
@@ -325,10 +342,12 @@ void instance_run_open(struct instance *in)
     config.merge = run->merge;
     config.is_seat = run->is_seat;
     in->runner = runner_new(in->vdid->loop, in->vdid->spool, &config, &on_runner, in, &err);
-    if (!in->runner)
+    if (!in->runner) {
         instance_problem(in, err.detail);
-    else
-        poke_files(in);
+        return;
+    }
+    instance_ticket_open(in);
+    poke_files(in);
 }
 
 /* What the guest has not heard it never will. */
@@ -344,6 +363,7 @@ static void words_are_lost(struct instance *in)
 void instance_run_drop(struct instance *in)
 {
     words_are_lost(in);
+    instance_ticket_close(in);
     runner_free(in->runner);
     in->runner = NULL;
     in->is_heard = in->has_begun = in->has_picture = in->is_blank = false;
@@ -354,6 +374,7 @@ static void on_closed(void *arg)
     struct instance *in = arg;
 
     words_are_lost(in);
+    instance_ticket_close(in);
     runner_free(in->runner);
     in->runner = NULL;
     in->is_closing = false;
@@ -393,6 +414,7 @@ void instance_run_recall(struct instance *in)
 
 void instance_run_done(struct instance *in)
 {
+    instance_ticket_close(in);
     runner_free(in->runner);
     in->runner = NULL;
     for (int i = 0; i < RUNNER_N_STREAMS; i++) {

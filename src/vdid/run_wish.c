@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "codec/document.h"
 #include "codec/field.h"
+#include "model/mount.h"
 
 #define PATH_BYTES_MAX 1024 /* as a job's fields */
 #define ID_MAX (INT64_C(0xffffffff) - 1)
@@ -124,7 +125,52 @@ static int take_share(const struct value *of, struct run_share *s, struct vdi_er
     return 0;
 }
 
-static int take_shares(const struct value *list, struct run_wish *w, struct vdi_error *err)
+static int take_word(const struct value *of, const char *name, const char *const *names,
+                     const char *what, uint32_t *ret, struct vdi_error *err)
+{
+    const char *word = value_get_string(of, name, "");
+
+    for (uint32_t i = 0; names[i]; i++)
+        if (str_equal(names[i], word)) {
+            *ret = i;
+            return 0;
+        }
+    return error_set(err, EINVAL, name, "'%.20s' is no %s of a %s that this node knows", word, name,
+                     what);
+}
+
+static int take_remote(const struct value *of, struct run_wish *w, struct vdi_error *err)
+{
+    struct run_remote *m = &w->remotes[w->n_remotes];
+    const char *type = value_get_string(of, "type", "");
+    char ticket[sizeof(w->ticket)];
+    uint32_t mode = 0;
+    int r = take_name(of, "name", m->name, sizeof(m->name), err);
+
+    m->type = str_equal(type, mount_type_names[MOUNT_SMB]) ? RUNNER_SMB : RUNNER_NFS_KRB5;
+    if (r == 0)
+        r = take_name(of, "source", m->source, sizeof(m->source), err);
+    if (r == 0)
+        r = mount_source_check_type(m->source, type, err);
+    if (r == 0)
+        r = take_share_path(of, "target", m->target, sizeof(m->target), err);
+    if (r == 0)
+        r = take_word(of, "mode", (const char *const[]){"rw", "ro", NULL}, "mount", &mode, err);
+    if (r == 0)
+        r = take_word(of, "security", mount_security_names, "mount", &m->security, err);
+    if (r == 0)
+        r = take_share_path(of, "ticket", ticket, sizeof(ticket), err);
+    if (r < 0)
+        return r;
+    if (w->n_remotes && !str_equal(ticket, w->ticket))
+        return error_set(err, EINVAL, "ticket", "the owner has two tickets: '%.80s' and '%.80s'",
+                         w->ticket, ticket);
+    str_copy(w->ticket, sizeof(w->ticket), ticket);
+    m->read_only = mode == 1;
+    return 0;
+}
+
+static int take_mounts(const struct value *list, struct run_wish *w, struct vdi_error *err)
 {
     int r = 0;
 
@@ -134,27 +180,17 @@ static int take_shares(const struct value *list, struct run_wish *w, struct vdi_
         return error_set(err, EINVAL, "owner",
                          "mounts are served as their owner, and there is none");
     for (size_t i = 0; r == 0 && i < value_count(list); i++) {
-        r = take_share(value_item(list, i), &w->shares[i], err);
-        w->n_shares += r == 0;
+        const struct value *of = value_item(list, i);
+        bool is_remote = mount_type_has_ticket(value_get_string(of, "type", ""));
+
+        r = is_remote ? take_remote(of, w, err) : take_share(of, &w->shares[w->n_shares], err);
+        w->n_remotes += r == 0 && is_remote;
+        w->n_shares += r == 0 && !is_remote;
     }
     return r;
 }
 
 /* ---- disks ---- */
-
-static int take_word(const struct value *of, const char *name, const char *const *names,
-                     uint32_t *ret, struct vdi_error *err)
-{
-    const char *word = value_get_string(of, name, "");
-
-    for (uint32_t i = 0; names[i]; i++)
-        if (str_equal(names[i], word)) {
-            *ret = i;
-            return 0;
-        }
-    return error_set(err, EINVAL, name, "'%.20s' is no %s of a disk that this node knows", word,
-                     name);
-}
 
 static int take_disk(const struct value *of, struct run_disk *d, struct vdi_error *err)
 {
@@ -165,9 +201,9 @@ static int take_disk(const struct value *of, struct run_disk *d, struct vdi_erro
     if (r == 0)
         r = take_share_path(of, "target", d->target, sizeof(d->target), err);
     if (r == 0)
-        r = take_word(of, "where", disk_where_names, &d->where, err);
+        r = take_word(of, "where", disk_where_names, "disk", &d->where, err);
     if (r == 0)
-        r = take_word(of, "persistence", disk_persistence_names, &d->persistence, err);
+        r = take_word(of, "persistence", disk_persistence_names, "disk", &d->persistence, err);
     if (r < 0)
         return r;
     if (!str_copy(d->volume, sizeof(d->volume), value_get_string(of, "volume", "")) ||
@@ -347,7 +383,7 @@ static int read_all(const struct value *root, struct run_wish *w, struct vdi_err
     if (r == 0)
         r = take_env(value_get(root, "env"), w, err);
     if (r == 0)
-        r = take_shares(value_get(root, "mounts"), w, err);
+        r = take_mounts(value_get(root, "mounts"), w, err);
     if (r == 0)
         r = take_disks(value_get(root, "disks"), w, err);
     return r < 0 ? r : take_payload(value_get(root, "payload"), w, err);
@@ -395,18 +431,37 @@ static void write_owner(const struct runner_owner *o, struct buf *out)
     buf_puts(out, "]}");
 }
 
-static void write_shares(const struct run_wish *w, struct buf *out)
+static void write_share(const struct run_share *s, struct buf *out)
+{
+    buf_printf(out, "{\"type\":\"virtiofs\",\"mode\":\"%s\"", s->read_only ? "ro" : "rw");
+    member(out, "name", s->name);
+    member(out, "source", s->source);
+    member(out, "target", s->target);
+    buf_putc(out, '}');
+}
+
+static void write_remote(const struct run_remote *m, const char *ticket, struct buf *out)
+{
+    buf_printf(out, "{\"type\":\"%s\",\"mode\":\"%s\",\"security\":\"%s\"",
+               runner_mount_names[m->type], m->read_only ? "ro" : "rw",
+               mount_security_names[m->security]);
+    member(out, "name", m->name);
+    member(out, "source", m->source);
+    member(out, "target", m->target);
+    member(out, "ticket", ticket);
+    buf_putc(out, '}');
+}
+
+static void write_mounts(const struct run_wish *w, struct buf *out)
 {
     buf_puts(out, ",\"mounts\":[");
-    for (uint32_t i = 0; i < w->n_shares; i++) {
-        const struct run_share *s = &w->shares[i];
-
-        buf_printf(out, "%s{\"type\":\"virtiofs\",\"mode\":\"%s\"", i ? "," : "",
-                   s->read_only ? "ro" : "rw");
-        member(out, "name", s->name);
-        member(out, "source", s->source);
-        member(out, "target", s->target);
-        buf_putc(out, '}');
+    for (uint32_t i = 0; i < w->n_shares + w->n_remotes; i++) {
+        if (i)
+            buf_putc(out, ',');
+        if (i < w->n_shares)
+            write_share(&w->shares[i], out);
+        else
+            write_remote(&w->remotes[i - w->n_shares], w->ticket, out);
     }
     buf_putc(out, ']');
 }
@@ -464,8 +519,8 @@ void run_wish_write(const struct run_wish *w, struct buf *out)
     write_env(w, out);
     if (*w->owner.name)
         write_owner(&w->owner, out);
-    if (w->n_shares)
-        write_shares(w, out);
+    if (w->n_shares + w->n_remotes)
+        write_mounts(w, out);
     if (w->n_disks)
         write_disks(w, out);
     if (w->payload) {

@@ -6,7 +6,7 @@
  *   {"template":{"login"}, "job":{"kind","work_dir","output","error","open_mode"},
  *    "env":["VDI_X=..."],
  *    "owner":{"name","uid","gid","home","groups":[{"name","gid"}]},
- *    "mounts":[{"name","source","target","type","mode"}],
+ *    "mounts":[{"name","source","target","type","mode"}], of file servers with "security","ticket",
  *    "disks":[{"name","volume","target","where","persistence","size_gib","new"}],
  *    "payload":{"script","args":[],"environment":{}}}
  * A seat that is nobody's yet has "seat":{"mounts":N,"disks":N} and no job: the places for what its
@@ -28,6 +28,13 @@ struct run_share {
     bool read_only;
 };
 
+/* A directory of a file server, which the guest mounts with a ticket of the owner. */
+struct run_remote {
+    char name[64], source[256], target[256];
+    uint32_t type, security; /* RUNNER_NFS_KRB5 or RUNNER_SMB; enum runner_security */
+    bool read_only;
+};
+
 /* A volume of this node, or of a directory that all share, which is the guest's own. */
 struct run_disk {
     char name[DISK_NAME_MAX], volume[DISK_VOLUME_MAX], target[256];
@@ -41,6 +48,9 @@ struct run_wish {
     uint32_t groups_left_out;  /* the owner is in more than a guest is told of */
     uint32_t n_shares;
     struct run_share shares[RUN_SHARES_MAX];
+    uint32_t n_remotes; /* with n_shares RUN_SHARES_MAX at most */
+    struct run_remote remotes[RUN_SHARES_MAX];
+    char ticket[256]; /* for them: the owner's credential cache on this node */
     uint32_t n_disks;
     struct run_disk disks[DISKS_MAX];
     char **env;      /* "VDI_NAME=value", NULL-terminated; room for RUNNER_ENV_MAX */

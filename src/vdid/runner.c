@@ -23,7 +23,6 @@
 #define SILENCE_USEC (30 * USEC_PER_SEC) /* then it is asked for a hello */
 #define INPUT_WORDS 6                    /* at once; then one a tick, whatever the guest says */
 #define INPUT_FRESH_SEC (2 * RUNNER_INPUT_SEC + 30)
-#define FILL_MAX (128u << 10)
 #define LEFT_MAX (8u << 20) /* what QEMU can have left in the socket, and much more */
 
 static void on_writable(void *arg, int fd, unsigned events);
@@ -32,6 +31,14 @@ void runner_kick(struct runner *r)
 {
     if (r->reads && !r->writes)
         r->writes = loop_fd(r->loop, r->fd, LOOP_WRITE, on_writable, r);
+}
+
+void runner_clear_out(struct runner *r)
+{
+    if (r->is_out_secret)
+        explicit_bzero(r->out.data, r->out.size);
+    r->is_out_secret = false;
+    buf_clear(&r->out);
 }
 
 static void on_greet(void *arg)
@@ -89,7 +96,7 @@ static void go_down(struct runner *r)
     closep(&r->fd);
     r->fd = -1;
     r->in_session = false;
-    buf_clear(&r->out);
+    runner_clear_out(r);
     runner_reader_done(&r->reader);
     source_rearm(r->greets, -1);
     source_rearm(r->connects, r->closed ? 0 : RETRY_USEC);
@@ -115,7 +122,7 @@ static void on_writable(void *arg, int fd, unsigned events)
 {
     struct runner *r = arg;
 
-    while (r->out.len < FILL_MAX && runner_fill(r, &r->out))
+    while (r->out.len < RUNNER_FILL_MAX && runner_fill(r, &r->out))
         ;
     if (r->out.len == 0) {
         source_free(r->writes);
@@ -125,6 +132,8 @@ static void on_writable(void *arg, int fd, unsigned events)
     ssize_t n = send(fd, r->out.data, r->out.len, MSG_NOSIGNAL);
     if (n > 0)
         buf_consume(&r->out, (size_t)n);
+    if (n > 0 && r->out.len == 0)
+        runner_clear_out(r);
     else if (is_over(n))
         go_down(r);
 }
@@ -219,6 +228,35 @@ void runner_time(struct runner *r)
 {
     r->time_due = true;
     runner_kick(r);
+}
+
+static void wipe_ticket(struct runner *r)
+{
+    if (r->ticket)
+        explicit_bzero(r->ticket, r->ticket_len);
+    free(r->ticket);
+    r->ticket = NULL;
+    r->ticket_len = 0;
+}
+
+int runner_ticket(struct runner *r, const uint8_t *data, size_t len)
+{
+    uint8_t *copy;
+
+    if (len == 0 || len > RUNNER_TICKET_MAX)
+        return -EMSGSIZE;
+    if (r->ticket && r->ticket_len == len && memcmp(r->ticket, data, len) == 0)
+        return 0;
+    copy = malloc(len);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, data, len);
+    wipe_ticket(r);
+    r->ticket = copy;
+    r->ticket_len = len;
+    r->ticket_due = true;
+    runner_kick(r);
+    return 0;
 }
 
 bool runner_is_ready(const struct runner *r)
@@ -322,7 +360,7 @@ struct runner *runner_new(struct loop *loop, struct workers *workers,
     r->reader = RUNNER_READER_INIT;
     r->input_told = -1;
     r->input_words = INPUT_WORDS;
-    r->out = BUF_INIT(FILL_MAX + 2 * RUNNER_FRAME_MAX);
+    r->out = BUF_INIT(RUNNER_OUT_MAX);
     if (copy_config(r, config, err) < 0 || runner_keep_init(r, config->output_max, err) < 0 ||
         make_sources(r, err) < 0) {
         runner_free(r);
@@ -345,6 +383,8 @@ void runner_free(struct runner *r)
     closep(&r->fd);
     runner_reader_done(&r->reader);
     runner_outbox_done(&r->outbox);
+    runner_clear_out(r);
+    wipe_ticket(r);
     buf_done(&r->out);
     strings_free(r->env);
     free(r->payload);

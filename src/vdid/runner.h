@@ -71,6 +71,9 @@ int runner_message(struct runner *r, const char *text, uint64_t *ret_seq);
 int runner_shutdown(struct runner *r);
 /* After a restore: tells the guest what time it is (done at each hello, too). */
 void runner_time(struct runner *r);
+/* The owner's credential cache, new or renewed: goes to the guest in this session and those after
+ * it. Copied, and wiped with the runner. -EMSGSIZE, -ENOMEM. */
+int runner_ticket(struct runner *r, const uint8_t *data, size_t len);
 /* The guest has answered this struct runner, and has the owner's account. */
 bool runner_is_ready(const struct runner *r);
 /* Script or session may run: it was handed over, and its end is not known. */

@@ -36,10 +36,13 @@ struct runner {
     struct source *reads, *writes, *connects, *greets, *ticks, *syncs;
     struct runner_reader reader;
     struct buf out;
+    bool is_out_secret; /* a ticket is, or was, in it */
+    uint8_t *ticket;    /* the owner's credential cache; NULL: none yet */
+    size_t ticket_len;
     int64_t heard_usec, asked_usec; /* monotonic; 0: never */
 
     bool in_session;
-    bool greet_due, welcome_due, time_due, ack_due, ping_due;
+    bool greet_due, welcome_due, ticket_due, time_due, ack_due, ping_due;
     bool is_waiting; /* the guest is ready and has nothing to run */
     bool is_loading; /* the payload goes out: payload[loaded] is next */
     size_t loaded;
@@ -68,7 +71,11 @@ struct runner {
 };
 
 /* ---- runner.c ---- */
-void runner_kick(struct runner *r); /* there may be something to say */
+#define RUNNER_FILL_MAX (128u << 10)
+#define RUNNER_OUT_MAX (RUNNER_FILL_MAX + 2 * RUNNER_FRAME_MAX)
+
+void runner_kick(struct runner *r);      /* there may be something to say */
+void runner_clear_out(struct runner *r); /* and wipes what was secret in it */
 
 /* Tells if there is something new of the guest's input. */
 void runner_look_input(struct runner *r);

@@ -30,7 +30,7 @@ void runner_greet(struct runner *r)
     r->in_session = false;
     r->greet_due = true;
     r->asked_usec = loop_monotonic_usec(r->loop);
-    buf_clear(&r->out);
+    runner_clear_out(r);
     source_rearm(r->greets, -1);
     runner_kick(r);
 }
@@ -101,6 +101,22 @@ static void put_part(struct runner *r, struct buf *out)
     put(r, &m, out);
 }
 
+/* The buffer has all the room it may ever need first: no other memory gets to see it. */
+static void put_ticket(struct runner *r, struct buf *out)
+{
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_TICKET);
+
+    if (buf_reserve(out, RUNNER_OUT_MAX - out->len) < 0) {
+        out->failed = false;
+        r->ticket_due = true; /* with what is said next */
+        return;
+    }
+    r->is_out_secret = true;
+    m.data = r->ticket; /* stays ours */
+    m.data_len = r->ticket_len;
+    put(r, &m, out);
+}
+
 static bool take_due(bool *io_due)
 {
     bool due = *io_due;
@@ -145,6 +161,10 @@ bool runner_fill(struct runner *r, struct buf *out)
         put_welcome(r, out);
         return true;
     }
+    if (r->ticket && take_due(&r->ticket_due)) {
+        put_ticket(r, out);
+        return !r->ticket_due;
+    }
     if (next_plain(r, &m)) {
         put(r, &m, out);
         return true;
@@ -165,6 +185,9 @@ static const char *lacking(const struct runner *r, uint32_t protocol)
 {
     if (r->is_seat && protocol < RUNNER_PROTOCOL_SEATS)
         return "is too old for a seat that gets its owner later";
+    for (uint32_t i = 0; i < r->n_mounts; i++)
+        if (runner_mount_has_ticket(&r->mounts[i]) && protocol < RUNNER_PROTOCOL_TICKETS)
+            return "is too old to mount from a file server with a ticket";
     if (r->n_mounts && protocol < RUNNER_PROTOCOL_MOUNTS) /* not without its owner's files */
         return "is too old to mount what the job's template names";
     return NULL;
@@ -201,11 +224,11 @@ static int take_hello(struct runner *r, const struct runner_message *m)
     r->session = m->session;
     r->protocol = common;
     r->input_usec = 0;
-    r->in_session = r->welcome_due = r->time_due = true;
+    r->in_session = r->welcome_due = r->ticket_due = r->time_due = true;
     r->ack_due = r->ping_due = r->greet_due = r->is_loading = r->is_waiting = false;
     source_rearm(r->greets, -1);
     runner_outbox_rewind(&r->outbox);
-    buf_clear(&r->out);
+    runner_clear_out(r);
     return 0;
 }
 

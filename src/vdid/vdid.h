@@ -29,6 +29,7 @@ struct vdid_config {       /* strings are copied */
     const char *node;          /* this node's name, for guests; "": they are not told */
     const char *writer;    /* program vdi-writer; "": the one beside this program, or installed */
     const char *share;     /* program vdi-share; the same */
+    const char *ccache;    /* program vdi-ccache; the same */
     const char *virtiofsd; /* ""; one of the usual places */
     /* Published images; without a controller none are fetched. */
     const char *image_cache; /* "": STATE_DIR/image-cache */

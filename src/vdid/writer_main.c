@@ -9,20 +9,16 @@
 #include <config.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "vdid/become.h"
 #include "vdid/writer_file.h"
-
-#define GROUPS_MAX 64
-#define ID_MAX (UINT32_MAX - 1)
 
 enum { ARG_UID = 1, ARG_GID, ARG_GROUPS, ARG_MODE, ARG_PATH, ARG_DIR, ARG_HOME, N_ARGS };
 
@@ -33,47 +29,6 @@ static int fail(const char *what, int code)
             : code == -EINVAL ? "is not a regular file"
                               : strerror(-code));
     return 1;
-}
-
-static int read_groups(const char *text, gid_t *ret, size_t *ret_n)
-{
-    char copy[GROUPS_MAX * 12], *next = copy;
-    uint64_t gid;
-
-    *ret_n = 0;
-    if (!str_copy(copy, sizeof(copy), text))
-        return -E2BIG;
-    while (*copy && next) {
-        const char *one = strsep(&next, ",");
-
-        if (*ret_n == GROUPS_MAX || str_to_u64(one, 0, ID_MAX, &gid) < 0)
-            return -E2BIG;
-        ret[(*ret_n)++] = (gid_t)gid;
-    }
-    return 0;
-}
-
-/* All of it or nothing: what is left of root would open files that the owner may not. */
-static int become(char **argv)
-{
-    gid_t groups[GROUPS_MAX];
-    uint64_t uid, gid;
-    size_t n;
-
-    if (str_to_u64(argv[ARG_UID], 0, ID_MAX, &uid) < 0 ||
-        str_to_u64(argv[ARG_GID], 0, ID_MAX, &gid) < 0 || read_groups(argv[ARG_GROUPS], groups, &n))
-        return -E2BIG;
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return -errno;
-    if (geteuid() == 0 && setgroups(n, groups) < 0)
-        return -errno;
-    if (setresgid((gid_t)gid, (gid_t)gid, (gid_t)gid) < 0 ||
-        setresuid((uid_t)uid, (uid_t)uid, (uid_t)uid) < 0)
-        return -errno;
-    if (uid != 0 && setuid(0) == 0)
-        return -EPERM;
-    umask(077);
-    return chdir("/") < 0 ? -errno : 0;
 }
 
 /* A writer of a vdid that was killed may be at work still: it goes first. */
@@ -114,7 +69,7 @@ int main(int argc, char **argv)
         fputs("vdi-writer is started by vdid\n", stderr);
         return 2;
     }
-    r = become(argv);
+    r = become_owner(argv[ARG_UID], argv[ARG_GID], argv[ARG_GROUPS]);
     if (r < 0)
         return fail("to become the owner", r);
     r = wait_for_turn();

@@ -122,7 +122,7 @@ class Rig:
     """One guest, one host, a port, and the folders of both."""
 
     def __init__(self, script=None, args=None, payload=None, owner_name="runner-test", environment=None, output_max=1 << 30, uid=None,
-                 gid=None, work_dir="", merge=True, guest_args=(), **port):
+                 gid=None, work_dir="", merge=True, guest_args=(), mounts=(), guest_under=(), **port):
         self.dir = tempfile.mkdtemp(prefix="vdi-runner.")
         os.chmod(self.dir, 0o711)
         self.node = os.path.join(self.dir, "node")
@@ -142,6 +142,7 @@ class Rig:
                 json.dump(payload, f)
         self.owner = (UID if uid is None else uid, GID if gid is None else gid)
         self.work_dir, self.merge, self.max = work_dir, merge, output_max
+        self.mounts, self.guest_under = list(mounts), list(guest_under)
         self.guest_args, self.nonce, self.job = list(guest_args), "n1", 7
         self.guest = self.host = None
         self.guest_log = open(os.path.join(self.dir, "guest.log"), "ab")
@@ -170,7 +171,7 @@ class Rig:
 
     def start_guest(self, port=None):
         self.guest = subprocess.Popen(
-            [os.path.join(vdi.BUILD, "vdi-runner"), "--port", port or self.port.paths["guest"],
+            self.guest_under + [os.path.join(vdi.BUILD, "vdi-runner"), "--port", port or self.port.paths["guest"],
              "--state-dir", self.state] + self.guest_args,
             stdin=subprocess.DEVNULL, stdout=self.guest_log, stderr=self.guest_log,
             env=ENVIRONMENT)
@@ -179,7 +180,8 @@ class Rig:
         argv = [os.path.join(vdi.BUILD, "tests", "runner_host"),
                 socket_path or self.port.paths["host"], self.node, str(self.max),
                 str(self.owner[0]), str(self.owner[1]), self.home, self.work_dir, self.payload,
-                self.nonce, "merge" if self.merge else "apart", self.owner_name, str(self.job)]
+                self.nonce, "merge" if self.merge else "apart", self.owner_name, str(self.job),
+                *self.mounts]
         self.host = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      stderr=self.guest_log, text=True, env=ENVIRONMENT)
         threading.Thread(target=self._collect, args=(self.host,), daemon=True).start()

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/str.h"
 #include "codec/base64.h"
 #include "codec/runner_outbox.h"
@@ -380,6 +381,41 @@ static void raw_that_is_none(void **state)
 #undef OUTPUT
 }
 
+static void tickets_and_their_mounts(void **state)
+{
+    struct buf text = BUF_INIT(0);
+    struct runner_message m, read;
+    uint8_t secret[] = "a\0ticket";
+
+    fill_message(&m, RUNNER_WELCOME);
+    m.n_mounts = 1;
+    m.mounts[0] = (struct runner_mount){
+        .type = RUNNER_NFS_KRB5, .security = RUNNER_KRB5P, .target = "/h", .source = "n:/h"};
+    assert_int_equal(runner_encode(&m, &text), 0);
+    assert_int_equal(runner_decode(RUNNER_HOST, text.data + 4, text.len - 4, &read, NULL), 0);
+    assert_string_equal(read.mounts[0].source, "n:/h");
+    assert_int_equal(read.mounts[0].security, RUNNER_KRB5P);
+    runner_message_done(&read);
+    static const char *const bad[] = {"", "/h", "//n/h", "n:/h,sec=sys", "n:/h o"};
+    for (size_t i = 0; i < ELEMENTS(bad); i++) {
+        buf_clear(&text);
+        str_copy(m.mounts[0].source, sizeof(m.mounts[0].source), bad[i]);
+        runner_encode(&m, &text);
+        assert_true(runner_decode(RUNNER_HOST, text.data + 4, text.len - 4, &read, NULL) < 0);
+    }
+    buf_clear(&text);
+    m = RUNNER_MESSAGE_INIT(RUNNER_TICKET);
+    m.data = secret;
+    m.data_len = sizeof(secret);
+    assert_int_equal(runner_encode(&m, &text), 0);
+    assert_true(runner_decode(RUNNER_GUEST, text.data + 4, text.len - 4, &read, NULL) < 0);
+    assert_int_equal(runner_decode(RUNNER_HOST, text.data + 4, text.len - 4, &read, NULL), 0);
+    assert_int_equal(read.data_len, sizeof(secret));
+    assert_memory_equal(read.data, secret, sizeof(secret));
+    runner_message_done(&read);
+    buf_done(&text);
+}
+
 static void groups_and_env_have_limits(void **state)
 {
     struct buf text = BUF_INIT(0);
@@ -562,6 +598,7 @@ int main(void)
         cmocka_unit_test(data_has_a_limit),
         cmocka_unit_test(raw_output),
         cmocka_unit_test(raw_that_is_none),
+        cmocka_unit_test(tickets_and_their_mounts),
         cmocka_unit_test(groups_and_env_have_limits),
         cmocka_unit_test(payloads),
         cmocka_unit_test(what_is_kept),

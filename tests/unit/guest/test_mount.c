@@ -48,12 +48,13 @@ static void no_other_targets(void **state)
 {
     static const char *const targets[] = {"", "/", "home", "/a/../b", "/a/..", "/a//b", "/a\nb"};
     char root[] = "/tmp/vdi-mount.XXXXXX";
+    uint32_t next;
 
     assert_non_null(mkdtemp(root));
     for (size_t i = 0; i < ELEMENTS(targets); i++) {
         struct runner_mount m = of("vdi-0", targets[i]);
 
-        assert_int_equal(mount_all(root, &m, 1, NULL), -EINVAL);
+        assert_int_equal(mount_all(root, &m, 1, &next, NULL), -EINVAL);
     }
     assert_int_equal(rmdir(root), 0); /* nothing was made */
 }
@@ -61,10 +62,11 @@ static void no_other_targets(void **state)
 static void absent_disk(void **state)
 {
     struct runner_mount m = of("vdi-no-such-disk", "/disk");
+    uint32_t next;
     struct vdi_error err = {0};
 
     m.type = RUNNER_DISK;
-    assert_true(mount_all("/nonexistent", &m, 1, &err) < 0);
+    assert_true(mount_all("/nonexistent", &m, 1, &next, &err) < 0);
     assert_true(strstr(err.detail, "/disk") != NULL);
 }
 

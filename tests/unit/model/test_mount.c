@@ -80,6 +80,59 @@ static void too_long(void **state)
     assert_true(*err.detail);
 }
 
+static void good_sources(void **state)
+{
+    static const char *const sources[][3] = {
+        {"/home/%u", "virtiofs", "/home/anna"},
+        {"nas-1.example.org:/export/%u", "nfs-krb5", "nas-1.example.org:/export/anna"},
+        {"//nas/%u$/a-b", "smb", "//nas/anna$/a-b"},
+        {"//10.0.2.2/share", "smb", "//10.0.2.2/share"},
+    };
+    char text[MOUNT_PATH_MAX];
+
+    for (size_t i = 0; i < ELEMENTS(sources); i++) {
+        assert_int_equal(mount_source_check_type(sources[i][0], sources[i][1], NULL), 0);
+        assert_int_equal(mount_source_expand(sources[i][0], &anna, text, NULL), 0);
+        assert_string_equal(text, sources[i][2]);
+    }
+}
+
+/* What would be another option, another word, or another place. */
+static void bad_sources(void **state)
+{
+    static const char *const sources[][2] = {
+        {"/a,b", "smb"},          {"/a", "nfs-krb5"},       {"//nas/a,uid=0", "smb"},
+        {"//nas/a b", "smb"},     {"//nas/a\nb", "smb"},    {"//nas", "smb"},
+        {"//nas/", "smb"},        {"//nas/a/../b", "smb"},  {"//-nas/a", "smb"},
+        {"//nas./a", "smb"},      {"///a", "smb"},          {"nas:/a,sec=sys", "nfs-krb5"},
+        {"nas:a", "nfs-krb5"},    {"nas:/", "nfs-krb5"},    {"nas:/a/..", "nfs-krb5"},
+        {":/a", "nfs-krb5"},      {"-onas:/a", "nfs-krb5"}, {"a..b:/a", "nfs-krb5"},
+        {"nas:/a", "virtiofs"},   {"//nas/a", "virtiofs"},  {"nas:/a%%b", "nfs-krb5"},
+        {"[::1]:/a", "nfs-krb5"}, {"na s:/a", "nfs-krb5"},  {"nas:/a\\b", "nfs-krb5"},
+    };
+
+    for (size_t i = 0; i < ELEMENTS(sources); i++) {
+        struct vdi_error err = {0};
+
+        assert_true(mount_source_check_type(sources[i][0], sources[i][1], &err) < 0);
+        assert_true(*err.detail && *err.remedy);
+    }
+}
+
+static void tickets(void **state)
+{
+    struct vdi_error err = {0};
+
+    assert_int_equal(mount_ticket_check("/tmp/krb5cc_%U", NULL), 0);
+    assert_true(mount_ticket_check("KCM:", &err) < 0);
+    assert_non_null(strstr(err.remedy, "KCM"));
+    assert_true(mount_ticket_check("FILE:/tmp/x", NULL) < 0);
+    assert_true(mount_ticket_check("/tmp/../etc/x", NULL) < 0);
+    assert_true(mount_ticket_check("krb5cc", NULL) < 0);
+    assert_int_equal(mount_security_check("krb5i", NULL), 0);
+    assert_true(mount_security_check("sys", &err) < 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +140,9 @@ int main(void)
         cmocka_unit_test(bad_paths),
         cmocka_unit_test(names_are_no_paths),
         cmocka_unit_test(too_long),
+        cmocka_unit_test(good_sources),
+        cmocka_unit_test(bad_sources),
+        cmocka_unit_test(tickets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

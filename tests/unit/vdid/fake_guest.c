@@ -171,6 +171,9 @@ static void take(struct fake_guest *g, struct runner_message *m)
         runner_outbox_ack(&g->outbox, m->seq);
     } else if (m->type == RUNNER_TIME) {
         g->n_times++;
+    } else if (m->type == RUNNER_TICKET) {
+        g->n_tickets++;
+        snprintf(g->ticket, sizeof(g->ticket), "%.*s", (int)m->data_len, (char *)m->data);
     } else if (m->type != RUNNER_PING) {
         take_numbered(g, m);
     }

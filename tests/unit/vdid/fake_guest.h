@@ -16,7 +16,8 @@ struct fake_guest {
     uint64_t session;
     struct buf out; /* all that its script has written */
     bool is_welcome, is_begun, never_ready;
-    unsigned n_run, n_signals, n_messages, n_shutdowns, n_times;
+    unsigned n_run, n_signals, n_messages, n_shutdowns, n_times, n_tickets;
+    char ticket[64];     /* the last, as text */
     const char *runs_as; /* the stage that it tells when it is to run something; NULL: none */
     uint32_t last_signal;
     struct runner_message welcome;

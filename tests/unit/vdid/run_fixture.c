@@ -66,6 +66,7 @@ void node_start(void)
                                        .keep_gone_sec = 3600,
                                        .node = "n1",
                                        .writer = t.writer,
+                                       .ccache = t.ccache,
                                        .output_max_mib = 1,
                                        .output_keep_mib = 1,
                                        .output_keep_sec = 1000};
@@ -95,7 +96,9 @@ int setup(void **state)
     snprintf(t.images, sizeof(t.images), "%s/images", t.dir);
     snprintf(t.emulator, sizeof(t.emulator), "%s/qemu", t.dir);
     snprintf(t.writer, sizeof(t.writer), "%.100s/vdi-writer", getcwd((char[100]){0}, 100));
+    snprintf(t.ccache, sizeof(t.ccache), "%s/vdi-ccache", t.dir);
     put("qemu", "#!/bin/sh\nexit 85\n", 0755); /* the proof's word */
+    put("vdi-ccache", "#!/bin/sh\ncat \"$4\" || exit 1\n", 0755);
     mkdir(t.images, 0755);
     mkdir(in_dir("images/a"), 0755);
     put("images/a/kernel", "k", 0644);

@@ -25,7 +25,7 @@
 #include "codec/site_report.h"
 
 struct run_fixture {
-    char dir[64], state[80], images[80], emulator[96], writer[128];
+    char dir[64], state[80], images[80], emulator[96], writer[128], ccache[96];
     struct loop *loop;
     struct vdid *node;
     struct fake_guest guest;

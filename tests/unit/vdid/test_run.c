@@ -305,6 +305,81 @@ static void test_save(void **state)
     assert_int_equal(t.guest.n_run, 1);
 }
 
+#define MOUNT                                                                                      \
+    ",\"mounts\":[{\"name\":\"h\",\"source\":\"//files/me\",\"target\":\"/h\",\"type\":\"smb\","   \
+    "\"mode\":\"rw\",\"security\":\"krb5i\",\"ticket\":\"%s\"},"                                   \
+    "{\"name\":\"d\",\"source\":\"files:/d\",\"target\":\"/d\",\"type\":\"nfs-krb5\","             \
+    "\"mode\":\"ro\",\"security\":\"krb5p\",\"ticket\":\"%s\"}]," SCRIPT
+
+static int start_with_ticket(void)
+{
+    char more[1024], path[128];
+
+    snprintf(path, sizeof(path), "%s", in_dir("ticket"));
+    snprintf(more, sizeof(more), MOUNT, path, path);
+    return start("batch", "", more);
+}
+
+static struct instance *the_instance(void)
+{
+    return hash_get_u64(t.node->instances, 1);
+}
+
+static bool is_anywhere(const char *text)
+{
+    char command[256];
+
+    snprintf(command, sizeof(command), "grep -rqF --exclude=ticket '%s' '%s'", text, t.dir);
+    return system(command) == 0;
+}
+
+static void test_a_ticket(void **state)
+{
+    put("ticket", "secret-1", 0600);
+    assert_int_equal(start_with_ticket(), 0);
+    guest_boots();
+    until(&t.guest.n_tickets, 1);
+    assert_string_equal(t.guest.ticket, "secret-1");
+    assert_int_equal(t.guest.welcome.n_mounts, 2);
+    assert_string_equal(t.guest.welcome.mounts[0].target, "/d"); /* what is above comes first */
+    assert_string_equal(t.guest.welcome.mounts[0].source, "files:/d");
+    assert_int_equal(t.guest.welcome.mounts[0].security, RUNNER_KRB5P);
+    assert_int_equal(t.guest.welcome.mounts[1].security, RUNNER_KRB5I);
+    until(&t.guest.n_run, 1);
+    /* Looked at again: nothing new, something new, nothing at all. */
+    source_rearm(the_instance()->ticket_timer, 0);
+    settle();
+    assert_int_equal(t.guest.n_tickets, 1);
+    put("ticket", "secret-22", 0600);
+    source_rearm(the_instance()->ticket_timer, 0);
+    until(&t.guest.n_tickets, 2);
+    assert_string_equal(t.guest.ticket, "secret-22");
+    unlink(in_dir("ticket"));
+    for (int i = 0; i < 2; i++) {
+        source_rearm(the_instance()->ticket_timer, 0);
+        settle();
+    }
+    assert_int_equal(t.guest.n_messages, 1); /* its user is told once */
+    assert_int_equal(t.n_problems, 1);
+    assert_int_equal(t.n_gone, 0);
+    assert_int_equal(order(VDID_SAVE), -EOPNOTSUPP);
+    assert_non_null(strstr(t.answer, "ticket"));
+    assert_false(is_anywhere("secret-"));
+    put("ticket", "secret-3", 0600);
+    node_restart(); /* vdid itself keeps none */
+    until(&t.guest.n_tickets, 3);
+    assert_string_equal(t.guest.ticket, "secret-3");
+    assert_false(is_anywhere("secret-"));
+}
+
+static void test_no_ticket(void **state)
+{
+    assert_int_equal(start_with_ticket(), -ENOKEY);
+    assert_non_null(strstr(t.answer, "/ticket"));
+    until(&t.n_gone, 1);
+    assert_true(t.last.state == SITE_STATE_GONE && t.last.failed);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -325,6 +400,8 @@ int main(void)
         TEST(test_input_of_a_script),
         TEST(test_owners_files),
         TEST(test_save),
+        TEST(test_a_ticket),
+        TEST(test_no_ticket),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,39 @@ static void mounts(void **state)
     assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL); /* nobody's */
 }
 
+#define REMOTE(source, type, ticket)                                                               \
+    "{\"name\":\"h\",\"source\":\"" source "\",\"target\":\"/t\",\"type\":\"" type                 \
+    "\",\"mode\":\"ro\",\"security\":\"krb5i\",\"ticket\":\"" ticket "\"}"
+
+static void remotes(void **state)
+{
+    static const char *const bad[] = {
+        REMOTE("/a", "smb", "/t"),
+        REMOTE("n:/a,b", "nfs-krb5", "/t"),
+        REMOTE("n:/a", "nfs-krb5", "t"),
+        REMOTE("n:/a", "nfs-krb5", "/../t"),
+        REMOTE("n:/a", "nfs-krb5", "/t") "," REMOTE("n:/a", "nfs-krb5", "/u"),
+        "{\"name\":\"h\",\"source\":\"n:/s\",\"target\":\"/t\",\"type\":\"smb\",\"mode\":\"rw\"}",
+    };
+    struct run_wish *w =
+        again(read_wish("{\"job\":{\"kind\":\"batch\"}," OWNER ",\"mounts\":[" REMOTE(
+            "//n/s", "smb", "/tmp/krb5cc_5") "," REMOTE("n:/s", "nfs-krb5", "/tmp/krb5cc_5") "]}"));
+    struct vdi_error err = {0};
+    char text[1024];
+
+    assert_int_equal(w->n_remotes, 2);
+    assert_int_equal(w->n_shares, 0);
+    assert_string_equal(w->ticket, "/tmp/krb5cc_5");
+    assert_true(w->remotes[0].type == RUNNER_SMB && w->remotes[1].type == RUNNER_NFS_KRB5);
+    assert_true(w->remotes[0].read_only && w->remotes[0].security == RUNNER_KRB5I);
+    run_wish_free(w);
+    for (size_t i = 0; i < ELEMENTS(bad); i++) {
+        snprintf(text, sizeof(text), "{\"job\":{\"kind\":\"batch\"}," OWNER ",\"mounts\":[%s]}",
+                 bad[i]);
+        assert_int_equal(run_wish_read(text, strlen(text), &w, &err), -EINVAL);
+    }
+}
+
 #define DISK(volume, where, size)                                                                  \
     "{\"name\":\"work\",\"volume\":\"" volume "\",\"target\":\"/w\",\"where\":\"" where            \
     "\",\"persistence\":\"job\",\"size_gib\":" size ",\"new\":true}"
@@ -286,9 +319,10 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(batch),       cmocka_unit_test(streams), cmocka_unit_test(sessions),
-        cmocka_unit_test(mounts),      cmocka_unit_test(disks),   cmocka_unit_test(environment),
-        cmocka_unit_test(many_groups), cmocka_unit_test(refused), cmocka_unit_test(seats),
+        cmocka_unit_test(batch),       cmocka_unit_test(streams),     cmocka_unit_test(sessions),
+        cmocka_unit_test(mounts),      cmocka_unit_test(remotes),     cmocka_unit_test(disks),
+        cmocka_unit_test(environment), cmocka_unit_test(many_groups), cmocka_unit_test(refused),
+        cmocka_unit_test(seats),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
