@@ -120,8 +120,8 @@ static void a_start_says_who_and_what(void **state)
 static void mounts_are_the_owners(void **state)
 {
     struct config_mount mounts[] = {
-        {"home", "/home/%u", "/home/%u", "virtiofs", "rw", {0}},
-        {"team", "/srv/%g", "/team", "virtiofs", "ro", {0}},
+        {"home", "/home/%u", "/home/%u", "virtiofs", "rw", "", "", {0}},
+        {"team", "/srv/%g", "/team", "virtiofs", "ro", "", "", {0}},
     };
     struct config_template t = {.name = "batch",
                                 .image = "",
@@ -216,7 +216,7 @@ static void disks_are_the_owners(void **state)
 /* What a seat's start lacks of a job's is what its bind has. */
 static void a_seat_learns_later_whose_it_is(void **state)
 {
-    struct config_mount mounts[] = {{"home", "/home/%u", "/home/%u", "virtiofs", "rw", {0}}};
+    struct config_mount mounts[] = {{"home", "/home/%u", "/home/%u", "virtiofs", "rw", "", "", {0}}};
     struct config_template t = {.name = "cad",
                                 .image = "debian",
                                 .resolution = "",
