@@ -34,7 +34,7 @@
 #define RUNNER_INPUT_SEC 60
 #define RUNNER_INPUT_SEC_MAX (366u * 86400)
 #define RUNNER_DATA_MAX (64u << 10)       /* bytes in one output or part */
-#define RUNNER_WINDOW (64u << 10)         /* output of a stream that waits for its ack, at most */
+#define RUNNER_WINDOW (128u << 10)        /* output of a stream that waits for its ack, at most */
 #define RUNNER_PAYLOAD_MAX (16u << 20)    /* bytes of JSON: script, args and environment */
 #define RUNNER_TICKET_MAX RUNNER_DATA_MAX /* bytes of a credential cache */
 #define RUNNER_GROUPS_MAX 64

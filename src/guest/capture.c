@@ -9,6 +9,9 @@
 
 #include "base/cleanup.h"
 
+#define PIPE_BYTES (256u << 10) /* a script that writes much is stopped seldom */
+#define SEND_MIN (32u << 10)    /* while something is under way; else whatever there is */
+
 void capture_init(struct capture *c, struct loop *loop, void (*changed)(void *arg), void *arg)
 {
     *c = (struct capture){.loop = loop, .changed = changed, .arg = arg, .fd = -1, .left = -1};
@@ -78,6 +81,7 @@ int capture_start(struct capture *c, int fd)
         c->data = malloc(RUNNER_WINDOW);
     if (!c->data || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return -ENOMEM;
+    (void)fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES); /* at the limit of its user it stays as it is */
     watch(c);
     return c->source ? 0 : -ENOMEM;
 }
@@ -98,14 +102,18 @@ bool capture_is_open(const struct capture *c)
     return c->fd >= 0;
 }
 
+/* Nagle's rule: each message costs both ends as much as some KiB of output, so what is little
+ * waits for the ack of what is under way. */
 bool capture_take(struct capture *c, struct runner_message *m)
 {
-    if (c->n_sent == c->len)
+    size_t unsent = c->len - c->n_sent;
+
+    if (!unsent || (c->n_sent && unsent < SEND_MIN && c->fd >= 0))
         return false;
     m->offset = c->base + c->n_sent;
     m->data = c->data + c->n_sent;
-    m->data_len = c->len - c->n_sent;
-    c->n_sent = c->len;
+    m->data_len = unsent < RUNNER_DATA_MAX ? unsent : RUNNER_DATA_MAX;
+    c->n_sent += m->data_len;
     return true;
 }
 

@@ -30,7 +30,8 @@ int capture_start(struct capture *c, int fd);
 /* The script has ended: what is in the pipe is the last that counts. */
 void capture_end(struct capture *c);
 bool capture_is_open(const struct capture *c);
-/* The next unsent bytes, or false. */
+/* The next unsent bytes, at most RUNNER_DATA_MAX; false: none, or few while others are under
+ * way. */
 bool capture_take(struct capture *c, struct runner_message *m);
 /* Before a session: the host has so much, what it lacks is sent again. -EPROTO: more than there
  * is. */
