@@ -130,7 +130,8 @@ static int apply_override(struct class *class, const struct class_event *event,
     if (!event->reset)
         fits = fits && class_override_put(text, sizeof(text), &changed);
     if (!fits) {
-        error_set(err, ENOSPC, "date", "class '%s' has too many changed dates", class->spec.name);
+        error_set(err, ENOSPC, "date", "%s '%s' has too many changed dates",
+                  class_word(&class->spec), class->spec.name);
         error_hint(err, "4095 bytes", "change its rule or its exceptions instead");
         return -ENOSPC;
     }
@@ -146,7 +147,8 @@ static int check_change(const struct class *old, uint64_t id, const struct class
     if (!old)
         return error_set(err, ENOENT, "name", "there is no such class");
     if (old->deleted)
-        return error_set(err, EPROTO, "name", "class '%s' was deleted", old->spec.name);
+        return error_set(err, EPROTO, "name", "%s '%s' was deleted", class_word(&old->spec),
+                         old->spec.name);
     return 0;
 }
 

@@ -2,6 +2,9 @@
 /*
  * class.h - a class: seats of a template for members, by a rule. Immutable like struct job.
  *
+ * A reservation is the same with whole nodes in place of seats: it has `nodes`, and no template,
+ * seats, or times around them. Both share their names, rules, overrides and history.
+ *
  * Its occurrences are computed (vdictld/timetable.c), never stored; what is changed of one is an
  * override, and an occurrence that has begun has a record of its own (model/occurrence.h).
  */
@@ -46,6 +49,8 @@ struct class_spec {
     int64_t grace_sec; /* and are left so long after */
     int64_t no_show_sec;
     int64_t cleaning_sec;
+    char nodes[512]; /* of a reservation, a hostlist; "": it is a class */
+    char flags[64];  /* of a reservation: "maint", "ignore_jobs"; joined by commas */
     /* Dates at another time by vdi.conf, written as overrides are; those count more. */
     char moved[CLASS_OVERRIDES_MAX];
     char uid[256];     /* of the calendar's event that it was imported from; "": none */
@@ -92,6 +97,15 @@ void class_unref(struct class *class); /* takes NULL */
 int class_apply(const struct class *old, uint64_t id, const struct class_event *event,
                 struct class **ret, struct vdi_error *err);
 
+static inline bool class_is_reservation(const struct class_spec *spec)
+{
+    return *spec->nodes;
+}
+/* For messages: "class" or "reservation". */
+static inline const char *class_word(const struct class_spec *spec)
+{
+    return class_is_reservation(spec) ? "reservation" : "class";
+}
 /* Steps through the overrides: *io_at begins at class->overrides. False: there is no more. */
 bool class_override_next(const char **io_at, struct class_override *ret);
 /* The same for all that are changed, by the API or by vdi.conf: *io_at begins as NULL. */

@@ -46,7 +46,8 @@ bool seat_place(struct planner *p, struct seat_window *w, struct plan_node *node
     struct seat *seat = &w->seats[w->n];
     int64_t span = w->to_usec - w->from_usec;
 
-    if (timeline_earliest(&lines->amount, w->from_usec, span, &w->shape->need) != w->from_usec)
+    if (timeline_earliest(&lines->amount, w->from_usec, span, &w->shape->need) != w->from_usec ||
+        !closure_allows(node, w->shape, w->from_usec, w->to_usec))
         return false;
     *seat = (struct seat){.window = w, .node = node};
     if (w->shape->gpus) {

@@ -65,7 +65,8 @@ bool booking_is_ready(struct planner *p, const struct seat *seat)
 bool booking_is_over(struct planner *p, const struct entry *e, const struct seat *seat)
 {
     return e->late || seat->window->shape != e->shape || !plan_node_in_service(seat->node) ||
-           seat->window->to_usec < p->now_usec + e->shape->span_usec;
+           seat->window->to_usec < p->now_usec + e->shape->span_usec ||
+           !closure_allows(seat->node, e->shape, seat->window->from_usec, seat->window->to_usec);
 }
 
 void booking_drop(struct planner *p, uint64_t job)

@@ -332,12 +332,14 @@ static void count_free(const struct sweep *s, int64_t to_usec, struct plan_forec
 static int forecast_gpu(const struct plan_node *n, struct sweep *s,
                         const struct plan_forecast_ask *ask, struct plan_forecast *ret)
 {
+    int64_t to_usec = ask->at_usec + (ask->span_usec > 0 ? ask->span_usec : 1);
+
     ret->in_service = plan_node_in_service(n);
     ret->kind = s->kind;
     look(s, ask->at_usec, &ret->content);
     name_holder(s, ret->content.profiles, &ret->content);
-    if (ret->in_service && !s->line->closed)
-        count_free(s, ask->at_usec + (ask->span_usec > 0 ? ask->span_usec : 1), ret);
+    if (ret->in_service && !s->line->closed && !closure_is_on(n, ask->at_usec, to_usec))
+        count_free(s, to_usec, ret);
     return find_changes(s, ask->changes < PLAN_CHANGES_MAX ? ask->changes : PLAN_CHANGES_MAX, ret);
 }
 

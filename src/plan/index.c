@@ -4,7 +4,8 @@
  *
  * Kept: a bound is never too late for any shape of the index. In a pass space only shrinks, so it
  * only grows; what it is without reservations is kept from pass to pass, until the node's base
- * lines are others. It changes what a plan costs, and never what it says.
+ * lines or closures are others. It changes what a plan costs, and never what it says. Shapes of one
+ * index are of one pool, so a closure is the same to all of them.
  */
 #include "plan/index.h"
 

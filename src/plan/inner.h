@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "plan/booking.h"
+#include "plan/closure.h"
 #include "plan/fragment.h"
 #include "plan/index.h"
 #include "plan/pause.h"
@@ -66,6 +67,7 @@ struct plan_node {
     struct plan_lines lines;
     struct plan_gpus gpus;
     struct node_pauses pauses;
+    struct node_closures closures;
 };
 
 struct plan_qos {
@@ -109,6 +111,7 @@ struct planner {
     struct queue queue;
     struct wake wake;
     struct seats seats;
+    struct closures closures;
     struct hash *victims; /* victim.c: id of a job -> the windows that it is to be gone for */
     int64_t now_usec;     /* as the last step said */
     int64_t boot_usec, save_usec;

@@ -273,7 +273,7 @@ static bool run_clock(struct planner *p, struct sink *s)
 {
     struct entry *e;
 
-    if (seats_expire(p))
+    if (seats_expire(p) | closures_pass(p))
         planner_mark(p, PLAN_HOPEFUL);
     while ((e = wake_first(&p->wake)) && e->wake_usec <= p->now_usec)
         if (is_over(s, false) || !wake_up(p, e, s))
@@ -561,6 +561,8 @@ int64_t planner_next_usec(const struct planner *p)
 
     if (seats && (!next || seats < next))
         next = seats;
+    if (p->closures.next_usec < TIMELINE_NEVER && (!next || p->closures.next_usec < next))
+        next = p->closures.next_usec;
     if (p->next || p->dirt >= PLAN_HOPEFUL)
         return p->now_usec;
     if (p->dirt == PLAN_STALE && (!next || p->refresh_usec < next))

@@ -223,7 +223,10 @@ static int64_t conflict(const struct planner *p, struct shape *shape, const stru
 {
     const struct gpu_kind *kind = &p->kinds[spot->node->kind];
     const struct steps *steps = &spot->lines->amount.steps;
+    const struct plan_window *closed;
 
+    if (closure_against(spot->node, shape, from_usec, to_usec, &closed))
+        return closed->to_usec;
     for (size_t i = steps_at(steps, sizeof(struct step), from_usec); i < steps->n; i++) {
         const struct step *s = timeline_step(&spot->lines->amount, i);
 
@@ -294,11 +297,13 @@ bool pause_is_for_node(struct planner *p, struct shape *shape, const struct plan
            gpu_is_whole(&p->kinds[node->kind], offers.offer[0]);
 }
 
-/* One node: each is asked. Several: all must take all of their devices. */
+/* One node: each is asked. Several: all must take all of their devices. One with a reservation of
+ * its own has no class in its windows. */
 bool pause_is_for(struct planner *p, struct shape *shape)
 {
     const struct plan_qos *qos = &p->qos[qos_of(p, shape)];
-    bool is = shape->gpus && p->seats.n && qos->is_victim && !qos->is_lost;
+    bool is =
+        shape->gpus && p->seats.n && qos->is_victim && !qos->is_lost && !shape->pool->is_bound;
 
     if (!is || shape->nodes == 1)
         return is;
@@ -431,6 +436,7 @@ static int64_t next_change(struct planner *p, struct shape *shape, int64_t usec)
         }
         if (pauses && k < pauses->n && pauses->at[k].to_usec < t)
             t = pauses->at[k].to_usec;
+        t = plan_sooner(t, closure_next_end(node, usec));
         next = t < next ? t : next;
     }
     return next;

@@ -254,10 +254,18 @@ static int64_t earliest(struct planner *p, struct shape *shape, const struct pla
 int64_t place_earliest(struct planner *p, struct shape *shape, const struct plan_node *node,
                        const struct plan_lines *lines, int64_t not_before_usec, uint8_t *ret_offer)
 {
+    int64_t at, from = not_before_usec;
+
     *ret_offer = 0;
-    if (!shape->gpus)
-        return timeline_earliest(&lines->amount, not_before_usec, shape->span_usec, &shape->need);
-    return earliest(p, shape, node, lines, not_before_usec, false, ret_offer);
+    for (;;) {
+        at = closure_earliest(node, shape, from, shape->span_usec);
+        if (at >= TIMELINE_NEVER)
+            return at;
+        from = shape->gpus ? earliest(p, shape, node, lines, at, false, ret_offer)
+                           : timeline_earliest(&lines->amount, at, shape->span_usec, &shape->need);
+        if (from == at || from >= TIMELINE_NEVER)
+            return from;
+    }
 }
 
 int64_t place_gpus_earliest(struct planner *p, struct shape *shape, const struct plan_node *node,
@@ -547,7 +555,8 @@ uint32_t planner_count(struct planner *p, const struct job_spec *spec)
 
     planner_sort_nodes(p);
     for (size_t i = 0; shape && shape->pool->up && i < p->n_nodes; i++)
-        if (plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]))
+        if (plan_node_in_service(p->nodes[i]) && shape_is_possible(p, shape, p->nodes[i]) &&
+            closure_allows(p->nodes[i], shape, p->now_usec, p->now_usec + 1))
             n += place_count(p, shape, p->nodes[i], UINT32_MAX);
     shape_unref(p, shape);
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;

@@ -32,7 +32,8 @@ struct planner *planner_new(uint64_t seed)
     p->layout = 1;
     indexes_init(&p->indexes);
     if (shapes_init(&p->shapes) < 0 || kinds_init(p) < 0 || seats_init(&p->seats) < 0 ||
-        qos_init(p) < 0 || !p->jobs || !p->node_names || !p->victims) {
+        closures_init(&p->closures) < 0 || qos_init(p) < 0 || !p->jobs || !p->node_names ||
+        !p->victims) {
         planner_free(p);
         return NULL;
     }
@@ -90,6 +91,7 @@ void planner_free(struct planner *p)
     for (size_t i = 0; p->jobs && hash_next(p->jobs, &i, &value);)
         entry_free(value);
     hash_free(p->jobs);
+    closures_done(p);
     for (size_t i = 0; i < p->n_nodes; i++) {
         plan_lines_done(&p->nodes[i]->base);
         plan_lines_done(&p->nodes[i]->lines);

@@ -53,19 +53,20 @@ enum plan_blocker_type {
     PLAN_BLOCK_UNKNOWN,    /* its record was damaged: waits for the nodes */
     PLAN_BLOCK_DEPENDENCY, /* this and the next: of PLAN_WAITS_FOR_CALLER */
     PLAN_BLOCK_DEPENDENCY_NEVER,
-    PLAN_BLOCK_LIMIT,      /* and this: need may be had at once, free are */
-    PLAN_BLOCK_ARRAY,      /* so is this: need tasks may run at once, free do, count come first */
-    PLAN_BLOCK_BEGIN,      /* begin time not reached: until */
-    PLAN_BLOCK_PARTITION,  /* partition down or gone */
-    PLAN_BLOCK_NO_NODE,    /* no node of the partition could ever hold it, or too few could */
-    PLAN_BLOCK_NODES_OUT,  /* the nodes that could are down or drained */
-    PLAN_BLOCK_DISK_NODE,  /* so is the node on which a disk of it lies */
-    PLAN_BLOCK_DISK_BUSY,  /* another job has a disk that it needs */
-    PLAN_BLOCK_DISK_QUOTA, /* its disks would be more than its owner may have */
-    PLAN_BLOCK_CLASS,      /* what is free is kept for a class, count 1: for a job that
-                            * preempts others: until */
-    PLAN_BLOCK_PRIORITY,   /* `count` jobs before it in line */
-    PLAN_BLOCK_CPUS,       /* need, free (most free on one node), until */
+    PLAN_BLOCK_LIMIT,       /* and this: need may be had at once, free are */
+    PLAN_BLOCK_ARRAY,       /* so is this: need tasks may run at once, free do, count come first */
+    PLAN_BLOCK_BEGIN,       /* begin time not reached: until */
+    PLAN_BLOCK_PARTITION,   /* partition down or gone */
+    PLAN_BLOCK_NO_NODE,     /* no node of the partition could ever hold it, or too few could */
+    PLAN_BLOCK_NODES_OUT,   /* the nodes that could are down or drained */
+    PLAN_BLOCK_DISK_NODE,   /* so is the node on which a disk of it lies */
+    PLAN_BLOCK_DISK_BUSY,   /* another job has a disk that it needs */
+    PLAN_BLOCK_DISK_QUOTA,  /* its disks would be more than its owner may have */
+    PLAN_BLOCK_CLASS,       /* what is free is kept for a class, count 1: for a job that
+                             * preempts others: until */
+    PLAN_BLOCK_RESERVATION, /* nodes are closed for `reservation`, or not yet open by it: until */
+    PLAN_BLOCK_PRIORITY,    /* `count` jobs before it in line */
+    PLAN_BLOCK_CPUS,        /* need, free (most free on one node), until */
     PLAN_BLOCK_MEMORY,
     PLAN_BLOCK_GPUS,
     PLAN_BLOCK_DISK, /* GiB */
@@ -81,6 +82,7 @@ struct plan_blocker {
     uint64_t job;       /* one that holds what is missing; 0: none */
     int64_t until_usec; /* when this blocker is expected to end; 0: unknown */
     char subject[64];   /* partition, node, feature ... */
+    char reservation[64];
 };
 
 struct plan_why {
@@ -221,6 +223,35 @@ struct plan_detached;
 struct plan_detached *planner_detach_class(struct planner *p, uint64_t id);
 void planner_attach_class(struct planner *p, struct plan_detached *detached);
 void planner_detached_free(struct planner *p, struct plan_detached *detached);
+/*
+ * Closures: windows of time in which nodes are there only for jobs that name the closure
+ * (job_spec.reservation), which start nowhere else, and end in a window in which they started. All
+ * others keep clear of them; what is there already stays. One that is put again is another.
+ */
+struct plan_closure {
+    uint64_t id;
+    const char *name;
+    char *const *nodes; /* each once */
+    size_t n_nodes;
+    const struct plan_window *windows;
+    size_t n_windows;
+};
+int planner_put_closure(struct planner *p, const struct plan_closure *c); /* -ENOMEM */
+void planner_remove_closure(struct planner *p, uint64_t id);
+/* The name of the one that the node is closed for at that time; NULL: none. */
+const char *planner_closed_by(const struct planner *p, const char *node, int64_t usec);
+/* What is in its windows: jobs that will be there still, seats, other closures. */
+enum plan_clash_type { PLAN_CLASH_JOB, PLAN_CLASH_CLASS, PLAN_CLASH_CLOSURE };
+struct plan_clash {
+    enum plan_clash_type type;
+    uint64_t id;                /* of that job, class or closure */
+    int64_t from_usec, to_usec; /* it has the node */
+    size_t window;              /* the first one that it is in */
+    char node[64];
+};
+typedef void plan_clash_fn(void *arg, const struct plan_clash *clash);
+void planner_each_clash(struct planner *p, const struct plan_closure *c, int64_t now_usec,
+                        plan_clash_fn *fn, void *arg);
 /* When the next window of a class is over; 0: there is none. */
 int64_t planner_next_window_usec(const struct planner *p);
 /* Takes one seat on that node out of the class's windows, `if_free` one whose place nobody holds:

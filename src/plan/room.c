@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/str.h"
 #include "plan/inner.h"
 
 void planner_hurry(struct planner *p)
@@ -127,7 +128,8 @@ static void room_on(struct planner *p, const struct entry *e, int64_t end_usec,
     struct plan_node *n = e->node;
     enum plan_blocker_type type = PLAN_BLOCK_GPUS;
     const struct plan_lines *lines;
-    int64_t at, gpu_at;
+    const char *closure = NULL;
+    int64_t at, gpu_at, closed_at;
 
     *ret = (struct plan_room){.room_usec = INT64_MAX};
     /* Where this pass has nothing there may be seats of classes still. */
@@ -141,6 +143,15 @@ static void room_on(struct planner *p, const struct entry *e, int64_t end_usec,
     if (gpu_at < at) {
         at = gpu_at;
         type = PLAN_BLOCK_GPUS;
+    }
+    closed_at = closure_until(n, e->shape, p->now_usec, end_usec, &closure);
+    if (closure && closed_at <= at) {
+        *ret = (struct plan_room){.room_usec = closed_at - end_usec,
+                                  .blocker.type = PLAN_BLOCK_RESERVATION,
+                                  .blocker_start_usec = closed_at};
+        memcpy(ret->blocker.subject, n->facts.name, sizeof(ret->blocker.subject));
+        str_copy(ret->blocker.reservation, sizeof(ret->blocker.reservation), closure);
+        return;
     }
     if (at >= TIMELINE_NEVER)
         return;

@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/plan/libplan.a
 src_plan_libplan_a_SOURCES = \
     src/plan/admit.c \
     src/plan/booking.c src/plan/booking.h \
+    src/plan/closure.c src/plan/closure.h \
     src/plan/entry.h \
     src/plan/forecast.c \
     src/plan/fragment.c src/plan/fragment.h \
@@ -34,7 +35,8 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_property tests/unit/plan/test_seat \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
-    tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index
+    tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index \
+    tests/unit/plan/test_closure
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -51,6 +53,9 @@ tests_unit_plan_test_property_SOURCES = tests/unit/plan/test_property.c \
     tests/unit/plan/reference_cross.c tests/unit/plan/world.h
 tests_unit_plan_test_property_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_property_LDADD = $(plan_test_libs)
+tests_unit_plan_test_closure_SOURCES = tests/unit/plan/test_closure.c tests/unit/plan/world.h
+tests_unit_plan_test_closure_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_closure_LDADD = $(plan_test_libs)
 tests_unit_plan_test_seat_SOURCES = tests/unit/plan/test_seat.c tests/unit/plan/world.h
 tests_unit_plan_test_seat_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_seat_LDADD = $(plan_test_libs)

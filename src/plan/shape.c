@@ -70,28 +70,36 @@ void pool_configure(const struct planner *p, struct pool *pool)
 
 /* What decides where a job may run. */
 struct where {
-    const char *partition, *constraint, *nodelist, *exclude, *pin;
+    const char *partition, *constraint, *nodelist, *exclude, *pin, *reservation;
+    bool is_bound;
 };
 
-/* The memory of a saved job lies on its nodes, whatever it once asked for. */
+/* The memory of a saved job lies on its nodes, whatever it once asked for. Where its reservation
+ * (or class) is over it comes back as any other. */
 static struct where where_of(const struct job *job, const struct plan_disks *disks,
                              const char *saved_on)
 {
     const struct job_spec *spec = job->spec;
+    const char *reservation = spec->reservation ? spec->reservation : "";
 
     if (job->state == JOB_SUSPENDED)
-        return (struct where){spec->partition, "", saved_on, "", ""};
-    return (struct where){spec->partition, spec->constraint, spec->nodelist, spec->exclude,
-                          disks ? disks->node : ""};
+        return (struct where){spec->partition, "", saved_on, "", "", reservation, false};
+    return (struct where){spec->partition,
+                          spec->constraint,
+                          spec->nodelist,
+                          spec->exclude,
+                          disks ? disks->node : "",
+                          reservation,
+                          *reservation && job->state == JOB_PENDING};
 }
 
 /* The texts after another, each with its end; `key` joins them by a byte no text has. */
 static int pool_set_texts(struct pool *pool, const struct where *where)
 {
-    const char *texts[] = {where->partition, where->constraint, where->nodelist, where->exclude,
-                           where->pin};
-    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist, &pool->exclude,
-                              &pool->pin};
+    const char *texts[] = {where->partition, where->constraint, where->nodelist,
+                           where->exclude,   where->pin,        where->reservation};
+    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist,
+                              &pool->exclude,   &pool->pin,        &pool->reservation};
     size_t size = 0;
     char *end;
 
@@ -110,8 +118,9 @@ static int pool_set_texts(struct pool *pool, const struct where *where)
 
 static char *pool_key(const struct where *where)
 {
-    return str_printf("%s\n%s\n%s\n%s\n%s", where->partition, where->constraint, where->nodelist,
-                      where->exclude, where->pin);
+    return str_printf("%s\n%s\n%s\n%s\n%s\n%s\n%d", where->partition, where->constraint,
+                      where->nodelist, where->exclude, where->pin, where->reservation,
+                      where->is_bound);
 }
 
 static struct pool *pool_get(struct planner *p, const struct where *where)
@@ -126,6 +135,7 @@ static struct pool *pool_get(struct planner *p, const struct where *where)
         return NULL;
     pool->key = TAKE_PTR(key);
     pool->number = ++p->shapes.next_pool;
+    pool->is_bound = where->is_bound;
     if (pool_set_texts(pool, where) < 0 || hash_put(p->shapes.pools, pool->key, pool) < 0) {
         pool_free(pool);
         return NULL;

@@ -18,11 +18,13 @@ struct plan_disks;
 struct planner;
 struct plan_node;
 
-/* (partition, constraint, nodelist, exclude, pin), and the nodes that satisfy them. */
+/* (partition, constraint, nodelist, exclude, pin, reservation), and the nodes that satisfy them. */
 struct pool {
     char *key;
     const char *partition, *constraint, *nodelist, *exclude; /* in `text` */
-    const char *pin; /* the one node that has its disks; "" none */
+    const char *pin;         /* the one node that has its disks; "" none */
+    const char *reservation; /* the closure in whose windows it may run; "" none */
+    bool is_bound;           /* and nowhere else */
     char *text;
     unsigned refs; /* shapes and indexes */
     uint64_t number;

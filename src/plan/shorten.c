@@ -4,7 +4,8 @@
  *
  * Kept: a job is shortened only if it starts now by that and would not otherwise, or would not
  * be over by its deadline; it gets all that the gap has, in whole minutes, and never less than
- * it accepts. A gap is what the reservations before it in line leave, so it delays nobody.
+ * it accepts. A gap is what the reservations before it in line leave, so it delays nobody; it ends
+ * where a closure of the node begins, and for who is in a window of his own where that ends.
  */
 #include "plan/inner.h"
 
@@ -51,8 +52,10 @@ static int64_t room_of_all(struct planner *p, const struct entry *e, struct plan
 
     for (uint32_t i = 0; i < e->shape->nodes; i++) {
         struct entry there = {.shape = e->shape, .gpus = gpus[i]};
+        const char *closure;
 
         end = plan_sooner(end, room_until(p, nodes[i], &nodes[i]->lines, &there, from_usec));
+        end = plan_sooner(end, closure_until(nodes[i], e->shape, p->now_usec, from_usec, &closure));
     }
     return end;
 }

@@ -33,6 +33,7 @@ const char *plan_blocker_name(enum plan_blocker_type type)
         [PLAN_BLOCK_DISK_BUSY] = "DiskBusy",
         [PLAN_BLOCK_DISK_QUOTA] = "DiskQuota",
         [PLAN_BLOCK_CLASS] = "Reservation",
+        [PLAN_BLOCK_RESERVATION] = "Reservation",
         [PLAN_BLOCK_PRIORITY] = "Priority",
         [PLAN_BLOCK_CPUS] = "Resources",
         [PLAN_BLOCK_MEMORY] = "Resources",
@@ -122,10 +123,12 @@ static int64_t lowest_last(const struct lowest *l, int64_t none)
 /* What the nodes of the pool say about one job. */
 struct survey {
     size_t n_allowed, n_possible, n_serving; /* in the pool; large enough; those in service */
-    size_t n_fits;                           /* have room now */
-    bool fits;                               /* as many as it needs */
-    int64_t alone_usec;                      /* when as many will, were there no line */
-    const struct plan_node *alone;           /* of these the first without room now, if any */
+    size_t n_fits, n_open;                   /* have room now; are not closed for it */
+    size_t n_both;
+    struct lowest opens, fit_opens; /* when those open that are closed; of these with room now */
+    bool fits;                      /* as many as it needs */
+    int64_t alone_usec;             /* when as many will, were there no line */
+    const struct plan_node *alone;  /* of these the first without room now, if any */
     struct {
         int64_t most, free; /* the largest node; on as many in service as it needs */
         int64_t until_usec; /* when the need is free on as many */
@@ -193,9 +196,25 @@ static void survey_alone(struct planner *p, struct shape *shape, struct survey *
             s->alone = l.node[i - 1];
 }
 
+static void survey_closures(struct planner *p, struct shape *shape, struct plan_node *n,
+                            struct survey *s)
+{
+    int64_t opens = closure_earliest(n, shape, p->now_usec, shape->span_usec);
+    bool fits = shape_fits(p, shape, n), is_open = opens <= p->now_usec;
+
+    s->n_fits += fits;
+    s->n_open += is_open;
+    s->n_both += fits && is_open;
+    if (!is_open)
+        lowest_add(&s->opens, opens, n);
+    if (!is_open && fits)
+        lowest_add(&s->fit_opens, opens, n);
+}
+
 static void survey_nodes(struct planner *p, struct shape *shape, struct survey *s)
 {
     *s = (struct survey){.alone_usec = TIMELINE_NEVER};
+    s->opens.want = s->fit_opens.want = shape->nodes;
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
         s->of[r].owing.want = s->of[r].until.want = shape->nodes;
     planner_sort_nodes(p);
@@ -215,7 +234,7 @@ static void survey_nodes(struct planner *p, struct shape *shape, struct survey *
         if (!plan_node_in_service(n))
             continue;
         s->n_serving++;
-        s->n_fits += shape_fits(p, shape, n);
+        survey_closures(p, shape, n, s);
         survey_serving(p, shape, n, s);
     }
     s->fits = s->n_fits >= shape->nodes;
@@ -345,6 +364,27 @@ static void add_class(const struct planner *p, struct plan_why *why, const struc
     str_copy(b->subject, sizeof(b->subject), s->alone->facts.name);
 }
 
+/* Too few nodes are open for it, or too few of those with room are: the one with which there are
+ * enough. */
+static void add_closure(const struct planner *p, struct plan_why *why, const struct shape *shape,
+                        const struct survey *s)
+{
+    bool of_fits = s->fits;
+    const struct lowest *l = of_fits ? &s->fit_opens : &s->opens;
+    size_t missing = shape->nodes - (of_fits ? s->n_both : s->n_open);
+    const struct plan_node *n = l->node[missing - 1];
+    struct plan_blocker *b = add(why, PLAN_BLOCK_RESERVATION);
+    const struct plan_window *w;
+    const struct closure *against =
+        closure_against(n, shape, p->now_usec, p->now_usec + shape->span_usec, &w);
+
+    if (l->value[missing - 1] < TIMELINE_NEVER)
+        b->until_usec = shown(l->value[missing - 1], p->now_usec);
+    str_copy(b->subject, sizeof(b->subject), n->facts.name);
+    str_copy(b->reservation, sizeof(b->reservation),
+             against ? against->name : shape->pool->reservation);
+}
+
 /* Every resource that no node has enough of; if each is somewhere but never all together,
  * what the node that will have them first lacks. */
 static void add_resources(struct planner *p, struct plan_why *why, struct shape *shape,
@@ -352,10 +392,13 @@ static void add_resources(struct planner *p, struct plan_why *why, struct shape 
 {
     size_t before = why->n_blockers;
 
-    if (s->fits && s->alone_usec > p->now_usec && s->alone)
+    if ((s->fits ? s->n_both : s->n_open) < shape->nodes)
+        add_closure(p, why, shape, s);
+    else if (s->fits && s->alone_usec > p->now_usec && s->alone)
         add_class(p, why, s);
     if (s->fits)
         return;
+    before = why->n_blockers;
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
         if (need_of(shape, r) > s->of[r].free)
             add_resource(p, why, shape, r, s->of[r].node, s->of[r].free, s->of[r].until_usec);

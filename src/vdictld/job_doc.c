@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "vdictld/classes.h"
 #include "vdictld/life.h"
 #include "vdictld/priority.h"
 #include "vdictld/queue.h"
@@ -158,8 +159,24 @@ static void text_dependency(const struct plan_blocker *b, struct buf *out)
         buf_puts(out, ": it does not start; cancel it and submit it anew");
 }
 
+static void text_reservation(struct core *core, const struct plan_blocker *b, struct buf *out)
+{
+    const struct class *class = classes_get(core, b->reservation);
+    bool is_maint = class && class_list_has(class->spec.flags, "maint");
+    char until[40];
+
+    buf_printf(out, "%s '%s' on %s", is_maint ? "maintenance" : "reservation", b->reservation,
+               b->subject);
+    if (b->until_usec)
+        buf_printf(out, ": the node has time for it from %s; a shorter time limit may fit before",
+                   time_to_rfc3339(b->until_usec, until));
+    else
+        buf_puts(out, ": it has no time left that this job's limit fits into; cancel the job, or "
+                      "submit it with a shorter time limit");
+}
+
 /* One blocker as a person would say it. */
-static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out)
+static void text_of(struct core *core, const struct plan_blocker *b, bool name_job, struct buf *out)
 {
     char until[40];
 
@@ -223,6 +240,9 @@ static void text_of(const struct plan_blocker *b, bool name_job, struct buf *out
         if (b->until_usec)
             buf_printf(out, "; room for it %s", time_to_rfc3339(b->until_usec, until));
         break;
+    case PLAN_BLOCK_RESERVATION:
+        text_reservation(core, b, out);
+        break;
     case PLAN_BLOCK_PRIORITY:
         if (*b->subject) {
             buf_puts(out, "what was used before the controller's start is still being read");
@@ -254,7 +274,7 @@ void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool
     struct buf text = BUF_INIT(400);
     bool is_resource = b->type >= PLAN_BLOCK_CPUS;
 
-    text_of(b, name_job, &text);
+    text_of(core, b, name_job, &text);
     buf_puts(out, "{\"reason\":");
     json_write_string(out, reason_of(b));
     buf_puts(out, ",\"resource\":");

@@ -208,6 +208,11 @@ static void describe_blocker(const struct plan_room *room, char *ret, size_t siz
                                                     : "MiB of memory";
     char from[40], until[40];
 
+    if (b->type == PLAN_BLOCK_RESERVATION) {
+        snprintf(ret, size, "node %s is there for it until %s only, by reservation '%s'",
+                 b->subject, time_to_rfc3339(room->blocker_start_usec, from), b->reservation);
+        return;
+    }
     if (!b->need || !room->blocker_start_usec) {
         snprintf(ret, size, "node %s has nothing to spare by then", b->subject);
         return;

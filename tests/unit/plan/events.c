@@ -39,6 +39,8 @@ static void new_disks(struct world *w, int j)
     strcpy(d->node, pins[pick(4)]);
 }
 
+static const char *const closure_names[] = {"tue", "wed", "fan", "none"};
+
 static void new_job(struct world *w, int j)
 {
     static const char *const lists[] = {"", "", "", "", "n00", "n01,n02", "n03,n04"};
@@ -69,6 +71,10 @@ static void new_job(struct world *w, int j)
     }
     s->nodes = pick(3) ? pick(2) : 1 + pick(4);
     s->time_min_sec = pick(3) ? 0 : 20 * (1 + pick(20));
+    s->reservation = (char *)(pick(16) ? "" : closure_names[pick(4)]);
+    for (unsigned c = 0; c < 3; c++) /* most name one that there is */
+        if (w->closures[c].put.n_windows && pick(3) == 0)
+            s->reservation = (char *)closure_names[c];
     w->jobs[j] = world_job((uint64_t)j + 1, s);
     w->jobs[j].gpus_held = w->places[j][0].gpus_held;
     w->jobs[j].priority = (int32_t)pick(3);
@@ -266,6 +272,12 @@ static void assert_seats(struct world *w, size_t first)
         struct hold h = seat_hold(w, i);
         int64_t cpus = w->nodes[h.node].cpus;
 
+        for (int c = 0; c < 3; c++)
+            for (size_t k = 0; k < w->closures[c].put.n_nodes; k++)
+                for (size_t m = 0; m < w->closures[c].put.n_windows; m++)
+                    assert_true(node_of(w->closures[c].nodes[k]) != h.node ||
+                                w->closures[c].windows[m].to_usec <= h.from ||
+                                w->closures[c].windows[m].from_usec >= h.to);
         others.n = 0;
         for (size_t k = 0; k < w->n_seats; k++)
             if (k != i)
@@ -358,6 +370,31 @@ static void class_event(struct world *w)
     w->admitted++;
 }
 
+/* Not where a window of the same name is; seats are left where they are. */
+static void closure_event(struct world *w)
+{
+    unsigned id = pick(3);
+    struct world_closure *c = &w->closures[id];
+
+    planner_remove_closure(w->planner, id + 1);
+    memset(c, 0, sizeof(*c));
+    if (pick(3) == 0)
+        return;
+    c->put = (struct plan_closure){.id = id + 1,
+                                   .name = closure_names[id],
+                                   .nodes = c->nodes,
+                                   .windows = c->windows,
+                                   .n_windows = 1 + pick(2)};
+    for (int i = 0; i < N_NODES; i++)
+        if (pick(3) == 0)
+            c->nodes[c->put.n_nodes++] = w->config.names[i];
+    for (size_t i = 0; i < c->put.n_windows; i++) {
+        c->windows[i].from_usec = w->now + (int64_t)(i * 50 + pick(20)) * MIN - MIN;
+        c->windows[i].to_usec = c->windows[i].from_usec + (1 + pick(28)) * MIN;
+    }
+    assert_int_equal(planner_put_closure(w->planner, &c->put), 0);
+}
+
 static void config_event(struct world *w)
 {
     struct config_partition *part = &w->config.partitions[pick(2)];
@@ -379,6 +416,8 @@ void event(struct world *w)
         config_event(w);
     else if (what < 32 || (w->is_busy && what < 34))
         class_event(w);
+    else if (what < 35 && pick(3) == 0)
+        closure_event(w);
     else
         w->now += !w->is_busy && pick(3) ? pick(2000000) : pick(8) * MIN / 2;
 }

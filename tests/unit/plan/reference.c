@@ -270,12 +270,39 @@ bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t
            (!w->disks[j].gib || disk >= w->disks[j].gib);
 }
 
+static const char *reservation(const struct world *w, int j)
+{
+    return w->specs[j].reservation ? w->specs[j].reservation : "";
+}
+
+bool is_open(const struct world *w, int node, int j, int64_t from, int64_t to)
+{
+    bool is_own = false;
+
+    for (int c = 0; c < 3; c++) {
+        const struct plan_closure *put = &w->closures[c].put;
+        bool mine = put->name && !strcmp(put->name, reservation(w, j)), there = false;
+
+        for (size_t i = 0; i < put->n_nodes; i++)
+            there |= node_of(put->nodes[i]) == node;
+        for (size_t i = 0; there && i < put->n_windows; i++) {
+            const struct plan_window *x = &put->windows[i];
+
+            if (!mine && x->from_usec < to && x->to_usec > from)
+                return false;
+            is_own |= mine && x->from_usec <= from && x->to_usec >= to;
+        }
+    }
+    return is_own || !*reservation(w, j) || w->jobs[j].state != JOB_PENDING;
+}
+
 /* Is there room from t on? With where, if it needs GPUs. */
 bool room(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
           const struct job_spec *spec, struct hold *ret)
 {
     int offers[8], n;
-    if (!allowed(w, node, j, spec) || !room_at(w, plan, node, t, j, spec))
+    if (!allowed(w, node, j, spec) || !room_at(w, plan, node, t, j, spec) ||
+        !is_open(w, node, j, t, t + span(spec)))
         return false;
     for (size_t i = 0; i < plan->n; i++) {
         int64_t u = plan->holds[i].from;
@@ -476,6 +503,20 @@ static void place_now(const struct world *w, struct plan *plan, int j, const str
     }
 }
 
+/* Until when its nodes are open for it, if that is less. */
+static int64_t open_end(const struct world *w, const struct plan *plan, int j, int64_t least,
+                        int64_t end)
+{
+    for (int i = 0; i < plan->n_found[j]; i++)
+        for (size_t k = 0; k < N_CLOSURE_TIMES; k++) {
+            int64_t u = closure_time(w, k);
+
+            if (u >= least && u < end && !is_open(w, plan->found[j][i].node, j, w->now, u + 1))
+                end = u;
+        }
+    return end;
+}
+
 /* On the nodes that it is on, it has its place up to then; what it shall have. */
 static int64_t brief_end(const struct world *w, const struct plan *plan, int j)
 {
@@ -484,6 +525,7 @@ static int64_t brief_end(const struct world *w, const struct plan *plan, int j)
 
     if (spec->deadline_usec && spec->deadline_usec + span(brief) < end)
         end = spec->deadline_usec + span(brief);
+    end = open_end(w, plan, j, least, end);
     for (int i = 0; i < plan->n_found[j]; i++) {
         const struct hold *h = &plan->found[j][i];
 
@@ -565,8 +607,10 @@ static void place_full(const struct world *w, struct plan *plan, int j)
         return;
     }
     plan->n_found[j] = 0;
-    for (size_t i = 0; i <= plan->n; i++) {
-        int64_t t = i < plan->n ? plan->holds[i].to : from;
+    for (size_t i = 0; i <= plan->n + N_CLOSURE_TIMES; i++) {
+        int64_t t = i < plan->n    ? plan->holds[i].to
+                    : i == plan->n ? from
+                                   : closure_time(w, i - plan->n - 1);
         struct hold found[N_NODES];
         int n_found = 0;
 

@@ -35,6 +35,11 @@ struct world {
     struct job_spec seat_specs[128];
     uint64_t seat_class[128];
     size_t n_seats;
+    struct world_closure {
+        struct plan_closure put; /* no windows: none */
+        char *nodes[N_NODES];
+        struct plan_window windows[2];
+    } closures[3];
     struct config_qos qos[4]; /* "teach" saves "batch", "exam" starts "spare" anew */
     char *preempts[2], *modes[2];
     bool asked[N_JOBS]; /* to make room */
@@ -42,7 +47,7 @@ struct world {
     int taking; /* the job whose start is being taken */
     int64_t now;
     bool is_busy; /* with classes, and jobs that are in their way */
-    unsigned long asks, crossings, victims;
+    unsigned long asks, crossings, victims, bound_starts;
     unsigned long brief_starts, starts, wide_starts, checks, elsewhere, admitted, refused;
 };
 
@@ -105,6 +110,15 @@ bool holds_nothing(const struct job *job);
 const struct gpu_kind *kind_of(const struct world *w, int node);
 bool gpu_room(const struct world *w, const struct plan *plan, int node, int gpu, int64_t t,
               int64_t end, int offer, int slot);
+/* Nobody else's closure is there in that time, and for a job that is bound to one, its own is. */
+bool is_open(const struct world *w, int node, int j, int64_t from, int64_t to);
+/* When one begins or ends. */
+#define N_CLOSURE_TIMES 12
+static inline int64_t closure_time(const struct world *w, size_t i)
+{
+    const struct plan_window *x = &w->closures[i / 4].windows[i / 2 % 2];
+    return i % 2 ? x->from_usec : x->to_usec;
+}
 /* Is there room from t on? With where, if it needs GPUs. */
 bool room(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
           const struct job_spec *spec, struct hold *ret);

@@ -181,7 +181,8 @@ bool can_cross(const struct world *w, int j, const struct job_spec *spec)
 
     for (size_t i = 0; i < w->n_seats; i++)
         has_seats |= w->seats[i].to_usec > w->now;
-    if (!spec->gpus || !has_seats || strcmp(qos_name(spec), "batch") != 0)
+    if (!spec->gpus || !has_seats || strcmp(qos_name(spec), "batch") != 0 ||
+        (*w->specs[j].reservation && w->jobs[j].state == JOB_PENDING))
         return false;
     for (int n = 0; job_spec_nodes(spec) > 1 && n < N_NODES; n++)
         if (is_possible(w, n, j, spec) &&
@@ -194,7 +195,7 @@ bool can_cross(const struct world *w, int j, const struct job_spec *spec)
 static bool piece_fits(const struct world *w, const struct plan *plan, int j,
                        const struct job_spec *spec, const struct hold *h, int64_t from, int64_t to)
 {
-    if (!room_at(w, plan, h->node, from, j, spec))
+    if (!room_at(w, plan, h->node, from, j, spec) || !is_open(w, h->node, j, from, to))
         return false;
     for (size_t i = 0; i < plan->n; i++) {
         int64_t u = plan->holds[i].from;
@@ -214,8 +215,12 @@ static int64_t first_crossing(const struct world *w, const struct plan *plan, in
 {
     int64_t best = INT64_MAX;
 
-    for (size_t i = 0; i <= plan->n + (size_t)n_gaps; i++) {
-        int64_t t = i < plan->n ? plan->holds[i].to : i == plan->n ? from : g[i - plan->n - 1].to;
+    for (size_t i = 0; i <= plan->n + (size_t)n_gaps + N_CLOSURE_TIMES; i++) {
+        size_t rest = i - plan->n - 1;
+        int64_t t = i < plan->n             ? plan->holds[i].to
+                    : i == plan->n          ? from
+                    : rest < (size_t)n_gaps ? g[rest].to
+                                            : closure_time(w, rest - (size_t)n_gaps);
         int64_t pieces[256][2];
         int n_pieces;
         bool fits = true;
@@ -272,8 +277,10 @@ static int64_t best_plain(const struct world *w, const struct plan *plan, int j,
     int64_t best = INT64_MAX;
     struct hold h;
 
-    for (size_t i = 0; i <= plan->n; i++) {
-        int64_t t = i < plan->n ? plan->holds[i].to : from;
+    for (size_t i = 0; i <= plan->n + N_CLOSURE_TIMES; i++) {
+        int64_t t = i < plan->n    ? plan->holds[i].to
+                    : i == plan->n ? from
+                                   : closure_time(w, i - plan->n - 1);
         if (t < from || t >= best || !room(w, plan, node, t, j, spec, &h))
             continue;
         best = t;
@@ -363,6 +370,8 @@ void place_crossing(const struct world *w, struct plan *plan, int j, int64_t fro
         for (size_t i = 0; i < w->n_seats; i++)
             next =
                 w->seats[i].to_usec > t && w->seats[i].to_usec < next ? w->seats[i].to_usec : next;
+        for (size_t i = 0; i < N_CLOSURE_TIMES; i++)
+            next = closure_time(w, i) > t && closure_time(w, i) < next ? closure_time(w, i) : next;
         t = next;
     }
     fail_msg("job %d has an end and no start", j);
@@ -422,6 +431,8 @@ void place_wide_crossing(const struct world *w, struct plan *plan, int j, int64_
         for (size_t i = 0; i < w->n_seats; i++)
             next =
                 w->seats[i].to_usec > t && w->seats[i].to_usec < next ? w->seats[i].to_usec : next;
+        for (size_t i = 0; i < N_CLOSURE_TIMES; i++)
+            next = closure_time(w, i) > t && closure_time(w, i) < next ? closure_time(w, i) : next;
         t = next;
     }
     if (n_best)

@@ -26,7 +26,7 @@ struct twins {
     bool is_out[NODES];
     uint64_t classes;
     int64_t now;
-    unsigned starts, compared, asked;
+    unsigned starts, reserved, compared, asked;
 };
 
 static void put_node(struct twins *t, unsigned i)
@@ -92,6 +92,8 @@ static void put_job(struct twins *t, unsigned j)
 }
 
 /* A new one; or a pending one, with another request. */
+static const char *const closures[] = {"tue", "wed", "fan"};
+
 static void submit(struct twins *t, unsigned j)
 {
     static const char *const wishes[] = {"a", "b", "a,c", "whole", "fb>=5000"};
@@ -104,6 +106,10 @@ static void submit(struct twins *t, unsigned j)
     if (!pick(6))
         spec->nodelist = (char *)"n[00-20]";
     spec->nodes = pick(8) ? 1 : 2 + pick(3);
+    if (!pick(5))
+        spec->reservation = (char *)closures[pick(3)];
+    if (!pick(4))
+        spec->time_min_sec = 60 * (1 + pick(20));
     if (!pick(8))
         spec->begin_usec = t->now + pick(90) * MIN;
     t->jobs[j] = world_job(j + 1, spec);
@@ -132,11 +138,38 @@ static void put_class(struct twins *t)
     t->classes += r[0] == 0;
 }
 
+/* Put, moved or dropped. */
+static void put_closure(struct twins *t)
+{
+    unsigned id = pick(3);
+    struct plan_window windows[3];
+    char *nodes[NODES];
+    struct plan_closure c = {.id = id + 1,
+                             .name = closures[id],
+                             .nodes = nodes,
+                             .windows = windows,
+                             .n_windows = 1 + pick(3)};
+
+    for (size_t i = 0; i < c.n_windows; i++) {
+        windows[i].from_usec = t->now + ((int64_t)i * 60 + pick(60) - 5) * MIN;
+        windows[i].to_usec = windows[i].from_usec + (5 + pick(120)) * MIN;
+    }
+    for (unsigned i = 0, of = 1 + pick(6); i < NODES; i++)
+        if (!pick(of))
+            nodes[c.n_nodes++] = t->config.names[i];
+    for (int k = 0, drop = !pick(4); k < 2; k++) {
+        if (drop)
+            planner_remove_closure(t->p[k], c.id);
+        else
+            assert_int_equal(planner_put_closure(t->p[k], &c), 0);
+    }
+}
+
 static void event(struct twins *t)
 {
     unsigned j = pick(JOBS), i = pick(NODES);
 
-    switch (pick(12)) {
+    switch (pick(13)) {
     case 0:
         t->is_out[i] = !t->is_out[i];
         put_node(t, i);
@@ -156,6 +189,9 @@ static void event(struct twins *t)
             planner_remove_job(t->p[k], j + 1);
         t->is_there[j] = false;
         return;
+    case 6:
+        put_closure(t);
+        return;
     default:
         break;
     }
@@ -169,6 +205,7 @@ static void start(struct twins *t, const struct plan_action *a)
     unsigned j = (unsigned)a->job - 1;
 
     t->starts++;
+    t->reserved += t->specs[j].reservation && *t->specs[j].reservation;
     if (a->n_nodes > 1) {
         for (int k = 0; k < 2; k++)
             planner_remove_job(t->p[k], a->job);
@@ -206,6 +243,7 @@ static void step_both(struct twins *t)
             continue;
         assert_string_equal(a[0][i].node, a[1][i].node);
         assert_string_equal(a[0][i].gpus_held, a[1][i].gpus_held);
+        assert_int_equal(a[0][i].limit_sec, a[1][i].limit_sec);
         start(t, &a[0][i]);
     }
 }
@@ -253,7 +291,7 @@ static void indexes_change_no_plan(void **unused)
 {
     static const uint32_t most[] = {1, 2, 4, 12, INDEX_MAX};
     static struct twins t;
-    unsigned starts = 0, compared = 0, asked = 0, classes = 0, shared = 0;
+    unsigned starts = 0, compared = 0, asked = 0, classes = 0, shared = 0, reserved = 0;
 
     for (unsigned seed = 1; seed <= 40; seed++) {
         begin(&t, seed, most[seed % 5]);
@@ -272,14 +310,17 @@ static void indexes_change_no_plan(void **unused)
         shared += t.p[0]->indexes.n > 0 && t.p[0]->indexes.grain > 0;
         assert_int_equal(t.p[1]->indexes.n, 0);
         starts += t.starts;
+        reserved += t.reserved;
         compared += t.compared;
         asked += t.asked;
         classes += t.classes;
         end(&t);
     }
-    printf("# %u starts, %u estimates compared, %u classes, %u worlds where kinds shared\n", starts,
-           compared, classes, shared);
+    printf("# %u starts, %u of them reserved, %u estimates compared, %u classes, %u worlds where "
+           "kinds shared\n",
+           starts, reserved, compared, classes, shared);
     assert_true(starts > 1000 && compared > 10000 && asked > 1000 && classes > 50 && shared > 10);
+    assert_true(reserved > 50);
 }
 
 int main(void)
