@@ -34,6 +34,12 @@ CLASSES = [
     {"name": "many", "groups": ",".join(f"g{i:02x}" for i in range(127)), "users": "root"},
     {"name": "imported", "users": "root", "uid": "lab@x \"1\"", "calendar": "term"},
 ]
+RESERVATIONS = [
+    {"name": "power", "nodes": "n1,n2", "flags": "maint,ignore_jobs", "duration_sec": 5400,
+     "repeat": "FREQ=DAILY;COUNT=4"},
+    {"name": "exam-nodes", "nodes": "n2", "users": "root", "groups": "cs,,cs", "zone": "UTC"},
+]
+RESERVED = FIRST + 30 * WEEK
 SAME = ["template", "seats", "partition", "qos", "account", "zone", "starts", "repeat", "duration_sec",
         "lead_sec", "grace_sec", "no_show_sec", "cleaning_sec"]
 
@@ -47,12 +53,22 @@ def names(text):
     return sorted({n for n in text.split(",") if n})
 
 
+def hosts(text):
+    """However the nodes are written."""
+    return ["n1", "n2"] if text in ("n[1-2]", "n1,n2") else [text]
+
+
 def state(c):
     """All that a class is and when it takes place, whoever made it."""
     out = {}
     for d in c.request("GET", "/v1/classes").json["classes"]:
         dates = c.request("GET", f"/v1/classes/{d['name']}/occurrences").json["occurrences"]
         out[d["name"]] = ({k: d[k] for k in SAME}, names(d["groups"]), names(d["users"]),
+                          sorted((o["date"], o["begin_time"], o["end_time"]) for o in dates))
+    for d in c.request("GET", "/v1/reservations").json["reservations"]:
+        dates = c.request("GET", f"/v1/reservations/{d['name']}/occurrences").json["occurrences"]
+        out[d["name"]] = ({k: d[k] for k in ("flags", "zone", "starts", "repeat", "duration_sec")},
+                          hosts(d["nodes"]), names(d["groups"]), names(d["users"]),
                           sorted((o["date"], o["begin_time"], o["end_time"]) for o in dates))
     return out
 
@@ -63,6 +79,14 @@ def make(c):
                      "duration_sec": 3600, "zone": "Europe/Berlin"}, **spec)
         r = c.request("POST", "/v1/classes", body)
         vdi.ok(r.status == 201, f"class {spec['name']} is made", r.text)
+    for i, spec in enumerate(RESERVATIONS):
+        r = c.request("POST", "/v1/reservations", dict(
+            {"starts": (RESERVED + i * WEEK).isoformat(), "duration_sec": 3600, "zone": "Europe/Berlin"}, **spec))
+        vdi.ok(r.status == 201, f"reservation {spec['name']} is made", r.text)
+    for d, change in ((1, {"skip": True}), (2, {"starts": (RESERVED + 3 * WEEK / 7 + WEEK / 84).isoformat()})):
+        path = f"/v1/reservations/power/occurrences/{(RESERVED + d * WEEK / 7).date()}"
+        r = c.request("PATCH", path, change)
+        vdi.ok(r.status == 200, "a date of a reservation is changed", r.text)
     for name, date, change in (
             ("all-of-it", str((FIRST + WEEK + datetime.timedelta(days=1)).date()), {"skip": True}),
             ("all-of-it", str((FIRST + 3 * WEEK + datetime.timedelta(days=1)).date()),

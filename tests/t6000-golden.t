@@ -34,6 +34,9 @@ DAY = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400))
 CLASS = {"template": "desk", "seats": 1, "users": "daemon", "starts": DAY + "T10:15",
          "duration_sec": 3600, "repeat": "FREQ=DAILY;COUNT=2"}
 
+RESERVATION = {"nodes": "n2", "users": "daemon", "starts": DAY + "T20:15", "duration_sec": 3600,
+               "repeat": "FREQ=DAILY;COUNT=2"}
+
 # name of the request -> (path with ids filled in, body). JOB, TOKEN: a fresh one of the owner's.
 TARGETS = {
     "ping": ("/v1/ping", None),
@@ -85,6 +88,13 @@ TARGETS = {
     "class.delete": ("/v1/classes/CLASS", None),
     "class.occurrences": ("/v1/classes/CLASS/occurrences", None),
     "class.override": (f"/v1/classes/CLASS/occurrences/{DAY}", {"skip": True}),
+    "reservation.list": ("/v1/reservations", None),
+    "reservation.create": ("/v1/reservations", dict(RESERVATION, name="made")),
+    "reservation.show": ("/v1/reservations/RESERVED", None),
+    "reservation.update": ("/v1/reservations/RESERVED", {"duration_sec": 600}),
+    "reservation.delete": ("/v1/reservations/RESERVED", None),
+    "reservation.occurrences": ("/v1/reservations/RESERVED/occurrences", None),
+    "reservation.override": (f"/v1/reservations/RESERVED/occurrences/{DAY}", {"skip": True}),
     "token.issue": ("/v1/tokens", {}),
     "token.list": ("/v1/tokens", None),
     "token.revoke": ("/v1/tokens/TOKEN", None),
@@ -97,7 +107,7 @@ TARGETS = {
     "me": ("/v1/me", None),
     "reconfigure": ("/v1/reconfigure", {"dry_run": True}),
 }
-OWNED = ("JOB", "HELD", "INSTANCE", "DISK", "CLASS", "TOKEN")
+OWNED = ("JOB", "HELD", "INSTANCE", "DISK", "CLASS", "RESERVED", "TOKEN")
 
 
 class World:
@@ -130,6 +140,7 @@ class World:
         self.tls = c.connect_tls()
         self.peers = {}
         self.classes = 0
+        self.reserved = 0
         time.sleep(1.1)  # the expired one
 
     def target(self, path):
@@ -149,6 +160,14 @@ class World:
             self.c.request("DELETE", f"/v1/classes/c{self.classes - 1}")
             self.c.request("POST", "/v1/classes", dict(CLASS, name=f"c{self.classes}"))
             return path.replace("CLASS", f"c{self.classes}"), f"c{self.classes}"
+        if "RESERVED" in path or path == "/v1/reservations":
+            self.reserved += 1
+            for name in ("made", f"r{self.reserved - 1}"):
+                self.c.request("DELETE", f"/v1/reservations/{name}")
+            new = f"r{self.reserved}"
+            if "RESERVED" in path:
+                self.c.request("POST", "/v1/reservations", dict(RESERVATION, name=new))
+            return path.replace("RESERVED", new), new
         if "TOKEN" in path:
             new = self.c.issue_token("daemon")["id"]
             return path.replace("TOKEN", new), new

@@ -12,17 +12,17 @@
 #include "base/zone.h"
 #include "cli/cells.h"
 
-static int page(struct client *client, const char *after, struct document **ret,
+static int page(struct client *client, const char *base, const char *after, struct document **ret,
                 struct vdi_error *err)
 {
     _cleanup_(buf_done) struct buf target = BUF_INIT(256);
 
-    buf_puts(&target, "/v1/classes");
+    buf_puts(&target, base);
     client_query(&target, "after", after);
     return client_get(client, target.data, ret, err);
 }
 
-int class_list(struct client *client,
+int class_list(struct client *client, const char *base, const char *member,
                int (*each)(void *arg, const struct value *class, struct vdi_error *err), void *arg,
                struct vdi_error *err)
 {
@@ -34,13 +34,14 @@ int class_list(struct client *client,
         _cleanup_(document_freep) struct document *document = NULL;
         const struct value *root, *list;
 
-        r = page(client, after.data, &document, err);
+        r = page(client, base, after.data, &document, err);
         if (r < 0)
             return r;
         root = document_root(document);
-        list = value_get(root, "classes");
+        list = value_get(root, member);
         if (!value_is_list(list))
-            return error_set(err, EREMOTEIO, "", "the controller's answer has no list of classes");
+            return error_set(err, EREMOTEIO, "", "the controller's answer has no list of %s",
+                             member);
         for (size_t i = 0; r == 0 && i < value_count(list); i++)
             r = each(arg, value_item(list, i), err);
         is_last = value_is_null(value_get(root, "next"));
@@ -50,12 +51,12 @@ int class_list(struct client *client,
     return r;
 }
 
-int class_occurrences(struct client *client, const char *name, struct document **ret,
-                      struct vdi_error *err)
+int class_occurrences(struct client *client, const char *base, const char *name,
+                      struct document **ret, struct vdi_error *err)
 {
     _cleanup_(buf_done) struct buf target = BUF_INIT(4096);
 
-    buf_puts(&target, "/v1/classes/");
+    buf_printf(&target, "%s/", base);
     client_escape(&target, name);
     buf_puts(&target, "/occurrences");
     return client_get(client, target.data, ret, err);

@@ -6,12 +6,12 @@
 #include "cli/client.h"
 
 /* Calls each() for every class that the caller may see; it ends the list by returning negative. */
-int class_list(struct client *client,
+int class_list(struct client *client, const char *base, const char *member,
                int (*each)(void *arg, const struct value *class, struct vdi_error *err), void *arg,
                struct vdi_error *err);
 /* The occurrences of one class; the caller frees the document. */
-int class_occurrences(struct client *client, const char *name, struct document **ret,
-                      struct vdi_error *err);
+int class_occurrences(struct client *client, const char *base, const char *name,
+                      struct document **ret, struct vdi_error *err);
 
 /* "Tue 2026-10-13 10:15" on the zone's clock; 0: "-". A zone that this machine does not know: UTC,
  * and it says so. */

@@ -19,6 +19,7 @@ struct control_options {
     const char *request, *from, *to, *limit, *head;
     const char *template_name, *seats, *groups, *users, *partition, *qos, *account;
     const char *starts, *duration, *zone, *repeat, *except, *lead, *grace, *no_show, *cleaning;
+    const char *nodes, *flags;
     bool json, dry_run, delete, yes, log, events, follow, verify, denied;
 };
 
@@ -64,6 +65,7 @@ int control_disk_list(struct control *, const struct verb *, struct vdi_error *)
 int control_disk_delete(struct control *, const struct verb *, struct vdi_error *);
 int control_disk_release(struct control *, const struct verb *, struct vdi_error *);
 int control_class_list(struct control *, const struct verb *, struct vdi_error *);
+int control_reservation_list(struct control *, const struct verb *, struct vdi_error *);
 int control_class_create(struct control *, const struct verb *, struct vdi_error *);
 int control_class_update(struct control *, const struct verb *, struct vdi_error *);
 int control_class_delete(struct control *, const struct verb *, struct vdi_error *);
@@ -87,8 +89,8 @@ int control_member(const char *word, int64_t now_usec, struct buf *out, struct v
 /* What the options say of a class, as members of a PATCH body. */
 int control_class_members(const struct control_options *options, struct buf *out,
                           struct vdi_error *err);
-/* "/v1/classes[/NAME[/occurrences/DATE]]"; NULL: without. */
-void control_class_path(struct buf *target, const char *name, const char *date);
+/* "BASE[/NAME[/occurrences/DATE]]"; NULL: without. Base: "/v1/classes", "/v1/reservations". */
+void control_class_path(struct buf *target, const char *base, const char *name, const char *date);
 /* A document as lines "name: value", or as it is with --json. */
 void control_print(const struct value *value, bool json);
 /* Refuses an option of `rows` that is given to a verb that does not take it. */

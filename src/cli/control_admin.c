@@ -152,7 +152,9 @@ static bool check_roster(const struct config_class *class)
     struct vdi_error err = {0};
     char line[16] = "";
     unsigned n = 0;
-    int r = *class->roster ? roster_read(class->roster, NULL, &mark, &roster, &n, &err) : 0;
+    int r = class->roster && *class->roster
+                ? roster_read(class->roster, NULL, &mark, &roster, &n, &err)
+                : 0;
 
     if (r == 0)
         return true;

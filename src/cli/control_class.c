@@ -23,6 +23,7 @@
 #include "codec/field.h"
 
 #define LIST_ROW "%-20s %6s %-16s %-20s %-20s %s\n"
+#define RESERVATION_ROW "%-20s %-24s %-20s %-20s %-16s %s\n"
 #define DATE_ROW "%-16s %-20s %-20s %-8s %6s %8s %8s %-10s %s\n"
 
 /* ---- what is asked for ---- */
@@ -46,6 +47,8 @@ static const struct {
     {"duration", "duration_sec", LENGTH, AT(duration)},
     {"zone", "zone", TEXT, AT(zone)},
     {"repeat", "repeat", TEXT, AT(repeat)},
+    {"nodes", "nodes", TEXT, AT(nodes)},
+    {"flags", "flags", TEXT, AT(flags)},
     {"except", "except", TEXT, AT(except)},
     {"lead", "lead_sec", LENGTH, AT(lead)},
     {"grace", "grace_sec", LENGTH, AT(grace)},
@@ -144,7 +147,8 @@ static void put_span(struct buf *out, const struct value *list, const char *zone
 }
 
 /* "cad1-lab: 30 seats, 10 occurrences, first Tue 2026-10-13 10:15, last ... (Europe/Berlin)" */
-static int print_booked(struct control *c, const struct value *class, struct vdi_error *err)
+static int print_booked(struct control *c, const char *base, const struct value *class,
+                        struct vdi_error *err)
 {
     const char *name = value_get_string(class, "name", ""), *zone;
     _cleanup_(document_freep) struct document *document = NULL;
@@ -156,7 +160,7 @@ static int print_booked(struct control *c, const struct value *class, struct vdi
         control_print(class, true);
         return 0;
     }
-    r = class_occurrences(c->client, name, &document, err);
+    r = class_occurrences(c->client, base, name, &document, err);
     if (r < 0) {
         printf("%s: booked\n", name);
         return r;
@@ -164,19 +168,23 @@ static int print_booked(struct control *c, const struct value *class, struct vdi
     zone = value_get_string(class, "zone", "UTC");
     list = value_get(document_root(document), "occurrences");
     put_span(&span, list, zone);
-    printf("%s: %" PRId64 " seats, %zu occurrence%s%s (%s)\n", name,
-           value_get_int(class, "seats", 0), value_count(list), value_count(list) == 1 ? "" : "s",
+    printf("%s: ", name);
+    if (value_get(class, "nodes"))
+        printf("%s", value_get_string(class, "nodes", ""));
+    else
+        printf("%" PRId64 " seats", value_get_int(class, "seats", 0));
+    printf(", %zu occurrence%s%s (%s)\n", value_count(list), value_count(list) == 1 ? "" : "s",
            span.len ? span.data : "", zone);
     return 0;
 }
 
-static int send(struct control *c, const char *method, const char *target, const struct buf *body,
-                struct vdi_error *err)
+static int send(struct control *c, const struct verb *verb, const char *method, const char *target,
+                const struct buf *body, struct vdi_error *err)
 {
     _cleanup_(document_freep) struct document *document = NULL;
     int r = client_send(c->client, method, target, body, &document, err);
 
-    return r < 0 ? r : print_booked(c, document_root(document), err);
+    return r < 0 ? r : print_booked(c, verb->target, document_root(document), err);
 }
 
 int control_class_create(struct control *c, const struct verb *verb, struct vdi_error *err)
@@ -194,15 +202,15 @@ int control_class_create(struct control *c, const struct verb *verb, struct vdi_
     r = control_class_members(&options, &body, err);
     buf_putc(&body, '}');
     if (r == 0)
-        r = send(c, "POST", verb->target, &body, err);
+        r = send(c, verb, "POST", verb->target, &body, err);
     if (r == 0 && why && !options.json)
         printf("Times are those of zone %s, %s; --zone says another.\n", options.zone, why);
     return r;
 }
 
-void control_class_path(struct buf *target, const char *name, const char *date)
+void control_class_path(struct buf *target, const char *base, const char *name, const char *date)
 {
-    buf_puts(target, "/v1/classes");
+    buf_puts(target, base);
     if (name) {
         buf_putc(target, '/');
         client_escape(target, name);
@@ -222,12 +230,12 @@ int control_class_update(struct control *c, const struct verb *verb, struct vdi_
     r = control_class_members(&c->options, &body, err);
     if (r == 0 && body.len == 1) {
         error_set(err, EINVAL, "", "nothing to change");
-        error_hint(err, NULL, "say what: --seats 40, --except 2026-12-24, ...");
+        error_hint(err, NULL, "say what: --except 2026-12-24, --duration 2h, ...");
         r = -EINVAL;
     }
     buf_putc(&body, '}');
-    control_class_path(&target, c->words[0], NULL);
-    return r < 0 ? r : send(c, "PATCH", target.data, &body, err);
+    control_class_path(&target, verb->target, c->words[0], NULL);
+    return r < 0 ? r : send(c, verb, "PATCH", target.data, &body, err);
 }
 
 /* skip and reset of dates, each by itself: those before the one that fails are done. */
@@ -239,8 +247,8 @@ int control_class_date(struct control *c, const struct verb *verb, struct vdi_er
         _cleanup_(buf_done) struct buf body = BUF_INIT(64), target = BUF_INIT(4096);
 
         buf_printf(&body, "{\"%s\":true}", verb->name);
-        control_class_path(&target, c->words[0], c->words[i]);
-        r = send(c, "PATCH", target.data, &body, err);
+        control_class_path(&target, verb->target, c->words[0], c->words[i]);
+        r = send(c, verb, "PATCH", target.data, &body, err);
     }
     return r;
 }
@@ -258,15 +266,15 @@ int control_class_move(struct control *c, const struct verb *verb, struct vdi_er
     buf_putc(&body, '{');
     r = control_class_members(&c->options, &body, err);
     buf_putc(&body, '}');
-    control_class_path(&target, c->words[0], c->words[1]);
-    return r < 0 ? r : send(c, "PATCH", target.data, &body, err);
+    control_class_path(&target, verb->target, c->words[0], c->words[1]);
+    return r < 0 ? r : send(c, verb, "PATCH", target.data, &body, err);
 }
 
 int control_class_delete(struct control *c, const struct verb *verb, struct vdi_error *err)
 {
     _cleanup_(buf_done) struct buf target = BUF_INIT(4096);
 
-    control_class_path(&target, c->words[0], NULL);
+    control_class_path(&target, verb->target, c->words[0], NULL);
     return client_send(c->client, "DELETE", target.data, NULL, NULL, err);
 }
 
@@ -307,7 +315,43 @@ int control_class_list(struct control *c, const struct verb *verb, struct vdi_er
         puts("{\"classes\": [");
     else
         printf(LIST_ROW, "NAME", "SEATS", "TEMPLATE", "NEXT", "ZONE", "ALARM");
-    r = class_list(c->client, print_class, &l, err);
+    r = class_list(c->client, "/v1/classes", "classes", print_class, &l, err);
+    if (l.json)
+        puts("]}");
+    return r;
+}
+
+static int print_reservation(void *arg, const struct value *r, struct vdi_error *err)
+{
+    _cleanup_(buf_done) struct buf next = BUF_INIT(64), end = BUF_INIT(64);
+    const char *zone = value_get_string(r, "zone", "UTC"),
+               *flags = value_get_string(r, "flags", "");
+    int64_t begin_usec = value_usec(r, "next_begin_time");
+    struct listing *l = arg;
+
+    if (l->n++ && l->json)
+        puts(",");
+    if (l->json) {
+        control_print(r, true);
+        return 0;
+    }
+    cell_class_time(&next, begin_usec, zone);
+    cell_class_end(&end, value_usec(r, "next_end_time"), begin_usec, zone);
+    printf(RESERVATION_ROW, value_get_string(r, "name", ""), value_get_string(r, "nodes", ""),
+           next.data, end.data, zone, *flags ? flags : "-");
+    return 0;
+}
+
+int control_reservation_list(struct control *c, const struct verb *verb, struct vdi_error *err)
+{
+    struct listing l = {.json = c->options.json};
+    int r;
+
+    if (l.json)
+        puts("{\"reservations\": [");
+    else
+        printf(RESERVATION_ROW, "NAME", "NODES", "NEXT", "UNTIL", "ZONE", "FLAGS");
+    r = class_list(c->client, verb->target, "reservations", print_reservation, &l, err);
     if (l.json)
         puts("]}");
     return r;
@@ -340,14 +384,14 @@ int control_class_occurrences(struct control *c, const struct verb *verb, struct
     _cleanup_(document_freep) struct document *document = NULL, *class = NULL;
     _cleanup_(buf_done) struct buf target = BUF_INIT(4096);
     const struct value *root, *list, *skipped;
-    int r = class_occurrences(c->client, c->words[0], &document, err);
+    int r = class_occurrences(c->client, verb->target, c->words[0], &document, err);
 
     root = document_root(document);
     if (r == 0 && c->options.json) {
         control_print(root, true);
         return 0;
     }
-    control_class_path(&target, c->words[0], NULL);
+    control_class_path(&target, verb->target, c->words[0], NULL);
     if (r == 0)
         r = client_get(c->client, target.data, &class, err);
     if (r < 0)

@@ -2,8 +2,8 @@
 /*
  * control_config.c - vdictl export: what the API made, as blocks of vdi.conf.
  *
- * Classes have a form there, in the order in which they were made, which is that in which they are
- * booked. What has none is a comment: it is nowhere left out without a word.
+ * Reservations have a form there, and classes, in the order in which they were made, which is that
+ * in which they are booked. What has none is a comment: it is nowhere left out without a word.
  */
 #include "cli/control.h"
 
@@ -40,11 +40,12 @@ static void comment(struct buf *out, const char *format, ...)
     config_write_comment(text.data ? text.data : "", out);
 }
 
-/* ---- classes ---- */
+/* ---- classes and reservations ---- */
 
 static void put_origin(const struct class *class, struct buf *out)
 {
-    comment(out, "class \"%s\", made by %s", class->spec.name, class->creator);
+    comment(out, "%s \"%s\", made by %s", class_word(&class->spec), class->spec.name,
+            class->creator);
     if (*class->spec.uid)
         comment(out,
                 "Imported from calendar \"%s\" as event \"%s\". A class of this file has no event: "
@@ -61,7 +62,8 @@ static void put_block(struct export *x, const struct class *class)
     put_origin(class, &x->blocks);
     if (config_write_class(class, &x->blocks, &err) < 0) {
         comment(&x->blocks, "It is left out: %s", error_text(&err, text, sizeof(text)));
-        fprintf(stderr, CONTROL_NAME ": class '%s' is not exported\n", class->spec.name);
+        fprintf(stderr, CONTROL_NAME ": %s '%s' is not exported\n", class_word(&class->spec),
+                class->spec.name);
         x->code = client_fail(CONTROL_NAME, -EREMOTEIO, &err);
     }
     buf_putc(&x->blocks, '\n');
@@ -77,7 +79,7 @@ static void put_changes(struct export *x, const struct class *class)
 
         if (!o.skip)
             config_write_moved(&class->spec, &o, &moved);
-        comment(&x->changed, "class \"%s\": %s = {\"%s\"}", class->spec.name,
+        comment(&x->changed, "%s \"%s\": %s = {\"%s\"}", class_word(&class->spec), class->spec.name,
                 o.skip ? "except" : "moved", o.skip ? o.date : moved.data);
     }
 }
@@ -165,15 +167,18 @@ int control_export(struct control *c, const struct verb *verb, struct vdi_error 
     int r = check_role(c, err);
 
     if (r == 0)
-        r = class_list(c->client, put_class, &x, err);
+        r = class_list(c->client, "/v1/reservations", "reservations", put_class, &x, err);
+    if (r == 0)
+        r = class_list(c->client, "/v1/classes", "classes", put_class, &x, err);
     if (r == 0)
         r = put_images(c, &x, err);
     if (r == 0)
         r = put_nodes(c, &x, err);
     comment(&out, "Made by the API: see \"Moving classes into vdi.conf\" in vdictl(1).");
     buf_printf(&out, "\n%s", x.blocks.data ? x.blocks.data : "");
-    put_part(&out, &x.changed,
-             "Dates of classes of vdi.conf that were changed by the API: for their blocks.");
+    put_part(
+        &out, &x.changed,
+        "Dates of classes and reservations of vdi.conf that were changed by the API: for their blocks.");
     put_part(&out, &x.rest, "What vdi.conf has no form for; vdictl backup keeps it.");
     comment(&out, "Not here either: jobs, disks, tokens, usage and audit. vdictl backup has them.");
     if (r == 0 && (out.failed || x.blocks.failed || x.changed.failed || x.rest.failed))

@@ -54,7 +54,7 @@ static int put_named(struct control *c, const char *name, struct export *x, stru
     _cleanup_(buf_done) struct buf target = BUF_INIT(4096);
     int r;
 
-    control_class_path(&target, name, NULL);
+    control_class_path(&target, "/v1/classes", name, NULL);
     r = client_get(c->client, target.data, &document, err);
     return r < 0 ? r : put_class(x, document_root(document), err);
 }
@@ -68,7 +68,7 @@ int control_class_export(struct control *c, const struct verb *verb, struct vdi_
     for (int k = 0; r == 0 && k < c->n_words; k++)
         r = put_named(c, c->words[k], &x, err);
     if (r == 0 && c->n_words == 0)
-        r = class_list(c->client, put_class, &x, err);
+        r = class_list(c->client, "/v1/classes", "classes", put_class, &x, err);
     if (r == 0)
         r = ics_write(&x.ics, time_now_usec(), &text, err);
     if (r == 0 && text.len > ICS_BYTES_MAX)

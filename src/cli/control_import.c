@@ -510,7 +510,7 @@ static int send_step(struct import *i, const char *name, const struct step *s,
     _cleanup_(buf_done) struct buf target = BUF_INIT(4096), body = BUF_INIT(256);
     int64_t sec = 0;
 
-    control_class_path(&target, name, s->date);
+    control_class_path(&target, "/v1/classes", name, s->date);
     if (*s->moved.starts) {
         str_to_duration_sec(s->moved.duration, 60, &sec);
         buf_printf(&body, "{\"starts\":\"%s\",\"duration_sec\":%" PRId64 "}", s->moved.starts, sec);
@@ -525,7 +525,7 @@ static int apply(struct import *i, const struct entry *e, struct vdi_error *err)
     _cleanup_(buf_done) struct buf target = BUF_INIT(4096);
     int r = 0;
 
-    control_class_path(&target, e->known ? e->name : NULL, NULL);
+    control_class_path(&target, "/v1/classes", e->known ? e->name : NULL, NULL);
     if (e->body.len > 2)
         r = client_send(i->control->client, e->known ? "PATCH" : "POST", target.data, &e->body,
                         NULL, err);
@@ -566,7 +566,7 @@ static int apply_all(struct import *i, struct vdi_error *err)
 
         if (!i->control->options.delete || !is_gone(i, i->known[k]))
             continue;
-        control_class_path(&target, name, NULL);
+        control_class_path(&target, "/v1/classes", name, NULL);
         r = client_send(i->control->client, "DELETE", target.data, NULL, NULL, err);
         r = told(i, r, "deleted", name, NULL, err);
     }
@@ -623,7 +623,7 @@ static int import(struct import *i, const char *path, struct vdi_error *err)
         r = control_class_members(&i->control->options, &i->options, err);
     buf_putc(&i->options, '}');
     if (r == 0)
-        r = class_list(i->control->client, keep_known, i, err);
+        r = class_list(i->control->client, "/v1/classes", "classes", keep_known, i, err);
     if (r == 0)
         r = plan_all(i, err);
     if (r == 0 && show(i) && !i->control->options.dry_run) {

@@ -22,6 +22,8 @@
     "template seats groups users partition qos account starts duration zone repeat except lead "   \
     "grace no-show cleaning"
 
+#define RESERVATION_OPTIONS "nodes flags groups users starts duration zone repeat except"
+
 const struct verb control_verbs[] = {
     {"job", "show", LONG, "JOB...", 1, -1, "json log events screenshot", control_show_jobs, false,
      NULL, "everything about jobs; --log its stages, --events what happened to it"},
@@ -97,6 +99,25 @@ const struct verb control_verbs[] = {
      "the events of an iCalendar file as classes; shows first what changes"},
     {"class", "export", LONG, "[CLASS]...", 0, -1, "output", control_class_export, false, NULL,
      "classes as an iCalendar file that can be imported"},
+    {"reservation", "list", LONG, "", 0, 0, "json", control_reservation_list, false,
+     "/v1/reservations", "reservations: nodes, and when they are next"},
+    {"reservation", "show", LONG, "NAME...", 1, -1, "json", control_show_one, false,
+     "/v1/reservations", "everything about reservations"},
+    {"reservation", "create", LONG, "NAME", 1, 1, "json " RESERVATION_OPTIONS, control_class_create,
+     false, "/v1/reservations",
+     "keep nodes free for maintenance or for some: at all times, or nothing"},
+    {"reservation", "update", LONG, "NAME", 1, 1, "json " RESERVATION_OPTIONS, control_class_update,
+     false, "/v1/reservations", "change a reservation; it stays as it is where that can't be"},
+    {"reservation", "delete", LONG, "NAME", 1, 1, "", control_class_delete, false,
+     "/v1/reservations", "delete a reservation that no job names"},
+    {"reservation", "skip", LONG, "NAME DATE...", 2, -1, "json", control_class_date, false,
+     "/v1/reservations", "it is not on these dates"},
+    {"reservation", "move", LONG, "NAME DATE", 2, 2, "json starts duration", control_class_move,
+     false, "/v1/reservations", "that date is at another time: --starts, --duration"},
+    {"reservation", "reset", LONG, "NAME DATE...", 2, -1, "json", control_class_date, false,
+     "/v1/reservations", "these dates are again as the reservation says"},
+    {"reservation", "occurrences", LONG, "NAME", 1, 1, "json", control_class_occurrences, false,
+     "/v1/reservations", "its dates within a year"},
     {"token", "issue", LONG, "", 0, 0, "json lifetime scope user output", control_token_issue,
      false, NULL, "a bearer token for VDI_TOKEN_FILE"},
     {"token", "list", LONG, "", 0, 0, "json", control_show_list, false, "/v1/tokens",

@@ -41,7 +41,8 @@ static int open_of(const struct listing *l, const struct value *class, struct do
     *ret = NULL;
     if (!next_usec || next_usec - time_now_usec() > OPEN_USEC)
         return 0;
-    r = class_occurrences(l->client, value_get_string(class, "name", ""), ret_owner, err);
+    r = class_occurrences(l->client, "/v1/classes", value_get_string(class, "name", ""), ret_owner,
+                          err);
     if (r == -ENOENT) /* deleted since */
         return 0;
     list = value_get(document_root(*ret_owner), "occurrences");
@@ -118,7 +119,7 @@ int info_classes(struct client *client, bool json, bool noheader, struct vdi_err
     else if (!noheader)
         printf(ROW, "CLASS", "SEATS", "NEXT", "UNTIL", "ZONE", "STATE", "READY", "-5m,0,+2m",
                "CLAIMED", "SLOWEST");
-    r = class_list(client, print_class, &l, err);
+    r = class_list(client, "/v1/classes", "classes", print_class, &l, err);
     if (json)
         printf("],\n\"occurrences\": [%s]}\n", l.open.len ? l.open.data : "");
     buf_done(&l.open);

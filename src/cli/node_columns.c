@@ -62,8 +62,8 @@ COLUMN(write_state)
 COLUMN(write_state_short)
 {
     static const char *const words[][2] = {
-        {"ALLOCATED", "alloc"}, {"MIXED", "mix"},   {"DRAINED", "drain"},
-        {"DRAINING", "drng"},   {"UNKNOWN", "unk"}, {"COMPLETING", "comp"},
+        {"ALLOCATED", "alloc"}, {"MIXED", "mix"},     {"DRAINED", "drain"}, {"RESERVED", "resv"},
+        {"MAINT", "maint"},     {"DRAINING", "drng"}, {"UNKNOWN", "unk"},   {"COMPLETING", "comp"},
     };
     for (size_t i = 0; i < ELEMENTS(words); i++)
         if (strcasecmp(state_of(GROUP), words[i][0]) == 0) {

@@ -21,16 +21,19 @@ static const struct option_row rows[] = {
     {"denied", 0, NULL, "audit: denials alone", option_set_flag, AT(denied)},
     {"dry-run", 0, NULL, "reconfigure, class import: say what would change", option_set_flag,
      AT(dry_run)},
-    {"duration", 0, "TIME", "class: how long it takes, 90m", option_set_string, AT(duration)},
+    {"duration", 0, "TIME", "class, reservation: how long it takes, 90m", option_set_string,
+     AT(duration)},
     {"events", 0, NULL, "show job: everything that happened to it", option_set_flag, AT(events)},
-    {"except", 0, "DATES", "class: not on these: 2026-12-22/2027-01-06,2027-02-01",
+    {"except", 0, "DATES", "class, reservation: not on these: 2026-12-22/2027-01-06,2027-02-01",
      option_set_string, AT(except)},
+    {"flags", 0, "FLAGS", "reservation: maint, ignore_jobs", option_set_string, AT(flags)},
     {"follow", 0, NULL, "output: wait for more until the job has ended", option_set_flag,
      AT(follow)},
     {"from", 0, "TIME", "audit: not before", option_set_string, AT(from)},
     {"grace", 0, "TIME", "class: seats are left so long after its end", option_set_string,
      AT(grace)},
-    {"groups", 0, "GROUPS", "class: whose members take part", option_set_string, AT(groups)},
+    {"groups", 0, "GROUPS", "class, reservation: whose members take part", option_set_string,
+     AT(groups)},
     {"head", 0, "NUMBER:HASH", "audit --verify: this record must be in the trail, as noted",
      option_set_string, AT(head)},
     {"json", 0, NULL, "print the documents of the REST API", option_set_flag, AT(json)},
@@ -43,13 +46,16 @@ static const struct option_row rows[] = {
     {"no-show", 0, "TIME",
      "class: seats that nobody took are given back so long after its beginning", option_set_string,
      AT(no_show)},
+    {"nodes", 0, "NODES", "reservation: which are kept free, gpu[01-04]", option_set_string,
+     AT(nodes)},
     {"output", 'o', "FILE",
      "token issue, class export: write it to FILE; audit: columns, as in %n %t %u",
      option_set_string, AT(output)},
     {"partition", 0, "PARTITION", "class: where its seats are", option_set_string, AT(partition)},
     {"qos", 0, "QOS", "class: quality of service of its seats", option_set_string, AT(qos)},
     {"reason", 0, "TEXT", "drain, down: why", option_set_string, AT(reason)},
-    {"repeat", 0, "RULE", "class: when again: WEEKLY, or as in FREQ=WEEKLY;COUNT=14 (RFC 5545)",
+    {"repeat", 0, "RULE",
+     "class, reservation: when again: WEEKLY, or as in FREQ=WEEKLY;COUNT=14 (RFC 5545)",
      option_set_string, AT(repeat)},
     {"request", 0, "NAME", "audit: of one request, as in job.cancel", option_set_string,
      AT(request)},
@@ -59,7 +65,7 @@ static const struct option_row rows[] = {
      option_set_string, AT(screenshot)},
     {"seats", 0, "N", "class: how many", option_set_string, AT(seats)},
     {"starts", 0, "TIME",
-     "class: when for the first time, 2026-10-13T10:15, on the clock of its zone",
+     "class, reservation: when for the first time, 2026-10-13T10:15, on the clock of its zone",
      option_set_string, AT(starts)},
     {"stream", 0, "STREAM", "output: out (the default) or err", option_set_string, AT(stream),
      .words = "out err"},
@@ -68,10 +74,11 @@ static const struct option_row rows[] = {
     {"to", 0, "TIME", "audit: before", option_set_string, AT(to)},
     {"user", 0, "USER", "token issue: for another user (administrators); audit: by this user",
      option_set_string, AT(user)},
-    {"users", 0, "USERS", "class: who take part, beside --groups", option_set_string, AT(users)},
+    {"users", 0, "USERS", "class, reservation: who take part, beside --groups", option_set_string,
+     AT(users)},
     {"verify", 0, NULL, "audit: check the chain of the whole trail", option_set_flag, AT(verify)},
     {"yes", 0, NULL, "class import: make the changes without asking", option_set_flag, AT(yes)},
-    {"zone", 0, "ZONE", "class: its clock, Europe/Berlin (default: of this machine)",
+    {"zone", 0, "ZONE", "class, reservation: its clock, Europe/Berlin (default: of this machine)",
      option_set_string, AT(zone)},
     {NULL},
 };
@@ -97,10 +104,11 @@ static const struct command command = {
     .summary = "Shows and changes jobs, nodes, tokens and the configuration.",
     .rows = rows,
     .help = print_verbs,
-    .words = "show update hold release suspend resume requeue extend output message "
-             "drain down job node instance partition template qos class create delete skip move "
-             "reset occurrences import export disk token issue list revoke "
-             "reconfigure check audit backup diag ping",
+    .words =
+        "show update hold release suspend resume requeue extend output message "
+        "drain down job node instance partition template qos class reservation create delete skip move "
+        "reset occurrences import export disk token issue list revoke "
+        "reconfigure check audit backup diag ping",
 };
 
 static int check_words(const struct control *c, const struct verb *verb, struct vdi_error *err)

@@ -298,6 +298,7 @@ READ_OBJECT(read_template_keys, templates, n_templates, config_template_keys)
 READ_OBJECT(read_mount, mounts, n_mounts, config_mount_keys)
 READ_OBJECT(read_role, roles, n_roles, config_role_keys)
 READ_OBJECT(read_class, classes, n_classes, config_class_keys)
+READ_OBJECT(read_reservation, classes, n_classes, config_reservation_keys)
 
 static void read_disks(struct reader *r, cfg_t *block, struct config_template *t)
 {
@@ -397,10 +398,19 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         const char *name;
         void (*read)(struct reader *r, cfg_t *block);
     } blocks[] = {
-        {"site", read_site},         {"auth", read_auth},           {"node", read_node},
-        {"profile", read_profile},   {"partition", read_partition}, {"qos", read_qos},
-        {"account", read_account},   {"limit", read_limit},         {"template", read_template},
-        {"mount", read_mount},       {"role", read_role},           {"class", read_class},
+        {"site", read_site},
+        {"auth", read_auth},
+        {"node", read_node},
+        {"profile", read_profile},
+        {"partition", read_partition},
+        {"qos", read_qos},
+        {"account", read_account},
+        {"limit", read_limit},
+        {"template", read_template},
+        {"mount", read_mount},
+        {"role", read_role},
+        {"class", read_class},
+        {"reservation", read_reservation},
         {"priority", read_priority},
     };
     for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {

@@ -490,7 +490,8 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
     for (size_t i = 0; i < c->n_roles; i++)
         check_role(c, &c->roles[i], f, complete);
     for (size_t i = 0; complete && i < c->n_classes; i++)
-        config_check_class(c, &c->classes[i], f);
+        (c->classes[i].nodes.n ? config_check_reservation : config_check_class)(c, &c->classes[i],
+                                                                                f);
     if (complete && !c->site.name)
         config_finding_text(f, 0, "site", "write a block, as in site \"libvirt\" { }",
                             "there is none, so nothing could be started");

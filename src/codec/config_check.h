@@ -10,7 +10,9 @@
  * nothing defines may be defined there, and are not told. */
 void config_check(const struct config *c, struct config_findings *f, bool complete);
 
-/* config_class.c: a class of the file, whose other objects are known. */
+/* config_class.c: a class, or a reservation, of the file, whose other objects are known. */
+void config_check_reservation(const struct config *c, const struct config_class *class,
+                              struct config_findings *f);
 void config_check_class(const struct config *c, const struct config_class *class,
                         struct config_findings *f);
 

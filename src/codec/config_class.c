@@ -13,9 +13,10 @@
 #include "codec/config_check.h"
 #include "codec/config_key.h"
 
-static void field_name(char *ret, size_t size, const char *name, const char *key)
+static void field_name(char *ret, size_t size, const struct config_class *class, const char *key)
 {
-    snprintf(ret, size, "class \"%.16s\" %s", name, key);
+    snprintf(ret, size, "%s \"%.16s\" %s", class->nodes.n ? "reservation" : "class", class->name,
+             key);
 }
 
 int config_class_moved(const char *text, struct class_override *ret)
@@ -72,7 +73,7 @@ static void check_all_moved(const struct config_class *class, const struct calen
     char field[96], text[CLASS_OVERRIDES_MAX] = "";
     struct class_override o, other;
 
-    field_name(field, sizeof(field), class->name, "moved");
+    field_name(field, sizeof(field), class, "moved");
     for (size_t i = 0; i < class->moved.n; i++) {
         struct vdi_error err = {0};
         bool twice = false;
@@ -110,7 +111,7 @@ static void check_calendar(const struct config_class *class, struct config_findi
         return; /* told already */
     snprintf(duration, sizeof(duration), "%" PRId64 "s", class->duration_sec);
     if (calendar_new(&text, &calendar, &err) < 0) {
-        field_name(field, sizeof(field), class->name, err.field);
+        field_name(field, sizeof(field), class, err.field);
         config_finding_text(f, class->place.line, field, err.remedy, "%s", err.detail);
     } else {
         check_all_moved(class, calendar, f);
@@ -122,28 +123,62 @@ void config_check_class(const struct config *c, const struct config_class *class
                         struct config_findings *f)
 {
     char field[48];
-    field_name(field, sizeof(field), class->name, "template");
+    field_name(field, sizeof(field), class, "template");
     if (!config_template(c, class->template_name))
         config_finding_text(f, class->place.line, field, "write a template block of that name",
                             "there is no template \"%s\"", class->template_name);
-    field_name(field, sizeof(field), class->name, "partition");
+    field_name(field, sizeof(field), class, "partition");
     if (*class->partition && !config_partition(c, class->partition))
         config_finding_text(f, class->place.line, field, "write a partition block of that name",
                             "there is no partition \"%s\"", class->partition);
     else if (!*class->partition && !config_default_partition(c))
         config_finding_text(f, class->place.line, field, "name one",
                             "no partition is the default one");
-    field_name(field, sizeof(field), class->name, "qos");
+    field_name(field, sizeof(field), class, "qos");
     if (*class->qos && !config_qos(c, class->qos))
         config_finding_text(f, class->place.line, field, "write a qos block of that name",
                             "there is no qos \"%s\"", class->qos);
-    field_name(field, sizeof(field), class->name, "account");
+    field_name(field, sizeof(field), class, "account");
     if (*class->account && c->n_accounts && !config_account(c, class->account))
         config_finding_text(f, class->place.line, field, "write an account block of that name",
                             "there is no account \"%s\"", class->account);
-    field_name(field, sizeof(field), class->name, "groups");
+    field_name(field, sizeof(field), class, "groups");
     if (class->groups.n == 0 && class->users.n == 0 && !*class->roster)
         config_finding_text(f, class->place.line, field, "write groups, users or roster",
                             "nobody could take a seat");
+    check_calendar(class, f);
+}
+
+void config_check_reservation(const struct config *c, const struct config_class *class,
+                              struct config_findings *f)
+{
+    bool is_maint = false, is_known = true;
+    char field[48];
+
+    field_name(field, sizeof(field), class, "nodes");
+    for (size_t i = 0; i < class->nodes.n; i++)
+        if (!config_node(c, class->nodes.names[i]))
+            config_finding_text(f, class->place.line, field, "write a node block of that name",
+                                "there is no node \"%s\"", class->nodes.names[i]);
+    field_name(field, sizeof(field), class, "flags");
+    for (size_t i = 0; i < class->flags.n; i++) {
+        is_maint |= !strcmp(class->flags.names[i], "maint");
+        is_known &= !strcmp(class->flags.names[i], "maint") ||
+                    !strcmp(class->flags.names[i], "ignore_jobs");
+    }
+    if (!is_known)
+        config_finding_text(f, class->place.line, field, "write maint, ignore_jobs, or both",
+                            "there is no such flag");
+    field_name(field, sizeof(field), class, "groups");
+    if (is_maint == (class->groups.n + class->users.n > 0))
+        config_finding_text(f, class->place.line, field,
+                            is_maint ? "leave groups and users out, or the flag maint"
+                                     : "write groups or users, or flags = {maint}",
+                            is_maint ? "nobody's jobs run in a maintenance"
+                                     : "nobody's jobs could run in it");
+    for (const struct config_class *other = c->classes; other < class; other++)
+        if (!strcmp(other->name, class->name))
+            config_finding_text(f, class->place.line, "reservation", "choose another name",
+                                "there is a class \"%s\"", class->name);
     check_calendar(class, f);
 }

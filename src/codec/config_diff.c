@@ -70,13 +70,20 @@ static const void *find(const struct side *s, const char *name, size_t *io_hint)
     return NULL;
 }
 
+static const char *block_word(const struct config_class *c)
+{
+    return c->nodes.n ? "reservation" : "class";
+}
+
 static void diff_presence(struct diff *d, const char *what, const struct side *from,
                           const struct side *in, const char *word)
 {
     size_t hint = 0;
     for (size_t i = 0; i < from->n; i++) {
         if (!find(in, name_of(item(from, i)), &hint))
-            buf_printf(d->out, "%s %s: %s\n", what, name_of(item(from, i)), word);
+            buf_printf(d->out, "%s %s: %s\n",
+                       str_equal(what, "class") ? block_word(item(from, i)) : what,
+                       name_of(item(from, i)), word);
     }
 }
 
@@ -158,7 +165,13 @@ static void role_changed(struct diff *d, const void *a, const void *b)
 
 static void class_changed(struct diff *d, const void *a, const void *b)
 {
-    diff_keys(d, "class", name_of(a), config_class_keys, a, b);
+    const struct config_class *was = a, *is = b;
+
+    if (!was->nodes.n != !is->nodes.n)
+        buf_printf(d->out, "%s %s: is another thing now\n", block_word(was), name_of(a));
+    else
+        diff_keys(d, block_word(was), name_of(a),
+                  was->nodes.n ? config_reservation_keys : config_class_keys, a, b);
 }
 
 static const char *setting_of(const struct config_plugin *p, const char *name)

@@ -73,7 +73,7 @@ extern const struct config_key config_template_keys[];
 extern const struct config_key config_mount_keys[];
 extern const struct config_key config_disk_keys[];
 extern const struct config_key config_role_keys[];
-extern const struct config_key config_class_keys[];
+extern const struct config_key config_class_keys[], config_reservation_keys[];
 
 /* Takes values as written into the member; what was there is freed. -EINVAL, -ERANGE, -ENOMEM. */
 int config_key_set(const struct config_key *key, void *base, const char *const *values, size_t n,

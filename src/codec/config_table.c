@@ -346,6 +346,36 @@ const struct config_key config_role_keys[] = {
     END,
 };
 
+/* Of a struct config_class. */
+const struct config_key config_reservation_keys[] = {
+    {ROW(config_class, "nodes", CONFIG_HOSTS, nodes, 1, 0, NULL,
+         "nodes that are kept free, as in gpu[01-04]"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_class, "groups", CONFIG_LIST, groups, 0, NAME_BYTES, "",
+         "groups whose jobs may run there")},
+    {ROW(config_class, "users", CONFIG_LIST, users, 0, NAME_BYTES + 33, "",
+         "principals whose jobs may: NAME, or REALM:NAME")},
+    {ROW(config_class, "flags", CONFIG_LIST, flags, 1, 15, "",
+         "maint: for nobody's jobs; ignore_jobs: jobs that run there are left")},
+    {ROW(config_class, "starts", CONFIG_TEXT, starts, 1, CLASS_TIME_MAX - 1, NULL,
+         "when it is for the first time, as in 2026-10-13T10:15"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_class, "duration", CONFIG_DURATION, duration_sec, 60, 7 * 86400, NULL,
+         "how long it takes"),
+     .flags = CONFIG_REQUIRED},
+    {ROW(config_class, "zone", CONFIG_TEXT, zone, 1, NAME_BYTES, "UTC",
+         "time zone of starts and of the rule, as in tzdata"),
+     .check = config_form_zone},
+    {ROW(config_class, "repeat", CONFIG_TEXT, repeat, 0, 255, "",
+         "rule of RFC 5545, as in FREQ=WEEKLY; empty for once")},
+    {ROW(config_class, "except", CONFIG_LIST, except, 1, 47, "",
+         "dates without it, as in 2026-12-24 or 2026-12-22/2027-01-06")},
+    {ROW(config_class, "moved", CONFIG_LIST, moved, 1, 79, "",
+         "dates at another time, as in \"2026-11-24 2026-11-25T14:15 2h\""),
+     .check = config_form_moved},
+    END,
+};
+
 const struct config_key config_class_keys[] = {
     {ROW(config_class, "template", CONFIG_NAME, template_name, 1, NAME_BYTES, NULL,
          "what a seat is"),
@@ -456,5 +486,6 @@ const struct config_block config_blocks[] = {
     {"mount", 0, config_mount_keys, NULL, "a directory of the node, for templates to name"},
     {"role", 0, config_role_keys, NULL, "what some people may do"},
     {"class", 0, config_class_keys, NULL, "seats of a template for members, at given times"},
+    {"reservation", 0, config_reservation_keys, NULL, "nodes kept free at given times"},
     END,
 };

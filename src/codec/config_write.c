@@ -120,26 +120,12 @@ static const struct config_key *find_key(const struct config_key *keys, const ch
     return keys;
 }
 
-/* Names the key in what is wrong. */
-static int set(void *base, const char *key, const char *const *values, size_t n,
-               struct vdi_error *err)
-{
-    int r = 0;
-
-    for (size_t i = 0; i < n && r == 0; i++)
-        r = check_string(values[i], err);
-    if (r == 0)
-        r = config_key_set(find_key(config_class_keys, key), base, values, n, err);
-    if (r < 0 && err)
-        str_copy(err->field, sizeof(err->field), key);
-    return r;
-}
-
-/* ---- a class -------------------------------------------------------------- */
+/* ---- a class, or a reservation -------------------------------------------- */
 
 #define NAMES_MAX 1024 /* more than a list may have: that is for config_key_set() to say */
 
 struct writer {
+    const struct config_key *keys;
     struct config_class class, defaults;
     struct calendar *calendar; /* without the dates that are skipped */
     struct buf stale;          /* comments */
@@ -150,19 +136,31 @@ static int no_memory(struct vdi_error *err)
     return error_set(err, ENOMEM, "", "out of memory");
 }
 
-static int set_texts(struct config_class *c, const struct class_spec *s, struct vdi_error *err)
+/* Names the key in what is wrong. One that the block does not have says nothing there. */
+static int set(struct writer *w, const char *key, const char *const *values, size_t n,
+               struct vdi_error *err)
+{
+    int r = 0;
+
+    if (!find_key(w->keys, key)->name)
+        return 0;
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = check_string(values[i], err);
+    if (r == 0)
+        r = config_key_set(find_key(w->keys, key), &w->class, values, n, err);
+    if (r < 0 && err)
+        str_copy(err->field, sizeof(err->field), key);
+    return r;
+}
+
+static int set_texts(struct writer *w, const struct class_spec *s, struct vdi_error *err)
 {
     const struct {
         const char *key, *value;
     } texts[] = {
-        {"template", s->template_name},
-        {"roster", s->roster},
-        {"partition", s->partition},
-        {"qos", s->qos},
-        {"account", s->account},
-        {"starts", s->starts},
-        {"zone", s->zone},
-        {"repeat", s->repeat},
+        {"template", s->template_name}, {"nodes", s->nodes}, {"roster", s->roster},
+        {"partition", s->partition},    {"qos", s->qos},     {"account", s->account},
+        {"starts", s->starts},          {"zone", s->zone},   {"repeat", s->repeat},
     };
     const struct {
         const char *key;
@@ -174,13 +172,13 @@ static int set_texts(struct config_class *c, const struct class_spec *s, struct 
     int r = 0;
 
     for (size_t i = 0; i < ELEMENTS(texts) && r == 0; i++)
-        r = set(c, texts[i].key, &texts[i].value, 1, err);
+        r = set(w, texts[i].key, &texts[i].value, 1, err);
     for (size_t i = 0; i < ELEMENTS(lengths) && r == 0; i++) {
         char text[32];
         const char *value = text;
 
         snprintf(text, sizeof(text), "%" PRId64, lengths[i].sec);
-        r = set(c, lengths[i].key, &value, 1, err);
+        r = set(w, lengths[i].key, &value, 1, err);
     }
     return r;
 }
@@ -194,8 +192,7 @@ static bool has(const char *const *items, size_t n, const char *item)
 }
 
 /* A list that is joined by commas, without what is empty or there twice: that says nothing. */
-static int set_list(struct config_class *c, const char *key, const char *joined,
-                    struct vdi_error *err)
+static int set_list(struct writer *w, const char *key, const char *joined, struct vdi_error *err)
 {
     _cleanup_(freep) const char **items = calloc(NAMES_MAX, sizeof(*items));
     _cleanup_(freep) char *text = strdup(joined);
@@ -206,7 +203,7 @@ static int set_list(struct config_class *c, const char *key, const char *joined,
     for (char *rest = text, *item; n < NAMES_MAX && (item = strsep(&rest, ","));)
         if (*item && !has(items, n, item))
             items[n++] = item;
-    return n ? set(c, key, items, n, err) : 0;
+    return n ? set(w, key, items, n, err) : 0;
 }
 
 /* An override may leave it to the class when it begins; the file says it. */
@@ -242,8 +239,8 @@ static int set_dates(struct writer *w, const struct class *class, struct vdi_err
     buf_puts(&except, class->spec.except);
     for (const char *at = NULL; class_override_each(class, &at, &o);) {
         if (calendar_find(w->calendar, o.date, &found, NULL) < 0)
-            buf_printf(&w->stale, "    # %s is changed, and no date of the class any more\n",
-                       o.date);
+            buf_printf(&w->stale, "    # %s is changed, and no date of the %s any more\n", o.date,
+                       class_word(&class->spec));
         else if (o.skip)
             buf_printf(&except, "%s%s", except.len ? "," : "", o.date);
         else
@@ -256,8 +253,8 @@ static int set_dates(struct writer *w, const struct class *class, struct vdi_err
         error_hint(err, "1023 bytes", "write ranges of dates, as in 2026-12-22/2027-01-06");
         return -E2BIG;
     }
-    r = set_list(&w->class, "except", except.len ? except.data : "", err);
-    return r < 0 ? r : set_list(&w->class, "moved", moved.len ? moved.data : "", err);
+    r = set_list(w, "except", except.len ? except.data : "", err);
+    return r < 0 ? r : set_list(w, "moved", moved.len ? moved.data : "", err);
 }
 
 /* When it takes place, by what is in `c`. */
@@ -280,19 +277,21 @@ static int calendar_of(const struct config_class *c, struct calendar **ret, stru
 static int fill(struct writer *w, const struct class *class, struct vdi_error *err)
 {
     struct calendar *whole = NULL;
-    int r = config_keys_default(config_class_keys, &w->class);
+    int r = config_keys_default(w->keys, &w->class);
 
     if (r == 0)
-        r = config_keys_default(config_class_keys, &w->defaults);
+        r = config_keys_default(w->keys, &w->defaults);
     if (r < 0)
         return no_memory(err);
-    r = set_texts(&w->class, &class->spec, err);
+    r = set_texts(w, &class->spec, err);
     if (r == 0)
-        r = set_list(&w->class, "groups", class->spec.groups, err);
+        r = set_list(w, "groups", class->spec.groups, err);
     if (r == 0)
-        r = set_list(&w->class, "users", class->spec.users, err);
+        r = set_list(w, "users", class->spec.users, err);
     if (r == 0)
-        r = set_list(&w->class, "except", class->spec.except, err);
+        r = set_list(w, "flags", class->spec.flags, err);
+    if (r == 0)
+        r = set_list(w, "except", class->spec.except, err);
     if (r == 0)
         r = calendar_of(&w->class, &w->calendar, err);
     if (r == 0)
@@ -305,12 +304,15 @@ static int fill(struct writer *w, const struct class *class, struct vdi_error *e
 
 int config_write_class(const struct class *class, struct buf *out, struct vdi_error *err)
 {
-    struct writer w = {.stale = BUF_INIT(0)};
+    struct writer w = {
+        .keys = class_is_reservation(&class->spec) ? config_reservation_keys : config_class_keys,
+        .stale = BUF_INIT(0),
+    };
     int r = fill(&w, class, err);
 
     if (r == 0) {
-        buf_printf(out, "class \"%s\" {\n", class->spec.name);
-        write_keys(config_class_keys, &w.class, &w.defaults, out);
+        buf_printf(out, "%s \"%s\" {\n", class_word(&class->spec), class->spec.name);
+        write_keys(w.keys, &w.class, &w.defaults, out);
         buf_printf(out, "%s}\n", w.stale.len ? w.stale.data : "");
         r = out->failed ? no_memory(err) : 0;
     }

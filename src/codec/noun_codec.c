@@ -329,10 +329,18 @@ const struct field notice_event_fields[] = {
         "calendar", FIELD_FIXED, OF(spec.calendar), MADE, NONE, "the calendar that this is in"     \
     }
 
+/* Of a reservation, in its event and in a class as it is kept. */
+#define RESERVATION_KEPT(OF)                                                                       \
+    {"nodes", FIELD_FIXED, OF(spec.nodes), FIELD_KEEP | FIELD_SKIP_EMPTY, NONE, "its nodes"},      \
+    {                                                                                              \
+        "flags", FIELD_FIXED, OF(spec.flags), FIELD_KEEP | FIELD_SKIP_EMPTY, NONE, "its flags"     \
+    }
+
 const struct field class_fields[] = {
     {"id", FIELD_U64, CL(id), FIELD_SHOW, U64, "class id"},
     {"name", FIELD_FIXED, CL(spec.name), MADE, NONE, "name"},
     CLASS_SPEC(CL),
+    RESERVATION_KEPT(CL),
     {"overrides", FIELD_FIXED, CL(overrides), SHOWN, NONE,
      "changed dates, as in 2026-11-17 skip;2026-11-24 2026-11-25T14:15 5400; '-' and 0: unchanged"},
     {"from_config", FIELD_BOOL, CL(from_config), SHOWN, NONE, "it is in vdi.conf"},
@@ -345,9 +353,43 @@ const struct field class_fields[] = {
     {.type = FIELD_END},
 };
 
+/* What is asked and told of one that has nodes in place of seats. */
+const struct field reservation_fields[] = {
+    {"id", FIELD_U64, CL(id), FIELD_SHOW, U64, "reservation id"},
+    {"name", FIELD_FIXED, CL(spec.name), FIELD_SHOW | FIELD_SUBMIT, NONE, "name"},
+    {"nodes", FIELD_FIXED, CL(spec.nodes), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "hostlist, as in gpu[01-04]"},
+    {"flags", FIELD_FIXED, CL(spec.flags), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "maint: no jobs, and other reservations may be there; ignore_jobs: jobs may run there still"},
+    {"groups", FIELD_FIXED, CL(spec.groups), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "groups whose jobs may run in it"},
+    {"users", FIELD_FIXED, CL(spec.users), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "users whose jobs may"},
+    {"starts", FIELD_FIXED, CL(spec.starts), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "when it is for the first time, as in 2026-10-13T10:15; local time of the zone"},
+    {"duration_sec", FIELD_I64, CL(spec.duration_sec), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, 0,
+     7 * DAY, NULL, "how long it takes"},
+    {"zone", FIELD_FIXED, CL(spec.zone), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "time zone, as in Europe/Berlin"},
+    {"repeat", FIELD_FIXED, CL(spec.repeat), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "rule of RFC 5545; empty: once"},
+    {"except", FIELD_FIXED, CL(spec.except), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
+     "dates without it, as in 2026-12-22/2027-01-06,2027-02-01"},
+    {"moved", FIELD_FIXED, CL(spec.moved), FIELD_SHOW | FIELD_SKIP_EMPTY, NONE,
+     "dates that vdi.conf moves, written as overrides are"},
+    {"overrides", FIELD_FIXED, CL(overrides), FIELD_SHOW, NONE, "changed dates"},
+    {"from_config", FIELD_BOOL, CL(from_config), FIELD_SHOW, NONE, "it is in vdi.conf"},
+    {"create_time", FIELD_TIME, CL(create_usec), FIELD_SHOW, NONE, "made"},
+    {"change_time", FIELD_TIME, CL(change_usec), FIELD_SHOW, NONE, "changed last"},
+    {"by", FIELD_FIXED, CL(by), FIELD_SHOW, NONE, "who changed it last"},
+    {"creator", FIELD_FIXED, CL(creator), FIELD_SHOW, NONE, "who made it"},
+    {.type = FIELD_END},
+};
+
 const struct field class_event_fields[] = {
     {"name", FIELD_FIXED, CLE(spec.name), SHOWN, NONE, "name"},
     CLASS_SPEC(CLE),
+    RESERVATION_KEPT(CLE),
     {"from_config", FIELD_BOOL, CLE(from_config), SHOWN | FIELD_SKIP_EMPTY, NONE, "in vdi.conf"},
     {"date", FIELD_FIXED, CLE(date), SHOWN | FIELD_SKIP_EMPTY, NONE, "of the occurrence"},
     {"skip", FIELD_BOOL, CLE(skip), SHOWN | FIELD_SKIP_EMPTY, NONE, "which is left out"},

@@ -29,6 +29,7 @@ extern const struct field image_fields[], image_event_fields[];
 extern const struct field disk_fields[], disk_event_fields[];
 extern const struct field notice_fields[], notice_event_fields[];
 extern const struct field class_fields[], class_event_fields[];
+extern const struct field reservation_fields[]; /* of a struct class that has nodes */
 extern const struct field occurrence_fields[], occurrence_event_fields[];
 
 void instance_event_encode(const struct instance_event *event, struct buf *out);

@@ -271,6 +271,8 @@ void config_class_done(struct config_class *c)
     free(c->repeat);
     names_done(&c->except);
     names_done(&c->moved);
+    names_done(&c->nodes);
+    names_done(&c->flags);
     free(c->place.file);
 }
 

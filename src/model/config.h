@@ -160,7 +160,7 @@ struct config_template {
     struct config_place place;
 };
 
-struct config_class { /* model/class.h */
+struct config_class { /* model/class.h; with nodes it is a reservation */
     char *name;
     char *template_name;
     uint32_t seats;
@@ -169,6 +169,7 @@ struct config_class { /* model/class.h */
     char *partition, *qos, *account;
     char *starts, *zone, *repeat;
     struct config_names except, moved; /* config_class_moved() reads one of these */
+    struct config_names nodes, flags;
     int64_t duration_sec, lead_sec, grace_sec, no_show_sec, cleaning_sec;
     struct config_place place;
 };

@@ -45,6 +45,7 @@ struct admit {
     struct plan_shortage shortage;
     unsigned tries;
     bool was_taken_out; /* the old windows are no longer in the plan */
+    bool is_closed;     /* a reservation: its nodes are closed in the plan as it is to be */
 };
 
 static void step(void *arg);
@@ -68,6 +69,8 @@ static void unbook(struct admit *a)
             planner_remove_class(planner_of(a), a->times[i].plan_id);
         a->times[i].plan_id = 0;
     }
+    if (a->is_closed && !course_get(a->core, a->id))
+        planner_remove_closure(planner_of(a), a->id);
 }
 
 static void admit_free(struct admit *a)
@@ -91,7 +94,7 @@ static void put_back(struct admit *a)
     struct course *course = a->old ? course_get(a->core, a->id) : NULL;
 
     unbook(a);
-    if (a->was_taken_out && course)
+    if ((a->was_taken_out || a->is_closed) && course)
         course_refresh(a->core, course);
 }
 
@@ -122,22 +125,23 @@ static int check_times(const struct admit *a, struct vdi_error *err)
     for (size_t i = 1; i < a->n; i++) {
         if (a->times[i].begin_usec >= a->times[i - 1].end_usec)
             continue;
-        error_set(err, EINVAL, "starts", "class '%s' on %s begins before it is over on %s",
-                  spec->name, a->times[i].date, a->times[i - 1].date);
-        error_hint(err, NULL, "make it shorter, or write two classes");
+        error_set(err, EINVAL, "starts", "%s '%s' on %s begins before it is over on %s",
+                  class_word(spec), spec->name, a->times[i].date, a->times[i - 1].date);
+        error_hint(err, NULL, "make it shorter, or write two of them");
         return -EINVAL;
     }
     if (a->n || a->event.type == CLASS_EVENT_OVERRIDE)
         return 0;
-    error_set(err, ERANGE, "starts", "class '%s' does not take place within the next year",
-              spec->name);
+    error_set(err, ERANGE, "starts", "%s '%s' does not take place within the next year",
+              class_word(spec), spec->name);
     error_hint(err, "366 days", "write a begin, a rule and exceptions that leave a date");
     return -ERANGE;
 }
 
 static int refuse_changed(const struct admit *a, struct vdi_error *err)
 {
-    error_set(err, EAGAIN, "name", "class '%s' was changed meanwhile", a->event.spec.name);
+    error_set(err, EAGAIN, "name", "%s '%s' was changed meanwhile", class_word(&a->event.spec),
+              a->event.spec.name);
     error_hint(err, NULL, "look at it and try again");
     return -EAGAIN;
 }
@@ -176,7 +180,8 @@ static int check_still(struct admit *a, struct vdi_error *err)
     if (a->old != a->seen)
         return refuse_changed(a, err);
     if (a->event.type == CLASS_EVENT_CREATE && other) {
-        error_set(err, EEXIST, "name", "there is a class '%s' already", other->spec.name);
+        error_set(err, EEXIST, "name", "there is a %s '%s' already", class_word(&other->spec),
+                  other->spec.name);
         error_hint(err, NULL,
                    other->from_config ? "it is in vdi.conf; choose another name"
                                       : "change that one, or choose another name");
@@ -198,14 +203,16 @@ static int begin(struct admit *a, struct vdi_error *err)
     int r = check_still(a, err);
 
     if (r >= 0)
-        r = class_seat_spec(a->core->config, &a->now->spec, &a->seat, err);
+        r = class_is_reservation(&a->now->spec)
+                ? reservation_check(a->core->config, &a->now->spec, err)
+                : class_seat_spec(a->core->config, &a->now->spec, &a->seat, err);
     if (r >= 0)
         r = class_times(a->core, a->now, now, now + CLASS_HORIZON_USEC, &a->times, &a->n, err);
     if (r >= 0)
         r = check_times(a, err);
     if (r >= 0)
         r = check_begun(a, err);
-    if (r >= 0)
+    if (r >= 0 && !class_is_reservation(&a->now->spec))
         r = class_check_role(a->call, a->now, a->times, a->n, err);
     if (r < 0)
         return r;
@@ -269,6 +276,19 @@ static int book_instead(struct admit *a, struct course *course)
         }
     }
     free(out);
+    return r;
+}
+
+/* All its windows at once. */
+static int close_nodes(struct admit *a, struct vdi_error *err)
+{
+    int r = reservation_check_clashes(a->core, planner_of(a), a->now, a->times, a->n, true, err);
+
+    if (r == 0)
+        r = reservation_put(planner_of(a), a->now, a->times, a->n);
+    a->is_closed = r == 0;
+    if (r == 0)
+        a->phase = ADMIT_COMMIT;
     return r;
 }
 
@@ -414,7 +434,7 @@ static void step(void *arg)
     else if (a->phase == ADMIT_BEGIN)
         r = begin(a, &err);
     else if (a->phase == ADMIT_BOOK)
-        r = book(a);
+        r = class_is_reservation(&a->now->spec) ? close_nodes(a, &err) : book(a);
     else if (a->phase == ADMIT_SEARCH && search(a, &err))
         r = -ENOSPC;
     if (r < 0) {

@@ -30,6 +30,12 @@ static void write_time(const char *name, int64_t usec, struct buf *out)
         buf_printf(out, ",\"%s\":null", name);
 }
 
+/* The requests about reservations are the same, of others of these objects. */
+static bool is_of_reservations(const struct call *call)
+{
+    return str_starts_with(call->match.request->path, "/v1/reservations");
+}
+
 static void write_alarm(const struct course *course, struct buf *out)
 {
     const char *seats = course ? course->alarm : "", *roster = course ? course->roster.alarm : "";
@@ -47,7 +53,8 @@ static void write_class(const struct call *call, const struct class *class, stru
     bool first = true;
 
     buf_putc(out, '{');
-    fields_write(class_fields, class, FIELD_SHOW, out, &first);
+    fields_write(class_is_reservation(&class->spec) ? reservation_fields : class_fields, class,
+                 FIELD_SHOW, out, &first);
     buf_puts(out, ",\"next\":");
     json_write_string(out, next ? next->date : "");
     write_time("next_begin_time", next ? next->begin_usec : 0, out);
@@ -65,7 +72,7 @@ void class_reply(struct call *call, unsigned status, uint64_t id)
     struct buf body = BUF_INIT(0);
 
     if (!class) {
-        call_refuse_with(call, ENOENT, "name", "the class was deleted meanwhile");
+        call_refuse_with(call, ENOENT, "name", "it was deleted meanwhile");
         return;
     }
     write_class(call, class, &body);
@@ -97,12 +104,13 @@ void handle_class_list(struct call *call)
     if (!call_number(call, "after", 0, INT64_MAX, &after) ||
         !call_number(call, "limit", 500, 500, &limit))
         return;
-    buf_puts(&body, "{\"classes\":[");
+    buf_puts(&body, is_of_reservations(call) ? "{\"reservations\":[" : "{\"classes\":[");
     for (i = table_after(t, after); i < table_end(t) && n < limit; i++) {
         const struct slot *slot = table_at(t, i);
         const struct class *class = slot ? slot->pub : NULL;
 
-        if (!class || class->deleted || !may_see(call, class))
+        if (!class || class->deleted || !may_see(call, class) ||
+            class_is_reservation(&class->spec) != is_of_reservations(call))
             continue;
         if (n++)
             buf_putc(&body, ',');
@@ -122,9 +130,11 @@ static const struct class *call_class(struct call *call)
 {
     const struct class *class = classes_get_staged(call->core, call->match.params[0]);
 
-    if (class && may_see(call, class))
+    if (class && may_see(call, class) &&
+        class_is_reservation(&class->spec) == is_of_reservations(call))
         return class;
-    call_refuse_with(call, ENOENT, "name", "there is no class '%s'", call->match.params[0]);
+    call_refuse_with(call, ENOENT, "name", "there is no %s '%s'",
+                     is_of_reservations(call) ? "reservation" : "class", call->match.params[0]);
     return NULL;
 }
 
@@ -154,7 +164,11 @@ static void write_occurrence(struct core *core, const struct class *class,
         json_write_string(out, class->spec.name);
         buf_puts(out, ",\"date\":");
         json_write_string(out, t->date);
-        buf_printf(out, ",\"state\":\"BOOKED\",\"seats\":%u", t->seats);
+        buf_printf(out, ",\"state\":\"%s\",\"seats\":%u",
+                   class_is_reservation(&class->spec) && t->begin_usec <= loop_now_usec(core->loop)
+                       ? "ACTIVE"
+                       : "BOOKED",
+                   t->seats);
         write_time("begin_time", t->begin_usec, out);
         write_time("end_time", t->end_usec, out);
         write_time("open_time", t->from_usec, out);
@@ -257,13 +271,17 @@ void classes_write_metrics(struct core *core, struct buf *out)
 
 /* ---- changes ---- */
 
-static int check_spec(const struct core *core, const struct class_spec *spec, struct vdi_error *err)
+static int check_spec(const struct core *core, const struct class_spec *spec, bool is_reservation,
+                      struct vdi_error *err)
 {
     if (!str_is_name(spec->name, 63)) {
-        error_set(err, EINVAL, "name", "'%.64s' is not a name of a class", spec->name);
+        error_set(err, EINVAL, "name", "'%.64s' is not a name of a class or a reservation",
+                  spec->name);
         error_hint(err, "63 bytes", "use letters, digits and ._-");
         return -EINVAL;
     }
+    if (is_reservation)
+        return reservation_check(core->config, spec, err);
     if (!*spec->template_name || !*spec->starts || !spec->seats || spec->duration_sec < 60) {
         error_set(err, EINVAL,
                   !*spec->template_name ? "template"
@@ -308,9 +326,9 @@ static bool may_change(struct call *call, const struct class *class)
     if (!class->from_config)
         return is_own(call, class);
     call_refuse_with(call, EPERM, "name",
-                     "class '%s' is in vdi.conf: change it there; only single dates of it can be "
+                     "%s '%s' is in vdi.conf: change it there; only single dates of it can be "
                      "skipped or moved here",
-                     class->spec.name);
+                     class_word(&class->spec), class->spec.name);
     return false;
 }
 
@@ -319,9 +337,11 @@ static int read_spec(struct call *call, uint32_t accept, struct class *class, st
 {
     size_t len;
     const char *body = http_request_body(call->http, &len);
-    int r = fields_read(class_fields, class, body, len, accept, NULL, err);
+    bool is_reservation = is_of_reservations(call);
+    int r = fields_read(is_reservation ? reservation_fields : class_fields, class, body, len,
+                        accept, NULL, err);
 
-    return r < 0 ? r : check_spec(call->core, &class->spec, err);
+    return r < 0 ? r : check_spec(call->core, &class->spec, is_reservation, err);
 }
 
 static struct class_event event_of(const struct call *call, enum class_event_type type,
@@ -342,12 +362,13 @@ void handle_class_create(struct call *call)
     int r = draft ? 0 : error_set(&err, ENOMEM, "", "out of memory");
 
     if (r >= 0 && hash_count(call->core->classes->courses) >= CLASSES_MAX) {
-        error_set(&err, EDQUOT, "name", "there are as many classes as there may be");
+        error_set(&err, EDQUOT, "name",
+                  "there are as many classes and reservations as there may be");
         error_hint(&err, "4096 classes", "delete some that are over");
         r = -EDQUOT;
     }
     if (r >= 0) {
-        draft->spec = defaults;
+        draft->spec = is_of_reservations(call) ? (struct class_spec){.zone = "UTC"} : defaults;
         r = read_spec(call, FIELD_SUBMIT, draft, &err);
     }
     if (r < 0) {
@@ -403,6 +424,11 @@ void handle_class_delete(struct call *call)
 
     if (!class || !may_change(call, class))
         return;
+    if (class_is_reservation(&class->spec) &&
+        reservation_check_unused(call->core, class, &err) < 0) {
+        call_refuse(call, &err);
+        return;
+    }
     event = event_of(call, CLASS_EVENT_DELETE, &class->spec);
     call->job = class->id;
     txn = txn_new(call->core->events);

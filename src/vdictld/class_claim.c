@@ -20,8 +20,14 @@
 #include "vdictld/life.h"
 #include "vdictld/queue.h"
 
-bool classes_waits(const struct job *job)
+bool classes_waits(struct core *core, const struct job *job)
 {
+    const struct class *class = *job->spec->reservation && job->state == JOB_PENDING
+                                    ? classes_get(core, job->spec->reservation)
+                                    : NULL;
+
+    if (class && class_is_reservation(&class->spec))
+        return false; /* it is in the line, for the nodes that it has */
     return *job->spec->reservation && job->state == JOB_PENDING;
 }
 
@@ -324,10 +330,13 @@ int classes_match(struct call *call, struct job_spec *spec, bool hold, uint64_t 
     if (!*spec->reservation)
         return hold ? 0 : match_any(call, spec, ret, err);
     class = classes_get(call->core, spec->reservation);
+    if (class && class_is_reservation(&class->spec))
+        return reservation_match(call, class, spec, err);
     if (class)
         return match_named(call, class, hold, spec, ret, err);
-    error_set(err, ESRCH, "reservation", "there is no class '%s'", spec->reservation);
-    error_hint(err, NULL, "vdiinfo --classes lists yours");
+    error_set(err, ESRCH, "reservation", "there is no class '%s', and no reservation",
+              spec->reservation);
+    error_hint(err, NULL, "vdiinfo --classes and vdictl reservation list show yours");
     return -ESRCH;
 }
 
@@ -422,7 +431,8 @@ uint32_t classes_waiting(struct core *core, uint64_t class_id)
 
     for (size_t i = 0; hash_next(core->classes->waiting, &i, &value);) {
         const struct job *job = core_job_staged(core, (uint64_t)(uintptr_t)value);
-        const struct class *class = job && classes_waits(job) ? class_waited_for(core, job) : NULL;
+        const struct class *class =
+            job && classes_waits(core, job) ? class_waited_for(core, job) : NULL;
 
         n += class && class->id == class_id && !job->held_by_user && !job->held_by_admin;
     }
@@ -438,7 +448,7 @@ void class_claim_all_waiting(struct core *core)
         const struct class *class = job ? class_waited_for(core, job) : NULL;
         const struct occurrence *o;
 
-        if (!job || !classes_waits(job) || job != core_job_staged(core, job->id) ||
+        if (!job || !classes_waits(core, job) || job != core_job_staged(core, job->id) ||
             job->held_by_user || job->held_by_admin)
             continue;
         o = class ? open_of(core, course_get(core, class->id)) : NULL;
@@ -455,7 +465,7 @@ void class_claim_published(struct core *core, const struct job *now)
 
     if (!*now->spec->reservation)
         return;
-    if (!classes_waits(now))
+    if (!classes_waits(core, now))
         hash_remove_u64(waiting, now->id);
     else if (!hash_get_u64(waiting, now->id))
         hash_put_u64(waiting, now->id, (void *)(uintptr_t)now->id);

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/hostlist.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -61,6 +62,23 @@ static int join_moved(const struct config_names *moved, char *ret, size_t size,
     return 0;
 }
 
+/* As a hostlist. */
+static int fold(const struct config_names *names, char *ret, size_t size, struct vdi_error *err)
+{
+    _cleanup_(freep) char *text =
+        names->n ? hostlist_fold((const char *const *)names->names, names->n) : strdup("");
+
+    if (!text)
+        return error_set(err, ENOMEM, "", "out of memory");
+    if (strlen(text) >= size) {
+        error_set(err, E2BIG, "nodes", "the list is too long");
+        error_hint(err, "511 bytes", "write ranges, or several reservations");
+        return -E2BIG;
+    }
+    str_copy(ret, size, text);
+    return 0;
+}
+
 static int spec_of(const struct config_class *c, struct class_spec *ret, struct vdi_error *err)
 {
     int r;
@@ -74,11 +92,13 @@ static int spec_of(const struct config_class *c, struct class_spec *ret, struct 
         .cleaning_sec = c->cleaning_sec,
     };
     str_copy(ret->name, sizeof(ret->name), c->name);
-    str_copy(ret->template_name, sizeof(ret->template_name), c->template_name);
-    str_copy(ret->roster, sizeof(ret->roster), c->roster);
-    str_copy(ret->partition, sizeof(ret->partition), c->partition);
-    str_copy(ret->qos, sizeof(ret->qos), c->qos);
-    str_copy(ret->account, sizeof(ret->account), c->account);
+    if (!c->nodes.n) {
+        str_copy(ret->template_name, sizeof(ret->template_name), c->template_name);
+        str_copy(ret->roster, sizeof(ret->roster), c->roster);
+        str_copy(ret->partition, sizeof(ret->partition), c->partition);
+        str_copy(ret->qos, sizeof(ret->qos), c->qos);
+        str_copy(ret->account, sizeof(ret->account), c->account);
+    }
     str_copy(ret->starts, sizeof(ret->starts), c->starts);
     str_copy(ret->zone, sizeof(ret->zone), c->zone);
     str_copy(ret->repeat, sizeof(ret->repeat), c->repeat);
@@ -87,7 +107,11 @@ static int spec_of(const struct config_class *c, struct class_spec *ret, struct 
         r = join("users", &c->users, ret->users, sizeof(ret->users), err);
     if (r == 0)
         r = join("except", &c->except, ret->except, sizeof(ret->except), err);
-    return r < 0 ? r : join_moved(&c->moved, ret->moved, sizeof(ret->moved), err);
+    if (r == 0)
+        r = join_moved(&c->moved, ret->moved, sizeof(ret->moved), err);
+    if (r == 0)
+        r = join("flags", &c->flags, ret->flags, sizeof(ret->flags), err);
+    return r < 0 ? r : fold(&c->nodes, ret->nodes, sizeof(ret->nodes), err);
 }
 
 /* By what would be written down. */
@@ -109,9 +133,13 @@ static bool is_same(const struct class_spec *a, const struct class_spec *b)
 static int refuse_clash(const struct config_class *c, const struct class *now,
                         struct vdi_error *err)
 {
-    error_set(err, EEXIST, "class", "%s:%d: there is a class '%s' of %s already",
-              c->place.file ? c->place.file : "vdi.conf", c->place.line, c->name, now->creator);
-    error_hint(err, NULL, "delete that one (vdictl class delete), or choose another name");
+    error_set(err, EEXIST, c->nodes.n ? "reservation" : "class",
+              "%s:%d: there is a %s '%s' of %s already", c->place.file ? c->place.file : "vdi.conf",
+              c->place.line, class_word(&now->spec), c->name, now->creator);
+    error_hint(err, NULL,
+               class_is_reservation(&now->spec)
+                   ? "delete that one (vdictl reservation delete), or choose another name"
+                   : "delete that one (vdictl class delete), or choose another name");
     return -EEXIST;
 }
 
@@ -130,13 +158,22 @@ static int add_one(struct core *core, struct txn *txn, const struct config_class
         return r;
     str_copy(event.by, sizeof(event.by), CORE_SELF);
     if (now && !now->from_config && at_start) {
-        log_error("vdi.conf: class '%s' is left out: there is one of %s already; delete that "
-                  "one (vdictl class delete) and reconfigure",
-                  c->name, now->creator);
+        log_error("vdi.conf: %s '%s' is left out: there is one of %s already; delete that "
+                  "one (vdictl %s delete) and reconfigure",
+                  class_word(&event.spec), c->name, now->creator, class_word(&now->spec));
         return 0;
     }
     if (now && !now->from_config)
         return refuse_clash(c, now, err);
+    if (now && class_is_reservation(&now->spec) != class_is_reservation(&event.spec)) {
+        error_set(err, EEXIST, class_word(&event.spec), "'%s' was a %s until now", c->name,
+                  class_word(&now->spec));
+        error_hint(err, NULL, "choose another name, or reconfigure without it first");
+        if (!at_start)
+            return -EEXIST;
+        log_error("vdi.conf: %s", err->detail);
+        return 0;
+    }
     if (now && is_same(&now->spec, &event.spec))
         return 0;
     return txn_add(txn, NOUN_CLASS, now ? now->id : events_next_id(core->events, NOUN_CLASS), NULL,
@@ -163,7 +200,11 @@ int classes_add_config(struct core *core, struct txn *txn, const struct config *
         const struct slot *slot = table_at(t, i);
         const struct class *class = slot ? slot->staged : NULL;
 
-        if (class && !class->deleted && class->from_config && !has_class(config, class->spec.name))
+        if (!class || class->deleted || !class->from_config || has_class(config, class->spec.name))
+            continue;
+        if (class_is_reservation(&class->spec) && !at_start)
+            r = reservation_check_unused(core, class, err);
+        if (r == 0)
             r = txn_add(txn, NOUN_CLASS, class->id, NULL, &gone, err);
     }
     for (size_t i = 0; i < config->n_classes && r == 0; i++)
@@ -245,8 +286,11 @@ static int put_class(struct check *k, const struct class *class)
     struct job_spec *seat = NULL;
     struct plan_shortage shortage = {0};
     size_t n = 0;
-    int r = class_seat_spec(k->config, &class->spec, &seat, &k->err);
+    int r;
 
+    if (class_is_reservation(&class->spec))
+        return 0;
+    r = class_seat_spec(k->config, &class->spec, &seat, &k->err);
     if (r == 0)
         r = class_times(k->core, class, now, now + CLASS_HORIZON_USEC, &times, &n, &k->err);
     for (size_t i = 0; i < n && r == 0; i++) {
@@ -265,6 +309,37 @@ static int put_class(struct check *k, const struct class *class)
     return r;
 }
 
+/* What runs is no reason against one that is in force already. */
+static int put_reservation(struct check *k, const struct class *class)
+{
+    const struct class *now = classes_get_staged(k->core, class->spec.name);
+    int64_t usec = loop_now_usec(k->core->loop);
+    struct class_time *times = NULL;
+    size_t n = 0;
+    int r = reservation_check(k->config, &class->spec, &k->err);
+
+    if (r == 0)
+        r = class_times(k->core, class, usec, usec + CLASS_HORIZON_USEC, &times, &n, &k->err);
+    if (r == 0)
+        r = reservation_check_clashes(k->core, k->planner, class, times, n,
+                                      !now || !is_same(&now->spec, &class->spec), &k->err);
+    if (r == 0)
+        r = reservation_put(k->planner, class, times, n);
+    free(times);
+    return r;
+}
+
+/* First: seats keep clear of them. */
+static int put_reservations(struct check *k)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < k->n_classes && r == 0; i++)
+        if (class_is_reservation(&k->classes[i].spec))
+            r = put_reservation(k, &k->classes[i]);
+    return r;
+}
+
 static void check_step(void *arg)
 {
     struct check *k = arg;
@@ -276,7 +351,10 @@ static void check_step(void *arg)
             finish(k);
             return;
         }
-        k->r = put_class(k, &k->classes[k->class_at++]);
+        if (!k->class_at)
+            k->r = put_reservations(k);
+        if (k->r == 0)
+            k->r = put_class(k, &k->classes[k->class_at++]);
     }
     if (k->r < 0) {
         if (!k->err.code)

@@ -163,6 +163,24 @@ bool course_roster_has(const struct course *course, const struct vdi_principal *
 /* Members of the class's document, with a comma before each. */
 void course_roster_write(const struct course *course, bool with_path, struct buf *out);
 
+/* reservation.c: a class that has nodes in place of seats. */
+bool reservation_is_maint(const struct class_spec *spec);
+int reservation_check(const struct config *config, const struct class_spec *spec,
+                      struct vdi_error *err);
+/* Closes its nodes at those times, in place of what it had. -ENOMEM. */
+int reservation_put(struct planner *planner, const struct class *class,
+                    const struct class_time *times, size_t n);
+/* Whether nothing is then on its nodes that may not be there. */
+int reservation_check_clashes(struct core *core, struct planner *planner, const struct class *class,
+                              const struct class_time *times, size_t n, bool with_jobs,
+                              struct vdi_error *err);
+/* Jobs that have not ended name it. */
+bool reservation_is_named(struct core *core, const char *name);
+int reservation_check_unused(struct core *core, const struct class *class, struct vdi_error *err);
+/* May the caller's job run in it? Sets its time limit, if it has none. */
+int reservation_match(struct call *call, const struct class *class, struct job_spec *spec,
+                      struct vdi_error *err);
+
 /* class_claim.c */
 bool class_is_member(const struct call *call, const struct class *class);
 /* Jobs that wait for a seat of the class. */

@@ -222,7 +222,7 @@ int class_times(struct core *core, const struct class *class, int64_t from_usec,
     _cleanup_(calendar_freep) struct calendar *calendar = NULL;
     _cleanup_(freep) struct calendar_occurrence *all = NULL;
     _cleanup_(freep) struct class_time *times = NULL;
-    int64_t lead_usec = class_lead_usec(core, spec);
+    int64_t lead_usec = class_is_reservation(spec) ? 0 : class_lead_usec(core, spec);
     size_t n_all = 0, n = 0;
     int r = calendar_of(spec, &calendar, err);
 
@@ -423,6 +423,29 @@ static void course_alarm(struct core *core, struct course *course, const struct 
     log_error("class %s: %s", class->spec.name, course->alarm);
 }
 
+/* What its nodes are closed for are these times. */
+static void course_refresh_nodes(struct core *core, struct course *course,
+                                 const struct class *class)
+{
+    struct class_time *times = NULL;
+    struct vdi_error err = {0};
+    size_t n = 0;
+    int r =
+        class_times(core, class, loop_now_usec(core->loop), course->until_usec, &times, &n, &err);
+
+    if (r == 0 && reservation_put(queue_planner(core->queue), class, times, n) < 0)
+        r = error_set(&err, ENOMEM, "", "no memory for its windows");
+    if (r < 0) {
+        free(times);
+        course_alarm(core, course, class, &err); /* what is closed stays so */
+        return;
+    }
+    course->alarm[0] = '\0';
+    free(course->times);
+    course->times = times;
+    course->n_times = n;
+}
+
 void course_refresh(struct core *core, struct course *course)
 {
     const struct class *class = class_of(core, course->id);
@@ -434,6 +457,10 @@ void course_refresh(struct core *core, struct course *course)
     size_t n = 0;
 
     course->until_usec = now + CLASS_HORIZON_USEC;
+    if (class_is_reservation(&class->spec)) {
+        course_refresh_nodes(core, course, class);
+        return;
+    }
     if (class_seat_spec(core->config, &class->spec, &seat, &err) < 0 ||
         class_times(core, class, now, course->until_usec, &times, &n, &err) < 0) {
         job_spec_unref(seat);
@@ -455,6 +482,7 @@ static void course_drop(struct core *core, uint64_t id)
         return;
     for (size_t i = 0; i < course->n_times; i++)
         unbook(core, &course->times[i]);
+    planner_remove_closure(queue_planner(core->queue), id);
     course_free(course);
 }
 
@@ -509,6 +537,18 @@ static void refresh(struct core *core, const struct class *class)
         course_refresh(core, course);
     else
         log_error("class %s: no memory for its seats", class->spec.name);
+}
+
+static void refresh_nodes(struct core *core, const struct class *class)
+{
+    if (class_is_reservation(&class->spec))
+        refresh(core, class);
+}
+
+static void refresh_seats(struct core *core, const struct class *class)
+{
+    if (!class_is_reservation(&class->spec))
+        refresh(core, class);
 }
 
 /* Soon, in its turn. */
@@ -588,7 +628,8 @@ static void know(struct core *core, const struct class *class)
     struct course *course = course_make(core, class->id);
     struct vdi_error err = {0};
 
-    if (course && class_seat_spec(core->config, &class->spec, &course->seat, &err) < 0)
+    if (course && !class_is_reservation(&class->spec) &&
+        class_seat_spec(core->config, &class->spec, &course->seat, &err) < 0)
         course_alarm(core, course, class, &err);
 }
 
@@ -597,8 +638,9 @@ void classes_load(struct classes *c)
     struct table *jobs = events_table(c->core->events, NOUN_JOB);
 
     each_class(c->core, know);
+    each_class(c->core, refresh_nodes); /* first: seats keep clear of them */
     class_seats_load(c);
-    each_class(c->core, refresh);
+    each_class(c->core, refresh_seats);
     for (size_t i = 0; i < table_end(jobs); i++)
         if (table_at(jobs, i) && table_at(jobs, i)->pub)
             class_claim_published(c->core, table_at(jobs, i)->pub);

@@ -11,6 +11,7 @@
  * class_roster.c who is a member by a roster file
  * class_role.c   what classes someone may book
  * class_claim.c  a seat becomes its user's
+ * reservation.c  those that have nodes in place of seats
  */
 #ifndef VDICTLD_CLASSES_H
 #define VDICTLD_CLASSES_H
@@ -76,6 +77,8 @@ int classes_add_claim(struct core *core, struct txn *txn, uint64_t class_id, uin
 /* Stages that the job of this seat ends with the class. */
 int classes_add_limit(struct core *core, struct txn *txn, const struct instance *in);
 /* A job that waits for a seat of a class is not in the planner's line. */
-bool classes_waits(const struct job *job);
+bool classes_waits(struct core *core, const struct job *job);
+/* "MAINT" or "RESERVED" while a reservation has the node; NULL: none has. */
+const char *classes_node_state(struct core *core, const char *node);
 
 #endif

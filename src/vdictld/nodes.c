@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "codec/noun_codec.h"
 #include "codec/request_input.h"
+#include "vdictld/classes.h"
 #include "vdictld/handlers.h"
 #include "vdictld/nodelink.h"
 #include "vdictld/queue.h"
@@ -40,17 +41,21 @@ static void write_partitions(struct core *core, const char *node, struct buf *ou
 
 static void write_node(struct core *core, const struct node *node, struct buf *out)
 {
+    const char *state, *reserved = classes_node_state(core, node->name);
     struct plan_usage used = {0};
     bool first = true;
 
     queue_usage(core->queue, node->name, &used);
+    state = node_state_name(node, used.cpus, used.gpus, used.jobs);
+    if (reserved &&
+        (str_equal(state, "IDLE") || (str_equal(reserved, "MAINT") && node->up && !node->drain)))
+        state = reserved;
     buf_putc(out, '{');
     fields_write(node_fields, node, FIELD_SHOW, out, &first);
     buf_printf(out,
                ",\"state\":\"%s\",\"cpus_used\":%u,\"memory_mib_used\":%u,"
                "\"gpus_used\":%u,\"jobs\":%u",
-               node_state_name(node, used.cpus, used.gpus, used.jobs), used.cpus, used.memory_mib,
-               used.gpus, used.jobs);
+               state, used.cpus, used.memory_mib, used.gpus, used.jobs);
     write_partitions(core, node->name, out);
     buf_putc(out, '}');
 }

@@ -312,7 +312,7 @@ static int put(struct queue *q, const struct job *job)
 
 void queue_again(struct queue *q, const struct job *job)
 {
-    if (job_state_is_end(job->state) || classes_waits(job))
+    if (job_state_is_end(job->state) || classes_waits(q->core, job))
         return;
     if (put(q, job) < 0)
         log_error("planner: no memory for job %" PRIu64, job->id);
@@ -350,7 +350,7 @@ void queue_job(struct queue *q, const struct job *old, const struct job *now)
         q->in_state[now->state]++;
     if (was && job_state_is_end(now->state))
         queue_unstage(q, now->spec->owner);
-    if (job_state_is_end(now->state) || classes_waits(now))
+    if (job_state_is_end(now->state) || classes_waits(q->core, now))
         planner_remove_job(q->planner, now->id);
     else if (put(q, now) < 0)
         log_error("planner: no memory for job %" PRIu64, now->id);

@@ -11,6 +11,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/budget.c src/vdictld/budget.h \
     src/vdictld/call.c src/vdictld/call.h \
     src/vdictld/class_admit.c src/vdictld/class_admit.h \
+    src/vdictld/reservation.c \
     src/vdictld/class_calls.c \
     src/vdictld/class_claim.c \
     src/vdictld/class_conf.c \
@@ -169,6 +170,7 @@ VDICTLD_TESTS = \
     tests/t1160-classes.t \
     tests/t1165-make-room.t \
     tests/t1170-gpus.t \
+    tests/t1180-reservations.t \
     tests/t1166-preempt.t tests/t1168-slow-seats.t \
     tests/t1161-class-cli.t \
     tests/t1162-class-ics.t tests/t1163-class-export.t tests/t1164-class-roster.t \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_config_write.c - a class as a block of vdi.conf that reads back as the same class. */
+/* test_config_write.c - classes and reservations as blocks of vdi.conf that read back the same. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -158,6 +158,42 @@ static void long_lists(void **state)
     free(c);
 }
 
+static void a_reservation_is_one(void **state)
+{
+    struct class *c = lab();
+    struct config *config;
+    char *text;
+
+    *c = (struct class){.spec = {.name = "power",
+                                 .nodes = "n1",
+                                 .flags = "maint,ignore_jobs",
+                                 .starts = "2026-10-13T10:15:00",
+                                 .duration_sec = 7200,
+                                 .zone = "UTC",
+                                 .repeat = "FREQ=WEEKLY;COUNT=10"}};
+    str_copy(c->overrides, sizeof(c->overrides),
+             "2026-10-20 skip;2026-10-27 2026-10-28T08:00 0;2026-10-14 skip");
+    text = write_block(c);
+    assert_string_equal(text,
+                        "reservation \"power\" {\n"
+                        "    nodes = \"n1\"\n"
+                        "    flags = {\"maint\", \"ignore_jobs\"}\n"
+                        "    starts = \"2026-10-13T10:15:00\"\n"
+                        "    duration = \"2h\"\n"
+                        "    repeat = \"FREQ=WEEKLY;COUNT=10\"\n"
+                        "    except = {\"2026-10-20\"}\n"
+                        "    moved = {\"2026-10-27 2026-10-28T08:00\"}\n"
+                        "    # 2026-10-14 is changed, and no date of the reservation any more\n"
+                        "}\n");
+    config = read_back(text);
+    assert_int_equal(config->classes[0].flags.n, 2);
+    assert_int_equal(config->classes[0].moved.n, 1);
+    assert_string_equal(config->classes[0].nodes.names[0], "n1");
+    config_free(config);
+    free(text);
+    free(c);
+}
+
 static void refuse(struct class *c, const char *field, const char *words)
 {
     struct buf out = BUF_INIT(0);
@@ -210,6 +246,7 @@ int main(void)
         cmocka_unit_test(what_is_as_always_is_not_written),
         cmocka_unit_test(every_member_comes_back),
         cmocka_unit_test(long_lists),
+        cmocka_unit_test(a_reservation_is_one),
         cmocka_unit_test(what_the_file_cannot_say_is_refused),
         cmocka_unit_test(comments_are_one_line),
     };
