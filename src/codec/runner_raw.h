@@ -14,7 +14,7 @@
 #include "base/buf.h"
 
 void runner_raw_write(const uint8_t *data, size_t len, struct buf *out);
-/* Into `ret`, which has room for `len` bytes; how many there are. -EINVAL: it was not written so. */
+/* Into `ret`, which has room for `len` bytes; how many there are. -EINVAL: not written so. */
 int64_t runner_raw_read(const char *text, size_t len, uint8_t *ret);
 
 #endif
