@@ -216,7 +216,8 @@ static void disks_are_the_owners(void **state)
 /* What a seat's start lacks of a job's is what its bind has. */
 static void a_seat_learns_later_whose_it_is(void **state)
 {
-    struct config_mount mounts[] = {{"home", "/home/%u", "/home/%u", "virtiofs", "rw", "", "", {0}}};
+    struct config_mount mounts[] = {
+        {"home", "/home/%u", "/home/%u", "virtiofs", "rw", "", "", {0}}};
     struct config_template t = {.name = "cad",
                                 .image = "debian",
                                 .resolution = "",
