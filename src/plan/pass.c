@@ -271,9 +271,10 @@ static bool wake_up(struct planner *p, struct entry *e, struct sink *s)
 /* False: work is left. */
 static bool run_clock(struct planner *p, struct sink *s)
 {
+    bool is_over_for_seats = seats_expire(p), is_over_for_closures = closures_pass(p);
     struct entry *e;
 
-    if (seats_expire(p) | closures_pass(p))
+    if (is_over_for_seats || is_over_for_closures)
         planner_mark(p, PLAN_HOPEFUL);
     while ((e = wake_first(&p->wake)) && e->wake_usec <= p->now_usec)
         if (is_over(s, false) || !wake_up(p, e, s))
@@ -511,6 +512,10 @@ static void pass_job(struct planner *p, struct entry *e, struct sink *s)
     planner_forget_estimate(e);
     has_place = from < TIMELINE_NEVER && shape_best(p, e->shape, from, best);
     is_brief = shorten_best(p, e, has_place ? best : NULL, brief);
+    if (is_brief && p->dirt != PLAN_CLEAN) { /* by a new plan it may get all it asks for */
+        planner_mark(p, PLAN_HOPEFUL);
+        is_brief = false;
+    }
     if (pass_booked(p, e, is_brief || (has_place && best->earliest_usec <= from), s))
         return;
     if (is_brief ? take(p, e, e->shape->brief, brief, from, s)

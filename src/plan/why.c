@@ -526,6 +526,12 @@ int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_w
     }
     if (!ret->n_blockers && e->place == ENTRY_QUEUED && s.n_serving && pause_is_for(p, e->shape))
         add(ret, PLAN_BLOCK_CLASS)->until_usec = ret->start_usec; /* one of them is too near */
+    if (!ret->n_blockers && e->place == ENTRY_QUEUED && s.n_serving &&
+        *e->shape->pool->reservation) { /* what is left of its windows is others' */
+        struct plan_blocker *b = add(ret, PLAN_BLOCK_RESERVATION);
+        b->until_usec = ret->start_usec;
+        str_copy(b->reservation, sizeof(b->reservation), e->shape->pool->reservation);
+    }
     sort_blockers(ret);
     return 0;
 }

@@ -48,7 +48,7 @@ struct world {
     int64_t now;
     bool is_busy; /* with classes, and jobs that are in their way */
     unsigned long asks, crossings, victims, bound_starts;
-    unsigned long brief_starts, starts, wide_starts, checks, elsewhere, admitted, refused;
+    unsigned long brief_starts, starts, wide_starts, checks, elsewhere, late, admitted, refused;
 };
 
 struct hold {
