@@ -163,7 +163,7 @@ as_it_was 0 "a requeue"
 restarts=$(node_job "$A" restarts)
 F=$(submit daemon --qos first --template wide --wrap 'echo first')
 vdi_wait_for "job $F" ended "$F" || node_story
-is "$(node_job "$F" state) $(output "$F")" "COMPLETED first" "who comes first has the node"
+is "$(node_job "$F" state) $(output "$F" | tail -n 1)" "COMPLETED first" "who comes first has the node"
 as_it_was "$restarts" "preempted and requeued"
 
 restarts=$(node_job "$A" restarts)
