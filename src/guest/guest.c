@@ -148,9 +148,8 @@ static bool fill(void *arg, struct buf *out)
     } else if (take_due(&g->pong_due)) {
         m.type = RUNNER_PONG;
         m.seq = g->pong_seq;
-    } else if (!take_input_due(
-                   g,
-                   &m)) { /* output before the rest: the exit status comes after the last of it */
+    } else if (!take_input_due(g, &m)) {
+        /* Output before the rest: the exit status comes after the last of it. */
         return put_output(g, out) || runner_outbox_take(&g->outbox, out);
     }
     put(g, &m, out);
