@@ -214,13 +214,14 @@ static void unlink_nodes(struct closure *c)
     }
 }
 
-/* Room was made. */
+/* Room was made for it once: a node that is named twice has it already, as its last. */
 static void link_nodes(struct closure *c)
 {
     for (size_t i = 0; i < c->n_nodes; i++) {
         struct node_closures *list = &c->nodes[i]->closures;
 
-        list->of[list->n++] = c;
+        if (!list->n || list->of[list->n - 1] != c)
+            list->of[list->n++] = c;
     }
 }
 

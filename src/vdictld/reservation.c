@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/hostlist.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -26,7 +27,7 @@
 
 bool reservation_is_maint(const struct class_spec *spec)
 {
-    return class_list_has(spec->flags, "maint");
+    return str_list_has(spec->flags, "maint");
 }
 
 /* ---- what is asked for ---- */
@@ -35,24 +36,29 @@ static int check_nodes(const struct config *config, const struct class_spec *spe
                        struct vdi_error *err)
 {
     struct hostlist hosts = {0};
-    int r = hostlist_parse(spec->nodes, NODES_MAX, &hosts);
+    struct hash *seen = hash_new_str();
+    int r = seen ? hostlist_parse(spec->nodes, NODES_MAX, &hosts)
+                 : error_set(err, ENOMEM, "nodes", "out of memory");
 
-    if (r < 0 || !hosts.n) {
+    if (seen && (r < 0 || !hosts.n)) {
         error_set(err, EINVAL, "nodes", "'%.128s' is not a hostlist of up to %d nodes", spec->nodes,
                   NODES_MAX);
         error_hint(err, "4096 nodes", "write names and ranges, as in gpu[01-04]");
         r = -EINVAL;
     }
     for (size_t i = 0; r == 0 && i < hosts.n; i++) {
-        for (size_t k = 0; k < i && r == 0; k++)
-            if (str_equal(hosts.names[i], hosts.names[k]))
-                r = error_set(err, EINVAL, "nodes", "node '%s' is named twice", hosts.names[i]);
+        r = hash_put(seen, hosts.names[i], hosts.names[i]);
+        if (r == -EEXIST)
+            r = error_set(err, EINVAL, "nodes", "node '%s' is named twice", hosts.names[i]);
+        else if (r < 0)
+            r = error_set(err, ENOMEM, "nodes", "out of memory");
         if (r < 0 || config_node(config, hosts.names[i]))
             continue;
         error_set(err, ESRCH, "nodes", "there is no node '%s'", hosts.names[i]);
         error_hint(err, NULL, "vdiinfo -N lists them");
         r = -ESRCH;
     }
+    hash_free(seen);
     hostlist_done(&hosts);
     return r;
 }
@@ -212,7 +218,7 @@ int reservation_check_clashes(struct core *core, struct planner *planner, const 
     struct plan_closure c;
     int r = closure_of(class, times, n, &hosts, &windows, &c);
 
-    k.with_jobs = with_jobs && !class_list_has(class->spec.flags, "ignore_jobs");
+    k.with_jobs = with_jobs && !str_list_has(class->spec.flags, "ignore_jobs");
     if (r == 0)
         planner_each_clash(planner, &c, loop_now_usec(core->loop), take_clash, &k);
     hostlist_done(&hosts);
