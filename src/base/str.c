@@ -12,6 +12,16 @@ bool str_starts_with(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+bool str_list_has(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (; len && *list; list += strcspn(list, ","), list += *list == ',')
+        if (strcspn(list, ",") == len && !memcmp(list, word, len))
+            return true;
+    return false;
+}
+
 bool str_copy(char *dst, size_t size, const char *src)
 {
     if (size == 0)

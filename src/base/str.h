@@ -19,6 +19,8 @@ static inline bool str_is_empty(const char *s)
 }
 
 bool str_starts_with(const char *s, const char *prefix);
+/* Is the word, which is not empty, one of those that commas part? */
+bool str_list_has(const char *list, const char *word);
 /* Copies with truncation; always terminates. Returns false when it had to cut. */
 bool str_copy(char *dst, size_t size, const char *src);
 char *str_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -81,22 +81,13 @@ static int nodes_spread(const char *text, struct buf *names, struct vdi_error *e
     return 0;
 }
 
-static bool list_has(const char *list, const char *word)
-{
-    size_t len = strlen(word);
-    for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
-        if (strcspn(p, ",") == len && memcmp(p, word, len) == 0)
-            return true;
-    return false;
-}
-
 static bool is_wanted(const struct listing *l, const struct value *job)
 {
     for (size_t i = 0; i < BY_N; i++) {
         const char *value = value_get_string(job, bys[i].member, "");
         const char *colon = i == BY_USER ? strrchr(value, ':') : NULL;
-        if (l->wanted[i] && !list_has(l->wanted[i], value) &&
-            !(colon && list_has(l->wanted[i], colon + 1)))
+        if (l->wanted[i] && !str_list_has(l->wanted[i], value) &&
+            !(colon && str_list_has(l->wanted[i], colon + 1)))
             return false;
     }
     return true;
@@ -116,7 +107,7 @@ static int target_make(struct listing *l, const struct job_filter *f, const char
         buf_puts(&more, fields);
     for (size_t i = 0; i < BY_N; i++) {
         l->wanted[i] = texts[i] && strchr(texts[i], ',') ? texts[i] : NULL;
-        if (l->wanted[i] && fields && !list_has(more.data, bys[i].member))
+        if (l->wanted[i] && fields && !str_list_has(more.data, bys[i].member))
             buf_printf(&more, ",%s", bys[i].member);
     }
     snprintf(limit, sizeof(limit), "%u", f->limit && f->limit < PAGE ? f->limit : PAGE);

@@ -38,16 +38,6 @@ void class_unref(struct class *class)
         free(class);
 }
 
-bool class_list_has(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-
-    for (const char *at = list; len && *at; at += strcspn(at, ","), at += *at == ',')
-        if (strcspn(at, ",") == len && !memcmp(at, name, len))
-            return true;
-    return false;
-}
-
 /* ---- overrides: "DATE skip" or "DATE STARTS SECONDS", '-' as rule and class say; by ';' ---- */
 
 bool class_override_next(const char **io_at, struct class_override *ret)

@@ -114,7 +114,5 @@ bool class_override_each(const struct class *class, const char **io_at, struct c
 bool class_override_put(char *text, size_t size, const struct class_override *o);
 /* False: the occurrence has none. The API's count more than those of vdi.conf. */
 bool class_override_of(const struct class *class, const char *date, struct class_override *ret);
-/* Whether a name is in a list that is joined by commas. */
-bool class_list_has(const char *list, const char *name);
 
 #endif

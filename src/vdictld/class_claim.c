@@ -36,11 +36,11 @@ bool class_is_member(const struct call *call, const struct class *class)
     const struct class_spec *spec = &class->spec;
 
     for (uint32_t i = 0; i < call->who.n_groups; i++)
-        if (class_list_has(spec->groups, call->who.groups[i]))
+        if (str_list_has(spec->groups, call->who.groups[i]))
             return true;
     /* A bare name is one of the system, as in a role. */
-    return class_list_has(spec->users, call->who_text) ||
-           (str_equal(call->who.realm, "unix") && class_list_has(spec->users, call->who.name)) ||
+    return str_list_has(spec->users, call->who_text) ||
+           (str_equal(call->who.realm, "unix") && str_list_has(spec->users, call->who.name)) ||
            course_roster_has(course_get(call->core, class->id), &call->who);
 }
 

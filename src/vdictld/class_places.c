@@ -21,7 +21,7 @@ void course_avoid(struct course *course, const char *node)
 {
     size_t len = strlen(course->avoid);
 
-    if (!class_list_has(course->avoid, node) && len + strlen(node) + 2 < sizeof(course->avoid))
+    if (!str_list_has(course->avoid, node) && len + strlen(node) + 2 < sizeof(course->avoid))
         snprintf(course->avoid + len, sizeof(course->avoid) - len, "%s%s", len ? "," : "", node);
 }
 

@@ -142,25 +142,11 @@ struct query_check {
 };
 
 /* Is `name` one of the comma-separated words? */
-static bool list_has(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-
-    while (*list) {
-        size_t n = strcspn(list, ",");
-
-        if (n == len && !strncmp(list, name, n))
-            return true;
-        list += n + (list[n] == ',');
-    }
-    return false;
-}
-
 static void check_query(void *arg, const char *name, const char *value)
 {
     struct query_check *check = arg;
 
-    if (!list_has(check->taken, name))
+    if (!str_list_has(check->taken, name))
         str_copy(check->unknown, sizeof(check->unknown), name);
 }
 

@@ -162,7 +162,7 @@ static void text_dependency(const struct plan_blocker *b, struct buf *out)
 static void text_reservation(struct core *core, const struct plan_blocker *b, struct buf *out)
 {
     const struct class *class = classes_get(core, b->reservation);
-    bool is_maint = class && class_list_has(class->spec.flags, "maint");
+    bool is_maint = class && str_list_has(class->spec.flags, "maint");
     char until[40];
 
     buf_printf(out, "%s '%s' on %s", is_maint ? "maintenance" : "reservation", b->reservation,

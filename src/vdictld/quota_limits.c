@@ -60,16 +60,6 @@ static void add_scope(enum quota_kind kind, const char *name, const char *owner,
     }
 }
 
-static bool list_has(const char *list, const char *word)
-{
-    size_t len = strlen(word);
-
-    for (; *list; list += strcspn(list, ","), list += *list == ',')
-        if (strcspn(list, ",") == len && !memcmp(list, word, len))
-            return true;
-    return false;
-}
-
 size_t quota_scopes(const struct config *c, const struct job_spec *spec, struct quota_scope *ret)
 {
     const struct config_qos *qos = *spec->qos ? config_qos(c, spec->qos) : NULL;
@@ -86,7 +76,7 @@ size_t quota_scopes(const struct config *c, const struct job_spec *spec, struct 
     for (size_t i = 0; i < c->n_limits; i++) {
         const struct config_limit *l = &c->limits[i];
 
-        if ((!l->groups.n && !l->users.n) || list_has(spec->limits, l->name))
+        if ((!l->groups.n && !l->users.n) || str_list_has(spec->limits, l->name))
             add_scope(QUOTA_LIMIT, l->name, spec->owner, &l->limits, ret, &n);
     }
     return n;

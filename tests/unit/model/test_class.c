@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "base/str.h"
+
 static const struct class_event create = {.type = CLASS_EVENT_CREATE,
                                           .time_usec = 5,
                                           .spec = {.name = "lab",
@@ -163,14 +165,14 @@ static void any_text_is_read(void **state)
 
 static void lists(void **state)
 {
-    assert_true(class_list_has("cad1", "cad1"));
-    assert_true(class_list_has("a,cad1,b", "cad1"));
-    assert_true(class_list_has("a,cad1", "cad1"));
-    assert_false(class_list_has("", "cad1"));
-    assert_false(class_list_has("cad1", ""));
-    assert_false(class_list_has(",", ""));
-    assert_false(class_list_has("cad11,xcad1,cad", "cad1"));
-    assert_false(class_list_has("a,b", "a,b"));
+    assert_true(str_list_has("cad1", "cad1"));
+    assert_true(str_list_has("a,cad1,b", "cad1"));
+    assert_true(str_list_has("a,cad1", "cad1"));
+    assert_false(str_list_has("", "cad1"));
+    assert_false(str_list_has("cad1", ""));
+    assert_false(str_list_has(",", ""));
+    assert_false(str_list_has("cad11,xcad1,cad", "cad1"));
+    assert_false(str_list_has("a,b", "a,b"));
 }
 
 static void names(void **state)
