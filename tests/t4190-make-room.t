@@ -6,8 +6,8 @@
 # first gets the place of one of them at once.
 : "${top_srcdir:=$(cd "$(dirname "$0")/.." && pwd)}" "${top_builddir:=$top_srcdir/build}"
 export top_srcdir top_builddir
-# Its class begins after 150 seconds and takes 60: that is waited for.
-export VDI_DEADLINE_SEC=$((${VDI_DEADLINE_SEC:-120} + 220))
+# Its class begins after 180 seconds and takes 60: that is waited for.
+export VDI_DEADLINE_SEC=$((${VDI_DEADLINE_SEC:-120} + 250))
 . "$top_srcdir/tests/lib/node.sh"
 command -v setpriv >/dev/null || skip_all "setpriv is not installed"
 node_begin "$0"
@@ -50,9 +50,9 @@ for job in "${jobs[@]}"; do vdi_wait_for "job $job to count" counts "$job" 3; do
 is "$(states)" "RUNNING RUNNING RUNNING RUNNING " "four batch VMs fill the node" || node_story
 
 # ---- a class ----
-begins=$(date -u -d "+150 seconds" +%Y-%m-%dT%H:%M:%S)
+begins=$(date -u -d "+180 seconds" +%Y-%m-%dT%H:%M:%S)
 vdi_api POST /v1/classes -d "$(jq -cn --arg t "$begins" '{name: "lab", template: "small", seats: 3,
-    users: "games", starts: $t, zone: "UTC", duration_sec: 60, lead_sec: 45, qos: "teaching"}')" >"$W/class"
+    users: "games", starts: $t, zone: "UTC", duration_sec: 60, lead_sec: 75, qos: "teaching"}')" >"$W/class"
 is "$(class state)" BOOKED "a class of three seats is booked over them" || diag "$(cat "$W/class")"
 one_saved() { [[ $(states) == *SUSPENDED* ]]; }
 vdi_wait_for "the first to be saved" one_saved

@@ -17,10 +17,12 @@
 #define BOOTS_ENOUGH 8
 #define SECOND_LEAST_USEC (5 * USEC_PER_SEC)
 
-/* How long the seats of a template took to be READY. */
+/* How long the seats of a template took to be READY; before its first seat, how long its other
+ * instances took to boot. */
 struct boots {
-    int64_t took_usec[BOOTS_KEPT]; /* of the last seats, a ring */
+    int64_t took_usec[BOOTS_KEPT]; /* of the last ones, a ring */
     uint32_t n;
+    bool of_seats;
     char name[];
 };
 
@@ -30,8 +32,10 @@ void class_note_boot(struct core *core, const struct instance *in)
     struct boots *boots = hash_get(all, in->template_name);
     /* More than that is a node that was away, not a boot. */
     int64_t most = life_boot_timeout(core, in->template_name) * USEC_PER_SEC;
-    int64_t took = in->ready_usec - in->request_usec;
+    int64_t took;
 
+    if (!in->class_id && ((boots && boots->of_seats) || !in->build_usec))
+        return;
     if (!boots) {
         boots = calloc(1, sizeof(*boots) + strlen(in->template_name) + 1);
         if (!boots)
@@ -42,6 +46,12 @@ void class_note_boot(struct core *core, const struct instance *in)
             return;
         }
     }
+    if (in->class_id && !boots->of_seats) {
+        boots->of_seats = true;
+        boots->n = 0;
+    }
+    /* What others waited for before, an image, say, is fetched for a class ahead. */
+    took = in->ready_usec - (in->class_id ? in->request_usec : in->build_usec);
     boots->took_usec[boots->n++ % BOOTS_KEPT] = took < most ? took : most;
 }
 

@@ -178,13 +178,13 @@ void class_seats_published(struct core *core, const struct instance *old,
     struct course *course = now->class_id ? course_get(core, now->class_id) : NULL;
     struct occurrence_event fail = {.type = OCCURRENCE_EVENT_FAIL};
 
-    if (!now->class_id)
-        return;
     if (now->state == INSTANCE_READY && old && old->state != INSTANCE_READY) {
         class_note_boot(core, now);
         if (course)
             course->n_failed = 0;
     }
+    if (!now->class_id)
+        return;
     if (now->job || now->state == INSTANCE_GONE || !o)
         queue_unhold(core->queue, QUEUE_SEAT_ID + now->id);
     else if (!old)
@@ -213,7 +213,7 @@ void class_seats_load(struct classes *c)
         const struct slot *slot = table_at(t, i);
         const struct instance *in = slot ? slot->pub : NULL;
 
-        if (in && in->class_id && in->ready_usec)
+        if (in && in->ready_usec)
             class_note_boot(c->core, in);
         if (in && in->class_id)
             class_seats_published(c->core, NULL, in);

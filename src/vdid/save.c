@@ -157,14 +157,27 @@ int instance_save_check(const struct instance *in, struct vdi_error *err)
     return -ENOSPC;
 }
 
-/* libvirt has let the guest run on. What it says of a full disk is not what was wrong. */
+/* It was full while the memory was written, and by now another has given some back. */
+static void was_full(const struct instance *in, struct vdi_error *err)
+{
+    error_set(err, ENOSPC, "state_dir",
+              "the disk of node %s was full before the memory of instance %" PRIu64
+              " was written; now %" PRId64 " MiB are free",
+              in->vdid->config.node, in->rec.id, free_mib(in));
+    error_hint(err, "", "try again, or go on and save your work");
+}
+
+/* libvirt has let the guest run on. Of a full disk it has no code, only the system's words, and
+ * those in its own language: what is free counts first. */
 static void not_saved(struct instance *in, int result, const struct vdi_error *err)
 {
     struct vdi_error full = {0};
     char path[PATH_MAX];
 
     log_warning("instance %" PRIu64 ": %s", in->rec.id, err->detail);
-    if (instance_save_check(in, &full) < 0) {
+    if (instance_save_check(in, &full) < 0 || strstr(err->detail, strerror(ENOSPC))) {
+        if (!full.code)
+            was_full(in, &full);
         err = &full;
         result = -full.code;
     }
