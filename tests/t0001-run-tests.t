@@ -19,7 +19,7 @@ printf '# allowed\n\n^a\\.t - no moon$\n' >tests/skips.list
 printf '#!/bin/sh\n' >autogen.sh
 cat >configure <<'END'
 #!/bin/sh
-printf 'all:\n\t@test ! -e "$(STUB).broken"\ncheck check-unit check-vm check-quickstart distcheck:\n\t@cat $(STUB); test ! -e "$(STUB).failed"\n' >Makefile
+printf 'all:\n\t@test ! -e "$(STUB).broken"\ncheck check-unit check-code check-vm check-quickstart distcheck:\n\t@cat $(STUB); test ! -e "$(STUB).failed"\n' >Makefile
 END
 chmod +x autogen.sh configure
 export STUB=$scratch/results
