@@ -6,6 +6,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/base64.c src/codec/base64.h \
     src/codec/calendar.c src/codec/calendar.h \
     src/codec/calendar_rule.c src/codec/calendar_rule.h \
+    src/codec/class_dates.c src/codec/class_dates.h \
     src/codec/config.c src/codec/config.h \
     src/codec/config_check.c src/codec/config_check.h \
     src/codec/config_class.c \

@@ -12,107 +12,16 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "base/hostlist.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/class_dates.h"
 #include "codec/config.h"
 #include "codec/noun_codec.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/queue.h"
 
 /* ---- as events ---- */
-
-static int join(const char *field, const struct config_names *names, char *ret, size_t size,
-                struct vdi_error *err)
-{
-    size_t len = 0;
-
-    ret[0] = '\0';
-    for (size_t i = 0; i < names->n; i++) {
-        int n = snprintf(ret + len, size - len, "%s%s", len ? "," : "", names->names[i]);
-        char limit[32];
-
-        if (n >= 0 && (size_t)n < size - len) {
-            len += (size_t)n;
-            continue;
-        }
-        error_set(err, E2BIG, field, "the list is too long");
-        snprintf(limit, sizeof(limit), "%zu bytes", size - 1);
-        error_hint(err, limit, "name a group instead of its members, a range instead of its days");
-        return -E2BIG;
-    }
-    return 0;
-}
-
-/* As overrides are written. */
-static int join_moved(const struct config_names *moved, char *ret, size_t size,
-                      struct vdi_error *err)
-{
-    struct class_override o;
-
-    ret[0] = '\0';
-    for (size_t i = 0; i < moved->n; i++) {
-        if (config_class_moved(moved->names[i], &o) == 0 && class_override_put(ret, size, &o))
-            continue;
-        error_set(err, E2BIG, "moved", "there are too many moved dates");
-        error_hint(err, "4095 bytes", "make two classes of it");
-        return -E2BIG;
-    }
-    return 0;
-}
-
-/* As a hostlist. */
-static int fold(const struct config_names *names, char *ret, size_t size, struct vdi_error *err)
-{
-    _cleanup_(freep) char *text =
-        names->n ? hostlist_fold((const char *const *)names->names, names->n) : strdup("");
-
-    if (!text)
-        return error_set(err, ENOMEM, "", "out of memory");
-    if (strlen(text) >= size) {
-        error_set(err, E2BIG, "nodes", "the list is too long");
-        error_hint(err, "511 bytes", "write ranges, or several reservations");
-        return -E2BIG;
-    }
-    str_copy(ret, size, text);
-    return 0;
-}
-
-static int spec_of(const struct config_class *c, struct class_spec *ret, struct vdi_error *err)
-{
-    int r;
-
-    *ret = (struct class_spec){
-        .seats = c->seats,
-        .duration_sec = c->duration_sec,
-        .lead_sec = c->lead_sec,
-        .grace_sec = c->grace_sec,
-        .no_show_sec = c->no_show_sec,
-        .cleaning_sec = c->cleaning_sec,
-    };
-    str_copy(ret->name, sizeof(ret->name), c->name);
-    if (!c->nodes.n) {
-        str_copy(ret->template_name, sizeof(ret->template_name), c->template_name);
-        str_copy(ret->roster, sizeof(ret->roster), c->roster);
-        str_copy(ret->partition, sizeof(ret->partition), c->partition);
-        str_copy(ret->qos, sizeof(ret->qos), c->qos);
-        str_copy(ret->account, sizeof(ret->account), c->account);
-    }
-    str_copy(ret->starts, sizeof(ret->starts), c->starts);
-    str_copy(ret->zone, sizeof(ret->zone), c->zone);
-    str_copy(ret->repeat, sizeof(ret->repeat), c->repeat);
-    r = join("groups", &c->groups, ret->groups, sizeof(ret->groups), err);
-    if (r == 0)
-        r = join("users", &c->users, ret->users, sizeof(ret->users), err);
-    if (r == 0)
-        r = join("except", &c->except, ret->except, sizeof(ret->except), err);
-    if (r == 0)
-        r = join_moved(&c->moved, ret->moved, sizeof(ret->moved), err);
-    if (r == 0)
-        r = join("flags", &c->flags, ret->flags, sizeof(ret->flags), err);
-    return r < 0 ? r : fold(&c->nodes, ret->nodes, sizeof(ret->nodes), err);
-}
 
 /* By what would be written down. */
 static bool is_same(const struct class_spec *a, const struct class_spec *b)
@@ -152,7 +61,7 @@ static int add_one(struct core *core, struct txn *txn, const struct config_class
         .time_usec = loop_now_usec(core->loop),
         .from_config = true,
     };
-    int r = spec_of(c, &event.spec, err);
+    int r = class_spec_of_config(c, &event.spec, err);
 
     if (r < 0)
         return r;
@@ -395,7 +304,7 @@ static int gather(struct check *k)
             into = &k->classes[n];
             into->id = UINT64_MAX - n++; /* it has none yet */
         }
-        r = spec_of(&k->config->classes[i], &into->spec, &k->err);
+        r = class_spec_of_config(&k->config->classes[i], &into->spec, &k->err);
     }
     k->n_classes = n;
     return r;

@@ -13,8 +13,6 @@
 #define CLASSES_MAX 4096 /* that are not deleted */
 /* No job makes room for a second seat before the first, which is slow, is so much later. */
 #define CLASS_PRESS_USEC (INT64_C(30) * 1000000)
-/* A date is moved by so much at most: so much more of a rule is looked at. */
-#define CLASS_MOVED_USEC (CLASS_MOVED_SEC * 1000000)
 #define CLASS_OCCURRENCES_MAX 2048
 
 /* An occurrence to come, or that is: computed. */

@@ -22,13 +22,13 @@
 #include "base/time.h"
 #include "base/zone.h"
 #include "codec/calendar.h"
+#include "codec/class_dates.h"
 #include "vdictld/class_admit.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/gpu_wish.h"
 #include "vdictld/queue.h"
 
 #define TICK_USEC USEC_PER_SEC
-#define EXCEPT_MAX 256
 #define REFRESH_SLICE_USEC 3000
 #define RENEW_USEC (INT64_C(86400) * USEC_PER_SEC)
 
@@ -159,95 +159,31 @@ static struct course *course_make(struct core *core, uint64_t id)
 
 /* ---- when ---- */
 
-/* The names of a list that is joined by commas; they point into `text`, which is cut up. */
-static size_t split(char *text, const char **ret, size_t max)
-{
-    size_t n = 0;
-
-    for (char *rest = text, *item; n < max && (item = strsep(&rest, ","));)
-        if (*item)
-            ret[n++] = item;
-    return n;
-}
-
-static int calendar_of(const struct class_spec *spec, struct calendar **ret, struct vdi_error *err)
-{
-    char except[sizeof(spec->except)], duration[32];
-    const char *dates[EXCEPT_MAX];
-    struct calendar_text text = {
-        .starts = spec->starts,
-        .duration = duration,
-        .zone = spec->zone,
-        .repeat = spec->repeat,
-        .except = dates,
-    };
-
-    snprintf(duration, sizeof(duration), "%" PRId64 "s", spec->duration_sec);
-    str_copy(except, sizeof(except), spec->except);
-    text.n_except = split(except, dates, EXCEPT_MAX);
-    return calendar_new(&text, ret, err);
-}
-
-/* What is changed of it. -ENOENT: it does not take place. */
-static int override(const struct calendar *c, const struct class *class, struct class_time *t,
-                    struct vdi_error *err)
-{
-    int64_t length_usec = t->end_usec - t->begin_usec;
-    struct class_override o;
-    int r = 0;
-
-    if (!class_override_of(class, t->date, &o))
-        return 0;
-    if (o.skip)
-        return -ENOENT;
-    if (*o.starts)
-        r = calendar_instant(c, "starts", o.starts, &t->begin_usec, err);
-    if (o.duration_sec)
-        length_usec = o.duration_sec * USEC_PER_SEC;
-    t->end_usec = t->begin_usec + length_usec;
-    return r;
-}
-
-static int by_begin(const void *a, const void *b)
-{
-    const struct class_time *ta = a, *tb = b;
-
-    return ta->begin_usec < tb->begin_usec ? -1 : ta->begin_usec > tb->begin_usec;
-}
-
 int class_times(struct core *core, const struct class *class, int64_t from_usec, int64_t to_usec,
                 struct class_time **ret, size_t *ret_n, struct vdi_error *err)
 {
     const struct class_spec *spec = &class->spec;
-    _cleanup_(calendar_freep) struct calendar *calendar = NULL;
-    _cleanup_(freep) struct calendar_occurrence *all = NULL;
-    _cleanup_(freep) struct class_time *times = NULL;
+    _cleanup_(freep) struct class_date *dates = NULL;
+    struct class_time *times;
     int64_t lead_usec = class_is_reservation(spec) ? 0 : class_lead_usec(core, spec);
-    size_t n_all = 0, n = 0;
-    int r = calendar_of(spec, &calendar, err);
+    int64_t tail_usec = (spec->grace_sec + spec->cleaning_sec) * USEC_PER_SEC;
+    size_t n = 0;
+    int r = class_dates(class, from_usec - tail_usec, to_usec + lead_usec, CLASS_OCCURRENCES_MAX,
+                        &dates, &n, err);
 
-    if (r == 0)
-        r = calendar_occurrences(calendar, from_usec - CLASS_MOVED_USEC, to_usec + CLASS_MOVED_USEC,
-                                 CLASS_OCCURRENCES_MAX, &all, &n_all, err);
     if (r < 0)
         return r;
-    times = calloc(n_all + 1, sizeof(*times));
+    times = calloc(n + 1, sizeof(*times));
     if (!times)
         return error_set(err, ENOMEM, "", "out of memory");
-    for (size_t i = 0; i < n_all; i++) {
-        struct class_time *t = &times[n];
-
-        *t = (struct class_time){.begin_usec = all[i].from_usec, .end_usec = all[i].to_usec};
-        str_copy(t->date, sizeof(t->date), all[i].name);
-        r = override(calendar, class, t, err);
-        if (r < 0 && r != -ENOENT)
-            return r;
-        t->from_usec = t->begin_usec - lead_usec;
-        t->until_usec = t->end_usec + (spec->grace_sec + spec->cleaning_sec) * USEC_PER_SEC;
-        n += r == 0 && t->until_usec > from_usec && t->from_usec < to_usec;
+    for (size_t i = 0; i < n; i++) {
+        times[i] = (struct class_time){.begin_usec = dates[i].begin_usec,
+                                       .end_usec = dates[i].end_usec,
+                                       .from_usec = dates[i].begin_usec - lead_usec,
+                                       .until_usec = dates[i].end_usec + tail_usec};
+        str_copy(times[i].date, sizeof(times[i].date), dates[i].name);
     }
-    qsort(times, n, sizeof(*times), by_begin);
-    *ret = TAKE_PTR(times);
+    *ret = times;
     *ret_n = n;
     return 0;
 }
@@ -258,7 +194,7 @@ int class_find_date(const struct class *class, const char *date, const char *sta
     _cleanup_(calendar_freep) struct calendar *calendar = NULL;
     struct calendar_occurrence found;
     int64_t to_usec = 0, by_usec;
-    int r = calendar_of(&class->spec, &calendar, err);
+    int r = class_calendar(&class->spec, &calendar, err);
 
     if (r == 0)
         r = calendar_find(calendar, date, &found, err);
