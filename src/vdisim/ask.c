@@ -75,7 +75,9 @@ static bool fill_profile(const struct world *w, const struct trace_job *t, struc
 static bool fill_names(const struct world *w, const struct trace_job *t, struct job_spec *spec)
 {
     return job_spec_set(&spec->partition, ask_partition(w)->name) == 0 &&
-           job_spec_set(&spec->owner, t->user) == 0 && job_spec_set(&spec->account, t->group) == 0;
+           job_spec_set(&spec->owner, t->user) == 0 &&
+           job_spec_set(&spec->account, t->group) == 0 &&
+           job_spec_set(&spec->reservation, t->reservation) == 0;
 }
 
 bool ask_fill(const struct world *w, const struct trace_job *t, struct job_spec *spec)

@@ -68,6 +68,16 @@ int life_turn_away(struct run *run, size_t i)
     return simple(run, i, JOB_EVENT_END, JOB_CANCELLED);
 }
 
+int life_give_up(struct run *run, size_t i)
+{
+    struct world_job *j = &run->world->jobs[i];
+
+    j->turned_away = true;
+    run->world->never_started++;
+    run->waiting--;
+    return simple(run, i, JOB_EVENT_END, JOB_CANCELLED);
+}
+
 /* ---- nodes ---- */
 
 static void add_place(void *arg, const struct plan_place *place)

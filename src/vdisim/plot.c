@@ -2,7 +2,8 @@
 /*
  * plot.c - a picture of a replay, as SVG.
  *
- * Two panels over one axis of days: units in use against all there are, and jobs that wait.
+ * Two panels over one axis of days: units in use against all there are, and jobs that wait. What
+ * nodes have that reservations close hangs from the top of the first, behind what is in use.
  * A column of the picture shows the highest value of its span, so no peak is lost.
  */
 #include "vdisim/plot.h"
@@ -25,9 +26,11 @@ struct panel {
     double column[WIDTH];
 };
 
-static double value_of(const struct world_sample *s, bool is_use)
+enum value { BUSY, CLOSED, WAITING };
+
+static double value_of(const struct world_sample *s, enum value what)
 {
-    return is_use ? (double)s->busy : (double)s->waiting;
+    return what == BUSY ? (double)s->busy : what == CLOSED ? (double)s->closed : (double)s->waiting;
 }
 
 static size_t column_of(const struct world *w, int64_t usec)
@@ -39,12 +42,12 @@ static size_t column_of(const struct world *w, int64_t usec)
 }
 
 /* The highest value in each column; a sample holds until the next. */
-static void fill(const struct world *w, bool is_use, struct panel *p)
+static void fill(const struct world *w, enum value what, struct panel *p)
 {
     for (size_t i = 0; i < w->n_samples; i++) {
         const struct world_sample *s = &w->samples[i];
         int64_t until = i + 1 < w->n_samples ? w->samples[i + 1].at_usec : s->at_usec;
-        double value = value_of(s, is_use);
+        double value = value_of(s, what);
 
         for (size_t x = column_of(w, s->at_usec); x <= column_of(w, until); x++)
             p->column[x] = fmax(p->column[x], value);
@@ -82,6 +85,15 @@ static void write_area(const struct panel *p, struct buf *out)
     buf_printf(out, "L%d %dZ\"/>\n", LEFT + WIDTH - 1, p->top + HEIGHT);
 }
 
+/* From the top of the panel down. */
+static void write_closed(const struct panel *p, struct buf *out)
+{
+    buf_printf(out, "<path class=\"closed\" fill=\"#ccc\" d=\"M%d %d", LEFT, p->top);
+    for (int x = 0; x < WIDTH; x++)
+        buf_printf(out, "L%d %.1f", LEFT + x, p->top + HEIGHT * p->column[x] / p->max);
+    buf_printf(out, "L%d %dZ\"/>\n", LEFT + WIDTH - 1, p->top);
+}
+
 static void write_days(const struct world *w, int y, struct buf *out)
 {
     double days = (double)(w->end_usec - w->begin_usec) / 86400e6;
@@ -98,11 +110,16 @@ void plot_write(const struct world *w, struct buf *out)
 {
     struct panel use = {.title = "units in use", .colour = "#3a7ca5", .top = TOP};
     struct panel queue = {.title = "jobs waiting", .colour = "#d1603d", .top = TOP + HEIGHT + GAP};
+    struct panel closed = {.top = TOP};
     int height = TOP + 2 * HEIGHT + GAP + 50;
 
-    fill(w, true, &use);
-    fill(w, false, &queue);
+    if (w->reservations)
+        use.title = "units in use; grey: closed by reservations";
+    fill(w, BUSY, &use);
+    fill(w, CLOSED, &closed);
+    fill(w, WAITING, &queue);
     use.max = w->capacity ? (double)w->capacity : fmax(use.max, 1);
+    closed.max = use.max;
     queue.max = round_up(queue.max);
     buf_printf(out,
                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" "
@@ -110,6 +127,8 @@ void plot_write(const struct world *w, struct buf *out)
                "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
                LEFT + WIDTH + 30, height);
     write_axis(&use, out);
+    if (w->reservations)
+        write_closed(&closed, out);
     write_area(&use, out);
     write_axis(&queue, out);
     write_area(&queue, out);

@@ -67,6 +67,22 @@ static void add_seats(const struct world *w, struct report *r)
     r->sessions = w->usage.sessions;
 }
 
+/* From first submit to last end; a sample holds until the next. */
+static double closed_sec(const struct world *w)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i + 1 < w->n_samples; i++) {
+        const struct world_sample *s = &w->samples[i];
+        int64_t from = s->at_usec > w->begin_usec ? s->at_usec : w->begin_usec;
+        int64_t to = s[1].at_usec < w->end_usec ? s[1].at_usec : w->end_usec;
+
+        if (to > from)
+            sum += sec(to - from) * s->closed_nodes;
+    }
+    return sum;
+}
+
 int report_make(const struct world *w, struct report *ret)
 {
     double *waits = calloc(w->n_jobs, sizeof(*waits)), unit_sec = 0;
@@ -74,6 +90,9 @@ int report_make(const struct world *w, struct report *ret)
     struct report r = {.jobs = w->n_jobs,
                        .left_out = w->left_out,
                        .turned_away = w->turned_away,
+                       .never_started = w->never_started,
+                       .reservations = w->reservations,
+                       .node_hours_closed = closed_sec(w) / 3600,
                        .starts = w->starts,
                        .failed_starts = w->failed_starts,
                        .saves = w->saves,
@@ -90,6 +109,7 @@ int report_make(const struct world *w, struct report *ret)
     for (size_t i = 0; i < w->n_jobs; i++) {
         if (w->jobs[i].turned_away)
             continue;
+        r.reservation_jobs += *w->jobs[i].trace->reservation != '\0';
         waits[taken++] = wait_of(&w->jobs[i]);
         add_job(&w->jobs[i], &r, &unit_sec);
     }
@@ -113,8 +133,13 @@ void report_write_text(const struct report *r, struct buf *out)
     buf_printf(out, "jobs               %" PRIu64 ", %" PRIu64 " left out\n", r->jobs, r->left_out);
     if (r->turned_away)
         buf_printf(out, "turned away        %" PRIu64 "\n", r->turned_away);
+    if (r->never_started)
+        buf_printf(out,
+                   "never started      %" PRIu64 ": too long for the time between reservations\n",
+                   r->never_started);
     buf_printf(out, "had to wait        %.1f %%\n",
-               100 * (double)r->waited / fmax(1, (double)(r->jobs - r->turned_away)));
+               100 * (double)r->waited /
+                   fmax(1, (double)(r->jobs - r->turned_away - r->never_started)));
     buf_printf(out, "wait               mean %.0f s, p50 %.0f s, p95 %.0f s, longest %.0f s\n",
                r->mean_wait_sec, r->p50_wait_sec, r->p95_wait_sec, r->longest_wait_sec);
     buf_printf(out, "bounded slowdown   mean %.2f\n", r->mean_slowdown);
@@ -134,6 +159,11 @@ void report_write_text(const struct report *r, struct buf *out)
                    "                   %.0f hours of GPUs kept for them without a session\n",
                    r->classes, r->class_seats, r->seats_ready_pct, fabs(r->slowest_seat_sec),
                    r->slowest_seat_sec > 0 ? "later" : "before", r->gpu_hours_held_empty);
+    if (r->reservations)
+        buf_printf(out,
+                   "reservations       %" PRIu64 ", %.1f hours of nodes; %" PRIu64
+                   " jobs ran in them\n",
+                   r->reservations, r->node_hours_closed, r->reservation_jobs);
     buf_printf(out, "planner            %.2f s of processor time in %" PRIu64 " steps\n",
                r->plan_cpu_sec, r->plan_steps);
 }
@@ -142,7 +172,8 @@ void report_write_json(const struct report *r, struct buf *out)
 {
     buf_printf(out, "{\"jobs\":%" PRIu64 ",\"left_out\":%" PRIu64 ",\"turned_away\":%" PRIu64,
                r->jobs, r->left_out, r->turned_away);
-    buf_printf(out, ",\"waited\":%" PRIu64, r->waited);
+    buf_printf(out, ",\"never_started\":%" PRIu64 ",\"waited\":%" PRIu64, r->never_started,
+               r->waited);
     buf_printf(out, ",\"mean_wait_s\":%.3f,\"p50_wait_s\":%.3f,\"p95_wait_s\":%.3f",
                r->mean_wait_sec, r->p50_wait_sec, r->p95_wait_sec);
     buf_printf(out, ",\"longest_wait_s\":%.3f,\"mean_bounded_slowdown\":%.4f", r->longest_wait_sec,
@@ -158,6 +189,10 @@ void report_write_json(const struct report *r, struct buf *out)
     buf_printf(
         out, ",\"sessions\":%" PRIu64 ",\"gpu_hours_held_empty\":%.3f,\"profile_changes\":%" PRIu64,
         r->sessions, r->gpu_hours_held_empty, r->profile_changes);
+    buf_printf(out,
+               ",\"reservations\":%" PRIu64 ",\"reservation_jobs\":%" PRIu64
+               ",\"node_hours_closed\":%.3f",
+               r->reservations, r->reservation_jobs, r->node_hours_closed);
     buf_printf(out,
                ",\"saves\":%" PRIu64 ",\"requeues\":%" PRIu64
                ",\"gpu_hours\":%.3f,\"gpu_hours_preempted\":%.3f",

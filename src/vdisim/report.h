@@ -12,8 +12,8 @@
 #include "vdisim/world.h"
 
 struct report {
-    uint64_t jobs, left_out, turned_away; /* what follows is of jobs that were not */
-    uint64_t waited;                      /* more than no time */
+    uint64_t jobs, left_out, turned_away, never_started; /* what follows is of jobs that were not */
+    uint64_t waited;                                     /* more than no time */
     double mean_wait_sec, p50_wait_sec, p95_wait_sec, longest_wait_sec;
     double mean_slowdown;
     double utilisation; /* of the units, from first submit to last end */
@@ -25,6 +25,8 @@ struct report {
     double slowest_seat_sec;     /* after its class began; below 0: before */
     double gpu_hours_held_empty; /* kept for classes while no session is there */
     uint64_t profile_changes, sessions;
+    uint64_t reservations, reservation_jobs; /* jobs that name one, and ran */
+    double node_hours_closed;                /* by them, of the partition's nodes */
     double plan_cpu_sec;
     uint64_t plan_steps;
 };

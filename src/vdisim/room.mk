@@ -7,6 +7,7 @@ src_vdisim_libvdisim_a_SOURCES = \
     src/vdisim/life.c \
     src/vdisim/plot.c src/vdisim/plot.h \
     src/vdisim/report.c src/vdisim/report.h \
+    src/vdisim/reservations.c \
     src/vdisim/run.h \
     src/vdisim/seats.c \
     src/vdisim/timer.c src/vdisim/timer.h \
@@ -32,6 +33,6 @@ tests_unit_vdisim_test_world_SOURCES = tests/unit/vdisim/test_world.c
 tests_unit_vdisim_test_world_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_vdisim_test_world_LDADD = $(VDISIM_LIBS) $(CMOCKA_LIBS)
 
-TESTS += tests/t7000-sim.t tests/t7010-classes.t
-dist_check_SCRIPTS += tests/t7000-sim.t tests/t7010-classes.t
+TESTS += tests/t7000-sim.t tests/t7010-classes.t tests/t7020-reservations.t
+dist_check_SCRIPTS += tests/t7000-sim.t tests/t7010-classes.t tests/t7020-reservations.t
 EXTRA_DIST += tests/lib/replan.py tests/lib/sim_check.py

@@ -32,6 +32,14 @@ struct run {
     uint64_t busy;
     uint32_t running, waiting;
     bool no_memory;
+    int64_t boot_usec;  /* as the planner has it */
+    int64_t fired_usec; /* the last timer */
+    struct closing *closings;
+    size_t n_closings;
+    int64_t renew_usec;        /* when their dates are looked up again */
+    uint32_t closed_nodes;     /* of the partition, */
+    uint64_t closed_units;     /* and what they have, */
+    int64_t closed_until_usec; /* until then */
     uint8_t *held; /* jobs with all of a device, of each node: GPU_PLACES_MAX of a node */
 };
 
@@ -43,10 +51,25 @@ bool ask_fill(const struct world *w, const struct trace_job *t, struct job_spec 
 /* The partition's nodes could hold it when empty. */
 bool ask_is_possible(const struct world *w, const struct job_spec *spec);
 
+/* reservations.c */
+int reservations_begin(struct run *run, struct vdi_error *err);
+/* Their dates for the year ahead, when it is time. */
+int reservations_renew(struct run *run, struct vdi_error *err);
+void reservations_done(struct run *run);
+/* Brings run.closed_* in step with the clock. */
+void reservations_count(struct run *run);
+/* The job names none, or one that it may use and that has the time for it. */
+bool reservations_let_in(const struct run *run, const struct world_job *j);
+
+/* world.c */
+uint64_t world_node_units(const struct world *w, const struct config_node *n);
+
 /* life.c: jobs, by their place in the world */
 int life_arrive(struct run *run, size_t i);
-/* It came and did not start. */
+/* It came and did not start, or may not. */
 int life_turn_away(struct run *run, size_t i);
+/* It waits for what never comes. */
+int life_give_up(struct run *run, size_t i);
 int life_start(struct run *run, const struct plan_action *action);
 int life_ready(struct run *run, size_t i);
 int life_end(struct run *run, size_t i);

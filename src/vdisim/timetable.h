@@ -32,9 +32,10 @@ struct timetable {
 /* Blocks. -EINVAL with place (line) and column in err. */
 int timetable_read(const char *path, struct timetable *ret, struct vdi_error *err);
 /* The same of an iCalendar file (codec/ics.h): its name ends in .ics. Its templates are those of
- * `config`. The trace's time 0 is epoch_usec; 0: 00:00 of the day of the first class. What begins
+ * `config`. The trace's time 0 is *epoch_usec; 0: it is set to 00:00 of the day of the first
+ * class. What begins
  * before that, or more than a year later, is left out. */
-int timetable_read_ics(const char *path, const struct config *config, int64_t epoch_usec,
+int timetable_read_ics(const char *path, const struct config *config, int64_t *epoch_usec,
                        struct timetable *ret, struct vdi_error *err);
 /* A new last row, not set. NULL: out of memory, or TIMETABLE_ROWS_MAX. */
 struct timetable_row *timetable_add(struct timetable *t);

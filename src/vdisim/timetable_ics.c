@@ -184,18 +184,18 @@ static int first_day(struct reader *r, const struct ics *ics)
     return 0;
 }
 
-int timetable_read_ics(const char *path, const struct config *config, int64_t epoch_usec,
+int timetable_read_ics(const char *path, const struct config *config, int64_t *epoch_usec,
                        struct timetable *ret, struct vdi_error *err)
 {
     struct buf text = BUF_INIT(ICS_BYTES_MAX + 1);
     struct timetable table = {0};
     struct ics ics = {0};
-    struct reader r = {path, config, epoch_usec, &table, err};
+    struct reader r = {path, config, *epoch_usec, &table, err};
     int result = trace_read_text(path, &text, err);
 
     if (result == 0)
         result = ics_read(text.data ? text.data : "", text.len, &ics, err);
-    if (result == 0 && !epoch_usec)
+    if (result == 0 && !*epoch_usec)
         result = first_day(&r, &ics);
     for (size_t i = 0; result == 0 && i < ics.n; i++)
         result = put_class(&r, &ics.classes[i]);
@@ -205,5 +205,7 @@ int timetable_read_ics(const char *path, const struct config *config, int64_t ep
         timetable_done(&table);
     else
         *ret = table;
+    if (result == 0)
+        *epoch_usec = r.zero_usec;
     return result;
 }

@@ -29,6 +29,7 @@ void trace_done(struct trace *t)
         free(j->group);
         free(j->kind);
         free(j->gpu_type);
+        free(j->reservation);
     }
     free(t->jobs);
     *t = (struct trace){0};
@@ -157,12 +158,13 @@ enum column {
     USER,
     GROUP,
     KIND,
+    RESERVATION,
     ID,
     N_COLUMNS
 };
 static const char *const column_names[N_COLUMNS] = {
-    "submit_s", "duration_s", "walltime_s", "nodes", "cpus",  "mem_mb",
-    "gpus",     "gpu_type",   "user",       "group", "class", "origin_id"};
+    "submit_s", "duration_s", "walltime_s", "nodes", "cpus",        "mem_mb",   "gpus",
+    "gpu_type", "user",       "group",      "class", "reservation", "origin_id"};
 
 static char **text_member(struct trace_job *j, enum column c)
 {
@@ -175,6 +177,8 @@ static char **text_member(struct trace_job *j, enum column c)
         return &j->group;
     case KIND:
         return &j->kind;
+    case RESERVATION:
+        return &j->reservation;
     case ID:
         return &j->id;
     default:

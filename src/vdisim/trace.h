@@ -3,9 +3,9 @@
  * trace.h - a workload that was: jobs with when they came, how long they ran, what they asked for.
  *
  * Two formats: CSV with a header line (submit_s,duration_s,walltime_s,nodes,cpus,mem_mb,gpus,
- * gpu_type,user,group,class,origin_id; cpus, mem_mb and gpus are totals of the job), and the
- * Standard Workload Format of the Parallel Workloads Archive, version 2.2. Either may be packed
- * by xz. What a source does not say is 0 or "".
+ * gpu_type,user,group,class,reservation,origin_id; cpus, mem_mb and gpus are totals of the job),
+ * and the Standard Workload Format of the Parallel Workloads Archive, version 2.2. Either may be
+ * packed by xz. What a source does not say is 0 or "".
  */
 #ifndef VDISIM_TRACE_H
 #define VDISIM_TRACE_H
@@ -25,7 +25,8 @@ struct trace_job {
     int64_t walltime_sec; /* what its submitter asked for; 0: not said */
     uint32_t nodes, cpus, memory_mib;
     double gpus;
-    char *id, *user, *group, *kind, *gpu_type; /* kind: "batch", "interactive" ...; owned */
+    char *id, *user, *group, *kind; /* kind: "batch", "interactive" ...; owned, as the next */
+    char *gpu_type, *reservation;
 };
 
 struct trace {

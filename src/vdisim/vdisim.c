@@ -21,7 +21,6 @@
 
 struct command {
     const char *config, *trace, *classes, *starts, *seats, *plot;
-    int64_t epoch_usec; /* 0: not said */
     int64_t pool; /* a cluster of one node with so many processors, instead of a configuration */
     bool json;
     struct world_options options;
@@ -73,8 +72,9 @@ static void usage(FILE *f)
           "      --class=CLASS      jobs of this class of the trace alone\n"
           "      --classes=FILE     a timetable, whose seats are kept free, as CSV or iCalendar\n"
           "                         (.ics)\n"
-          "      --epoch=TIME       time 0 of the trace, for an .ics file (default: 00:00 of the\n"
-          "                         day of its first class)\n"
+          "      --epoch=TIME       time 0 of the trace, for an .ics file and reservations of the\n"
+          "                         configuration (default: 00:00 of the day of the first class\n"
+          "                         of the file, or of the first reservation)\n"
           "      --lead=SECONDS     seats are kept free from so long before a class (default 300)\n"
           "      --limit=N          the first N jobs alone\n"
           "      --factor=X         time limit where the trace has none: X times the duration\n"
@@ -213,7 +213,7 @@ static int set_option(struct command *c, int letter, const char *value, struct v
         c->starts = value;
         return 0;
     case 'E':
-        return time_from_rfc3339(value, &c->epoch_usec) < 0
+        return time_from_rfc3339(value, &o->epoch_usec) < 0
                    ? refuse(err, "epoch", value, "write it as 2026-10-12T00:00:00+02:00")
                    : 0;
     case 'T':
@@ -262,8 +262,9 @@ static int read_options(int argc, char **argv, struct command *c, struct vdi_err
         return r;
     if (argc - optind != 1 || !c->config == !c->pool)
         return error_set(err, EINVAL, "", "it takes one TRACE, and one of --config and --pool");
-    if (c->epoch_usec && !is_ics(c->classes))
-        return error_set(err, EINVAL, "epoch", "--epoch is for --classes of an .ics file");
+    if (c->options.epoch_usec && !c->config)
+        return error_set(err, EINVAL, "epoch",
+                         "--epoch is for --classes of an .ics file and reservations of --config");
     if (c->options.second_sec < 0)
         c->options.second_sec = c->options.boot.p99_sec / 2;
     if (c->pool && c->options.unit == WORLD_AS_TRACED)
@@ -340,8 +341,9 @@ static int tell(const struct command *c, const struct world *w, struct vdi_error
     return r < 0 ? r : write_with(c->plot, w, plot_write, err);
 }
 
-static int replay(const struct command *c, struct vdi_error *err)
+static int replay(struct command *c, struct vdi_error *err)
 {
+    struct world_options *o = &c->options;
     struct config *config = NULL;
     struct trace trace = {0};
     struct timetable timetable = {0};
@@ -352,11 +354,13 @@ static int replay(const struct command *c, struct vdi_error *err)
         return error_set(err, EINVAL, "config", "the cluster could not be read");
     r = trace_read(c->trace, &trace, err);
     if (r == 0 && is_ics(c->classes))
-        r = timetable_read_ics(c->classes, config, c->epoch_usec, &timetable, err);
+        r = timetable_read_ics(c->classes, config, &o->epoch_usec, &timetable, err);
     else if (r == 0 && c->classes)
         r = timetable_read(c->classes, &timetable, err);
+    if (r == 0 && !o->epoch_usec)
+        r = reservations_first_day(config, &o->epoch_usec, err);
     if (r == 0)
-        r = world_run(config, &trace, &timetable, &c->options, &world, err);
+        r = world_run(config, &trace, &timetable, o, &world, err);
     if (r == 0)
         r = tell(c, &world, err);
     world_done(&world);

@@ -52,6 +52,8 @@ static int arrive(struct run *run, size_t i)
     const struct world *w = run->world;
     int r = life_arrive(run, i);
 
+    if (r == 0 && !reservations_let_in(run, &w->jobs[i]))
+        return life_turn_away(run, i);
     if (r == 0 && w->options.no_wait)
         r = plan(run);
     return r == 0 && w->options.no_wait && w->jobs[i].job->state == JOB_PENDING
@@ -65,6 +67,7 @@ static int fire(struct run *run)
 
     if (!life_is_due(run, &t))
         return 0;
+    run->fired_usec = run->now_usec;
     switch (t.kind) {
     case TIMER_END:
         return life_end(run, t.id);
@@ -96,10 +99,18 @@ static int sample(struct run *run)
         w->samples = samples;
         w->samples_size = size;
     }
-    w->samples[w->n_samples++] =
-        (struct world_sample){run->now_usec, run->busy, run->running, run->waiting};
+    reservations_count(run);
+    w->samples[w->n_samples++] = (struct world_sample){.at_usec = run->now_usec,
+                                                       .busy = run->busy,
+                                                       .closed = run->closed_units,
+                                                       .running = run->running,
+                                                       .waiting = run->waiting,
+                                                       .closed_nodes = run->closed_nodes};
     return 0;
 }
+
+/* Reservations may go on for ever, and who is too long for the time between them waits as long. */
+#define GIVE_UP_USEC (366 * 86400 * USEC)
 
 /* The next timer, or when the planner wants to be asked again; 0: nothing more comes. */
 static int64_t next_instant(const struct run *run)
@@ -109,16 +120,19 @@ static int64_t next_instant(const struct run *run)
 
     if (plan && plan <= run->now_usec)
         plan = run->now_usec + 1; /* estimates: it has no action for this instant */
+    if (!timer && run->n_closings && plan > run->fired_usec + GIVE_UP_USEC)
+        return 0;
     return !timer || (plan && plan < timer) ? plan : timer;
 }
 
-static int run_clock(struct run *run)
+static int run_clock(struct run *run, struct vdi_error *err)
 {
     int64_t next_usec;
     int r = 0;
 
     while (r == 0 && (next_usec = next_instant(run))) {
         run->now_usec = next_usec;
+        r = reservations_renew(run, err);
         while (r == 0 && run->timers.n && timers_first(&run->timers)->at_usec == run->now_usec)
             r = fire(run);
         if (r == 0)
@@ -129,6 +143,9 @@ static int run_clock(struct run *run)
         if (r == 0)
             r = sample(run);
     }
+    for (size_t i = 0; r == 0 && run->n_closings && run->waiting && i < run->world->n_jobs; i++)
+        if (run->world->jobs[i].job->state == JOB_PENDING)
+            r = life_give_up(run, i);
     return r;
 }
 
@@ -154,6 +171,11 @@ static int add_nodes(struct run *run)
     return planner_configure(run->planner, c);
 }
 
+uint64_t world_node_units(const struct world *w, const struct config_node *n)
+{
+    return w->options.unit == WORLD_AS_TRACED ? n->gpus * w->gpu_units : n->cpus;
+}
+
 static void count_capacity(struct world *w)
 {
     const struct config_partition *p = ask_partition(w);
@@ -162,7 +184,7 @@ static void count_capacity(struct world *w)
         const struct config_node *n = config_node(w->config, p->nodes.names[i]);
 
         if (n)
-            w->capacity += w->options.unit == WORLD_AS_TRACED ? n->gpus * w->gpu_units : n->cpus;
+            w->capacity += world_node_units(w, n);
     }
 }
 
@@ -249,17 +271,20 @@ static int replay(struct run *run, const struct trace *trace, struct vdi_error *
     if (r == 0)
         r = add_nodes(run);
     if (r == 0) {
-        r = classes_admit(run, err);
+        r = reservations_begin(run, err);
+        if (r == 0)
+            r = classes_admit(run, err);
         if (r < 0)
             return r;
         r = seats_begin(run);
         if (r == 0)
-            r = run_clock(run);
+            r = run_clock(run, err);
         if (r == 0)
             r = usage_make(w, trace);
     }
     if (r < 0)
-        return error_set(err, r, "", "the replay broke off: %s", strerror(-r));
+        return err && err->code ? r
+                                : error_set(err, r, "", "the replay broke off: %s", strerror(-r));
     if (run->waiting)
         return error_set(err, EPROTO, "", "%u jobs were never started", run->waiting);
     set_span(w);
@@ -284,13 +309,15 @@ int world_run(const struct config *config, const struct trace *trace,
     if (run.planner) {
         double back_sec = *options->class_qos ? options->save.p99_sec : 0;
 
-        planner_set_boot(run.planner, (int64_t)(fmax(options->boot.p99_sec, back_sec) * 1e6));
+        run.boot_usec = (int64_t)(fmax(options->boot.p99_sec, back_sec) * 1e6);
+        planner_set_boot(run.planner, run.boot_usec);
         planner_set_save(run.planner, (int64_t)(options->save.p99_sec * 1e6));
     }
     run.held = calloc(config->n_nodes, GPU_PLACES_MAX);
     r = run.planner && run.held ? replay(&run, trace, err)
                                 : error_set(err, ENOMEM, "", "out of memory");
     free(run.held);
+    reservations_done(&run);
     planner_free(run.planner);
     timers_done(&run.timers);
     if (r < 0)

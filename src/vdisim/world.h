@@ -49,6 +49,7 @@ struct world_options {
     struct world_qos qos[WORLD_QOS_MAX]; /* of jobs: the first that fits */
     size_t n_qos;
     const char *class_qos; /* of classes; "": none */
+    int64_t epoch_usec;    /* the instant that is time 0 of the trace; reservations go by it */
     struct draw_time save; /* from the order until a job is saved, and the same until it is back */
     double fail;           /* probability that a start fails; the job is queued again */
     double second_sec;     /* a seat that takes longer gets a second one; 0: none does */
@@ -66,7 +67,7 @@ struct world_job {
     struct plan_place *places; /* what it holds now */
     uint32_t n_places;
     int64_t held_usec; /* since when */
-    bool turned_away;
+    bool turned_away;  /* or given up */
 };
 
 /* Nodes that a job held without a break, from a start order on. */
@@ -81,8 +82,9 @@ struct world_run {
 /* A change of what the cluster does, for pictures: one per instant that changed anything. */
 struct world_sample {
     int64_t at_usec;
-    uint64_t busy; /* units */
-    uint32_t running, waiting;
+    uint64_t busy;   /* units */
+    uint64_t closed; /* units, of nodes that reservations have */
+    uint32_t running, waiting, closed_nodes;
 };
 
 struct world_seat { /* of a class, and where it is kept */
@@ -110,6 +112,8 @@ struct world {
     size_t n_jobs;
     uint64_t left_out; /* rows that ask for nothing, or for more than there is */
     uint64_t turned_away;
+    uint64_t never_started; /* no time between reservations is long enough for them */
+    uint64_t reservations;
     uint32_t gpu_units; /* that a GPU counts for: 1, or share_mib */
     uint64_t capacity;  /* units */
     uint64_t starts, failed_starts, saves, requeues;
@@ -126,6 +130,9 @@ struct world {
     struct world_sample *samples;
     size_t n_samples, samples_size;
 };
+
+/* 00:00, in its zone, of the day of the reservation that begins first; 0: there is none. */
+int reservations_first_day(const struct config *config, int64_t *ret_usec, struct vdi_error *err);
 
 /* Replays it to the end. `config`, `trace` and `timetable` (NULL: none) must outlive *ret, which is
  * written on success alone and freed with world_done(). -EINVAL: the configuration has no such

@@ -3,12 +3,18 @@
 """sim_check.py - do the jobs and seats of a replay obey the laws of their GPUs?
 
     sim_check.py STARTS.csv SEATS.csv LAW PROFILE=INSTANCES[:SIZE]... [SLOTS]
+    sim_check.py --closed WINDOWS.csv JOBS.csv STARTS.csv SEATS.csv
 
 Reads what vdisim wrote and shares nothing with it: at every instant, of each GPU, what lies on
 it is looked at pair by pair. LAW is homogeneous or mixed (SIZE of SLOTS slots each). A job
 without a profile has the GPU alone. A job on several nodes has as many GPUs on each, of different
 nodes, and in all what it asked for. Prints one line per breach, and the number of intervals on
 one node.
+
+The second form looks at nodes that are closed for windows of time instead: WINDOWS.csv has node,
+from_s, to_s, name (of a reservation) and users (who may use it, joined by ';'), JOBS.csv the trace.
+Nobody is on a node in a window that is closed to him, and who names a reservation is in one window
+of it from begin to end. Prints the same.
 """
 import csv
 import sys
@@ -33,6 +39,33 @@ def intervals(starts, seats):
         yield row["node"], row["gpus"], float(row["start_s"]), float(row["end_s"]), "class " + row["class_id"]
 
 
+def rows(path):
+    with open(path, newline="") as f:
+        return list(csv.DictReader(f))
+
+
+def check_closed(windows, jobs, starts, seats):
+    asks = {j["origin_id"]: (j.get("reservation", ""), j.get("user", "")) for j in rows(jobs)}
+    closed = [(w["node"], float(w["from_s"]), float(w["to_s"]), w["name"], w["users"].split(";"))
+              for w in rows(windows)]
+    there = [(node, float(r["from_s"]), float(r["end_s"]), r["origin_id"], *asks[r["origin_id"]])
+             for r in rows(starts) for node in r["node"].split(";")]
+    there += [(r["node"], float(r["from_s"]), float(r["end_s"]), "class " + r["class_id"], "", "")
+              for r in rows(seats)]
+    for node, begin, end, who, name, user in there:
+        inside = not name
+        for where, opens, shuts, of, users in closed:
+            if where != node or not (opens < end and begin < shuts):
+                continue
+            mine = name == of and user in users
+            inside |= mine and opens <= begin and end <= shuts
+            if not mine:
+                print(f"{who} is on {node} {begin}-{end}: closed for {of} {opens}-{shuts}")
+        if not inside:
+            print(f"{who} is on {node} {begin}-{end}: not within {name}")
+    print(len(there))
+
+
 def breach(law, sizes, on):
     """on: (profile, slot, who) of all that lie on one GPU at one instant."""
     profiles = {p for p, _, _ in on}
@@ -55,6 +88,9 @@ def breach(law, sizes, on):
 
 
 def main():
+    if sys.argv[1] == "--closed":
+        check_closed(*sys.argv[2:6])
+        return
     starts, seats, law = sys.argv[1:4]
     sizes = {}
     for word in sys.argv[4:]:
