@@ -241,6 +241,56 @@ def config(c):
     vdi.is_((r.status, names(c)), (200, set()), "what is no longer in the file goes")
 
 
+def touched(c, node, seconds):
+    by = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    r = c.request("GET", f"/v1/nodes/{node}/forecast?by={by.strftime('%Y-%m-%dT%H:%M:%SZ')}")
+    return {(t["what"], t.get("job") or t["name"]): t for t in r.json["touched"]}
+
+
+def forecast(c):
+    job = c.submit(template="cad", nodelist="n1", time_limit_sec=7200, uid=1)
+    c.wait_state(job, "RUNNING")
+    waits = c.submit(template="whole", nodelist="n1", time_limit_sec=600, uid=1)
+    r = c.request("POST", "/v1/classes", {
+        "name": "course", "template": "cad", "seats": 5, "users": "daemon", "starts": at(86400),
+        "duration_sec": 3600, "zone": "Europe/Berlin"})
+    made = make(c, "later", users="daemon", starts=at(2 * 86400))
+    vdi.wait_for("a plan", lambda: why(c, waits)["estimated_start_time"])
+    got, other = touched(c, "n1", 3600), touched(c, "n2", 3600)
+    vdi.is_(set(got), {("job", job), ("waiting", waits), ("class", "course"),
+                       ("reservation", "later")}, "what a drain would touch is named")
+    vdi.is_((got["reservation", "later"]["from_time"], got["reservation", "later"]["until_time"]),
+            (made["next_begin_time"], made["next_end_time"]), "a reservation with its time")
+    vdi.is_(got["waiting", waits]["from_time"][:16], why(c, waits)["estimated_start_time"][:16],
+            "a job that waits with when it was to start")
+    seats = [t["class", "course"] for t in (got, other)]
+    vdi.is_((sum(s["seats"] for s in seats), seats[0]["date"], seats[0]["from_time"]),
+            (5, at(86400)[:10], r.json["next_begin_time"]), "seats with class, date and number")
+    vdi.is_(set(other), {("class", "course")}, "and nothing of another node")
+    vdi.ok(("job", job) not in touched(c, "n1", 3 * 3600), "a job that has ended by then is not")
+    code, out = run(c, "vdictl", "drain", "n[1-2]", "--by", "now+1hour")
+    lines = {tuple(line.split()[:3]) for line in out.splitlines()}
+    vdi.ok(code == 0 and {("n1", "job", str(job)), ("n1", "waiting", str(waits)),
+                          ("n1", "class", "course"), ("n1", "reservation", "later"),
+                          ("n2", "class", "course")} <= lines, "vdictl lists it", code, out)
+    drained = [n for n in ("n1", "n2") if "DRAIN" in state(c, n)]
+    vdi.is_(drained, [], "and drains nothing without a reason")
+    code, out = run(c, "vdictl", "drain", "n2", "--by", "tomorrow", "--reason", "fans")
+    vdi.ok(code == 0 and "course" in out and state(c, "n2") == "DRAINED", "with one it does", out)
+    run(c, "vdictl", "node", "resume", "n2")
+    r = c.request("GET", "/v1/nodes/n1/forecast?by=2020-01-01T00:00:00Z")
+    vdi.ok(r.status == 422 and "within a year" in r.json["remedy"], "not of the past", r.text)
+    vdi.is_([c.request("GET", "/v1/nodes/n9/forecast").status,
+             c.request("GET", "/v1/nodes/n1/forecast", uid=1).status,
+             run(c, "vdictl", "drain", "n1", "--by", "soon")[0]], [404, 403, 2], "nor of no node, "
+            "for users, or without a time")
+    end(c, job, waits)
+    c.request("DELETE", "/v1/classes/course")
+    delete(c, "later")
+    code, out = run(c, "vdictl", "drain", "n1", "--by", "now+1hour")
+    vdi.is_((code, out), (0, "nothing is touched\n"), "an empty node says so")
+
+
 def run(c, *words):
     r = c.run(*words)
     return r[0], str(r[1]) + str(r[2])
@@ -272,6 +322,7 @@ def main():
         classes(c)
         refusals(c)
         config(c)
+        forecast(c)
         command(c)
     vdi.done()
 

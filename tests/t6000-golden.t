@@ -64,6 +64,7 @@ TARGETS = {
     "node.list": ("/v1/nodes", None),
     "node.show": ("/v1/nodes/n1", None),
     "node.update": ("/v1/nodes/n2", {"state": "drain", "reason": "test"}),
+    "node.forecast": ("/v1/nodes/n1/forecast", None),
     "node.enroll": ("/v1/nodes/n1/enroll", None),
     "gpu.list": ("/v1/gpus", None),
     "partition.list": ("/v1/partitions", None),

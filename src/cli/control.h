@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hostlist.h"
 #include "cli/client.h"
 #include "cli/ids.h"
 #include "cli/options.h"
@@ -15,7 +16,7 @@
 #define CONTROL_NAME "vdictl"
 
 struct control_options {
-    const char *reason, *lifetime, *scope, *user, *output, *after, *stream, *screenshot, *time;
+    const char *reason, *by, *lifetime, *scope, *user, *output, *after, *stream, *screenshot, *time;
     const char *request, *from, *to, *limit, *head;
     const char *template_name, *seats, *groups, *users, *partition, *qos, *account;
     const char *starts, *duration, *zone, *repeat, *except, *lead, *grace, *no_show, *cleaning;
@@ -82,6 +83,8 @@ int control_pki_revoke(struct control *, const struct verb *, struct vdi_error *
 int control_node_enroll(struct control *, const struct verb *, struct vdi_error *);
 int control_ping(struct control *, const struct verb *, struct vdi_error *);
 
+/* What a drain of these would touch, as --by says. */
+int control_drain_forecast(struct control *c, const struct hostlist *nodes, struct vdi_error *err);
 /* The one job id that a word must be. */
 int control_job_id(const char *word, char ret[ID_TEXT], struct vdi_error *err);
 /* One KEY=VALUE of `update job` as a member of a PATCH body. */

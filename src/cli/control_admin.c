@@ -34,7 +34,8 @@ int control_node_state(struct control *c, const struct verb *verb, struct vdi_er
     _cleanup_(buf_done) struct buf body = BUF_INIT(4096);
     int code = 0;
     bool needs_reason = !str_equal(verb->target, "resume");
-    if (needs_reason && str_is_empty(c->options.reason)) {
+    bool is_asked = !str_is_empty(c->options.by);
+    if (needs_reason && str_is_empty(c->options.reason) && !is_asked) {
         error_set(err, EINVAL, "reason", "%s needs a reason", verb->name);
         error_hint(err, NULL, "add --reason \"why\"");
         return -EINVAL;
@@ -43,6 +44,12 @@ int control_node_state(struct control *c, const struct verb *verb, struct vdi_er
         error_set(err, EINVAL, "node", "%.80s: not a list of nodes", c->words[0]);
         error_hint(err, NULL, "write gpu01 or gpu[01-16,20]");
         return -EINVAL;
+    }
+    if (is_asked)
+        code = control_drain_forecast(c, &nodes, err);
+    if (code < 0 || (is_asked && str_is_empty(c->options.reason))) {
+        hostlist_done(&nodes);
+        return code;
     }
     buf_printf(&body, "{\"state\":\"%s\"", verb->target);
     if (needs_reason) {

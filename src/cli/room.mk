@@ -26,6 +26,7 @@ src_cli_libcli_a_SOURCES = \
     src/cli/wait.c src/cli/wait.h \
     src/cli/control.h src/cli/control_admin.c src/cli/control_audit.c \
     src/cli/control_backup.c src/cli/control_class.c src/cli/control_config.c src/cli/control_disk.c \
+    src/cli/control_drain.c \
     src/cli/control_export.c src/cli/control_import.c src/cli/control_job.c \
     src/cli/control_output.c src/cli/control_show.c src/cli/control_verbs.c
 

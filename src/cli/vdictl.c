@@ -14,6 +14,10 @@
 static const struct option_row rows[] = {
     {"account", 0, "ACCOUNT", "class: charged for the seats", option_set_string, AT(account)},
     {"after", 0, "NUMBER", "audit: records older than this one", option_set_string, AT(after)},
+    {"by", 0, "TIME",
+     "drain: first list what nodes have still at TIME (08:00, tomorrow), or will have; without "
+     "--reason nothing else",
+     option_set_string, AT(by)},
     {"cleaning", 0, "TIME", "class: so long between it and the next one", option_set_string,
      AT(cleaning)},
     {"delete", 0, NULL, "class import: delete classes whose event is not in the file any more",

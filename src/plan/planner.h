@@ -252,6 +252,10 @@ struct plan_clash {
 typedef void plan_clash_fn(void *arg, const struct plan_clash *clash);
 void planner_each_clash(struct planner *p, const struct plan_closure *c, int64_t now_usec,
                         plan_clash_fn *fn, void *arg);
+/* Jobs in line that the plan, as it stands, has on the node, in any order; 0: it can't say when. */
+typedef void plan_planned_fn(void *arg, uint64_t job, int64_t start_usec);
+void planner_each_planned(const struct planner *p, const char *node, int64_t now_usec,
+                          plan_planned_fn *fn, void *arg);
 /* When the next window of a class is over; 0: there is none. */
 int64_t planner_next_window_usec(const struct planner *p);
 /* Takes one seat on that node out of the class's windows, `if_free` one whose place nobody holds:

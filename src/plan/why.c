@@ -498,6 +498,29 @@ static void set_estimate(const struct entry *e, int64_t now_usec, struct plan_wh
         name_nodes(e, why->node, sizeof(why->node));
 }
 
+static bool is_planned_on(const struct entry *e, const char *node)
+{
+    if (e->place != ENTRY_QUEUED || !e->node)
+        return false;
+    for (uint32_t i = 1; e->shape->nodes > 1 && e->planned && i < e->shape->nodes; i++)
+        if (str_equal(e->planned[i]->facts.name, node))
+            return true;
+    return str_equal(e->node->facts.name, node);
+}
+
+void planner_each_planned(const struct planner *p, const char *node, int64_t now_usec,
+                          plan_planned_fn *fn, void *arg)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(p->jobs, &i, &value);) {
+        const struct entry *e = value;
+
+        if (is_planned_on(e, node))
+            fn(arg, e->id, shown(e->time_usec < now_usec ? now_usec : e->time_usec, now_usec));
+    }
+}
+
 int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_why *ret)
 {
     struct entry *e = hash_get_u64(p->jobs, job);

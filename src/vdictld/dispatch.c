@@ -42,6 +42,7 @@ static void (*const handlers[REQUEST_N])(struct call *call) = {
     [REQUEST_NODE_SHOW] = handle_node_show,
     [REQUEST_NODE_UPDATE] = handle_node_update,
     [REQUEST_GPU_LIST] = handle_gpu_list,
+    [REQUEST_NODE_FORECAST] = handle_node_forecast,
     [REQUEST_NODE_ENROLL] = handle_node_enroll,
     [REQUEST_PARTITION_LIST] = handle_partitions,
     [REQUEST_QOS_LIST] = handle_qos,

@@ -74,6 +74,8 @@ void handle_class_update(struct call *call);
 void handle_class_delete(struct call *call);
 void handle_class_occurrences(struct call *call);
 void handle_class_override(struct call *call);
+/* drain_forecast.c */
+void handle_node_forecast(struct call *call);
 /* enroll.c */
 void handle_node_enroll(struct call *call);
 /* backup.c */

@@ -59,6 +59,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/life_save.c \
     src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
+    src/vdictld/drain_forecast.c \
     src/vdictld/enroll.c src/vdictld/enroll.h \
     src/vdictld/me.c \
     src/vdictld/names.c src/vdictld/names.h \
