@@ -155,7 +155,8 @@ def classes(c):
     make(c, "fix", flags="maint", starts=at(86400), duration_sec=600)
     r = c.request("POST", "/v1/classes", seats)
     vdi.ok(r.status == 409 and "4 of 5 seats" in r.json["detail"] and
-           "can be had at" in r.json["remedy"], "a class finds no seats in a maintenance", r.text)
+           "reservation 'fix' of" in r.json["detail"] and "can be had at" in r.json["remedy"],
+           "a class finds no seats in a maintenance, which is named", r.text)
     delete(c, "fix")
     r = c.request("POST", "/v1/classes", seats)
     vdi.is_(r.status, 201, "without it, it does")
@@ -239,6 +240,19 @@ def config(c):
     c.write_conf()
     r = c.request("POST", "/v1/reconfigure", {})
     vdi.is_((r.status, names(c)), (200, set()), "what is no longer in the file goes")
+    made = c.request("POST", "/v1/classes", {
+        "name": "course", "template": "cad", "seats": 5, "users": "daemon", "starts": start,
+        "duration_sec": 3600, "zone": "Europe/Berlin"})
+    c.lines = lines + [block % ("n1", start)]
+    c.write_conf()
+    r = c.request("POST", "/v1/reconfigure", {})
+    words = f"class 'course' on {start[:10]}: 4 of 5 seats can be had then; reservation 'conf' of " \
+        f"{start[:10]} has n1 then"
+    vdi.ok(r.status == 409 and words in r.json["detail"] and "skip that date" in r.json["remedy"] and
+           not names(c), "one that displaces seats is named, with its date", made.text, r.text)
+    c.request("DELETE", "/v1/classes/course")
+    c.lines = lines
+    c.write_conf()
 
 
 def touched(c, node, seconds):

@@ -370,6 +370,30 @@ const char *planner_closed_by(const struct planner *p, const char *name, int64_t
     return NULL;
 }
 
+uint64_t planner_closed_in(const struct planner *p, const char *partition, int64_t from_usec,
+                           int64_t to_usec)
+{
+    const struct plan_partition *part = planner_partition(p, partition);
+    const struct closure *found = NULL;
+    const struct plan_window *at = NULL;
+
+    for (size_t i = 0; part && i < part->n_nodes; i++) {
+        const struct plan_node *node = hash_get(p->node_names, part->nodes[i]);
+
+        for (size_t k = 0; node && k < node->closures.n; k++) {
+            const struct closure *c = node->closures.of[k];
+            size_t n = window_at(c, from_usec);
+
+            if (n == c->n_windows || c->windows[n].from_usec >= to_usec ||
+                (found && !is_before(c, &c->windows[n], found, at)))
+                continue;
+            found = c;
+            at = &c->windows[n];
+        }
+    }
+    return found ? found->id : 0;
+}
+
 /* ---- what is in its way ------------------------------------------------------- */
 
 struct look {

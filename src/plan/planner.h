@@ -240,6 +240,10 @@ int planner_put_closure(struct planner *p, const struct plan_closure *c); /* -EN
 void planner_remove_closure(struct planner *p, uint64_t id);
 /* The name of the one that the node is closed for at that time; NULL: none. */
 const char *planner_closed_by(const struct planner *p, const char *node, int64_t usec);
+/* Of those with a node of the partition the one whose window is there first in [from, to), by its
+ * id; 0: there is none. */
+uint64_t planner_closed_in(const struct planner *p, const char *partition, int64_t from_usec,
+                           int64_t to_usec);
 /* What is in its windows: jobs that will be there still, seats, other closures. */
 enum plan_clash_type { PLAN_CLASH_JOB, PLAN_CLASH_CLASS, PLAN_CLASH_CLOSURE };
 struct plan_clash {

@@ -315,10 +315,11 @@ static void say_short(const struct admit *a, const struct class_time *t, int64_t
                       struct vdi_error *err)
 {
     const struct class_spec *spec = &a->now->spec;
-    char when[40], limit[32];
+    char when[40], limit[32], closed[RESERVATION_SAYS];
 
-    error_set(err, EPROTO, "seats", "class '%s' on %s: %u of %u seats can be had then", spec->name,
-              t->date, a->shortage.seats, spec->seats);
+    reservation_say_closed(a->core, planner_of(a), NULL, 0, a->seat, t, closed);
+    error_set(err, EPROTO, "seats", "class '%s' on %s: %u of %u seats can be had then%s",
+              spec->name, t->date, a->shortage.seats, spec->seats, closed);
     snprintf(limit, sizeof(limit), "%u seats", a->shortage.seats);
     if (!there) {
         error_hint(err, limit, "ask for fewer seats, or another template or partition");

@@ -188,6 +188,22 @@ static bool put_jobs(struct check *k)
     return k->jobs_at < table_end(t);
 }
 
+/* A reservation of the file may be what is new. */
+static void refuse_short(struct check *k, const struct class *class, const struct job_spec *seat,
+                         const struct class_time *time, uint32_t there)
+{
+    char closed[RESERVATION_SAYS];
+
+    reservation_say_closed(k->core, k->planner, k->classes, k->n_classes, seat, time, closed);
+    error_set(&k->err, EPROTO, *closed ? "reservation" : "class",
+              "class '%s' on %s: %u of %u seats can be had then%s", class->spec.name, time->date,
+              there, class->spec.seats, closed);
+    error_hint(&k->err, NULL,
+               *closed ? "give the reservation another time or other nodes, or skip that date of "
+                         "the class"
+                       : "ask for fewer seats, or at another time");
+}
+
 static int put_class(struct check *k, const struct class *class)
 {
     int64_t now = loop_now_usec(k->core->loop);
@@ -208,9 +224,7 @@ static int put_class(struct check *k, const struct class *class)
             continue;
         r = class_book(k->planner, seat, class->spec.seats, &times[i], now, &shortage);
         if (r == -ENOSPC) {
-            error_set(&k->err, EPROTO, "class", "class '%s' on %s: %u of %u seats can be had then",
-                      class->spec.name, times[i].date, shortage.seats, class->spec.seats);
-            error_hint(&k->err, NULL, "ask for fewer seats, or at another time");
+            refuse_short(k, class, seat, &times[i], shortage.seats);
         }
     }
     job_spec_unref(seat);

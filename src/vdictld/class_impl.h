@@ -172,6 +172,12 @@ int reservation_put(struct planner *planner, const struct class *class,
 int reservation_check_clashes(struct core *core, struct planner *planner, const struct class *class,
                               const struct class_time *times, size_t n, bool with_jobs,
                               struct vdi_error *err);
+/* "; reservation 'fix' of 2026-12-02 has n[1-2] then", where one closes nodes of the seat's
+ * partition at that time; else "". The list has the reservations; NULL: they are in force. */
+#define RESERVATION_SAYS 200
+const char *reservation_say_closed(struct core *core, const struct planner *planner,
+                                   const struct class *list, size_t n, const struct job_spec *seat,
+                                   const struct class_time *time, char ret[RESERVATION_SAYS]);
 /* Jobs that have not ended name it. */
 bool reservation_is_named(struct core *core, const char *name);
 int reservation_check_unused(struct core *core, const struct class *class, struct vdi_error *err);

@@ -300,6 +300,7 @@ static void book(struct core *core, struct course *course, struct class_time *t,
     const struct class *class = class_of(core, course->id);
     struct plan_shortage shortage = {0};
     int64_t now = loop_now_usec(core->loop);
+    char closed[RESERVATION_SAYS];
     int r;
 
     t->plan_id = class_plan_id(core->classes, course->id);
@@ -312,9 +313,11 @@ static void book(struct core *core, struct course *course, struct class_time *t,
         class_book(planner, course->seat, shortage.seats, t, now, &shortage);
     if (*course->alarm)
         return;
-    snprintf(course->alarm, sizeof(course->alarm),
-             "%s: %u of %u seats can be had; free the nodes that were to have them, or move it",
-             t->date, t->seats, seats);
+    reservation_say_closed(core, planner, NULL, 0, course->seat, t, closed);
+    snprintf(
+        course->alarm, sizeof(course->alarm),
+        "%s: %u of %u seats can be had%.120s; free the nodes that were to have them, or move it",
+        t->date, t->seats, seats, closed);
     log_error("class %s: %s", class ? class->spec.name : "", course->alarm);
 }
 

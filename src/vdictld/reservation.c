@@ -243,6 +243,27 @@ int reservation_check_clashes(struct core *core, struct planner *planner, const 
     return -EPROTO;
 }
 
+const char *reservation_say_closed(struct core *core, const struct planner *planner,
+                                   const struct class *list, size_t n, const struct job_spec *seat,
+                                   const struct class_time *time, char ret[RESERVATION_SAYS])
+{
+    uint64_t id = planner_closed_in(planner, seat->partition, time->from_usec, time->until_usec);
+    const struct class *class = list || !id ? NULL : class_of(core, id);
+    _cleanup_(freep) struct class_time *times = NULL;
+    size_t n_times = 0;
+
+    for (size_t i = 0; id && i < n; i++)
+        if (list[i].id == id)
+            class = &list[i];
+    ret[0] = '\0';
+    if (class &&
+        class_times(core, class, time->from_usec, time->until_usec, &times, &n_times, NULL) == 0 &&
+        n_times)
+        snprintf(ret, RESERVATION_SAYS, "; reservation '%.63s' of %s has %.80s then",
+                 class->spec.name, times[0].date, class->spec.nodes);
+    return ret;
+}
+
 const char *classes_node_state(struct core *core, const char *node)
 {
     const char *name =

@@ -41,12 +41,14 @@ static int admit(struct run *run, const struct timetable_row *row, struct job_sp
     int r = planner_put_class(run->planner, &c, EPOCH_USEC, &shortage);
 
     if (r == -ENOSPC) {
+        const char *closed = reservations_closing(run, &window);
+
         error_set(err, ENOSPC, "classes",
                   "class %s at %lld s wants %u seat%s of %s, and there are %u beside the classes "
-                  "before it",
+                  "before it%s%s",
                   *row->id ? row->id : "(unnamed)", (long long)row->begin_sec, row->seats,
                   row->seats == 1 ? "" : "s", *row->profile ? row->profile : "a whole GPU",
-                  shortage.seats);
+                  shortage.seats, *closed ? " and reservation " : "", closed);
         error_hint(err, NULL, "give the cluster more GPUs, or the class another time");
         return r;
     }

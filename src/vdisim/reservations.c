@@ -198,6 +198,14 @@ void reservations_count(struct run *run)
     run->closed_until_usec = next_change(run);
 }
 
+const char *reservations_closing(const struct run *run, const struct plan_window *window)
+{
+    uint64_t id = planner_closed_in(run->planner, ask_partition(run->world)->name,
+                                    window->from_usec, window->to_usec);
+
+    return id ? run->closings[id - 1].class.spec.name : "";
+}
+
 /* ---- whose ---- */
 
 static bool has(const struct config_names *names, const char *name)

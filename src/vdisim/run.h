@@ -56,6 +56,8 @@ int reservations_begin(struct run *run, struct vdi_error *err);
 /* Their dates for the year ahead, when it is time. */
 int reservations_renew(struct run *run, struct vdi_error *err);
 void reservations_done(struct run *run);
+/* The name of one that has nodes of the partition in the window; "": none has. */
+const char *reservations_closing(const struct run *run, const struct plan_window *window);
 /* Brings run.closed_* in step with the clock. */
 void reservations_count(struct run *run);
 /* The job names none, or one that it may use and that has the time for it. */
