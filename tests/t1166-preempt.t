@@ -168,6 +168,25 @@ def over_jobs_that_end(c, state, restarts):
     end_all(c, jobs)
 
 
+def told_before_a_crash(c, state, restarts):
+    """Its script is told to end; then nobody needs its place, and the controller is killed."""
+    jobs = [batch(c, script="#!/bin/sh\n#FAKE runs term_ms=4000\n") for _ in range(4)]
+    for j in jobs:
+        c.wait_state(j, "RUNNING")
+    time.sleep(1.1)
+    desk = c.submit(template="cad", partition="gpu", qos="teaching", time_limit_sec=600)
+    told = vdi.wait_for("one to be told", lambda: [
+        j for j in jobs if c.job(j).get("term_final", "NONE") != "NONE"])
+    c.request("DELETE", f"/v1/jobs/{desk}")
+    c.restart(signal.SIGKILL)
+    vdi.is_(len(told), 1, "one script is told to end")
+    left = vdi.wait_for("its end", lambda: [j for j in map(c.job, told) if j["state"] == state or
+                                            j["restarts"] or "FAILED" in j["state"]])
+    vdi.is_((left[0]["restarts"], "FAILED" in left[0]["state"]), (restarts, False),
+            "its end is no failure, though nobody asks any more", left)
+    end_all(c, jobs)
+
+
 def nobody_for_nothing(c):
     """A job that could not start all the same, and one whose QOS preempts nobody."""
     fixed = [batch(c, qos="") for _ in range(2)]
@@ -237,8 +256,10 @@ def main():
         with vdi.Controller(nodes=1, lines=lines("requeue"), fake=fake("c")) as c:
             started_over(c)
             over_jobs_that_end(c, "PENDING", 1)
+            told_before_a_crash(c, "PENDING", 1)
         with vdi.Controller(nodes=1, lines=lines("cancel"), fake=fake("d")) as c:
             over_jobs_that_end(c, "PREEMPTED", 0)
+            told_before_a_crash(c, "PREEMPTED", 0)
         with vdi.Controller(nodes=1, lines=[x.replace("MODE", "save") for x in CPUS],
                             fake=fake("e")) as c:
             processors(c)

@@ -122,6 +122,8 @@ const struct field job_fields[] = {
      "percent of the time limit that its owner was told of"},
     {"idle_told_time", FIELD_TIME, JOB(idle_told_usec), DERIVED | FIELD_SKIP_EMPTY, 0, 0, NULL,
      "when its user was told that it goes, for nobody touches it"},
+    {"term_final", FIELD_ENUM, JOB(term_final), DERIVED | FIELD_SKIP_EMPTY, 0, 0, job_state_names,
+     "its script was told to make room, and this is what it is once that has ended it"},
     {"exit_code", FIELD_I32, JOB(exit_code), DERIVED, INT32_MIN, INT32_MAX, NULL,
      "exit status of the script"},
     {"exit_signal", FIELD_I32, JOB(exit_signal), DERIVED, 0, 128, NULL,

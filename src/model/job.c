@@ -173,7 +173,7 @@ static void forget_run(struct job *job)
     job->unreachable = false;
     job->limit_told = 0;
     job->idle_told_usec = 0;
-    job->final = JOB_NONE;
+    job->term_final = job->final = JOB_NONE;
 }
 
 struct job_spec *job_spec_shorten(const struct job_spec *spec, int64_t limit_sec)
@@ -281,6 +281,7 @@ static int apply_saved(const struct job *old, struct job *job, const struct job_
     case JOB_EVENT_SUSPEND:
         job->suspended_usec = event->time_usec;
         job->idle_told_usec = 0;
+        job->term_final = JOB_NONE;
         return word_set(&job->reason, event->reason);
     case JOB_EVENT_WAKE:
         return apply_wake(old, job, event);
@@ -347,6 +348,8 @@ static int apply_members(const struct job *old, struct job *job, const struct jo
     case JOB_EVENT_NOTE:
         if (event->percent)
             job->limit_told = event->percent;
+        if (event->final)
+            job->term_final = event->final;
         if (event->idle != JOB_IDLE_NONE)
             job->idle_told_usec = event->idle == JOB_IDLE_TOLD ? event->time_usec : 0;
         break;

@@ -101,9 +101,12 @@ struct job {
     uint32_t limit_told;    /* percent of this run's limit that its owner was told of */
     int64_t idle_told_usec; /* RUNNING: since then its user knows that it goes, for nobody touches
                              * it; then: it went for that. 0 */
-    int32_t exit_code;      /* of the batch script */
-    int32_t exit_signal;    /* 0: none */
-    uint64_t instance;      /* 0: none */
+    enum job_state
+        term_final;      /* RUNNING: its script was told to go, and what it is once SIGTERM has
+                                * ended it: PENDING or PREEMPTED. JOB_NONE */
+    int32_t exit_code;   /* of the batch script */
+    int32_t exit_signal; /* 0: none */
+    uint64_t instance;   /* 0: none */
     uint32_t generation;
     int64_t submit_usec;
     int64_t alloc_usec;
@@ -135,7 +138,8 @@ struct job_event {
     uint32_t generation;
     char node[64];
     char gpus_held[GPU_HELD_TEXT]; /* ALLOC, RESTORE */
-    enum job_state final;          /* FINISH, END; SUBMIT: JOB_PENDING says held by its user */
+    enum job_state final;          /* FINISH, END; SUBMIT: JOB_PENDING says held by its user; NOTE:
+                                    * of a script that is told to go */
     int32_t exit_code, exit_signal;
     uint32_t idle;    /* enum job_idle */
     uint32_t percent; /* NOTE: so much of its limit is used up, as its owner is told */

@@ -3,7 +3,8 @@
  * life_preempt.c - a job makes room, as the planner asks: it is told, and when its grace is over
  * its memory goes to a file and it runs on later, or it starts over later, or it ends.
  *
- * What was asked is in the run alone: the planner asks again after a restart.
+ * What was asked is in the run alone: the planner asks again after a restart. But that a script was
+ * told to end is kept: whatever becomes of the question, its end is no failure.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -61,6 +62,39 @@ static struct word *word_new(struct core *core, uint64_t job)
     return w;
 }
 
+static void stop_script(void *arg, int result, const struct vdi_error *err)
+{
+    struct word *w = arg;
+    const struct job *job = result >= 0 ? core_job_staged(w->core, w->job) : NULL;
+    const struct instance *in =
+        job && job->state == JOB_RUNNING ? core_instance_staged(w->core, job->instance) : NULL;
+
+    if (in)
+        site_signal(w->core->site, in, SIGTERM, told, w);
+    else
+        free(w);
+}
+
+/* As Slurm's GraceTime: a script hears of it as soon as its job is chosen. */
+static void note(struct core *core, const struct job *job, enum plan_mode mode, const char *text)
+{
+    struct job_event event = core_job_event(core, JOB_EVENT_NOTE, CORE_SELF, text);
+    struct txn *txn = txn_new(core->events);
+    struct word *w = word_new(core, job->id);
+
+    if (mode != PLAN_SAVE && job->spec->kind == JOB_BATCH)
+        event.final = mode == PLAN_REQUEUE && job->spec->requeue ? JOB_PENDING : JOB_PREEMPTED;
+    if (!txn || !w || core_add_job(txn, job->id, &event, NULL) < 0) {
+        txn_abort(txn);
+        free(w);
+    } else if (event.final) {
+        txn_commit(txn, stop_script, w);
+    } else {
+        txn_commit(txn, NULL, NULL);
+        free(w);
+    }
+}
+
 static void tell(const struct run *run, const struct job *job, const struct instance *in,
                  int64_t left_sec)
 {
@@ -72,20 +106,16 @@ static void tell(const struct run *run, const struct job *job, const struct inst
     enum plan_mode mode = run->preempt_mode;
     struct core *core = run->core;
     struct word *w = word_new(core, job->id);
-    char text[192], note[96];
+    char text[192], line[96];
 
-    snprintf(note, sizeof(note), "makes room for a %s in %" PRId64 " s (%s)",
+    snprintf(line, sizeof(line), "makes room for a %s in %" PRId64 " s (%s)",
              run->preempt_for_job ? "job" : "class", left_sec, plan_mode_name(mode));
-    life_note(core, job->id, CORE_SELF, note);
-    log_info("job %" PRIu64 " %s", job->id, note);
+    note(core, job, mode, line);
+    log_info("job %" PRIu64 " %s", job->id, line);
     snprintf(text, sizeof(text), "%s needs this place: in %" PRId64 " seconds this job %s.",
              run->preempt_for_job ? "A job that comes first" : "A class", left_sec, what[mode]);
     if (w)
         site_message(core->site, in, text, told, w);
-    /* As Slurm's GraceTime: a script hears of it as soon as its job is chosen. */
-    w = mode != PLAN_SAVE && job->spec->kind == JOB_BATCH ? word_new(core, job->id) : NULL;
-    if (w)
-        site_signal(core->site, in, SIGTERM, told, w);
 }
 
 static bool can_go(const struct job *job)
@@ -148,12 +178,11 @@ static bool is_by_term(const struct site_report *report)
 bool life_left(const struct run *run, const struct job *job, const struct site_report *report,
                struct job_event *event)
 {
-    bool again = run->preempt_mode == PLAN_REQUEUE && job->spec->requeue;
-
-    if (!run->preempt_usec || run->preempt_mode == PLAN_SAVE || !is_by_term(report))
+    if (!job->term_final || !is_by_term(report))
         return false;
-    event->final = again ? JOB_PENDING : JOB_PREEMPTED;
-    str_copy(event->reason, sizeof(event->reason), life_room_reason(run));
+    event->final = job->term_final;
+    str_copy(event->reason, sizeof(event->reason),
+             run->preempt_usec ? life_room_reason(run) : "another needed its place");
     return true;
 }
 

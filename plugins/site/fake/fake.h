@@ -24,8 +24,9 @@
 struct fake_script {
     bool ends; /* by itself, after_usec after it became ready */
     int64_t after_usec;
-    bool noboot; /* never becomes ready */
-    bool crash;  /* ends by no will of its guest */
+    int64_t term_usec; /* so long it takes to end after SIGTERM */
+    bool noboot;       /* never becomes ready */
+    bool crash;        /* ends by no will of its guest */
     int exit_code;
     int exit_signal;
     int64_t every_usec; /* so long between two lines of output; 0: all at once */

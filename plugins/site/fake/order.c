@@ -182,6 +182,8 @@ int fake_signal(void *arg, struct vdi_instance_id id, const char *node, int sign
     in->script.exit_code = 0;
     in->script.exit_signal = signo;
     in->end_usec = site->api->now_usec(site->host);
+    if (signo == SIGTERM)
+        in->end_usec += in->script.term_usec;
     return changed(in, op);
 }
 

@@ -34,6 +34,8 @@ static bool read_word(const char *word, struct fake_script *script)
         script->exit_signal = (int)n;
     else if (!strncmp(word, "after_ms=", 9) && read_number(word + 9, FAKE_TIME_MAX_MS, &n))
         script->after_usec = n * USEC_PER_MSEC;
+    else if (!strncmp(word, "term_ms=", 8) && read_number(word + 8, FAKE_TIME_MAX_MS, &n))
+        script->term_usec = n * USEC_PER_MSEC;
     else if (!strncmp(word, "every_ms=", 9) && read_number(word + 9, FAKE_TIME_MAX_MS, &n))
         script->every_usec = n * USEC_PER_MSEC;
     else if (!strncmp(word, "bytes=", 6) && read_number(word + 6, FAKE_BYTES_MAX, &n))
@@ -63,7 +65,7 @@ static int read_line(const char *words, size_t len, struct fake_script *ret, str
         if (!read_word(word, &script))
             return fake_error(err, -EINVAL, "script",
                               "its #FAKE line has '%.40s': it takes exit=0..255, signal=1..64, "
-                              "after_ms=N, every_ms=N, bytes=N, runs, crash and noboot",
+                              "after_ms=N, term_ms=N, every_ms=N, bytes=N, runs, crash and noboot",
                               word);
     *ret = script;
     return 0;

@@ -387,6 +387,23 @@ static void idleness_is_told_once(void **state)
     job_unref(job);
 }
 
+/* What a script that was told to go ends as holds for this run, and not once it was saved. */
+static void who_was_told_to_go_is_known(void **state)
+{
+    struct job_event told = at(JOB_EVENT_NOTE, 100);
+    struct job *job;
+
+    told.final = JOB_PENDING;
+    job = step(running(60), told);
+    assert_int_equal(job->term_final, JOB_PENDING);
+    job = step(job, at(JOB_EVENT_NOTE, 105));
+    assert_int_equal(job->term_final, JOB_PENDING);
+    assert_int_equal(job->final, JOB_NONE);
+    job = step(job, at(JOB_EVENT_SUSPEND, 130));
+    assert_int_equal(job->term_final, JOB_NONE);
+    job_unref(job);
+}
+
 static void a_pending_job_ends_at_once(void **state)
 {
     struct job_event event = at(JOB_EVENT_END, 5);
@@ -484,6 +501,7 @@ int main(void)
         cmocka_unit_test(the_first_word_stands),
         cmocka_unit_test(requeue_forgets_the_run),
         cmocka_unit_test(idleness_is_told_once),
+        cmocka_unit_test(who_was_told_to_go_is_known),
         cmocka_unit_test(a_pending_job_ends_at_once),
         cmocka_unit_test(unreachable_and_back),
         cmocka_unit_test(a_requeue_may_end_in_a_hold),
