@@ -443,16 +443,16 @@ static bool is_too_late(const struct occurrence *o, int64_t now)
     return now + (part < TOO_LATE_USEC ? part : TOO_LATE_USEC) > o->stop_usec;
 }
 
-/* A seat that is slow gets a second one: the first of the two that is READY is the seat. A second
- * that is slow gets no third. */
+/* A seat that is slow gets a second one, and that a third: the first that is READY is the seat. A
+ * third that is slow gets no fourth. */
 static uint32_t seconds(const struct sitting *s, uint32_t slow)
 {
-    uint32_t not_ready = s->o->seats > s->ready ? s->o->seats - s->ready : 0;
+    uint32_t most = s->o->seats > s->ready ? 2 * (s->o->seats - s->ready) : 0;
     uint32_t tenth = s->o->seats / 10;
 
     if (s->o->state != OCCURRENCE_OPEN)
         return 0;
-    return least(least(slow, not_ready), tenth > SECONDS_AT_ONCE ? tenth : SECONDS_AT_ONCE);
+    return least(least(slow, most), tenth > SECONDS_AT_ONCE ? tenth : SECONDS_AT_ONCE);
 }
 
 /* All seats are READY: what is there beside them goes, those first that boot still. Who waits in

@@ -242,9 +242,9 @@ void report_write_seats(const struct world *w, struct buf *out)
                    sec(s->ready_usec - s->at.from_usec) +
                        (double)(row->begin_sec - w->options.lead_sec),
                    s->failed);
-        if (s->second_usec)
+        if (s->begun_usec[1])
             buf_printf(out, "%.6f",
-                       sec(s->second_usec - s->at.from_usec) +
+                       sec(s->begun_usec[1] - s->at.from_usec) +
                            (double)(row->begin_sec - w->options.lead_sec));
         buf_putc(out, '\n');
     }

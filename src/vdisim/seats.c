@@ -4,7 +4,7 @@
  * class begins.
  *
  * A start that fails is made again at once. One that is slower than most (`second_sec`) gets a
- * second instance, where the planner finds room for one more seat, and the first of the two that
+ * second instance, where the planner finds room for one more seat, and that a third; the first that
  * is READY is the seat. Kept: nothing starts on a GPU that a job still has.
  */
 #include <errno.h>
@@ -15,12 +15,17 @@
 
 /* Who waits for a GPU looks at it so often. */
 #define LOOK_USEC USEC
-/* Classes of one seat that is booked while another is slow: this and the seat's place. */
+/* Classes of one seat that is booked while another is slow: this and the timers' id of it. */
 #define BOOKED (UINT64_C(1) << 40)
 
 static size_t seat_of(const struct timer *t)
 {
-    return t->id / 2;
+    return t->id / SEAT_INSTANCES;
+}
+
+static size_t instance_of(const struct timer *t)
+{
+    return t->id % SEAT_INSTANCES;
 }
 
 static int64_t window_usec(const struct world *w, const struct world_seat *s)
@@ -34,21 +39,20 @@ int seats_begin(struct run *run)
     int r = 0;
 
     for (size_t i = 0; i < w->n_seats && r == 0; i++)
-        r = timers_add(&run->timers,
-                       (struct timer){window_usec(w, &w->seats[i]), TIMER_SEAT, 2 * i});
+        r = timers_add(&run->timers, (struct timer){window_usec(w, &w->seats[i]), TIMER_SEAT,
+                                                    SEAT_INSTANCES * i});
     return r;
 }
 
-/* Starts an instance of the seat: timers of the second one have odd ids. */
 static int start(struct run *run, const struct timer *t)
 {
     struct world *w = run->world;
     struct world_seat *s = &w->seats[seat_of(t)];
     int64_t boot_usec = draw_usec(&run->draw, &w->options.boot);
 
-    if (t->id % 2)
-        s->second_usec = run->now_usec;
-    else if (!s->start_usec)
+    if (!s->begun_usec[instance_of(t)])
+        s->begun_usec[instance_of(t)] = run->now_usec;
+    if (!s->start_usec)
         s->start_usec = run->now_usec;
     return timers_add(&run->timers,
                       (struct timer){run->now_usec + boot_usec, TIMER_SEAT_READY, t->id});
@@ -71,73 +75,78 @@ static int look_later(struct run *run, const struct timer *t)
 int seats_start(struct run *run, const struct timer *t)
 {
     struct world *w = run->world;
-    const struct world_seat *s = &w->seats[seat_of(t)];
-    const struct plan_seat *at = t->id % 2 ? &s->second : &s->at;
+    struct world_seat *s = &w->seats[seat_of(t)];
+    size_t which = instance_of(t);
+    const struct plan_seat *at = which ? &s->places[which] : &s->at;
     int r;
 
     if (s->ready_usec)
-        return 0; /* the other one was faster than this one had its GPU */
+        return 0; /* another one was faster than this one had its GPU */
     if (life_holds(run, at->node, at->gpus_held))
         return timers_add(&run->timers,
                           (struct timer){run->now_usec + LOOK_USEC, TIMER_SEAT, t->id});
     r = start(run, t);
-    return r == 0 && t->id % 2 == 0 ? look_later(run, t) : r;
+    return r == 0 && which + 1 < SEAT_INSTANCES ? look_later(run, t) : r;
 }
 
-static void take_second(void *arg, const struct plan_seat *seat)
+static void take_place(void *arg, const struct plan_seat *seat)
 {
-    struct world_seat *s = arg;
+    struct plan_seat *place = arg;
 
-    s->second = *seat;
+    *place = *seat;
 }
 
 /* One more seat of the class, from then on: where there is room, or (`pressing`) a job has to
- * make some. */
-static bool book_second(struct run *run, size_t seat, int64_t from_usec, bool pressing)
+ * make some. `id`: of its timers. */
+static bool book_more(struct run *run, uint64_t id, int64_t from_usec, bool pressing)
 {
     struct world *w = run->world;
-    struct world_seat *s = &w->seats[seat];
+    struct world_seat *s = &w->seats[id / SEAT_INSTANCES];
     struct plan_window window = {from_usec, s->at.to_usec};
     struct job_spec *spec = classes_spec(w, &w->timetable->rows[s->row]);
     struct plan_class c = {
-        .id = BOOKED + seat, .seat = spec, .seats = 1, .windows = &window, .n_windows = 1};
+        .id = BOOKED + id, .seat = spec, .seats = 1, .windows = &window, .n_windows = 1};
     struct plan_shortage shortage;
+    bool is_booked;
 
     if (spec && !pressing)
         job_spec_set(&spec->qos, "");
-    s->has_second = spec && planner_put_class(run->planner, &c, run->now_usec, &shortage) == 0;
+    is_booked = spec && planner_put_class(run->planner, &c, run->now_usec, &shortage) == 0;
     job_spec_unref(spec);
-    if (s->has_second)
-        planner_each_seat(run->planner, c.id, take_second, s);
-    return s->has_second;
+    if (!is_booked)
+        return false;
+    s->is_pressing = false;
+    s->n = id % SEAT_INSTANCES + 1;
+    planner_each_seat(run->planner, c.id, take_place, &s->places[id % SEAT_INSTANCES]);
+    return true;
 }
 
 int seats_slow(struct run *run, const struct timer *t)
 {
     struct world *w = run->world;
-    size_t seat = seat_of(t);
+    struct world_seat *s = &w->seats[seat_of(t)];
     int64_t save_usec = (int64_t)(w->options.save.p99_sec * 1e6);
 
-    if (w->seats[seat].ready_usec)
+    if (s->ready_usec)
         return 0;
-    if (!book_second(run, seat, run->now_usec, false)) {
-        if (!w->seats[seat].is_pressing) {
-            w->seats[seat].is_pressing = true;
+    if (!book_more(run, t->id + 1, run->now_usec, false)) {
+        if (!s->is_pressing) {
+            s->is_pressing = true;
             return look_later(run, t);
         }
-        if (!book_second(run, seat, run->now_usec + save_usec, true))
+        if (!book_more(run, t->id + 1, run->now_usec + save_usec, true))
             return look_later(run, t);
     }
     w->second_seats++;
-    return timers_add(&run->timers,
-                      (struct timer){w->seats[seat].second.from_usec, TIMER_SEAT, t->id + 1});
+    return timers_add(&run->timers, (struct timer){s->places[instance_of(t) + 1].from_usec,
+                                                   TIMER_SEAT, t->id + 1});
 }
 
 int seats_ready(struct run *run, const struct timer *t)
 {
     struct world *w = run->world;
-    size_t seat = seat_of(t);
-    struct world_seat *s = &w->seats[seat];
+    struct world_seat *s = &w->seats[seat_of(t)];
+    size_t which = instance_of(t);
     int64_t from_usec = s->at.from_usec;
 
     if (s->ready_usec)
@@ -148,13 +157,13 @@ int seats_ready(struct run *run, const struct timer *t)
         return start(run, t);
     }
     s->ready_usec = run->now_usec;
-    if (t->id % 2) { /* the second one of the two was faster */
-        s->at = s->second;
+    s->start_usec = s->begun_usec[which];
+    if (which) {
+        s->at = s->places[which];
         s->at.from_usec = from_usec;
-        s->start_usec = s->second_usec;
-    } else if (s->has_second) {
-        planner_remove_class(run->planner, BOOKED + seat);
     }
-    s->has_second = false; /* the other one is taken away */
+    for (size_t i = 1; i < s->n; i++)
+        if (i != which) /* the others are taken away */
+            planner_remove_class(run->planner, BOOKED + seat_of(t) * SEAT_INSTANCES + i);
     return 0;
 }

@@ -87,15 +87,17 @@ struct world_sample {
     uint32_t running, waiting, closed_nodes;
 };
 
+#define SEAT_INSTANCES 3 /* that one seat may have: each that is slow gets one more */
+
 struct world_seat { /* of a class, and where it is kept */
     size_t row;     /* of the timetable */
     struct plan_seat at;
-    int64_t start_usec, ready_usec; /* of its first instance; 0: not */
-    struct plan_seat second;        /* where its second instance is */
-    int64_t second_usec;            /* since when */
-    uint32_t failed;                /* starts */
-    bool has_second;
-    bool is_pressing; /* there was no room for a second one when it was found to be slow */
+    int64_t start_usec, ready_usec;          /* of the instance that is the seat; 0: not */
+    struct plan_seat places[SEAT_INSTANCES]; /* of those after the first */
+    int64_t begun_usec[SEAT_INSTANCES];
+    uint32_t n;       /* instances */
+    uint32_t failed;  /* starts */
+    bool is_pressing; /* there was no room for one more when the last was found to be slow */
 };
 
 struct world_usage {
