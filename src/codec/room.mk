@@ -38,6 +38,7 @@ src_codec_libcodec_a_SOURCES = \
     src/codec/roster.c src/codec/roster.h \
     src/codec/runner_codec.c src/codec/runner_codec.h \
     src/codec/runner_frame.c src/codec/runner_frame.h \
+    src/codec/runner_output.c src/codec/runner_output.h \
     src/codec/runner_raw.c src/codec/runner_raw.h \
     src/codec/runner_outbox.c src/codec/runner_outbox.h \
     src/codec/site_report.c src/codec/site_report.h \

@@ -209,7 +209,10 @@ void runner_message_done(struct runner_message *m)
     free(m->data);
     free(m->work_dir);
     free(m->text);
-    *m = RUNNER_MESSAGE_INIT(m->type);
+    m->env = NULL;
+    m->data = NULL;
+    m->data_len = 0;
+    m->work_dir = m->text = NULL;
 }
 
 /* ---- writing ---- */
@@ -262,21 +265,25 @@ static void write_mounts(const struct runner_message *m, struct buf *out)
 }
 
 /* String members may be NULL in a message to be sent; the tables know no such thing. */
-static struct runner_message filled(const struct runner_message *m)
+static void write_fields(const struct runner_message *m, struct buf *out)
 {
     static char empty[] = "";
-    struct runner_message copy = *m;
+    bool first = false;
+    struct runner_message copy;
 
+    if ((m->type != RUNNER_RUN || m->work_dir) && (m->type != RUNNER_MESSAGE || m->text)) {
+        fields_write(types[m->type].fields, m, FIELD_SUBMIT, out, &first);
+        return;
+    }
+    copy = *m;
     copy.work_dir = m->work_dir ? m->work_dir : empty;
     copy.text = m->text ? m->text : empty;
-    return copy;
+    fields_write(types[m->type].fields, &copy, FIELD_SUBMIT, out, &first);
 }
 
 int runner_encode(const struct runner_message *m, struct buf *out)
 {
     const struct type *type = &types[m->type];
-    const struct runner_message copy = filled(m);
-    bool first = false;
     size_t start;
 
     if (runner_frame_begin(out, &start) < 0) {
@@ -284,7 +291,7 @@ int runner_encode(const struct runner_message *m, struct buf *out)
         return -ENOMEM;
     }
     buf_printf(out, "{\"type\":\"%s\"", runner_type_names[m->type]);
-    fields_write(type->fields, &copy, FIELD_SUBMIT, out, &first);
+    write_fields(m, out);
     if (type->has & HAS_OWNER)
         write_owner(&m->owner, out);
     if (type->has & HAS_ENV)
@@ -529,18 +536,17 @@ int runner_decode(enum runner_side from, const char *json, size_t len, struct ru
     const char *end = len ? memchr(json, '\0', len) : NULL, *raw = end ? end + 1 : NULL;
     size_t json_len = end ? (size_t)(end - json) : len;
     json_t *object = fields_parse_object(json, json_len, err);
-    struct runner_message m = {0};
     int r;
 
-    *ret = m;
+    *ret = RUNNER_MESSAGE_INIT(0);
     if (!object)
         return -EINVAL;
-    r = read_message(from, object, raw, raw ? len - json_len - 1 : 0, &m, err);
+    r = read_message(from, object, raw, raw ? len - json_len - 1 : 0, ret, err);
     json_decref(object);
-    if (r < 0)
-        runner_message_done(&m);
-    else
-        *ret = m;
+    if (r < 0) {
+        runner_message_done(ret);
+        *ret = RUNNER_MESSAGE_INIT(0);
+    }
     return r;
 }
 

@@ -21,16 +21,32 @@ void runner_reader_done(struct runner_reader *r)
     *r = RUNNER_READER_INIT;
 }
 
-static void drop_used(struct runner_reader *r)
+/* What is left of a frame is moved only when there is no room behind it. */
+char *runner_reader_room(struct runner_reader *r, size_t len)
 {
-    buf_consume(&r->in, r->used);
-    r->used = 0;
+    if (r->used == r->in.len || r->in.size - r->in.len <= len) {
+        buf_consume(&r->in, r->used);
+        r->used = 0;
+    }
+    return buf_reserve(&r->in, len) < 0 ? NULL : r->in.data + r->in.len;
+}
+
+void runner_reader_filled(struct runner_reader *r, size_t len)
+{
+    r->in.len += len;
+    r->in.data[r->in.len] = '\0';
 }
 
 int runner_reader_feed(struct runner_reader *r, const void *data, size_t len)
 {
-    drop_used(r);
-    return buf_append(&r->in, data, len);
+    char *to = runner_reader_room(r, len);
+
+    if (!to)
+        return -ENOMEM;
+    if (len)
+        memcpy(to, data, len);
+    runner_reader_filled(r, len);
+    return 0;
 }
 
 static enum runner_next lose(struct runner_reader *r)

@@ -30,15 +30,20 @@ struct runner_reader {
     bool after_mark; /* more of the mark may follow */
 };
 
-/* Memory that one reader takes at most: a frame and what was fed with its end. */
-#define RUNNER_READER_INIT ((struct runner_reader){.in.max = 2 * RUNNER_FRAME_MAX})
+/* Memory that one reader takes at most: a frame, its length, and what was fed with its end. */
+#define RUNNER_READER_INIT ((struct runner_reader){.in.max = 2 * RUNNER_FRAME_MAX + 4})
 void runner_reader_done(struct runner_reader *r);
-/* At most RUNNER_FRAME_MAX bytes, after runner_reader_next() had no more. -ENOMEM */
+/* Where the next `len` bytes may be put, at most RUNNER_FRAME_MAX, after runner_reader_next() had
+ * no more. NULL: out of memory. */
+char *runner_reader_room(struct runner_reader *r, size_t len);
+/* So many of them have been put there. */
+void runner_reader_filled(struct runner_reader *r, size_t len);
+/* The same for bytes that are elsewhere. At most RUNNER_FRAME_MAX; -ENOMEM */
 int runner_reader_feed(struct runner_reader *r, const void *data, size_t len);
 
 enum runner_next {
     RUNNER_NEXT_NONE,    /* more bytes are needed */
-    RUNNER_NEXT_FRAME,   /* *ret_json, good until the reader is touched again */
+    RUNNER_NEXT_FRAME,   /* *ret_json, good until the reader is fed again */
     RUNNER_NEXT_MARK,    /* the other side begins anew */
     RUNNER_NEXT_GARBAGE, /* what came is no frame; nothing is handed out before a mark (which
                           * may be on its way, if it is what cut the frame) */

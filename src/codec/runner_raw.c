@@ -16,6 +16,11 @@ static const uint8_t *find(const uint8_t *p, const uint8_t *end, int byte)
     return found ? found : end;
 }
 
+bool runner_raw_is_plain(const uint8_t *data, size_t len)
+{
+    return len == 0 || (!memchr(data, MARK, len) && !memchr(data, ESCAPE, len));
+}
+
 /* Whole stretches at a time: most output has neither byte, and memchr() is quick. */
 void runner_raw_write(const uint8_t *data, size_t len, struct buf *out)
 {

@@ -8,11 +8,14 @@
 #ifndef CODEC_RUNNER_RAW_H
 #define CODEC_RUNNER_RAW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 
+/* It is written as it is. */
+bool runner_raw_is_plain(const uint8_t *data, size_t len);
 void runner_raw_write(const uint8_t *data, size_t len, struct buf *out);
 /* Into `ret`, which has room for `len` bytes; how many there are. -EINVAL: not written so. */
 int64_t runner_raw_read(const char *text, size_t len, uint8_t *ret);

@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "codec/base64.h"
 #include "codec/runner_outbox.h"
+#include "codec/runner_output.h"
+#include "codec/runner_raw.h"
 
 /* ---- frames ---- */
 
@@ -381,6 +383,86 @@ static void raw_that_is_none(void **state)
 #undef OUTPUT
 }
 
+/* The short way there and the long one say the same, and so do the two back. */
+static void output_as_it_is(void **state)
+{
+    static const uint64_t offsets[] = {
+        0, 9, 10, 12345678901234, INT64_MAX - RUNNER_DATA_MAX, INT64_MAX - 3};
+    static uint8_t place[RUNNER_OUTPUT_HEAD_MAX + RUNNER_DATA_MAX];
+    static const size_t lens[] = {0, 1, 3, 1000, RUNNER_DATA_MAX};
+    uint8_t *data = place + RUNNER_OUTPUT_HEAD_MAX;
+
+    for (size_t i = 0; i < RUNNER_DATA_MAX; i++)
+        data[i] = (uint8_t)(i % 0xfe);
+    for (size_t k = 0; k < sizeof(offsets) / sizeof(offsets[0]) * 2; k++)
+        for (size_t l = 0; l < sizeof(lens) / sizeof(lens[0]); l++) {
+            struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_OUTPUT);
+            struct runner_output o = {k % 2, offsets[k / 2], data, lens[l]}, read;
+            struct buf text = BUF_INIT(0);
+            size_t head = runner_output_head(&o, data);
+
+            m.stream = o.stream;
+            m.offset = o.offset;
+            m.data = data;
+            m.data_len = o.len;
+            m.is_raw = true;
+            assert_int_equal(runner_encode(&m, &text), 0);
+            assert_int_equal(text.len, head + o.len);
+            assert_memory_equal(text.data, data - head, text.len);
+            bool is_good = o.offset + o.len <= INT64_MAX;
+            assert_int_equal(
+                runner_decode(RUNNER_GUEST, text.data + 4, text.len - 4, &m, NULL) == 0, is_good);
+            runner_message_done(&m);
+            /* What counts up to the last few offsets is left to the long way. */
+            if (o.offset < INT64_MAX / 10) {
+                assert_true(runner_output_read(text.data + 4, text.len - 4, &read));
+                assert_int_equal(read.stream, o.stream);
+                assert_int_equal(read.offset, o.offset);
+                assert_int_equal(read.len, o.len);
+                assert_ptr_equal(read.data, text.data + head);
+            }
+            buf_done(&text);
+        }
+}
+
+static void output_that_is_not(void **state)
+{
+#define OUTPUT "{\"type\":\"output\",\"stream\":\"out\",\"offset\":"
+    static const struct {
+        const char *text;
+        size_t len;
+    } cases[] = {
+#define CASE(t) {t, sizeof(t) - 1}
+        CASE(""),
+        CASE(OUTPUT),
+        CASE(OUTPUT "1"),
+        CASE(OUTPUT "1}"),
+        CASE(OUTPUT "}\0a"),
+        CASE(OUTPUT "01}\0a"),
+        CASE(OUTPUT "-1}\0a"),
+        CASE(OUTPUT "1 }\0a"),
+        CASE(OUTPUT "99999999999999999999}\0a"),
+        CASE(OUTPUT "18446744073709551616}\0a"),
+        CASE(OUTPUT "9223372036854775807}\0a"),
+        CASE(OUTPUT "1}\0a\xfe\1"),
+        CASE(OUTPUT "1}\0\xff"),
+        CASE(OUTPUT "1,\"data\":\"\"}"),
+        CASE("{\"type\":\"output\",\"stream\":\"log\",\"offset\":1}\0a"),
+        CASE("{\"type\":\"output\",\"offset\":1,\"stream\":\"out\"}\0a"),
+        CASE("{\"type\":\"pong\",\"seq\":1}"),
+#undef CASE
+    };
+    static char big[RUNNER_DATA_MAX + 100];
+    struct runner_output o;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_false(runner_output_read(cases[i].text, cases[i].len, &o));
+    memcpy(big, OUTPUT "1}", sizeof(OUTPUT "1}"));
+    assert_true(runner_output_read(big, sizeof(OUTPUT "1}") + RUNNER_DATA_MAX, &o));
+    assert_false(runner_output_read(big, sizeof(OUTPUT "1}") + RUNNER_DATA_MAX + 1, &o));
+#undef OUTPUT
+}
+
 static void tickets_and_their_mounts(void **state)
 {
     struct buf text = BUF_INIT(0);
@@ -598,6 +680,8 @@ int main(void)
         cmocka_unit_test(data_has_a_limit),
         cmocka_unit_test(raw_output),
         cmocka_unit_test(raw_that_is_none),
+        cmocka_unit_test(output_as_it_is),
+        cmocka_unit_test(output_that_is_not),
         cmocka_unit_test(tickets_and_their_mounts),
         cmocka_unit_test(groups_and_env_have_limits),
         cmocka_unit_test(payloads),
