@@ -23,18 +23,20 @@
  * 4: a guest without an owner may get one, and once it has one it refuses every other;
  * 5: the bytes of an output are behind its JSON, not in it;
  * 6: a guest says how long nobody has touched its input devices;
- * 7: mounts of file servers, and the owner's ticket for them */
-#define RUNNER_PROTOCOL_MAX 7
+ * 7: mounts of file servers, and the owner's ticket for them;
+ * 8: the ack of output may wait a little, for RUNNER_ACK_BYTES of it at most */
+#define RUNNER_PROTOCOL_MAX 8
 #define RUNNER_PROTOCOL_MOUNTS 3
 #define RUNNER_PROTOCOL_SEATS 4
 #define RUNNER_PROTOCOL_RAW 5
 #define RUNNER_PROTOCOL_INPUT 6
 #define RUNNER_PROTOCOL_TICKETS 7
+#define RUNNER_PROTOCOL_WINDOW 8
 /* While nobody touches it a guest says so at least this often; longer ago it is not known. */
 #define RUNNER_INPUT_SEC 60
 #define RUNNER_INPUT_SEC_MAX (366u * 86400)
 #define RUNNER_DATA_MAX (64u << 10)       /* bytes in one output or part */
-#define RUNNER_WINDOW (128u << 10)        /* output of a stream that waits for its ack, at most */
+#define RUNNER_ACK_BYTES (180u << 10)     /* a guest sends as much again before it waits */
 #define RUNNER_PAYLOAD_MAX (16u << 20)    /* bytes of JSON: script, args and environment */
 #define RUNNER_TICKET_MAX RUNNER_DATA_MAX /* bytes of a credential cache */
 #define RUNNER_GROUPS_MAX 64

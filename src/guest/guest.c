@@ -87,15 +87,37 @@ static void put_hello(struct guest *g, struct buf *out)
     put(g, &m, out);
 }
 
-static bool put_output(struct guest *g, struct buf *out)
+static void put_piece(struct guest *g, const struct runner_output *o, struct buf *out)
 {
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_OUTPUT);
+
+    m.stream = o->stream;
+    m.offset = o->offset;
+    m.data = (uint8_t *)o->data; /* stays the capture's */
+    m.data_len = o->len;
+    m.is_raw = g->is_raw;
+    put(g, &m, out);
+}
+
+static bool put_output(struct guest *g, struct buf *out, struct iovec *loan)
+{
+    enum capture_lending lending = !g->is_raw ? CAPTURE_COPY
+                                   : out      ? CAPTURE_LEND
+                                              : CAPTURE_LEND_ONLY;
+    struct capture_piece piece;
+
     for (uint32_t i = 0; i < RUNNER_N_STREAMS; i++) {
-        struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_OUTPUT);
-        m.stream = i;
-        m.is_raw = g->is_raw;
-        if (!capture_take(&g->captures[i], &m))
+        if (!capture_take(&g->captures[i], i, lending, &piece))
             continue;
-        put(g, &m, out); /* the data stays the capture's */
+        if (!piece.head_len) {
+            put_piece(g, &piece.output, out);
+            return true;
+        }
+        if (!port_loans(g->port))
+            g->n_lent = 0;
+        g->lent[g->n_lent++] = (struct guest_loan){i, piece.output.offset};
+        *loan = (struct iovec){(uint8_t *)piece.output.data - piece.head_len,
+                               piece.head_len + piece.output.len};
         return true;
     }
     return false;
@@ -120,25 +142,21 @@ static bool take_input_due(struct guest *g, struct runner_message *m)
     return true;
 }
 
-static bool fill(void *arg, struct buf *out)
+static void put_refusal(struct guest *g, struct buf *out)
 {
-    struct guest *g = arg;
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_REFUSE);
+
+    snprintf(m.detail, sizeof(m.detail),
+             "the guest is job %" PRIu64 "'s since it was booted, and takes no other",
+             g->owned_by.job);
+    put(g, &m, out);
+}
+
+/* The first of the plain messages that is due; false: none is. */
+static bool put_due(struct guest *g, struct buf *out)
+{
     struct runner_message m = {0};
 
-    if (take_due(&g->hello_due)) {
-        put_hello(g, out);
-        return true;
-    }
-    if (take_due(&g->refuse_due)) {
-        m.type = RUNNER_REFUSE;
-        snprintf(m.detail, sizeof(m.detail),
-                 "the guest is job %" PRIu64 "'s since it was booted, and takes no other",
-                 g->owned_by.job);
-        put(g, &m, out);
-        return true;
-    }
-    if (!g->is_welcome)
-        return false;
     if (take_due(&g->ready_due)) {
         m.type = RUNNER_READY;
         m.started = g->was_started;
@@ -149,11 +167,32 @@ static bool fill(void *arg, struct buf *out)
         m.type = RUNNER_PONG;
         m.seq = g->pong_seq;
     } else if (!take_input_due(g, &m)) {
-        /* Output before the rest: the exit status comes after the last of it. */
-        return put_output(g, out) || runner_outbox_take(&g->outbox, out);
+        return false;
     }
     put(g, &m, out);
     return true;
+}
+
+/* Output before the rest: the exit status comes after the last of it. */
+static bool fill(void *arg, struct buf *out, struct iovec *loan)
+{
+    struct guest *g = arg;
+
+    if (!out)
+        return put_output(g, NULL, loan);
+    if (take_due(&g->hello_due)) {
+        put_hello(g, out);
+        return true;
+    }
+    if (take_due(&g->refuse_due)) {
+        put_refusal(g, out);
+        return true;
+    }
+    if (!g->is_welcome)
+        return false;
+    if ((g->ready_due || g->ack_due || g->pong_due || g->input_due) && put_due(g, out))
+        return true;
+    return put_output(g, out, loan) || runner_outbox_take(&g->outbox, out);
 }
 
 void guest_stage(struct guest *g, const char *name, int64_t usec, const char *detail)
@@ -264,6 +303,9 @@ static int take_ack(struct guest *g, const struct runner_message *m)
 {
     int r = runner_outbox_ack(&g->outbox, m->seq);
 
+    for (unsigned i = g->n_lent - port_loans(g->port); i < g->n_lent && r == 0; i++)
+        if (m->offsets[g->lent[i].stream] > g->lent[i].offset)
+            r = -EPROTO; /* the port has not written it yet, and must find it where it is */
     for (int i = 0; i < RUNNER_N_STREAMS && r == 0; i++)
         r = capture_ack(&g->captures[i], m->offsets[i]);
     if (r == 0 && g->exit_seq && m->seq >= g->exit_seq)

@@ -48,6 +48,11 @@ struct guest {
     struct source *again; /* says hello again some time after nonsense was heard */
     struct runner_outbox outbox;
     struct runner_inbox inbox;
+    struct guest_loan { /* pieces of output, in the order in which they were lent to the port, */
+        uint32_t stream;
+        uint64_t offset;
+    } lent[PORT_LOANS_MAX];
+    unsigned n_lent; /* since it last had none: the last port_loans() of them it has */
 
     /* The job: from the welcome. */
     bool has_id, is_ready;

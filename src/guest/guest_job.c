@@ -511,6 +511,8 @@ void guest_job_done(struct guest *g)
     source_free(s->status);
     closep(&s->status_fd);
     *s = (struct script_job){.status_fd = -1};
+    if (g->port)
+        port_drop_unsent(g->port); /* some of it may be the captures' */
     for (int i = 0; i < RUNNER_N_STREAMS; i++)
         capture_done(&g->captures[i]);
     g->exit_seq = 0;

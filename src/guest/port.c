@@ -39,6 +39,9 @@ struct port {
     bool is_quiet;       /* why it can't be opened has been said */
     struct source *reads, *writes, *retry;
     struct buf out;
+    struct iovec loans[PORT_LOANS_MAX]; /* written after it */
+    unsigned n_loans;
+    bool is_busy; /* with a handler, or with writing */
     char in[READ_MAX];
 };
 
@@ -114,7 +117,7 @@ static void stop_sources(struct port *p)
 static void go_down(struct port *p)
 {
     stop_sources(p);
-    buf_clear(&p->out);
+    port_drop_unsent(p);
     p->waits_for_host = is_virtio(p->fd);
     if (!p->waits_for_host)
         closep(&p->fd);
@@ -128,37 +131,99 @@ static bool is_over(ssize_t n)
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
-static void on_readable(void *arg, int fd, unsigned events)
-{
-    struct port *p = arg;
-    ssize_t n = read(fd, p->in, sizeof(p->in));
-    if (n > 0)
-        p->handler->data(p->arg, p->in, (size_t)n);
-    else if (is_over(n))
-        go_down(p);
-}
-
+/* What is appended would overtake a loan, so after the first there are only more of them. */
 static void refill(struct port *p)
 {
-    while (p->out.len < FILL_MAX && p->handler->fill(p->arg, &p->out))
-        ;
+    bool more = true;
+
+    while (more && p->out.len < FILL_MAX && p->n_loans < PORT_LOANS_MAX) {
+        struct iovec loan = {0};
+        more = p->handler->fill(p->arg, p->n_loans ? NULL : &p->out, &loan);
+        if (loan.iov_len)
+            p->loans[p->n_loans++] = loan;
+    }
 }
 
-static void on_writable(void *arg, int fd, unsigned events)
+static void give_back(struct port *p, size_t written)
 {
-    struct port *p = arg;
-    if (p->out.len == 0)
+    unsigned n = 0;
+
+    while (n < p->n_loans && written >= p->loans[n].iov_len)
+        written -= p->loans[n++].iov_len;
+    p->n_loans -= n;
+    memmove(p->loans, p->loans + n, p->n_loans * sizeof(*p->loans));
+    if (p->n_loans) {
+        p->loans[0].iov_base = (char *)p->loans[0].iov_base + written;
+        p->loans[0].iov_len -= written;
+    }
+}
+
+static bool is_all_said(const struct port *p)
+{
+    return p->out.len == 0 && p->n_loans == 0;
+}
+
+static ssize_t write_some(struct port *p)
+{
+    ssize_t n = 0;
+
+    if (is_all_said(p))
         refill(p);
-    if (p->out.len == 0) {
+    if (p->out.len) {
+        n = write(p->fd, p->out.data, p->out.len);
+        if (n > 0)
+            buf_consume(&p->out, (size_t)n);
+    } else if (p->n_loans) {
+        n = writev(p->fd, p->loans, (int)p->n_loans);
+        if (n > 0)
+            give_back(p, (size_t)n);
+    }
+    return n;
+}
+
+static void on_writable(void *arg, int fd, unsigned events);
+
+/* Until there is no more to say (the host's acks are not read meanwhile, so that is soon), or no
+ * more is taken: only then it costs a look at the loop. */
+static void flush(struct port *p)
+{
+    ssize_t n = 1;
+    bool is_all = false;
+
+    p->is_busy = true;
+    while (n > 0) {
+        n = write_some(p);
+        is_all = n == 0 && is_all_said(p);
+    }
+    p->is_busy = false;
+    if (is_all) {
         source_free(p->writes);
         p->writes = NULL;
         return;
     }
-    ssize_t n = write(fd, p->out.data, p->out.len);
-    if (n > 0)
-        buf_consume(&p->out, (size_t)n);
-    else if (is_over(n))
+    if (!is_over(n) && !p->writes)
+        p->writes = loop_fd(p->loop, p->fd, LOOP_WRITE, on_writable, p);
+    if (is_over(n) || !p->writes)
         go_down(p);
+}
+
+static void on_writable(void *arg, int fd, unsigned events)
+{
+    flush(arg);
+}
+
+static void on_readable(void *arg, int fd, unsigned events)
+{
+    struct port *p = arg;
+    ssize_t n = read(fd, p->in, sizeof(p->in));
+    if (n > 0) {
+        p->is_busy = true;
+        p->handler->data(p->arg, p->in, (size_t)n);
+        p->is_busy = false;
+        port_kick(p);
+    } else if (is_over(n)) {
+        go_down(p);
+    }
 }
 
 static void go_up(struct port *p)
@@ -230,11 +295,17 @@ void port_free(struct port *p)
 
 void port_kick(struct port *p)
 {
-    if (p->reads && !p->writes)
-        p->writes = loop_fd(p->loop, p->fd, LOOP_WRITE, on_writable, p);
+    if (p->reads && !p->writes && !p->is_busy)
+        flush(p);
 }
 
 void port_drop_unsent(struct port *p)
 {
     buf_clear(&p->out);
+    p->n_loans = 0;
+}
+
+unsigned port_loans(const struct port *p)
+{
+    return p->n_loans;
 }

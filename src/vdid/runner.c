@@ -25,14 +25,6 @@
 #define INPUT_FRESH_SEC (2 * RUNNER_INPUT_SEC + 30)
 #define LEFT_MAX (8u << 20) /* what QEMU can have left in the socket, and much more */
 
-static void on_writable(void *arg, int fd, unsigned events);
-
-void runner_kick(struct runner *r)
-{
-    if (r->reads && !r->writes)
-        r->writes = loop_fd(r->loop, r->fd, LOOP_WRITE, on_writable, r);
-}
-
 void runner_clear_out(struct runner *r)
 {
     if (r->is_out_secret)
@@ -95,10 +87,11 @@ static void go_down(struct runner *r)
     r->reads = r->writes = NULL;
     closep(&r->fd);
     r->fd = -1;
-    r->in_session = false;
+    r->in_session = r->is_deaf = false;
     runner_clear_out(r);
     runner_reader_done(&r->reader);
     source_rearm(r->greets, -1);
+    source_rearm(r->acks, -1);
     source_rearm(r->connects, r->closed ? 0 : RETRY_USEC);
 }
 
@@ -107,35 +100,95 @@ static bool is_over(ssize_t n)
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+/* Into the place where its frames are read. False: nothing came. */
+static bool receive(struct runner *r, ssize_t *ret_n)
+{
+    char *to = runner_reader_room(&r->reader, RUNNER_READ_MAX);
+    ssize_t n = -1;
+
+    errno = ENOMEM;
+    if (to)
+        n = recv(r->fd, to, RUNNER_READ_MAX, 0);
+    *ret_n = n;
+    if (n <= 0)
+        return false;
+    runner_reader_filled(&r->reader, (size_t)n);
+    runner_take_bytes(r);
+    return true;
+}
+
 static void on_readable(void *arg, int fd, unsigned events)
 {
-    struct runner *r = arg;
-    ssize_t n = recv(fd, r->in, sizeof(r->in), 0);
+    ssize_t n;
 
-    if (n > 0)
-        runner_take_bytes(r, r->in, (size_t)n);
-    else if (is_over(n))
+    if (!receive(arg, &n) && is_over(n))
+        go_down(arg);
+}
+
+static void on_writable(void *arg, int fd, unsigned events);
+
+/* Whether there is more to be said. */
+static void watch_writes(struct runner *r, bool more)
+{
+    if (more && !r->writes)
+        r->writes = loop_fd(r->loop, r->fd, LOOP_WRITE, on_writable, r);
+    if (more && !r->writes)
         go_down(r);
+    if (more)
+        return;
+    source_free(r->writes);
+    r->writes = NULL;
+}
+
+/* Nobody listens any more. What was said before that is still in the socket, and then its end. */
+static void hear_out(struct runner *r)
+{
+    if (errno != EPIPE && errno != ECONNRESET) {
+        go_down(r);
+        return;
+    }
+    r->is_deaf = true;
+    runner_clear_out(r);
+    watch_writes(r, false);
+}
+
+/* Once: the loop has others to look after. */
+static void flush(struct runner *r)
+{
+    while (r->out.len < RUNNER_FILL_MAX && runner_fill(r, &r->out))
+        ;
+    bool more = r->out.len >= RUNNER_FILL_MAX;
+    ssize_t n = r->out.len ? send(r->fd, r->out.data, r->out.len, MSG_NOSIGNAL) : 1;
+    if (is_over(n)) {
+        hear_out(r);
+        return;
+    }
+    if (n > 0)
+        buf_consume(&r->out, (size_t)n);
+    if (r->out.len == 0)
+        runner_clear_out(r);
+    watch_writes(r, more || r->out.len);
 }
 
 static void on_writable(void *arg, int fd, unsigned events)
 {
+    flush(arg);
+}
+
+/* Waiting until it can be written costs more than trying it. */
+
+void runner_kick(struct runner *r)
+{
+    if (r->reads && !r->writes && !r->is_taking && !r->is_deaf)
+        flush(r);
+}
+
+static void on_ack(void *arg)
+{
     struct runner *r = arg;
 
-    while (r->out.len < RUNNER_FILL_MAX && runner_fill(r, &r->out))
-        ;
-    if (r->out.len == 0) {
-        source_free(r->writes);
-        r->writes = NULL;
-        return;
-    }
-    ssize_t n = send(fd, r->out.data, r->out.len, MSG_NOSIGNAL);
-    if (n > 0)
-        buf_consume(&r->out, (size_t)n);
-    if (n > 0 && r->out.len == 0)
-        runner_clear_out(r);
-    else if (is_over(n))
-        go_down(r);
+    r->ack_due = r->in_session;
+    runner_kick(r);
 }
 
 /* QEMU has ended: nothing more will come, and all that came must be on disk. */
@@ -175,14 +228,13 @@ void runner_close(struct runner *r, void (*closed)(void *arg))
     size_t left = LEFT_MAX;
 
     r->closed = closed;
-    while (r->reads && left >= sizeof(r->in)) {
-        ssize_t n = recv(r->fd, r->in, sizeof(r->in), 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
+    while (r->reads && left >= RUNNER_READ_MAX) {
+        ssize_t n;
+
+        if (receive(r, &n))
+            left -= (size_t)n;
+        else if (n == 0 || errno != EINTR)
             break;
-        runner_take_bytes(r, r->in, (size_t)n);
-        left -= (size_t)n;
     }
     go_down(r);
 }
@@ -337,7 +389,9 @@ static int make_sources(struct runner *r, struct vdi_error *err)
     r->greets = loop_timer(r->loop, -1, on_greet, r);
     r->ticks = loop_timer(r->loop, TICK_USEC, on_tick, r);
     r->syncs = loop_timer(r->loop, -1, on_sync, r);
-    if (!r->connects || !r->greets || !r->ticks || !r->syncs || runner_outbox_init(&r->outbox) < 0)
+    r->acks = loop_timer(r->loop, -1, on_ack, r);
+    if (!r->connects || !r->greets || !r->ticks || !r->syncs || !r->acks ||
+        runner_outbox_init(&r->outbox) < 0)
         return error_set(err, ENOMEM, "", "out of memory");
     return 0;
 }
@@ -380,6 +434,7 @@ void runner_free(struct runner *r)
     source_free(r->greets);
     source_free(r->ticks);
     source_free(r->syncs);
+    source_free(r->acks);
     closep(&r->fd);
     runner_reader_done(&r->reader);
     runner_outbox_done(&r->outbox);

@@ -13,7 +13,8 @@
 
 #define RUNNER_GREET_USEC USEC_PER_SEC
 #define RUNNER_SYNC_USEC USEC_PER_SEC
-#define RUNNER_READ_MAX (64u << 10)
+#define RUNNER_READ_MAX (256u << 10)
+#define RUNNER_RUN_MAX 8
 
 struct runner_work;
 
@@ -33,7 +34,7 @@ struct runner {
     bool is_session, merge, is_seat;
 
     int fd;
-    struct source *reads, *writes, *connects, *greets, *ticks, *syncs;
+    struct source *reads, *writes, *connects, *greets, *ticks, *syncs, *acks;
     struct runner_reader reader;
     struct buf out;
     bool is_out_secret; /* a ticket is, or was, in it */
@@ -43,8 +44,19 @@ struct runner {
 
     bool in_session;
     bool greet_due, welcome_due, ticket_due, time_due, ack_due, ping_due;
-    bool is_waiting; /* the guest is ready and has nothing to run */
-    bool is_loading; /* the payload goes out: payload[loaded] is next */
+    bool is_deaf;       /* the other end: nothing is said to it any more */
+    bool is_taking;     /* what came; what is due is said after all of it */
+    bool has_output;    /* some of it was output */
+    struct runner_run { /* pieces of a stream, one behind the other, that are written together */
+        uint32_t stream;
+        unsigned n;
+        uint64_t offset;
+        size_t len; /* of all */
+        struct iovec iov[RUNNER_RUN_MAX];
+    } run;
+    size_t n_unacked; /* bytes of output since the last ack; ack_due may wait for more */
+    bool is_waiting;  /* the guest is ready and has nothing to run */
+    bool is_loading;  /* the payload goes out: payload[loaded] is next */
     size_t loaded;
     uint32_t protocol;
     uint64_t session, n_pings;
@@ -67,14 +79,13 @@ struct runner {
     struct runner_exit exit;
     struct runner_inbox exit_inbox; /* as it was when the exit status came */
     void (*closed)(void *arg);      /* not NULL: QEMU has ended */
-    char in[RUNNER_READ_MAX];
 };
 
 /* ---- runner.c ---- */
 #define RUNNER_FILL_MAX (128u << 10)
 #define RUNNER_OUT_MAX (RUNNER_FILL_MAX + 2 * RUNNER_FRAME_MAX)
 
-void runner_kick(struct runner *r);      /* there may be something to say */
+void runner_kick(struct runner *r);      /* there may be something to say; says it, if it can */
 void runner_clear_out(struct runner *r); /* and wipes what was secret in it */
 
 /* Tells if there is something new of the guest's input. */
@@ -84,7 +95,8 @@ void runner_look_input(struct runner *r);
 void runner_greet(struct runner *r); /* asks for a hello */
 void runner_end_session(struct runner *r, const char *why);
 void runner_problem(struct runner *r, const char *why);
-void runner_take_bytes(struct runner *r, const void *data, size_t len);
+/* What was put into r->reader. */
+void runner_take_bytes(struct runner *r);
 /* Appends one frame; false: there is nothing to say. */
 bool runner_fill(struct runner *r, struct buf *out);
 /* The payload goes to the guest of this session, if it waits for it and may have it. */

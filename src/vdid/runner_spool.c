@@ -87,3 +87,31 @@ int runner_spool_write(struct runner_spool *s, uint64_t offset, const void *data
     s->offset = end;
     return 0;
 }
+
+/* What is new and below the limit, in one call; false: not all of it could be. */
+static bool write_at_once(struct runner_spool *s, uint64_t offset, const struct iovec *iov,
+                          unsigned n)
+{
+    size_t len = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        len += iov[i].iov_len;
+    if (offset != s->offset || offset > s->max || len > s->max - offset ||
+        pwritev(s->fd, iov, (int)n, (off_t)offset) != (ssize_t)len)
+        return false;
+    s->is_dirty = true;
+    s->offset = offset + len;
+    return true;
+}
+
+int runner_spool_writev(struct runner_spool *s, uint64_t offset, const struct iovec *iov,
+                        unsigned n)
+{
+    int r = 0;
+
+    if (write_at_once(s, offset, iov, n))
+        return 0;
+    for (unsigned i = 0; i < n && r == 0; offset += iov[i++].iov_len)
+        r = runner_spool_write(s, offset, iov[i].iov_base, iov[i].iov_len);
+    return r;
+}

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct runner_spool {
     int fd;
@@ -27,5 +28,9 @@ void runner_spool_close(struct runner_spool *s);
 /* Bytes that were taken before are passed over. Bytes that are left out (the guest has lost
  * them) read as NUL. On an error, nothing counts as taken. */
 int runner_spool_write(struct runner_spool *s, uint64_t offset, const void *data, size_t len);
+/* The same for pieces that follow each other from `offset` on. On an error those before the one
+ * that failed may be taken. */
+int runner_spool_writev(struct runner_spool *s, uint64_t offset, const struct iovec *iov,
+                        unsigned n);
 
 #endif

@@ -19,9 +19,12 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/runner_output.h"
 
 #define CODE_NOT_STARTED 126 /* as the guest says it */
 #define SESSION_PROTOCOL 2   /* from here on a payload may have no script */
+/* A guest with little to send gathers more until the ack comes: each costs both ends something. */
+#define ACK_USEC (5 * USEC_PER_MSEC)
 
 /* ---- sessions ---- */
 
@@ -132,6 +135,8 @@ static bool next_plain(struct runner *r, struct runner_message *m)
         m->type = RUNNER_TIME;
         m->usec = time_now_usec();
     } else if (take_due(&r->ack_due)) {
+        r->n_unacked = 0;
+        source_rearm(r->acks, -1);
         m->type = RUNNER_ACK;
         m->seq = r->inbox.last;
         for (int i = 0; i < RUNNER_N_STREAMS; i++)
@@ -145,16 +150,29 @@ static bool next_plain(struct runner *r, struct runner_message *m)
     return true;
 }
 
-bool runner_fill(struct runner *r, struct buf *out)
+static bool put_greet(struct runner *r, struct buf *out)
+{
+    struct runner_message m = RUNNER_MESSAGE_INIT(RUNNER_GREET);
+
+    runner_mark_write(out);
+    put(r, &m, out);
+    return true;
+}
+
+static bool put_plain(struct runner *r, struct buf *out)
 {
     struct runner_message m = {0};
 
-    if (take_due(&r->greet_due)) {
-        m.type = RUNNER_GREET;
-        runner_mark_write(out);
-        put(r, &m, out);
-        return true;
-    }
+    if (!next_plain(r, &m))
+        return false;
+    put(r, &m, out);
+    return true;
+}
+
+bool runner_fill(struct runner *r, struct buf *out)
+{
+    if (take_due(&r->greet_due))
+        return put_greet(r, out);
     if (!r->in_session)
         return false;
     if (take_due(&r->welcome_due)) {
@@ -165,10 +183,8 @@ bool runner_fill(struct runner *r, struct buf *out)
         put_ticket(r, out);
         return !r->ticket_due;
     }
-    if (next_plain(r, &m)) {
-        put(r, &m, out);
+    if ((r->time_due || r->ack_due || r->ping_due) && put_plain(r, out))
         return true;
-    }
     if (runner_outbox_take(&r->outbox, out))
         return true;
     if (r->is_loading)
@@ -226,6 +242,8 @@ static int take_hello(struct runner *r, const struct runner_message *m)
     r->input_usec = 0;
     r->in_session = r->welcome_due = r->ticket_due = r->time_due = true;
     r->ack_due = r->ping_due = r->greet_due = r->is_loading = r->is_waiting = false;
+    r->n_unacked = 0;
+    source_rearm(r->acks, -1);
     source_rearm(r->greets, -1);
     runner_outbox_rewind(&r->outbox);
     runner_clear_out(r);
@@ -273,25 +291,43 @@ static int take_ready(struct runner *r, const struct runner_message *m)
     return runner_hand_over(r);
 }
 
-static int take_output(struct runner *r, const struct runner_message *m)
+/* An older guest has less under way, and would wait. */
+static void owe_ack(struct runner *r, size_t len)
 {
-    struct runner_spool *s = &r->spools[m->stream];
+    bool is_old = r->protocol < RUNNER_PROTOCOL_WINDOW;
+
+    if (r->n_unacked == 0 && !is_old)
+        source_rearm(r->acks, ACK_USEC);
+    r->n_unacked += len;
+    r->ack_due = r->ack_due || is_old || r->n_unacked >= RUNNER_ACK_BYTES;
+}
+
+static int write_run(struct runner *r, const struct runner_run *run)
+{
+    struct runner_spool *s = &r->spools[run->stream];
     bool was_dirty = runner_is_dirty(r);
     char why[160];
-    int result = runner_spool_write(s, m->offset, m->data, m->data_len);
+    int result = runner_spool_writev(s, run->offset, run->iov, run->n);
 
     if (result < 0) { /* not acknowledged: the script waits, and the guest sends it again */
         snprintf(why, sizeof(why), "output can't be written to disk: %s", strerror(-result));
         runner_problem(r, why);
         return result;
     }
-    r->ack_due = true;
+    owe_ack(r, run->len);
     r->problem_told = false;
     if (!was_dirty && runner_is_dirty(r))
         source_rearm(r->syncs, RUNNER_SYNC_USEC);
-    if (r->handler->output)
-        r->handler->output(r->arg);
+    r->has_output = true;
     return 0;
+}
+
+/* It was not plain. */
+static int take_other_output(struct runner *r, const struct runner_message *m)
+{
+    const struct runner_run run = {m->stream, 1, m->offset, m->data_len, {{m->data, m->data_len}}};
+
+    return write_run(r, &run);
 }
 
 /* The guest has no place for the owner: a script that waits for it would wait for ever. */
@@ -374,7 +410,7 @@ static int take_message(struct runner *r, const struct runner_message *m)
     case RUNNER_READY:
         return take_ready(r, m);
     case RUNNER_OUTPUT:
-        return take_output(r, m);
+        return take_other_output(r, m);
     case RUNNER_STAGE:
     case RUNNER_EXIT:
         return take_numbered(r, m);
@@ -391,7 +427,15 @@ static int take_message(struct runner *r, const struct runner_message *m)
     }
 }
 
-static void take_frame(struct runner *r, const char *json, size_t len)
+static void end_for(struct runner *r, uint32_t type, int result)
+{
+    char text[96];
+
+    snprintf(text, sizeof(text), "'%s': %s", runner_type_names[type], strerror(-result));
+    runner_end_session(r, text);
+}
+
+static void take_other_frame(struct runner *r, const char *json, size_t len)
 {
     _cleanup_(runner_message_done) struct runner_message m;
     struct vdi_error err = {0};
@@ -405,24 +449,50 @@ static void take_frame(struct runner *r, const char *json, size_t len)
     if (m.type != RUNNER_HELLO && !r->in_session)
         return; /* from before: what counts comes after the next hello */
     result = m.type == RUNNER_HELLO ? take_hello(r, &m) : take_message(r, &m);
-    if (result < 0) {
-        snprintf(text, sizeof(text), "'%s': %s", runner_type_names[m.type], strerror(-result));
-        runner_end_session(r, text);
-    }
-    runner_kick(r);
+    if (result < 0)
+        end_for(r, m.type, result);
 }
 
-void runner_take_bytes(struct runner *r, const void *data, size_t len)
+/* Before anything else is done: what comes after it may depend on it. */
+static void end_run(struct runner *r)
+{
+    int result = r->run.n && r->in_session ? write_run(r, &r->run) : 0;
+
+    r->run.n = 0;
+    if (result < 0)
+        end_for(r, RUNNER_OUTPUT, result);
+}
+
+static void add_to_run(struct runner *r, const struct runner_output *o)
+{
+    struct runner_run *run = &r->run;
+
+    if (run->n == RUNNER_RUN_MAX ||
+        (run->n && (run->stream != o->stream || run->offset + run->len != o->offset)))
+        end_run(r);
+    if (run->n == 0)
+        *run = (struct runner_run){.stream = o->stream, .offset = o->offset};
+    run->iov[run->n++] = (struct iovec){(uint8_t *)o->data, o->len};
+    run->len += o->len;
+}
+
+static void take_frame(struct runner *r, const char *frame, size_t len)
+{
+    struct runner_output o;
+
+    if (runner_output_read(frame, len, &o)) {
+        add_to_run(r, &o);
+        return;
+    }
+    end_run(r);
+    take_other_frame(r, frame, len);
+}
+
+static void take_frames(struct runner *r)
 {
     const char *json;
     size_t n;
 
-    r->heard_usec = loop_monotonic_usec(r->loop);
-    if (runner_reader_feed(&r->reader, data, len) < 0) {
-        runner_reader_done(&r->reader);
-        runner_end_session(r, "out of memory");
-        return;
-    }
     for (;;)
         switch (runner_reader_next(&r->reader, &json, &n)) {
         case RUNNER_NEXT_NONE:
@@ -431,11 +501,26 @@ void runner_take_bytes(struct runner *r, const void *data, size_t len)
             take_frame(r, json, n);
             break;
         case RUNNER_NEXT_MARK: /* a hello follows */
+            end_run(r);
             r->in_session = false;
             source_rearm(r->greets, RUNNER_GREET_USEC);
             break;
         case RUNNER_NEXT_GARBAGE:
+            end_run(r);
             runner_end_session(r, "what came was no frame");
             break;
         }
+}
+
+void runner_take_bytes(struct runner *r)
+{
+    r->heard_usec = loop_monotonic_usec(r->loop);
+    r->is_taking = true;
+    take_frames(r);
+    end_run(r);
+    r->is_taking = false;
+    if (r->has_output && r->handler->output)
+        r->handler->output(r->arg);
+    r->has_output = false;
+    runner_kick(r);
 }

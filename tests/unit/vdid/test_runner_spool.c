@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "vdid/runner_spool.h"
@@ -52,6 +54,64 @@ static void pieces(void **state)
     assert_int_equal(s.offset, 5);
     assert_int_equal(runner_spool_write(&s, 7, "x", 1), 0); /* two bytes are lost */
     is_file("abcde\0\0x", 8);
+    runner_spool_close(&s);
+}
+
+/* Many at once are what they are one by one: new ones, doubled ones, over the limit. */
+static void many_pieces(void **state)
+{
+    struct runner_spool s = {.fd = -1};
+    struct iovec iov[] = {{"abc", 3}, {"", 0}, {"defg", 4}, {"h", 1}};
+
+    reopen(&s, 10);
+    assert_int_equal(runner_spool_writev(&s, 0, iov, 2), 0);
+    assert_int_equal(s.offset, 3);
+    assert_true(s.is_dirty);
+    assert_int_equal(runner_spool_writev(&s, 0, iov, 4), 0);
+    assert_int_equal(s.offset, 8);
+    is_file("abcdefgh", 8);
+    assert_int_equal(runner_spool_writev(&s, 8, &iov[3], 1), 0);
+    is_file("abcdefghh", 9);
+    assert_int_equal(runner_spool_writev(&s, 9, iov, 4), 0);
+    assert_int_equal(s.offset, 17);
+    is_file("abcdefghha" MARK, 10 + sizeof(MARK) - 1);
+    assert_int_equal(runner_spool_writev(&s, 17, iov, 4), 0);
+    assert_int_equal(s.offset, 25);
+    is_file("abcdefghha" MARK, 10 + sizeof(MARK) - 1);
+    runner_spool_close(&s);
+}
+
+/* It ends exactly at the limit: nothing was cut. */
+static void to_the_limit(void **state)
+{
+    struct runner_spool s = {.fd = -1};
+    struct iovec iov[] = {{"abcdef", 6}, {"ghij", 4}};
+
+    reopen(&s, 10);
+    assert_int_equal(runner_spool_writev(&s, 0, iov, 2), 0);
+    assert_false(s.is_cut);
+    is_file("abcdefghij", 10);
+    runner_spool_close(&s);
+}
+
+/* A disk that takes only some of it: the guest is told of no more than that, and says it again. */
+static void full_in_the_middle(void **state)
+{
+    struct runner_spool s = {.fd = -1};
+    struct iovec iov[] = {{"abc", 3}, {"defg", 4}};
+    struct rlimit old, small;
+
+    reopen(&s, 1000);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = old;
+    small.rlim_cur = 5;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_int_equal(runner_spool_writev(&s, 0, iov, 2), -EFBIG);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    assert_true(s.offset <= 3);
+    assert_int_equal(runner_spool_writev(&s, 0, iov, 2), 0);
+    is_file("abcdefg", 7);
     runner_spool_close(&s);
 }
 
@@ -123,6 +183,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(pieces, setup),
+        cmocka_unit_test_setup(many_pieces, setup),
+        cmocka_unit_test_setup(to_the_limit, setup),
+        cmocka_unit_test_setup(full_in_the_middle, setup),
         cmocka_unit_test_setup(limit, setup),
         cmocka_unit_test_setup(exactly_the_limit, setup),
         cmocka_unit_test(refuses),
