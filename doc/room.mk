@@ -11,7 +11,7 @@ dist_man_MANS += \
     doc/man/vdisubmit.1 \
     doc/man/vdictld.8
 EXTRA_DIST += doc/design/disks.md doc/design/events.md doc/design/guest-runner.md \
-    doc/design/images.md doc/design/node-link.md doc/design/notify.md doc/design/policy.md \
+    doc/design/images.md doc/design/node-link.md doc/design/nodes.md doc/design/notify.md doc/design/policy.md \
     doc/design/time-and-state.md doc/design/usage.md
 EXTRA_DIST += doc/windows-11.md doc/debian-desktop.png
 EXTRA_DIST += doc/administration.md doc/classes.md

@@ -180,7 +180,7 @@ static void fuzz_inputs(const char *json, size_t len)
 static void fuzz_site(const char *json, size_t len)
 {
     struct job_spec spec = {.owner = (char *)"unix:ada", .name = (char *)"a/b"};
-    struct job job = {.id = 1, .spec = &spec, .node = "n1"};
+    struct job job = {.id = 1, .spec = &spec, .node = "n1", .node_list = ""};
     char *text = strndup(json, len);
     struct site_piece piece;
     struct vdi_error err = {0};
@@ -192,7 +192,7 @@ static void fuzz_site(const char *json, size_t len)
     }
     spec.work_dir = text;
     if (job_file_check("output", text, true, &err) >= 0)
-        job_file_name(&job, text, &name);
+        job_file_name(&job, len & 1, text, &name);
     buf_done(&name);
     free(text);
 }

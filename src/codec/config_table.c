@@ -187,7 +187,7 @@ const struct config_key config_profile_keys[] = {
 #define LIMITS(s)                                                                                  \
     LIMIT(s, "max_running", all.running, "its jobs that run at once; 0 for any number"),           \
         LIMIT(s, "max_submitted", all.submitted, "its jobs that are pending or run"),              \
-        LIMIT(s, "max_gpus", all.gpus, "GPUs of its running jobs"),                                \
+        LIMIT(s, "max_gpus", all.gpus, "GPUs of its running jobs, on all of their nodes"),         \
         LIMIT(s, "max_desktops", all.desktops, "its desktops that run at once"),                   \
         MINUTES(s, "max_gpu_minutes", all.gpu_minutes,                                             \
                 "GPU minutes used, less what decayed, and what its jobs may still use"),           \

@@ -69,8 +69,10 @@ int job_event_decode_bare(const char *type, int64_t time_usec, uint32_t version,
     struct kept_object objects[] = {{.fields = job_event_fields, .base = &event},
                                     spec_object(spec)};
     r = kept_read(objects, ELEMENTS(objects), json, len, err);
-    if (r < 0)
+    if (r < 0) {
+        job_event_done(&event);
         return r;
+    }
     if (objects[1].found)
         event.spec = TAKE_PTR(spec);
     *ret = event;
@@ -137,6 +139,7 @@ int job_snapshot_decode(uint64_t id, uint32_t version, const char *json, size_t 
                             .id = id,
                             .spec = job_spec_new(),
                             .node = word_get(""),
+                            .node_list = word_get(""),
                             .gpus_held = word_get(""),
                             .reason = word_get("")};
     if (!job || !job->spec) {

@@ -57,8 +57,9 @@ const struct request requests[REQUEST_N] = {
     {REQUEST_JOB_CONNECTION, "POST", "/v1/jobs/{id}/connection", ROLE_USER, "job.connection", NULL,
      "", NULL, true, "a ticket to the desktop"},
     {REQUEST_JOB_OUTPUT, "GET", "/v1/jobs/{id}/output", ROLE_USER, "job.output", NULL,
-     "stream,from,follow", NULL, false,
-     "what its script wrote: bytes of stream out or err; follow=true to the end of the job"},
+     "stream,from,follow,nodeid", NULL, false,
+     "what its script wrote: bytes of stream out or err; follow=true to the end of the job; "
+     "of several nodes on the one that nodeid says, from 0"},
     {REQUEST_JOB_LOG, "GET", "/v1/jobs/{id}/log", ROLE_USER, "job.log", NULL, "screenshot", NULL,
      false, "timed stages of a job and the end of its console, as text; or its last picture"},
     {REQUEST_JOB_EVENTS, "GET", "/v1/jobs/{id}/events", ROLE_USER, "job.events", NULL,

@@ -2,7 +2,7 @@
 /*
  * site_start.c - the order to start an instance, as the site and the node read it.
  *
- * The variables are Slurm's for a job of one node, with VDI_ in place of SLURM_; the guest
+ * The variables are Slurm's for a batch job, with VDI_ in place of SLURM_; the guest
  * gives them to the script and to the session (vdisubmit(1), ENVIRONMENT OF THE JOB).
  */
 #include "codec/site_start.h"
@@ -44,26 +44,27 @@ static void write_template(const struct site_start *s, struct buf *out)
                s->boot_timeout_sec);
 }
 
-static int set_file(const struct job *job, const char **member_of_spec)
+static int set_file(const struct site_start *s, const char **member_of_spec)
 {
     struct buf name = BUF_INIT(0);
     int r;
 
-    job_file_name(job, *member_of_spec, &name);
+    job_file_name(s->job, s->node_id, *member_of_spec, &name);
     r = name.failed ? -ENOMEM : job_spec_set(member_of_spec, name.data);
     buf_done(&name);
     return r;
 }
 
 /* The job's document, with the names of its files. */
-static int write_job(const struct job *job, struct buf *out)
+static int write_job(const struct site_start *s, struct buf *out)
 {
+    const struct job *job = s->job;
     _cleanup_(job_spec_unrefp) struct job_spec *spec = job_spec_copy(job->spec);
     struct job copy = *job;
-    int r = spec ? set_file(job, &spec->output) : -ENOMEM;
+    int r = spec ? set_file(s, &spec->output) : -ENOMEM;
 
     if (r >= 0)
-        r = set_file(job, &spec->error);
+        r = set_file(s, &spec->error);
     if (r < 0)
         return r;
     copy.spec = spec;
@@ -271,6 +272,9 @@ static void write_environment(const struct site_start *s, struct buf *out)
     }
     put_number(out, "VDI_INSTANCE", job->instance);
     put_text(out, "VDI_NODE", job->node);
+    put_number(out, "VDI_NODEID", s->node_id);
+    put_number(out, "VDI_JOB_NUM_NODES", job_spec_nodes(spec));
+    put_text(out, "VDI_JOB_NODELIST", job_node_list(job));
     put_number(out, "VDI_CPUS", spec->cpus);
     put_number(out, "VDI_MEMORY_MIB", spec->memory_mib);
     put_number(out, "VDI_GPUS", spec->gpus);
@@ -288,7 +292,7 @@ static int write_personal(const struct site_start *s, struct buf *out, struct vd
     int r;
 
     buf_puts(out, ",\"job\":");
-    r = write_job(s->job, out);
+    r = write_job(s, out);
     if (r == 0)
         r = write_mounts(s, out, err);
     if (r == 0)

@@ -116,6 +116,7 @@ void job_unref(struct job *job)
         return;
     job_spec_unref(job->spec);
     word_unref(job->node);
+    word_unref(job->node_list);
     word_unref(job->gpus_held);
     word_unref(job->reason);
     free(job);
@@ -125,8 +126,9 @@ void job_event_done(struct job_event *event)
 {
     job_spec_unref(event->spec);
     free(event->payload);
+    free(event->node_list);
     event->spec = NULL;
-    event->payload = NULL;
+    event->payload = event->node_list = NULL;
 }
 
 static struct job *job_copy(const struct job *old)
@@ -140,11 +142,13 @@ static struct job *job_copy(const struct job *old)
         if (job->spec)
             job_spec_ref(job->spec);
         word_ref(job->node);
+        word_ref(job->node_list);
         word_ref(job->gpus_held);
         word_ref(job->reason);
     } else {
         *job = (struct job){.state = JOB_NONE,
                             .node = word_get(""),
+                            .node_list = word_get(""),
                             .gpus_held = word_get(""),
                             .reason = word_get("")};
     }
@@ -165,6 +169,7 @@ static void forget_run(struct job *job)
     job->instance = 0;
     job->generation = 0;
     word_set(&job->node, "");
+    word_set(&job->node_list, "");
     word_set(&job->gpus_held, "");
     job->alloc_usec = job->start_usec = 0;
     job->suspended_usec = job->suspended_total_usec = 0;
@@ -256,7 +261,8 @@ static int apply_alloc(struct job *job, const struct job_event *event)
     job->generation = event->generation;
     job->alloc_usec = event->time_usec;
     word_set(&job->reason, "");
-    if (word_set(&job->gpus_held, event->gpus_held) < 0)
+    if (word_set(&job->gpus_held, event->gpus_held) < 0 ||
+        word_set(&job->node_list, event->node_list) < 0)
         return -ENOMEM;
     return word_set(&job->node, event->node);
 }

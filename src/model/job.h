@@ -106,7 +106,7 @@ struct job {
                                 * ended it: PENDING or PREEMPTED. JOB_NONE */
     int32_t exit_code;   /* of the batch script */
     int32_t exit_signal; /* 0: none */
-    uint64_t instance;   /* 0: none */
+    uint64_t instance;   /* of several the first, others follow; 0: none */
     uint32_t generation;
     int64_t submit_usec;
     int64_t alloc_usec;
@@ -119,7 +119,8 @@ struct job {
     int64_t restore_usec;         /* SUSPENDED: its node reads its memory since; 0: not yet */
     int64_t notice_usec;          /* SUSPENDED: when its owner was told that it expires */
     int64_t spent_sec;            /* of its time limit: gone when it was last resumed at its end */
-    const char *node;             /* word */
+    const char *node;             /* word; of several the first */
+    const char *node_list;        /* word: several as a hostlist; "" one or none */
     const char *gpus_held;        /* word: gpu_held_format(); "" none, or not known */
     const char *reason;           /* word: why it ended, is held or unreachable; for people */
 };
@@ -137,6 +138,7 @@ struct job_event {
     uint64_t instance;
     uint32_t generation;
     char node[64];
+    char *node_list; /* ALLOC: of several, as a hostlist that begins with `node`; owned */
     char gpus_held[GPU_HELD_TEXT]; /* ALLOC, RESTORE */
     enum job_state final;          /* FINISH, END; SUBMIT: JOB_PENDING says held by its user; NOTE:
                                     * of a script that is told to go */
@@ -181,6 +183,16 @@ int64_t job_ran_sec(const struct job *job);
 static inline uint32_t job_spec_nodes(const struct job_spec *spec)
 {
     return spec->nodes ? spec->nodes : 1;
+}
+/* One of its instances: they have consecutive ids. */
+static inline bool job_has_instance(const struct job *job, uint64_t id)
+{
+    return job->instance && id >= job->instance && id - job->instance < job_spec_nodes(job->spec);
+}
+/* Its nodes as a hostlist; "" none. */
+static inline const char *job_node_list(const struct job *job)
+{
+    return *job->node_list ? job->node_list : job->node;
 }
 /* In line for a node: to start, or to be resumed on its own. */
 bool job_is_waiting(const struct job *job);

@@ -58,7 +58,8 @@ static void put_step(struct buf *out, const char *text, size_t len)
         buf_putc(out, text[i] == '/' ? '_' : text[i]);
 }
 
-static void put_symbol(const struct job *job, char letter, unsigned width, struct buf *out)
+static void put_symbol(const struct job *job, uint32_t node_id, char letter, unsigned width,
+                       struct buf *out)
 {
     const char *user = strrchr(job->spec->owner, ':');
 
@@ -70,7 +71,7 @@ static void put_symbol(const struct job *job, char letter, unsigned width, struc
     else if (letter == 'a')
         buf_printf(out, "%0*" PRIu32, (int)width, job->array_task);
     else if (letter == 'n')
-        buf_printf(out, "%0*d", (int)width, 0);
+        buf_printf(out, "%0*" PRIu32, (int)width, node_id);
     else if (letter == 'u')
         put_step(out, user, strlen(user));
     else if (letter == 'x')
@@ -88,15 +89,17 @@ static void put_plain(const char *pattern, struct buf *out)
             buf_putc(out, *pattern);
 }
 
-void job_file_name(const struct job *job, const char *pattern, struct buf *out)
+void job_file_name(const struct job *job, uint32_t node_id, const char *pattern, struct buf *out)
 {
+    bool is_apart = !node_id;
+
     if (!*pattern)
         return;
     if (*pattern != '/' && *job->spec->work_dir)
         buf_printf(out, "%s/", job->spec->work_dir);
     if (strchr(pattern, '\\')) {
         put_plain(pattern, out);
-        return;
+        pattern = "";
     }
     while (*pattern) {
         size_t n = strcspn(pattern, "%");
@@ -107,7 +110,10 @@ void job_file_name(const struct job *job, const char *pattern, struct buf *out)
         pattern += n;
         if (*pattern) {
             pattern += 1 + symbol(pattern + 1, &letter, &width);
-            put_symbol(job, letter, width, out);
+            put_symbol(job, node_id, letter, width, out);
+            is_apart |= letter == 'n' || letter == 'N';
         }
     }
+    if (!is_apart)
+        buf_printf(out, ".%" PRIu32, node_id);
 }

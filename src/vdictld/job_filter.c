@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hostlist.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "vdictld/arrays.h"
@@ -124,14 +125,28 @@ static bool filter_owner(const struct job_filter *f, const char *owner)
     return !strcmp(f->owner, colon ? colon + 1 : owner);
 }
 
+/* On one of its nodes. */
+static bool filter_node(const struct job_filter *f, const struct job *job)
+{
+    struct hostlist hosts;
+    bool is_on = word_is(f->node, job->node);
+
+    if (is_on || !*job->node_list || hostlist_parse(job->node_list, JOB_NODES_MAX, &hosts) < 0)
+        return is_on;
+    for (size_t i = 0; i < hosts.n; i++)
+        is_on |= str_equal(f->node, hosts.names[i]);
+    hostlist_done(&hosts);
+    return is_on;
+}
+
 bool job_filter_takes(const struct job_filter *f, const struct job *job)
 {
     const struct job_spec *s = job->spec;
 
     return filter_state(f, job->state) && filter_owner(f, s->owner) &&
            word_is(f->partition, s->partition) && word_is(f->name, s->name) &&
-           word_is(f->node, job->node) && word_is(f->account, s->account) &&
-           word_is(f->qos, s->qos) && word_is(f->reservation, s->reservation) &&
+           filter_node(f, job) && word_is(f->account, s->account) && word_is(f->qos, s->qos) &&
+           word_is(f->reservation, s->reservation) &&
            (f->kind < 0 || (uint32_t)f->kind == s->kind) && filter_id(f, job) &&
            (!f->until_usec || job->submit_usec < f->until_usec) &&
            (!f->since_usec || !job->end_usec || job->end_usec > f->since_usec);

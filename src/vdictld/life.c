@@ -157,16 +157,20 @@ void life_event(struct run *run, enum instance_event_type type, const char *reas
 
 /* ---- ends ---- */
 
-/* Stops the instance of a job in the same transaction. */
+/* Stops the instances of a job in the same transaction. */
 static int add_stop(struct core *core, struct txn *txn, const struct job *job, const char *reason,
                     struct vdi_error *err)
 {
-    const struct instance *in = core_instance_staged(core, job->instance);
     struct instance_event event = core_instance_event(core, INSTANCE_EVENT_STOP, reason);
+    int r = 0;
 
-    if (!in || in->state == INSTANCE_STOPPING || in->state == INSTANCE_GONE)
-        return 0;
-    return core_add_instance(txn, in->id, &event, err);
+    for (uint32_t i = 0; r >= 0 && i < job_spec_nodes(job->spec); i++) {
+        const struct instance *in = core_instance_staged(core, job->instance + i);
+
+        if (in && in->state != INSTANCE_STOPPING && in->state != INSTANCE_GONE)
+            r = core_add_instance(txn, in->id, &event, err);
+    }
+    return r;
 }
 
 int life_finish_with(struct core *core, struct txn *txn, uint64_t id, struct job_event *event,
@@ -327,7 +331,7 @@ void life_bound(struct run *run, const struct instance *in)
 
     if (r >= 0 && in->class_id)
         r = classes_add_limit(run->core, txn, in);
-    if (r >= 0)
+    if (r >= 0 && life_others_are(run->core, job, in->id, LIFE_IN(BOUND)))
         r = core_add_job(txn, job->id, &start, NULL);
     life_commit(run, txn, r);
 }
@@ -339,7 +343,11 @@ static void act_ready(struct run *run, const struct instance *in)
 
     if (!job || job->state != JOB_CONFIGURING)
         return;
-    if (in->class_id)
+    if (job_spec_nodes(job->spec) > 1 && life_leave(run, in))
+        return;
+    if (!life_others_are(run->core, job, in->id, LIFE_IN(READY) | LIFE_IN(BOUND)))
+        return; /* the last one that is ready has the others go on */
+    if (in->class_id || job_spec_nodes(job->spec) > 1)
         life_personalise(run, in);
     else
         life_bound(run, in);
@@ -351,7 +359,7 @@ static void act_bound(struct run *run, const struct instance *in)
 
     if (!job || life_leave(run, in))
         return;
-    if (!run->limit)
+    if (!run->limit && in->id == job->instance) /* one limit, of several instances */
         run->limit = limit_new(run->core, job->id);
     limit_set(run->limit, job);
     life_look_idle(run);
@@ -387,7 +395,8 @@ static void stop_done(void *arg, int result, const char *json, const struct vdi_
     r = txn ? disks_add_gone(run->core, txn, in) : -ENOMEM;
     if (r >= 0)
         r = core_add_instance(txn, in->id, &gone, NULL);
-    if (r >= 0 && job && job->state == JOB_COMPLETING && job->instance == in->id) {
+    if (r >= 0 && job && job->state == JOB_COMPLETING && job_has_instance(job, in->id) &&
+        life_others_are(run->core, job, in->id, LIFE_IN(GONE))) {
         if (job->final == JOB_PENDING)
             end.type = JOB_EVENT_REQUEUE;
         r = core_add_job(txn, job->id, &end, NULL);
@@ -452,6 +461,8 @@ void life_instance(struct core *core, const struct instance *now)
         return;
     if (!run->busy)
         source_rearm(run->again, 0); /* after the transaction is published whole */
+    if (now->state == INSTANCE_READY)
+        life_wake_others(core, now);
 }
 
 void life_job(struct core *core, const struct job *old, const struct job *now)
@@ -475,12 +486,14 @@ static int add_abandon(struct core *core, struct txn *txn, const struct instance
     struct job_event finish = core_job_event(core, JOB_EVENT_FINISH, CORE_SELF, reason);
     int r = core_add_instance(txn, in->id, &gone, NULL);
 
-    if (r < 0 || !job || !job_state_is_active(job->state) || job->instance != in->id)
+    if (r < 0 || !job || !job_state_is_active(job->state) || !job_has_instance(job, in->id))
         return r;
     if (job->state != JOB_COMPLETING) {
         life_fate(core, job, JOB_NODE_FAIL, &finish);
         r = life_finish_with(core, txn, job->id, &finish, NULL);
     }
+    if (r >= 0 && !life_others_are(core, job, in->id, LIFE_IN(GONE)))
+        return 0; /* they are being stopped: the last one ends the job */
     if (r >= 0 && core_job_staged(core, in->job)->final == JOB_PENDING)
         end.type = JOB_EVENT_REQUEUE;
     return r < 0 ? r : core_add_job(txn, in->job, &end, NULL);

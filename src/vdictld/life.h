@@ -11,6 +11,7 @@
 
 #include "plan/planner.h"
 #include "vdictld/call.h"
+#include "vdictld/site.h"
 
 struct life;
 
@@ -44,6 +45,10 @@ void life_instance_report(struct core *core, struct vdi_instance_id id, const ch
 /* The site plugin's word about an instance: "ready", "exited", "gone". */
 void life_instance_event(struct core *core, struct vdi_instance_id id, const char *what,
                          const char *json);
+/* Sends the signal to all scripts of the job; `done` has the first failure, or 0. -ENOMEM: it is
+ * not called. */
+int life_signal_all(struct core *core, const struct job *job, int signo, site_done_fn done,
+                    void *arg);
 /* Owner's wishes; they answer the call. */
 void life_signal(struct call *call, const struct job *job, int signo);
 void life_suspend(struct call *call, const struct job *job);

@@ -52,8 +52,8 @@ void life_signal(struct call *call, const struct job *job, int signo)
 {
     const struct instance *in = life_call_instance(call, job);
 
-    if (in)
-        site_signal(call->core->site, in, signo, signalled, call);
+    if (in && life_signal_all(call->core, job, signo, signalled, call) < 0)
+        call_refuse_with(call, ENOMEM, "", "out of memory");
 }
 
 /* It was shown, whether or not that could be written down. */

@@ -8,6 +8,7 @@
  * life_save.c    to a file and back
  * life_preempt.c a job makes room for a class
  * life_idle.c    a desktop that nobody touches
+ * life_nodes.c   a job on several nodes
  */
 #ifndef VDICTLD_LIFE_IMPL_H
 #define VDICTLD_LIFE_IMPL_H
@@ -20,6 +21,7 @@ struct run {
     uint64_t id;
     unsigned busy;              /* operations and transactions of ours that are under way */
     bool saving;                /* on its way to a file */
+    bool exited;                /* its script ended well, and that of others goes on */
     int64_t preempt_usec;       /* when its job makes room; 0: nobody asked */
     int64_t preempt_until_usec; /* it is tried until then */
     enum plan_mode preempt_mode;
@@ -53,6 +55,15 @@ void life_end_with(struct core *core, uint64_t job, struct job_event *event);
 void life_fate(const struct core *core, const struct job *job, enum job_state otherwise,
                struct job_event *event);
 int64_t life_boot_timeout_sec(const struct core *core, const struct instance *in);
+
+/* life_nodes.c: all as staged; what has left memory is GONE. */
+#define LIFE_IN(state) (1u << INSTANCE_##state)
+/* Every other instance of the job is in one of these states; so it is where there is no other. */
+bool life_others_are(struct core *core, const struct job *job, uint64_t id, uint32_t states);
+/* One is ready: those that waited for it look again. */
+void life_wake_others(struct core *core, const struct instance *in);
+/* The script ended well in this instance: does it go on in another? Remembers it. */
+bool life_others_go_on(struct run *run, const struct job *job);
 
 /* life_calls.c: the instance of an active job, or NULL with the call refused. */
 const struct instance *life_call_instance(struct call *call, const struct job *job);

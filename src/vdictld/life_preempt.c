@@ -66,12 +66,8 @@ static void stop_script(void *arg, int result, const struct vdi_error *err)
 {
     struct word *w = arg;
     const struct job *job = result >= 0 ? core_job_staged(w->core, w->job) : NULL;
-    const struct instance *in =
-        job && job->state == JOB_RUNNING ? core_instance_staged(w->core, job->instance) : NULL;
 
-    if (in)
-        site_signal(w->core->site, in, SIGTERM, told, w);
-    else
+    if (!job || job->state != JOB_RUNNING || life_signal_all(w->core, job, SIGTERM, told, w) < 0)
         free(w);
 }
 
@@ -131,7 +127,8 @@ static enum plan_mode mode_of(const struct core *core, const struct job *job,
     const struct config_template *t = config_template(core->config, in->template_name);
 
     if (job->state == JOB_CONFIGURING ||
-        (asked == PLAN_SAVE && !(t && config_template_can_save(t))))
+        (asked == PLAN_SAVE &&
+         !(t && config_template_can_save(t) && job_spec_nodes(job->spec) == 1)))
         return PLAN_REQUEUE;
     return asked;
 }

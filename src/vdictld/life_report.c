@@ -32,7 +32,7 @@ static void set_final(const struct core *core, const struct job *job,
 }
 
 /* A failed script that gave no other reason says its status. */
-static void write_reason(const struct site_report *report, char *ret, size_t size)
+static void write_status(const struct site_report *report, char *ret, size_t size)
 {
     str_copy(ret, size, report->reason);
     if (*ret || !report->exited || report->failed)
@@ -43,21 +43,49 @@ static void write_reason(const struct site_report *report, char *ret, size_t siz
         snprintf(ret, size, "ended with exit code %d", report->exit_code);
 }
 
-/* The end of a short script overtook the word that its instance was ready. */
-static int add_start(struct core *core, struct txn *txn, const struct job *job,
-                     const struct instance *in)
+/* Of several nodes, on which. */
+static void write_reason(const struct job *job, const struct instance *in,
+                         const struct site_report *report, char ret[96])
+{
+    char why[96];
+
+    write_status(report, why, sizeof(why));
+    if (*why && job_spec_nodes(job->spec) > 1)
+        snprintf(ret, 96, "on %.40s: %.50s", in->node, why);
+    else
+        str_copy(ret, 96, why);
+}
+
+static int add_bind(struct core *core, struct txn *txn, const struct instance *in)
 {
     struct instance_event ready = core_instance_event(core, INSTANCE_EVENT_READY, "");
     struct instance_event bind = core_instance_event(core, INSTANCE_EVENT_BIND, "");
-    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
     uint64_t id = in->id;
     int r = 0;
 
-    if (in->state != INSTANCE_READY)
+    if (in->state == INSTANCE_REQUESTED || in->state == INSTANCE_BUILDING)
         r = core_add_instance(txn, id, &ready, NULL);
-    if (r >= 0)
-        r = core_add_instance(txn, id, &bind, NULL);
+    return r < 0 ? r : core_add_instance(txn, id, &bind, NULL);
+}
+
+/* The end of a short script overtook the word that its instance was ready, or bound. */
+static int add_start(struct core *core, struct txn *txn, const struct job *job)
+{
+    struct job_event start = core_job_event(core, JOB_EVENT_START, CORE_SELF, "");
+    int r = 0;
+
+    for (uint32_t i = 0; r >= 0 && i < job_spec_nodes(job->spec); i++) {
+        const struct instance *in = core_instance_staged(core, job->instance + i);
+
+        if (in && in->state < INSTANCE_BOUND)
+            r = add_bind(core, txn, in);
+    }
     return r < 0 ? r : core_add_job(txn, job->id, &start, NULL);
+}
+
+static bool is_well(const struct site_report *report)
+{
+    return report->exited && !report->failed && !report->exit_code && !report->exit_signal;
 }
 
 /* The script has ended, or the instance is no longer there although nobody stopped it. */
@@ -65,6 +93,7 @@ static bool ended(struct run *run, const struct instance *in, const struct site_
 {
     struct core *core = run->core;
     const struct job *job = core_job_staged(core, in->job);
+    const struct run *first = job ? life_run_known(core, job->instance) : NULL;
     struct job_event event = core_job_event(core, JOB_EVENT_FINISH, CORE_SELF, "");
     struct txn *txn;
     int r;
@@ -74,15 +103,17 @@ static bool ended(struct run *run, const struct instance *in, const struct site_
         return true;
     }
     if (!job || !job_state_is_active(job->state) || job->state == JOB_COMPLETING ||
-        job->instance != in->id) /* the job has moved on to another */
+        !job_has_instance(job, in->id)) /* the job has moved on to another */
         return false;
-    write_reason(report, event.reason, sizeof(event.reason));
-    if (!life_left(run, job, report, &event))
+    if (is_well(report) && life_others_go_on(run, job))
+        return false;
+    write_reason(job, in, report, event.reason);
+    if (!life_left(first ? first : run, job, report, &event))
         set_final(core, job, report, &event);
     txn = txn_new(core->events);
     r = txn ? 0 : -ENOMEM;
     if (r >= 0 && job->state == JOB_CONFIGURING && report->exited && !report->failed)
-        r = add_start(core, txn, job, in);
+        r = add_start(core, txn, job);
     life_commit(run, txn, r < 0 ? r : life_finish_with(core, txn, in->job, &event, NULL));
     return true;
 }

@@ -82,6 +82,7 @@ static int add_saved(struct core *core, struct txn *txn, const struct job *job, 
 static bool can_be_saved(const struct instance *in, const struct job *job)
 {
     return in && job && job->state == JOB_RUNNING && job->instance == in->id &&
+           job_spec_nodes(job->spec) == 1 &&
            (in->state == INSTANCE_BOUND || in->state == INSTANCE_READY);
 }
 
@@ -210,9 +211,22 @@ static bool refuses_by_template(struct call *call, const struct job *job)
     return true;
 }
 
+static bool refuses_several(struct call *call, const struct job *job)
+{
+    struct vdi_error err = {0};
+
+    if (job_spec_nodes(job->spec) == 1)
+        return false;
+    error_set(&err, EPROTO, "nodes", "job %" PRIu64 " runs on %u nodes: it can't be suspended",
+              job->id, job_spec_nodes(job->spec));
+    error_hint(&err, "1 node", "requeue it (vdictl requeue): it starts over");
+    call_refuse(call, &err);
+    return true;
+}
+
 void life_suspend(struct call *call, const struct job *job)
 {
-    const struct instance *in = life_call_instance(call, job);
+    const struct instance *in = refuses_several(call, job) ? NULL : life_call_instance(call, job);
     struct run *run = in ? life_run(call->core, in->id) : NULL;
     struct vdi_error err = {0};
 

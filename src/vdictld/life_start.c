@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/hostlist.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -23,6 +24,7 @@
 #include "vdictld/disks.h"
 #include "vdictld/images.h"
 #include "vdictld/life_impl.h"
+#include "vdictld/queue.h"
 #include "vdictld/site.h"
 
 /* One start on its way; freed by whoever ends it. */
@@ -34,9 +36,8 @@ struct start {
 };
 
 /* What the planner chose; where its GPUs are of any profile, the first that was wished. */
-static void profile_of(const struct job *job, const struct plan_action *action, char ret[64])
+static void profile_of(const struct job *job, const char *chosen, char ret[64])
 {
-    const char *chosen = action->gpus_held;
     size_t len = strcspn(chosen, ":");
 
     if (!len) {
@@ -48,37 +49,145 @@ static void profile_of(const struct job *job, const struct plan_action *action, 
     str_copy(ret, len < 64 ? len + 1 : 64, chosen);
 }
 
-static int alloc(struct core *core, struct txn *txn, const struct job *job,
-                 const struct plan_action *action, const char *image)
+/* ---- where ---- */
+
+/* The nodes of a start, in the order of their hostlist, which is that of the instances. */
+struct places {
+    char *list; /* NULL: there is one */
+    uint32_t n, max;
+    struct plan_place at[];
+};
+
+static void places_free(struct places *p)
 {
-    struct job_event event = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
-    struct instance_event request = core_instance_event(core, INSTANCE_EVENT_REQUEST, "");
+    if (p)
+        free(p->list);
+    free(p);
+}
+DEFINE_FREEP(struct places, places_free)
+
+static void add_place(void *arg, const struct plan_place *place)
+{
+    struct places *p = arg;
+
+    if (p->n < p->max)
+        p->at[p->n++] = *place;
+}
+
+static int sort_places(struct places *p)
+{
+    const char *names[JOB_NODES_MAX];
+    struct hostlist hosts;
     int r;
 
-    event.instance = events_next_id(core->events, NOUN_INSTANCE);
-    event.generation = request.generation = 1;
-    str_copy(event.node, sizeof(event.node), action->node);
-    str_copy(event.gpus_held, sizeof(event.gpus_held), action->gpus_held);
-    if (action->limit_sec && !(event.spec = job_spec_shorten(job->spec, action->limit_sec)))
-        return -ENOMEM;
+    for (uint32_t i = 0; i < p->n; i++)
+        names[i] = p->at[i].node;
+    p->list = hostlist_fold(names, p->n);
+    r = p->list ? hostlist_parse(p->list, JOB_NODES_MAX, &hosts) : -ENOMEM;
+    if (r < 0)
+        return r;
+    for (uint32_t i = 0; i < hosts.n && i < p->n; i++)
+        for (uint32_t k = i; k < p->n; k++)
+            if (str_equal(p->at[k].node, hosts.names[i])) {
+                struct plan_place moved = p->at[k];
+
+                p->at[k] = p->at[i];
+                p->at[i] = moved;
+            }
+    hostlist_done(&hosts);
+    return 0;
+}
+
+/* NULL: no memory, or the planner has thought better of it. */
+static struct places *places_of(struct core *core, const struct job *job,
+                                const struct plan_action *action)
+{
+    const uint32_t n = job_spec_nodes(job->spec);
+    _cleanup_(places_freep) struct places *p = calloc(1, sizeof(*p) + n * sizeof(p->at[0]));
+    int r = 0;
+
+    if (!p)
+        return NULL;
+    p->max = n;
+    if (n == 1) {
+        p->n = 1;
+        str_copy(p->at[0].node, sizeof(p->at[0].node), action->node);
+        str_copy(p->at[0].gpus_held, sizeof(p->at[0].gpus_held), action->gpus_held);
+    } else {
+        planner_each_place(queue_planner(core->queue), job->id, add_place, p);
+        r = sort_places(p);
+    }
+    return r >= 0 && p->n == n ? TAKE_PTR(p) : NULL;
+}
+
+/* A change of a node that is on its way is heard of by the planner, which decides again. */
+static bool are_settled(struct core *core, const struct places *p)
+{
+    for (uint32_t i = 0; i < p->n; i++)
+        if (core_node_staged(core, p->at[i].node) != core_node(core, p->at[i].node))
+            return false;
+    return true;
+}
+
+/* ---- the start ---- */
+
+static struct instance_event request_of(struct core *core, const struct job *job,
+                                        const struct plan_place *place, const char *image)
+{
+    struct instance_event request = core_instance_event(core, INSTANCE_EVENT_REQUEST, "");
+
+    request.generation = 1;
     request.job = job->id;
     request.vcpus = job->spec->cpus;
     request.memory_mib = job->spec->memory_mib;
     request.gpus = job->spec->gpus;
     str_copy(request.owner, sizeof(request.owner), job->spec->owner);
-    str_copy(request.node, sizeof(request.node), action->node);
+    str_copy(request.node, sizeof(request.node), place->node);
     str_copy(request.template_name, sizeof(request.template_name), job->spec->template_name);
-    profile_of(job, action, request.profile);
+    profile_of(job, place->gpus_held, request.profile);
     str_copy(request.account, sizeof(request.account), job->spec->account);
     str_copy(request.partition, sizeof(request.partition), job->spec->partition);
     str_copy(request.qos, sizeof(request.qos), job->spec->qos);
     str_copy(request.limits, sizeof(request.limits), job->spec->limits);
     str_copy(request.image, sizeof(request.image), image);
-    r = core_add_job(txn, job->id, &event, NULL);
-    job_spec_unref(event.spec);
+    return request;
+}
+
+/* Its instances get consecutive ids: job_has_instance(). */
+static int add_requests(struct core *core, struct txn *txn, const struct job *job,
+                        const struct places *places, uint64_t first, const char *image)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; r >= 0 && i < places->n; i++) {
+        struct instance_event request = request_of(core, job, &places->at[i], image);
+        uint64_t id = i ? events_next_id(core->events, NOUN_INSTANCE) : first;
+
+        if (places->n > 1) /* of one node the job has it */
+            str_copy(request.gpus_held, sizeof(request.gpus_held), places->at[i].gpus_held);
+        r = id == first + i ? core_add_instance(txn, id, &request, NULL) : -EIO;
+    }
+    return r;
+}
+
+static int alloc(struct core *core, struct txn *txn, const struct job *job,
+                 const struct plan_action *action, struct places *places, const char *image)
+{
+    struct job_event event = core_job_event(core, JOB_EVENT_ALLOC, CORE_SELF, "");
+    int r;
+
+    event.instance = events_next_id(core->events, NOUN_INSTANCE);
+    event.generation = 1;
+    event.node_list = TAKE_PTR(places->list);
+    str_copy(event.node, sizeof(event.node), places->at[0].node);
+    str_copy(event.gpus_held, sizeof(event.gpus_held), places->at[0].gpus_held);
+    if (action->limit_sec)
+        event.spec = job_spec_shorten(job->spec, action->limit_sec);
+    r = action->limit_sec && !event.spec ? -ENOMEM : core_add_job(txn, job->id, &event, NULL);
+    job_event_done(&event);
     if (r >= 0)
-        r = core_add_instance(txn, event.instance, &request, NULL);
-    return r < 0 ? r : disks_add_alloc(core, txn, job, event.instance, 1, action->node, NULL);
+        r = add_requests(core, txn, job, places, event.instance, image);
+    return r < 0 ? r : disks_add_alloc(core, txn, job, event.instance, 1, event.node, NULL);
 }
 
 void life_start(struct core *core, const struct plan_action *action)
@@ -87,12 +196,13 @@ void life_start(struct core *core, const struct plan_action *action)
     const struct job *job = core_job_staged(core, id);
     const struct config_template *t =
         job ? config_template(core->config, job->spec->template_name) : NULL;
+    _cleanup_(places_freep) struct places *places = job ? places_of(core, job, action) : NULL;
     char image[IMAGE_REF_MAX] = "";
     struct vdi_error err = {0};
     struct txn *txn;
 
-    if (!job || !job_is_waiting(job) || job != core_job(core, id) ||
-        core_node_staged(core, action->node) != core_node(core, action->node))
+    if (!job || !job_is_waiting(job) || job != core_job(core, id) || !places ||
+        !are_settled(core, places))
         return; /* a change is on its way: the planner hears of it and decides again */
     if (job->state == JOB_SUSPENDED) {
         life_wake(core, job, action);
@@ -103,7 +213,7 @@ void life_start(struct core *core, const struct plan_action *action)
         return;
     }
     txn = txn_new(core->events);
-    if (txn && alloc(core, txn, job, action, image) >= 0)
+    if (txn && alloc(core, txn, job, action, places, image) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
     else
         txn_abort(txn);
@@ -142,7 +252,7 @@ static void order(struct run *run, const struct instance *in, const struct site_
         .epoch = events_epoch(run->core->events),
         .job = start->job ? in->job : 0,
         .node = in->node,
-        .owner = in->owner,
+        .owner = start->job ? in->owner : "",
         .template_name = in->template_name,
         .image = *in->image ? in->image : start->of->image,
         .vcpus = in->vcpus,
@@ -228,8 +338,12 @@ static void start_with(const struct start *s, const struct instance *in, const s
     _cleanup_(buf_done) struct buf image = BUF_INIT(IMAGE_ORDER_MAX);
     const struct disk *disks[DISKS_MAX];
     struct site_start start = site_start_of(core, in, &image);
+    struct job here = *job; /* as this one of its instances has it */
 
-    start.job = job;
+    here.node = in->node;
+    here.instance = in->id;
+    start.job = &here;
+    start.node_id = (uint32_t)(in->id - job->instance);
     start.payload = payload;
     start.disks = disks;
     start.n_disks = disks_of(core, in, disks);
@@ -382,7 +496,9 @@ static void ask_account(struct run *run, const struct instance *in, bool is_bind
 
 void life_request(struct run *run, const struct instance *in)
 {
-    if (in->class_id)
+    const struct job *job = core_job_staged(run->core, in->job);
+
+    if (in->class_id || (job && job_spec_nodes(job->spec) > 1))
         start_seat(run, in);
     else
         ask_account(run, in, false);

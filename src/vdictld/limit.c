@@ -168,15 +168,15 @@ static void warn(struct limit *limit, const struct job *job, const struct instan
         site_message(limit->core->site, in, text, told, t);
 }
 
-static void send_signal(struct limit *limit, const struct instance *in, const struct job *job)
+static void send_signal(struct limit *limit, const struct job *job)
 {
     struct telling *t;
     char what[48];
 
     snprintf(what, sizeof(what), "signal %u before the limit", job->spec->signal);
     t = telling_new(limit, what);
-    if (t)
-        site_signal(limit->core->site, in, (int)job->spec->signal, told, t);
+    if (t && life_signal_all(limit->core, job, (int)job->spec->signal, told, t) < 0)
+        free(t);
 }
 
 static void tell_percent(struct limit *limit, int64_t now)
@@ -209,7 +209,7 @@ static void limit_fire(void *arg)
     if (due)
         warn(limit, job, in, limit->end_usec - now);
     if (job->spec->signal && is_due(limit, job->spec->signal_sec, now))
-        send_signal(limit, in, job);
+        send_signal(limit, job);
     tell_percent(limit, now);
     limit->told_usec = now;
     limit_set(limit, job);

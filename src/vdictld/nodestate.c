@@ -29,6 +29,25 @@ static struct node_event node_event(struct core *core, enum node_event_type type
     return event;
 }
 
+/* Is it there, with all its other nodes up when it is to be reachable? */
+static bool is_meant(struct core *core, const struct job *job, const char *name, bool unreachable)
+{
+    bool is_there = false, are_up = true;
+
+    if (job_spec_nodes(job->spec) == 1)
+        return str_equal(job->node, name);
+    for (uint32_t i = 0; i < job_spec_nodes(job->spec); i++) {
+        const struct instance *in = core_instance_staged(core, job->instance + i);
+        const struct node *node = in ? core_node_staged(core, in->node) : NULL;
+
+        if (!in)
+            continue;
+        is_there |= str_equal(in->node, name);
+        are_up &= str_equal(in->node, name) || (node && node->up);
+    }
+    return is_there && (unreachable || are_up);
+}
+
 /* UNREACHABLE or REACHABLE for every job of the node that is not so yet. */
 static int add_jobs(struct core *core, struct txn *txn, const char *node, bool unreachable,
                     const char *reason)
@@ -42,8 +61,8 @@ static int add_jobs(struct core *core, struct txn *txn, const char *node, bool u
         const struct job *job = slot ? slot->staged : NULL;
         int r;
 
-        if (!job || !job_state_is_active(job->state) || !str_equal(job->node, node) ||
-            job->unreachable == unreachable)
+        if (!job || !job_state_is_active(job->state) || job->unreachable == unreachable ||
+            !is_meant(core, job, node, unreachable))
             continue;
         r = core_add_job(txn, job->id, &event, NULL);
         if (r < 0)

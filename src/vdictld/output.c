@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hostlist.h"
 #include "base/str.h"
 #include "base/time.h"
 #include "codec/site_report.h"
@@ -38,6 +39,7 @@ struct output {
     int64_t wait_usec;  /* before looking for more */
     struct instance of; /* id, generation and node of the run */
     uint64_t job;
+    uint64_t node_id;     /* of several nodes, the one that is read: from 0 */
     uint64_t from, until; /* the next byte; where to end */
     bool follow, asking;
     char which[8];
@@ -159,7 +161,7 @@ static bool is_over(const struct output *o)
 {
     const struct job *job = core_job(o->core, o->job);
 
-    return !job || job_state_is_end(job->state) || job->instance != o->of.id;
+    return !job || job_state_is_end(job->state) || !job_has_instance(job, o->of.id);
 }
 
 static void send_piece(struct output *o, const struct site_piece *piece)
@@ -221,7 +223,8 @@ static bool read_query(struct call *call, struct output *o)
     const char *which = http_request_query(call->http, "stream");
     const char *follow = http_request_query(call->http, "follow");
 
-    if (!call_number(call, "from", 0, INT64_MAX, &o->from))
+    if (!call_number(call, "from", 0, INT64_MAX, &o->from) ||
+        !call_number(call, "nodeid", 0, JOB_NODES_MAX - 1, &o->node_id))
         return false;
     if (which && strcmp(which, "out") != 0 && strcmp(which, "err") != 0) {
         call_refuse_with(call, EINVAL, "stream", "'stream' is out or err, not '%.40s'", which);
@@ -253,12 +256,32 @@ static bool has_room(struct call *call)
     return false;
 }
 
+/* False: refused, it has none of that number. */
+static bool find_node(struct call *call, const struct job *job, struct output *o)
+{
+    struct hostlist hosts;
+    bool has = o->node_id < job_spec_nodes(job->spec);
+
+    if (has && hostlist_parse(job_node_list(job), JOB_NODES_MAX, &hosts) >= 0) {
+        has = o->node_id < hosts.n;
+        if (has)
+            str_copy(o->of.node, sizeof(o->of.node), hosts.names[o->node_id]);
+        hostlist_done(&hosts);
+    }
+    if (!has)
+        call_refuse_with(call, ERANGE, "nodeid", "job %" PRIu64 " has nodes 0 to %u", job->id,
+                         job_spec_nodes(job->spec) - 1);
+    o->of.id = job->instance + o->node_id;
+    o->of.generation = job->generation;
+    return has;
+}
+
 static void start(struct call *call, const struct job *job)
 {
     struct output asked = {.core = call->core, .call = call, .job = job->id};
     struct output *o;
 
-    if (!read_query(call, &asked) || !grant_check(call))
+    if (!read_query(call, &asked) || !find_node(call, job, &asked) || !grant_check(call))
         return;
     if (!has_room(call))
         return;
@@ -268,9 +291,6 @@ static void start(struct call *call, const struct job *job)
         return;
     }
     *o = asked;
-    o->of.id = job->instance;
-    o->of.generation = job->generation;
-    str_copy(o->of.node, sizeof(o->of.node), job->node);
     str_copy(o->who, sizeof(o->who), call->who_text);
     o->wait_usec = WAIT_FIRST_USEC;
     o->again = loop_timer(call->core->loop, -1, ask, o);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/hostlist.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -247,6 +248,26 @@ static void soon(struct queue *q)
     source_rearm(q->step, 0);
 }
 
+/* The record of a job has one node: the others are found by its instances. */
+static int put_on_nodes(struct queue *q, const struct job *job, const struct plan_disks *disks)
+{
+    struct plan_place places[JOB_NODES_MAX];
+    struct hostlist hosts;
+    int r = hostlist_parse(job->node_list, JOB_NODES_MAX, &hosts);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < hosts.n; i++) {
+        const struct instance *in = core_instance_staged(q->core, job->instance + i);
+
+        str_copy(places[i].node, sizeof(places[i].node), hosts.names[i]);
+        str_copy(places[i].gpus_held, sizeof(places[i].gpus_held), in ? in->gpus_held : "");
+    }
+    r = planner_put_job_on(q->planner, job, disks, places, (uint32_t)hosts.n);
+    hostlist_done(&hosts);
+    return r;
+}
+
 static int put_with_disks(struct queue *q, const struct job *job)
 {
     struct plan_disks disks = {.gib = 0};
@@ -264,16 +285,18 @@ static int put_with_disks(struct queue *q, const struct job *job)
 
     if (waits && disks.block == PLAN_DISK_FREE)
         disks.block = PLAN_WAITS_FOR_CALLER;
+    if (*job->node_list)
+        return put_on_nodes(q, job, has_disks ? &disks : NULL);
     return planner_put_job_with(q->planner, job, has_disks || waits ? &disks : NULL);
 }
 
-/* Would a class save it, which its template forbids? */
+/* Would a class save it, which can't be: for its template, or for it has several nodes? */
 static bool is_not_savable(const struct core *core, const struct job *job)
 {
     const struct config *c = core->config;
     const struct config_template *t = config_template(c, job->spec->template_name);
 
-    if (!*job->spec->qos || !t || config_template_can_save(t))
+    if (!*job->spec->qos || !t || (config_template_can_save(t) && job_spec_nodes(job->spec) == 1))
         return false;
     for (size_t i = 0; i < c->n_qos; i++)
         if (config_names_has(&c->qos[i].preempts, job->spec->qos) && c->qos[i].preempt_modes.n &&
@@ -462,6 +485,7 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t give
         .spec = &asked,
         .state = JOB_PENDING,
         .node = "",
+        .node_list = "",
         .gpus_held = "",
         .reason = "",
         .priority = given,

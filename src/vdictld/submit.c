@@ -149,6 +149,35 @@ static int check_template(struct call *call, const struct job *job, struct job_s
     return disks_check(call->core, spec, err);
 }
 
+/* Of several nodes: a script, of which each may have what it needs for itself. */
+static int check_nodes(struct call *call, const struct job_spec *spec,
+                       const struct config_partition *p, struct vdi_error *err)
+{
+    const struct config_template *t = config_template(call->core->config, spec->template_name);
+    char limit[32];
+
+    if (job_spec_nodes(spec) == 1)
+        return 0;
+    if (spec->kind != JOB_BATCH) {
+        error_set(err, EINVAL, "nodes", "a desktop is on one node, not on %u", spec->nodes);
+        error_hint(err, "1 node", "leave the number of nodes out, or submit a script");
+        return -EINVAL;
+    }
+    if (t && t->n_disks) {
+        error_set(err, EINVAL, "nodes", "template '%s' has a disk, which one node has at a time",
+                  t->name);
+        error_hint(err, "1 node", "name a template without disks; mounts are there on all nodes");
+        return -EINVAL;
+    }
+    if (spec->nodes <= p->nodes.n)
+        return 0;
+    error_set(err, ERANGE, "nodes", "partition '%s' has not as many as %u nodes", p->name,
+              spec->nodes);
+    snprintf(limit, sizeof(limit), "%zu nodes", p->nodes.n);
+    error_hint(err, limit, "ask for fewer, or for another partition");
+    return -ERANGE;
+}
+
 int submit_check_time(struct call *call, struct job_spec *spec, int64_t spent_sec,
                       struct vdi_error *err)
 {
@@ -273,6 +302,8 @@ int submit_check(struct call *call, struct job_spec *spec, struct vdi_error *err
 
     if (r >= 0)
         r = check_template(call, job, spec, p, err);
+    if (r >= 0)
+        r = check_nodes(call, spec, p, err);
     if (r >= 0)
         r = submit_check_time(call, spec, job ? job->spent_sec : 0, err);
     if (r >= 0)

@@ -45,6 +45,19 @@ static void note_idle(const struct config_template *t, const struct job_spec *sp
     note(out, io_first, text);
 }
 
+/* sbatch would run it on the first alone. */
+static void note_nodes(const struct job_spec *spec, struct buf *out, bool *io_first)
+{
+    char text[160];
+
+    if (job_spec_nodes(spec) == 1)
+        return;
+    snprintf(text, sizeof(text),
+             "the script runs on each of the %u nodes, and VDI_NODEID says on which: 0 to %u",
+             spec->nodes, spec->nodes - 1);
+    note(out, io_first, text);
+}
+
 static void note_disks(struct core *core, const struct config_template *t,
                        const struct job_spec *spec, struct buf *out, bool *io_first)
 {
@@ -66,6 +79,7 @@ void submit_write_notes(struct core *core, const struct job_spec *spec, bool is_
     if (!t || !out->len || out->data[out->len - 1] != '}')
         return;
     out->data[--out->len] = '\0';
+    note_nodes(spec, out, &first);
     note_save(t, spec, out, &first);
     note_idle(t, spec, out, &first);
     note_disks(core, t, spec, out, &first);

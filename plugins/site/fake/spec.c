@@ -51,10 +51,13 @@ static bool read_word(const char *word, struct fake_script *script)
     return true;
 }
 
-static int read_line(const char *words, size_t len, struct fake_script *ret, struct vdi_error *err)
+/* "on=N": what is behind it is of the Nth node of a job on several. */
+static int read_line(const char *words, size_t len, int64_t node_id, struct fake_script *ret,
+                     struct vdi_error *err)
 {
-    struct fake_script script = {.ends = true};
+    struct fake_script script = {.ends = true}, others = script;
     char line[LINE_MAX_BYTES], *rest;
+    int64_t on = node_id;
 
     if (len >= sizeof(line))
         return fake_error(err, -EINVAL, "script", "its #FAKE line is longer than %d bytes",
@@ -62,10 +65,12 @@ static int read_line(const char *words, size_t len, struct fake_script *ret, str
     memcpy(line, words, len);
     line[len] = '\0';
     for (char *word = strtok_r(line, " \t\r", &rest); word; word = strtok_r(NULL, " \t\r", &rest))
-        if (!read_word(word, &script))
+        if ((strncmp(word, "on=", 3) != 0 || !read_number(word + 3, INT32_MAX, &on)) &&
+            !read_word(word, on == node_id ? &script : &others))
             return fake_error(err, -EINVAL, "script",
                               "its #FAKE line has '%.40s': it takes exit=0..255, signal=1..64, "
-                              "after_ms=N, term_ms=N, every_ms=N, bytes=N, runs, crash and noboot",
+                              "after_ms=N, term_ms=N, every_ms=N, bytes=N, runs, crash, noboot and "
+                              "on=N",
                               word);
     *ret = script;
     return 0;
@@ -82,6 +87,24 @@ static const char *fake_line(const char *script, size_t *ret_len)
     line += sizeof(mark) - 1;
     *ret_len = strcspn(line, "\n");
     return line;
+}
+
+/* VDI_NODEID of its environment; 0: there is none. */
+static int64_t node_id_of(json_t *spec)
+{
+    static const char name[] = "VDI_NODEID=";
+    const json_t *variable;
+    int64_t id = 0;
+    size_t i;
+
+    json_array_foreach(json_object_get(spec, "env"), i, variable)
+    {
+        const char *text = json_string_value(variable);
+
+        if (text && !strncmp(text, name, sizeof(name) - 1))
+            read_number(text + sizeof(name) - 1, INT32_MAX, &id);
+    }
+    return id;
 }
 
 int fake_spec_read(const char *spec_json, int64_t run_usec, struct fake_spec *ret,
@@ -108,7 +131,7 @@ int fake_spec_read(const char *spec_json, int64_t run_usec, struct fake_spec *re
     ret->script.ends = ret->batch && run_usec;
     line = script ? fake_line(script, &len) : NULL;
     if (line)
-        r = read_line(line, len, &ret->script, err);
+        r = read_line(line, len, node_id_of(spec), &ret->script, err);
     if (r >= 0 && script && fake_output_make(spec, script, &ret->script) < 0)
         r = fake_error(err, -ENOMEM, "", "out of memory");
     json_decref(spec);

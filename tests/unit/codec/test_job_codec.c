@@ -407,6 +407,8 @@ static void events_come_back(void **state)
         struct job_event x = event, y = back;
         x.spec = y.spec = NULL;
         x.payload = y.payload = NULL;
+        assert_string_equal(x.node_list ? x.node_list : "", y.node_list ? y.node_list : "");
+        x.node_list = y.node_list = NULL;
         if (memcmp(&x, &y, sizeof(x)) != 0)
             fail_msg("%s did not come back", out.data);
         job_event_done(&event);
@@ -470,6 +472,33 @@ static void no_member_is_forgotten(void **state)
           AT(occurrence_event, time_usec));
     WHOLE(token, token_fields, AT(token, refs), AT(token, seq), AT(token, id));
     WHOLE(token_event, token_event_fields, AT(token_event, type), AT(token_event, time_usec));
+}
+
+/* What was kept before jobs had several nodes. */
+static void records_of_one_node_come_back(void **state)
+{
+    static const char event[] =
+        "{\"by\":\"vdictld\",\"instance\":7,\"generation\":1,\"node\":\"n1\"}";
+    static const char snapshot[] =
+        "{\"state\":\"RUNNING\",\"instance\":7,\"generation\":1,\"node\":\"n1\","
+        "\"spec\":{\"name\":\"x\",\"kind\":\"batch\"}}";
+    struct job_event alloc;
+    struct job *job = NULL;
+    struct buf out = BUF_INIT(0);
+    struct vdi_error err;
+
+    assert_int_equal(job_event_decode("alloc", 1, 1, event, strlen(event), &alloc, &err), 0);
+    assert_null(alloc.node_list);
+    job_event_encode(&alloc, &out);
+    assert_string_equal(out.data, event); /* and is written as it always was */
+    buf_done(&out);
+    job_event_done(&alloc);
+    assert_int_equal(job_snapshot_decode(5, 1, snapshot, strlen(snapshot), &job, &err), 0);
+    assert_string_equal(job->node_list, "");
+    assert_string_equal(job_node_list(job), "n1");
+    assert_int_equal(job_spec_nodes(job->spec), 1);
+    assert_true(job_has_instance(job, 7) && !job_has_instance(job, 8));
+    job_unref(job);
 }
 
 static void root_and_zeros_come_back(void **state)
@@ -690,6 +719,7 @@ int main(void)
         cmocka_unit_test(snapshots_come_back),
         cmocka_unit_test(events_come_back),
         cmocka_unit_test(no_member_is_forgotten),
+        cmocka_unit_test(records_of_one_node_come_back),
         cmocka_unit_test(root_and_zeros_come_back),
         cmocka_unit_test(flags_come_back),
         cmocka_unit_test(disks_come_back),

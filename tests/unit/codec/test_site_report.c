@@ -80,6 +80,7 @@ static void a_start_says_who_and_what(void **state)
     const struct value *root, *groups;
 
     job.node = "n1";
+    job.node_list = "";
     strcpy(who.groups[0], "cad1");
     strcpy(who.groups[1], "users");
     strcpy(who.groups[2], "staff");
@@ -105,6 +106,9 @@ static void a_start_says_who_and_what(void **state)
     assert_true(env_has(root, "VDI_TEMPLATE=batch"));
     assert_true(env_has(root, "VDI_INSTANCE=9"));
     assert_true(env_has(root, "VDI_NODE=n1"));
+    assert_true(env_has(root, "VDI_NODEID=0"));
+    assert_true(env_has(root, "VDI_JOB_NUM_NODES=1"));
+    assert_true(env_has(root, "VDI_JOB_NODELIST=n1"));
     assert_true(env_has(root, "VDI_RESTARTS=1"));
     assert_false(env_has(root, "VDI_KEYBOARD=de")); /* a script types nothing */
     /* the job itself keeps its pattern */
@@ -113,6 +117,16 @@ static void a_start_says_who_and_what(void **state)
     job.spec->kind = JOB_INTERACTIVE;
     d = written(&s);
     assert_true(env_has(document_root(d), "VDI_KEYBOARD=de"));
+    document_free(d);
+    job.spec->nodes = 2;
+    job.node_list = "n[0-1]";
+    s.node_id = 1;
+    d = written(&s);
+    root = document_root(d);
+    assert_true(env_has(root, "VDI_NODEID=1"));
+    assert_true(env_has(root, "VDI_JOB_NUM_NODES=2"));
+    assert_true(env_has(root, "VDI_JOB_NODELIST=n[0-1]"));
+    assert_string_equal(value_get_string(root, "job.output", ""), "/srv/ada/night \"run\"-5.out.1");
     document_free(d);
     job_spec_unref(job.spec);
 }
@@ -135,7 +149,7 @@ static void mounts_are_the_owners(void **state)
                                 .n_mounts = 2};
     struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000, .n_groups = 1};
     uint32_t gids[VDI_PRINCIPAL_GROUPS_MAX] = {1000};
-    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .node_list = "", .reason = ""};
     struct site_start s = {
         .of = &t, .cluster = "c", .job = &job, .who = &who, .gids = gids, .home = "/home/ada"};
     struct document *d = NULL;
@@ -182,7 +196,7 @@ static void disks_are_the_owners(void **state)
                         .size_gib = 5,
                         .token = "0011223344556677"};
     const struct disk *disks[] = {&disk};
-    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .node_list = "", .reason = ""};
     struct site_start s = {.of = &t,
                            .cluster = "c",
                            .job = &job,
@@ -229,7 +243,7 @@ static void a_seat_learns_later_whose_it_is(void **state)
                                 .mounts = mounts,
                                 .n_mounts = 1};
     struct vdi_principal who = {.name = "ada", .uid = 1000, .gid = 1000};
-    struct job job = {.id = 5, .spec = spec_new(), .node = "n1", .reason = "", .instance = 9};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "n1", .node_list = "", .instance = 9};
     struct site_start s = {.of = &t, .cluster = "c", .image = "{\"name\":\"debian\"}"};
     struct document *d = NULL;
     struct buf out = BUF_INIT(0);
@@ -299,7 +313,7 @@ static void volumes_of_an_inventory(void **state)
 
 static void without_an_account_there_is_no_owner(void **state)
 {
-    struct job job = {.id = 5, .spec = spec_new(), .node = "", .reason = ""};
+    struct job job = {.id = 5, .spec = spec_new(), .node = "", .node_list = "", .reason = ""};
     struct site_start s = {.job = &job};
     struct document *d = written(&s);
 

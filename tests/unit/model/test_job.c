@@ -353,6 +353,39 @@ static void requeue_forgets_the_run(void **state)
     job_unref(job);
 }
 
+/* Its instances have ids one after the other. */
+static void a_job_on_several_nodes(void **state)
+{
+    struct job_event event = {.type = JOB_EVENT_SUBMIT, .time_usec = SEC};
+    struct job *job;
+
+    event.spec = job_spec_new();
+    event.spec->nodes = 3;
+    job = step(NULL, event);
+    job_event_done(&event);
+    assert_string_equal(job_node_list(job), "");
+    assert_false(job_has_instance(job, 0) || job_has_instance(job, 1));
+    event = at(JOB_EVENT_ALLOC, 100);
+    event.instance = 70;
+    strcpy(event.node, "gpu01");
+    event.node_list = strdup("gpu[01-03]");
+    job = step(job, event);
+    job_event_done(&event);
+    assert_string_equal(job->node, "gpu01");
+    assert_string_equal(job_node_list(job), "gpu[01-03]");
+    assert_false(job_has_instance(job, 69) || job_has_instance(job, 73));
+    assert_true(job_has_instance(job, 70) && job_has_instance(job, 72));
+    job = step(job, at(JOB_EVENT_START, 110));
+    job = step(job, finish(130, JOB_PENDING, "one is lost"));
+    assert_string_equal(job->node_list, "gpu[01-03]"); /* until all are gone */
+    job = step(job, at(JOB_EVENT_REQUEUE, 140));
+    assert_string_equal(job->node_list, "");
+    assert_false(job_has_instance(job, 70));
+    job = allocated(job, 200); /* as an old record has it */
+    assert_string_equal(job_node_list(job), "gpu01");
+    job_unref(job);
+}
+
 static struct job_event idle(enum job_event_type type, int64_t sec, enum job_idle what)
 {
     struct job_event event = at(type, sec);
@@ -500,6 +533,7 @@ int main(void)
         cmocka_unit_test(extend_is_an_update_while_it_runs),
         cmocka_unit_test(the_first_word_stands),
         cmocka_unit_test(requeue_forgets_the_run),
+        cmocka_unit_test(a_job_on_several_nodes),
         cmocka_unit_test(idleness_is_told_once),
         cmocka_unit_test(who_was_told_to_go_is_known),
         cmocka_unit_test(a_pending_job_ends_at_once),

@@ -18,7 +18,7 @@ static const char *named(const char *pattern, const char *work_dir, char *ret, s
     struct job job = {.id = 42, .spec = &spec, .node = "gpu01.example.org"};
     struct buf out = BUF_INIT(0);
 
-    job_file_name(&job, pattern, &out);
+    job_file_name(&job, 0, pattern, &out);
     assert_false(out.failed);
     strncpy(ret, out.data ? out.data : "", size - 1);
     ret[size - 1] = '\0';
@@ -54,12 +54,41 @@ static void a_task_has_two_numbers(void **state)
     struct buf out = BUF_INIT(0);
     struct vdi_error err;
 
-    job_file_name(&job, "/%A_%a.%j-%3a", &out);
+    job_file_name(&job, 0, "/%A_%a.%j-%3a", &out);
     assert_string_equal(out.data, "/42_7.45-007");
     buf_done(&out);
     assert_int_equal(job_file_check("output", "%A_%a", true, &err), 0);
     assert_true(job_file_check("output", "%A_%a", false, &err) < 0);
     assert_non_null(strstr(err.remedy, "--array"));
+}
+
+/* Two can't append to one file. */
+static void each_node_has_its_file(void **state)
+{
+    static const struct {
+        const char *pattern, *first, *third;
+    } rows[] = {
+        {"%j.out", "/42.out", "/42.out.2"},
+        {"%n/%2n", "/0/00", "/2/02"},
+        {"x-%N", "/x-n3", "/x-n3"},
+        {"\\%n", "/%n", "/%n.2"},
+        {"%%n", "/%n", "/%n.2"},
+        {"", "", ""},
+    };
+    struct job_spec spec = {.owner = "unix:ada", .name = "n", .work_dir = "", .nodes = 3};
+    struct job job = {.id = 42, .spec = &spec, .node = "n3"};
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        for (uint32_t node_id = 0; node_id < 3; node_id += 2) {
+            const char *want = node_id ? rows[i].third : rows[i].first;
+            struct buf out = BUF_INIT(0), pattern = BUF_INIT(0);
+
+            buf_printf(&pattern, "%s%s", *rows[i].pattern ? "/" : "", rows[i].pattern);
+            job_file_name(&job, node_id, pattern.data ? pattern.data : "", &out);
+            assert_string_equal(out.data ? out.data : "", want);
+            buf_done(&pattern);
+            buf_done(&out);
+        }
 }
 
 static void what_is_no_symbol_is_refused(void **state)
@@ -84,6 +113,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(symbols_are_filled_in),
         cmocka_unit_test(a_task_has_two_numbers),
+        cmocka_unit_test(each_node_has_its_file),
         cmocka_unit_test(what_is_no_symbol_is_refused),
     };
 

@@ -102,8 +102,8 @@ void site_message(struct site *site, const struct instance *in, const char *text
     answer(done, arg);
 }
 
-void site_signal(struct site *site, const struct instance *in, int signo, site_done_fn done,
-                 void *arg)
+int life_signal_all(struct core *core, const struct job *job, int signo, site_done_fn done,
+                    void *arg)
 {
     char text[24];
 
@@ -112,6 +112,7 @@ void site_signal(struct site *site, const struct instance *in, int signo, site_d
     answer(done, arg);
     if (w.stop_at_signal)
         loop_stop(w.core.loop);
+    return 0;
 }
 
 static void begin(int64_t limit_sec)
