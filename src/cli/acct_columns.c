@@ -32,8 +32,6 @@
     }
 
 INT_COLUMN(write_id, "id")
-INT_COLUMN(write_cpus, "cpus")
-INT_COLUMN(write_gpus, "gpus")
 INT_COLUMN(write_uid, "uid")
 INT_COLUMN(write_gid, "gid")
 INT_COLUMN(write_priority, "priority")
@@ -63,14 +61,30 @@ COLUMN(write_name_of_job)
     buf_puts(out, id_text(id_of(row), text));
 }
 
+/* All nodes together, as sacct has them. */
+static int64_t all_of(const void *row, const char *member)
+{
+    return value_nodes(row) * value_get_int(row, member, 0);
+}
+
+COLUMN(write_cpus)
+{
+    cell_int(out, all_of(row, "cpus"));
+}
+
+COLUMN(write_gpus)
+{
+    cell_int(out, all_of(row, "gpus"));
+}
+
 COLUMN(write_nodes)
 {
-    cell_int(out, *value_get_string(row, "node", "") != '\0');
+    cell_int(out, *value_get_string(row, "node", "") ? value_nodes(row) : 0);
 }
 
 COLUMN(write_node)
 {
-    cell_text(out, value_get_string(row, "node", ""), "None assigned");
+    cell_text(out, value_node_list(row), "None assigned");
 }
 
 COLUMN(write_user)
@@ -109,22 +123,22 @@ COLUMN(write_elapsed_raw)
 
 COLUMN(write_cpu_time)
 {
-    cell_length(out, elapsed_sec(row, context) * value_get_int(row, "cpus", 0));
+    cell_length(out, elapsed_sec(row, context) * all_of(row, "cpus"));
 }
 
 COLUMN(write_cpu_time_raw)
 {
-    cell_int(out, elapsed_sec(row, context) * value_get_int(row, "cpus", 0));
+    cell_int(out, elapsed_sec(row, context) * all_of(row, "cpus"));
 }
 
 COLUMN(write_gpu_time)
 {
-    cell_length(out, elapsed_sec(row, context) * value_get_int(row, "gpus", 0));
+    cell_length(out, elapsed_sec(row, context) * all_of(row, "gpus"));
 }
 
 COLUMN(write_gpu_time_raw)
 {
-    cell_int(out, elapsed_sec(row, context) * value_get_int(row, "gpus", 0));
+    cell_int(out, elapsed_sec(row, context) * all_of(row, "gpus"));
 }
 
 COLUMN(write_suspended)
@@ -165,7 +179,7 @@ COLUMN(write_memory)
 
 static void write_tres(const void *row, const struct format_context *context, struct buf *out)
 {
-    int64_t gpus = value_get_int(row, "gpus", 0);
+    int64_t gpus = all_of(row, "gpus");
     const char *profile = value_get_string(row, "profile", "");
     buf_puts(out, "cpu=");
     write_cpus(row, context, out);
@@ -178,8 +192,9 @@ static void write_tres(const void *row, const struct format_context *context, st
         cell_int(out, gpus);
     }
     buf_puts(out, ",mem=");
-    write_memory(row, context, out);
-    buf_puts(out, ",node=1");
+    cell_mib(out, all_of(row, "memory_mib"), context->noconvert);
+    buf_puts(out, ",node=");
+    cell_int(out, value_nodes(row));
 }
 
 COLUMN(write_alloc_tres)
@@ -189,7 +204,7 @@ COLUMN(write_alloc_tres)
 }
 
 #define USED "start_time,end_time,suspended_time,suspended_total_usec"
-#define TRES "cpus,gpus,profile,memory_mib"
+#define TRES "cpus,gpus,profile,memory_mib,nodes"
 #define NAMED(n, title, fields, write, width)                                                      \
     {                                                                                              \
         0, n, title, fields, write, false, width                                                   \
@@ -197,38 +212,38 @@ COLUMN(write_alloc_tres)
 
 const struct column acct_columns[] = {
     NAMED("account", "Account", "account", write_account, 10),
-    NAMED("alloccpus", "AllocCPUS", "cpus", write_cpus, 10),
-    NAMED("allocnodes", "AllocNodes", "node", write_nodes, 10),
+    NAMED("alloccpus", "AllocCPUS", "cpus,nodes", write_cpus, 10),
+    NAMED("allocnodes", "AllocNodes", "node,nodes", write_nodes, 10),
     NAMED("alloctime", "AllocTime", "alloc_time", write_alloc, 19),
     NAMED("alloctres", "AllocTRES", "alloc_time," TRES, write_alloc_tres, 40),
     NAMED("comment", "Comment", "comment", write_comment, 14),
     NAMED("constraints", "Constraints", "constraint", write_constraint, 20),
-    NAMED("cputime", "CPUTime", "cpus," USED, write_cpu_time, 10),
-    NAMED("cputimeraw", "CPUTimeRAW", "cpus," USED, write_cpu_time_raw, 10),
+    NAMED("cputime", "CPUTime", "cpus,nodes," USED, write_cpu_time, 10),
+    NAMED("cputimeraw", "CPUTimeRAW", "cpus,nodes," USED, write_cpu_time_raw, 10),
     NAMED("elapsed", "Elapsed", USED, write_elapsed, 10),
     NAMED("elapsedraw", "ElapsedRaw", USED, write_elapsed_raw, 10),
     NAMED("eligible", "Eligible", "submit_time,begin_time", write_eligible, 19),
     NAMED("end", "End", "end_time", write_end, 19),
     NAMED("exitcode", "ExitCode", "exit_code,exit_signal", write_exit_code, 8),
     NAMED("gid", "GID", "gid", write_gid, 6),
-    NAMED("gpus", "GPUs", "gpus", write_gpus, 4),
-    NAMED("gputime", "GPUTime", "gpus," USED, write_gpu_time, 10),
-    NAMED("gputimeraw", "GPUTimeRaw", "gpus," USED, write_gpu_time_raw, 10),
+    NAMED("gpus", "GPUs", "gpus,nodes", write_gpus, 4),
+    NAMED("gputime", "GPUTime", "gpus,nodes," USED, write_gpu_time, 10),
+    NAMED("gputimeraw", "GPUTimeRaw", "gpus,nodes," USED, write_gpu_time_raw, 10),
     NAMED("instance", "Instance", "instance", write_instance, 9),
     NAMED("jobid", "JobID", ID_FIELDS, write_name_of_job, 12),
     NAMED("jobidraw", "JobIDRaw", "id", write_id, 12),
     NAMED("jobname", "JobName", "name", write_name, 10),
     NAMED("kind", "Kind", "kind", write_kind, 11),
-    NAMED("ncpus", "NCPUS", "cpus", write_cpus, 10),
-    NAMED("nnodes", "NNodes", "node", write_nodes, 8),
-    NAMED("nodelist", "NodeList", "node", write_node, 15),
+    NAMED("ncpus", "NCPUS", "cpus,nodes", write_cpus, 10),
+    NAMED("nnodes", "NNodes", "node,nodes", write_nodes, 8),
+    NAMED("nodelist", "NodeList", "node,node_list", write_node, 15),
     NAMED("partition", "Partition", "partition", write_partition, 10),
     NAMED("planned", "Planned", "submit_time,start_time,end_time", write_planned, 10),
     NAMED("priority", "Priority", "priority", write_priority, 10),
     NAMED("profile", "Profile", "profile", write_profile, 15),
     NAMED("qos", "QOS", "qos", write_qos, 10),
     NAMED("reason", "Reason", "reason", write_reason, 22),
-    NAMED("reqcpus", "ReqCPUS", "cpus", write_cpus, 8),
+    NAMED("reqcpus", "ReqCPUS", "cpus,nodes", write_cpus, 8),
     NAMED("reqmem", "ReqMem", "memory_mib", write_memory, 10),
     NAMED("reqtres", "ReqTRES", TRES, write_tres, 40),
     NAMED("restarts", "Restarts", "restarts", write_restarts, 8),

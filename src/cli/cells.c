@@ -73,3 +73,15 @@ int64_t value_usec(const struct value *object, const char *name)
     const char *text = value_get_string(object, name, NULL);
     return text && time_from_rfc3339(text, &usec) >= 0 ? usec : 0;
 }
+
+int64_t value_nodes(const struct value *job)
+{
+    int64_t n = value_get_int(job, "nodes", 1);
+    return n > 0 ? n : 1;
+}
+
+const char *value_node_list(const struct value *job)
+{
+    const char *list = value_get_string(job, "node_list", "");
+    return *list ? list : value_get_string(job, "node", "");
+}

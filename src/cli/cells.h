@@ -22,6 +22,9 @@ void cell_length(struct buf *out, int64_t sec);
 void cell_mib(struct buf *out, int64_t mib, bool noconvert);
 /* The name without its realm: "unix:alice" -> "alice"; other realms stay. */
 void cell_owner(struct buf *out, const char *owner);
+/* How many nodes a job asks for, and which it has as a hostlist, "" before it has any. */
+int64_t value_nodes(const struct value *job);
+const char *value_node_list(const struct value *job);
 /* A time member in microseconds; 0 if it is null. */
 int64_t value_usec(const struct value *object, const char *name);
 

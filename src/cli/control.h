@@ -16,7 +16,8 @@
 #define CONTROL_NAME "vdictl"
 
 struct control_options {
-    const char *reason, *by, *lifetime, *scope, *user, *output, *after, *stream, *screenshot, *time;
+    const char *reason, *by, *lifetime, *scope, *user, *output, *after, *stream, *nodeid;
+    const char *screenshot, *time;
     const char *request, *from, *to, *limit, *head;
     const char *template_name, *seats, *groups, *users, *partition, *qos, *account;
     const char *starts, *duration, *zone, *repeat, *except, *lead, *grace, *no_show, *cleaning;

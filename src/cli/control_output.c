@@ -15,11 +15,13 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "cli/wait.h"
+#include "model/job.h"
 
 #define PAUSE_FIRST_MSEC 250
 #define PAUSE_LAST_MSEC 5000
 
 struct reader {
+    uint64_t node_id;
     uint64_t got;
     bool closed; /* nobody reads our stdout */
 };
@@ -53,9 +55,10 @@ static int read_once(struct control *c, const char *id, struct reader *reader,
     char target[160];
     struct client_request request = {
         .method = "GET", .target = target, .on_data = take, .arg = reader};
-    snprintf(target, sizeof(target), "/v1/jobs/%s/output?stream=%s&from=%" PRIu64 "&follow=%s", id,
+    snprintf(target, sizeof(target),
+             "/v1/jobs/%s/output?stream=%s&from=%" PRIu64 "&follow=%s&nodeid=%" PRIu64, id,
              c->options.stream ? c->options.stream : "out", reader->got,
-             c->options.follow ? "true" : "false");
+             c->options.follow ? "true" : "false", reader->node_id);
     return client_do(c->client, &request, NULL, err);
 }
 
@@ -67,6 +70,10 @@ int control_job_output(struct control *c, const struct verb *verb, struct vdi_er
     int r = control_job_id(c->words[0], id, err);
     if (r == 0 && stream && !str_equal(stream, "out") && !str_equal(stream, "err"))
         r = error_set(err, EINVAL, "stream", "--stream=%.40s: it is out or err", stream);
+    if (r == 0 && c->options.nodeid &&
+        str_to_u64(c->options.nodeid, 0, JOB_NODES_MAX - 1, &reader.node_id) < 0)
+        r = error_set(err, EINVAL, "nodeid", "--nodeid=%.40s: it is a number from 0 to %d",
+                      c->options.nodeid, JOB_NODES_MAX - 1);
     if (r == 0 && c->options.follow)
         r = wait_for_begin(c, id, err);
     for (int64_t msec = PAUSE_FIRST_MSEC; r == 0; msec *= 2) {

@@ -40,7 +40,7 @@ const struct verb control_verbs[] = {
      "stop jobs and queue them again"},
     {"job", "extend", SHORT, "JOB +TIME", 2, 2, "", control_job_extend, false, NULL,
      "give a job more time: +30m, +1h; refused if that delays others"},
-    {"job", "output", SHORT, "JOB", 1, 1, "stream follow", control_job_output, false, NULL,
+    {"job", "output", SHORT, "JOB", 1, 1, "stream follow nodeid", control_job_output, false, NULL,
      "what the script of a job wrote; --follow waits for more until it ends"},
     {"job", "message", SHORT, "JOB TEXT", 2, 2, "", control_job_message, false, NULL,
      "show a text to the user of a running job"},

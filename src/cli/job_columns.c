@@ -58,7 +58,6 @@ TEXT_COLUMN(write_constraint, "constraint", "(null)")
 TEXT_COLUMN(write_dependency, "dependency", "(null)")
 TEXT_COLUMN(write_nodelist, "nodelist", "")
 TEXT_COLUMN(write_exclude, "exclude", "")
-TEXT_COLUMN(write_node, "node", "")
 TEXT_COLUMN(write_exec_host, "node", "n/a")
 TEXT_COLUMN(write_work_dir, "work_dir", "")
 TEXT_COLUMN(write_state, "state", "")
@@ -67,7 +66,6 @@ TEXT_COLUMN(write_profile, "profile", "(null)")
 TEXT_COLUMN(write_kind, "kind", "")
 TEXT_COLUMN(write_planned_node, "estimated_node", "(null)")
 TEXT_COLUMN(write_reason_text, "reason", "")
-CONSTANT_COLUMN(write_one, "1")
 CONSTANT_COLUMN(write_zero, "0")
 CONSTANT_COLUMN(write_null, "(null)")
 CONSTANT_COLUMN(write_star, "*")
@@ -84,6 +82,21 @@ COLUMN(write_name_of_job)
         buf_printf(out, "%" PRIu64 "_[%s]", id.job, context->tasks);
     else
         buf_puts(out, id_text(id, text));
+}
+
+COLUMN(write_node_list)
+{
+    buf_puts(out, value_node_list(row));
+}
+
+COLUMN(write_nodes)
+{
+    cell_int(out, value_nodes(row));
+}
+
+COLUMN(write_all_cpus)
+{
+    cell_int(out, value_nodes(row) * value_get_int(row, "cpus", 0));
 }
 
 COLUMN(write_array_id)
@@ -141,7 +154,7 @@ COLUMN(write_reason)
 
 COLUMN(write_node_or_reason)
 {
-    const char *node = value_get_string(row, "node", "");
+    const char *node = value_node_list(row);
     bool ended_badly = !*node && !is_pending(row);
     if (*node && !is_pending(row)) {
         buf_puts(out, node);
@@ -245,7 +258,7 @@ COLUMN(write_priority_part)
     buf_printf(out, "%.14f", (double)value_get_int(row, "priority", 0) / 4294967296.0);
 }
 
-#define NODE_FIELDS "node,state,reason,unreachable,estimates"
+#define NODE_FIELDS "node,node_list,state,reason,unreachable,estimates"
 #define USED_FIELDS "start_time,end_time,suspended_time"
 
 const struct column job_columns[] = {
@@ -254,9 +267,9 @@ const struct column job_columns[] = {
     {'b', "tres-per-node", "TRES_PER_NODE", "gpus,profile", write_gpus},
     {'B', "batchhost", "EXEC_HOST", "node", write_exec_host},
     {'c', "mincpus", "MIN_CPUS", "cpus", write_cpus},
-    {'C', "numcpus", "CPUS", "cpus", write_cpus},
+    {'C', "numcpus", "CPUS", "cpus,nodes", write_all_cpus},
     {'d', "mintmpdisk", "MIN_TMP_DISK", "", write_zero},
-    {'D', "numnodes", "NODES", "", write_one},
+    {'D', "numnodes", "NODES", "nodes", write_nodes},
     {'e', "endtime", "END_TIME", "end_time,start_time,time_limit_sec", write_end},
     {'E', "dependency", "DEPENDENCY", "dependency", write_dependency},
     {'f', "feature", "FEATURES", "constraint", write_constraint},
@@ -276,7 +289,7 @@ const struct column job_columns[] = {
     {'m', "minmemory", "MIN_MEMORY", "memory_mib", write_memory},
     {'M', "timeused", "TIME", USED_FIELDS, write_used},
     {'n', "reqnodes", "REQ_NODES", "nodelist", write_nodelist},
-    {'N', "nodelist", "NODELIST", "node", write_node},
+    {'N', "nodelist", "NODELIST", "node,node_list", write_node_list},
     {'o', "command", "COMMAND", "name,kind,template", write_command},
     {'O', "contiguous", "CONTIGUOUS", "", write_zero},
     {'p', "priority", "PRIORITY", "priority", write_priority_part},

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/hostlist.h"
 #include "base/str.h"
+#include "cli/cells.h"
 #include "model/job_state.h"
 
 #define PAGE 1000
@@ -81,13 +82,29 @@ static int nodes_spread(const char *text, struct buf *names, struct vdi_error *e
     return 0;
 }
 
+/* Nodes: one of those that a job has. */
+static bool has_node(const char *wanted, const struct value *job)
+{
+    struct hostlist hosts = {.n = 0};
+    bool has = false;
+    if (hostlist_parse(value_node_list(job), HOSTLIST_MAX, &hosts) < 0)
+        return false;
+    for (size_t i = 0; i < hosts.n; i++)
+        has |= str_list_has(wanted, hosts.names[i]);
+    hostlist_done(&hosts);
+    return has;
+}
+
 static bool is_wanted(const struct listing *l, const struct value *job)
 {
     for (size_t i = 0; i < BY_N; i++) {
         const char *value = value_get_string(job, bys[i].member, "");
         const char *colon = i == BY_USER ? strrchr(value, ':') : NULL;
-        if (l->wanted[i] && !str_list_has(l->wanted[i], value) &&
-            !(colon && str_list_has(l->wanted[i], colon + 1)))
+        if (!l->wanted[i])
+            continue;
+        if (i == BY_NODE ? !has_node(l->wanted[i], job)
+                         : !str_list_has(l->wanted[i], value) &&
+                               !(colon && str_list_has(l->wanted[i], colon + 1)))
             return false;
     }
     return true;
@@ -109,6 +126,8 @@ static int target_make(struct listing *l, const struct job_filter *f, const char
         l->wanted[i] = texts[i] && strchr(texts[i], ',') ? texts[i] : NULL;
         if (l->wanted[i] && fields && !str_list_has(more.data, bys[i].member))
             buf_printf(&more, ",%s", bys[i].member);
+        if (l->wanted[i] && fields && i == BY_NODE && !str_list_has(more.data, "node_list"))
+            buf_puts(&more, ",node_list");
     }
     snprintf(limit, sizeof(limit), "%u", f->limit && f->limit < PAGE ? f->limit : PAGE);
     buf_puts(out, f->history ? "/v1/history" : "/v1/jobs");

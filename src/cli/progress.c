@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "cli/cells.h"
 #include "cli/ids.h"
 #include "codec/document.h"
 
@@ -51,7 +52,7 @@ static void short_time(int64_t usec, int64_t now_usec, char *ret, size_t size)
 void progress_of_job(const struct value *job, int64_t now_usec, char *ret, unsigned size)
 {
     const char *state = value_get_string(job, "state", "UNKNOWN");
-    const char *node = value_get_string(job, "node", "");
+    const char *node = value_node_list(job);
     char *end = ret + size;
     char id[ID_TEXT];
     ret += snprintf(ret, size, "job %s: %.16s", id_text(id_of(job), id), state);

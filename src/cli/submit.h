@@ -36,8 +36,10 @@ struct submit {
     int64_t now_usec; /* what --begin=now+1hour counts from */
     uint32_t cpus;    /* 0: the template's, as are the next two */
     uint64_t memory_mib;
+    uint32_t nodes; /* 0: one */
+    uint32_t tasks; /* 0: not said */
     uint32_t gpus;
-    bool gpus_said;
+    bool gpus_said, gpus_are_all; /* of all nodes together; else of each */
     int64_t nice;
     uint32_t signal, signal_sec;
     enum submit_requeue requeue;

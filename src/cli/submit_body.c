@@ -173,6 +173,30 @@ static int put_script(const struct submit *submit, const struct script *script, 
     return 0;
 }
 
+/* A task a node, and what is asked for together in equal parts. */
+static int put_nodes(const struct submit *s, struct buf *out, struct vdi_error *err)
+{
+    uint32_t nodes = s->nodes ? s->nodes : 1, parts = s->gpus_are_all ? nodes : 1;
+
+    if (s->tasks && s->tasks != nodes) {
+        error_set(err, EINVAL, "ntasks", "--ntasks=%u, and %u node%s: each node has one task",
+                  s->tasks, nodes, nodes == 1 ? "" : "s");
+        error_hint(err, NULL, "say as many --nodes; --cpus-per-task asks for more CPUs");
+        return -EINVAL;
+    }
+    if (s->gpus % parts) {
+        error_set(err, EINVAL, "gpus", "--gpus=%u can't be the same number on each of %u nodes",
+                  s->gpus, nodes);
+        error_hint(err, NULL, "say how many of each node: --gpus-per-node=N");
+        return -EINVAL;
+    }
+    if (nodes > 1)
+        put_number(out, "nodes", nodes);
+    if (s->gpus_said)
+        put_number(out, "gpus", s->gpus / parts);
+    return 0;
+}
+
 static void put_wishes(const struct submit *s, struct buf *out)
 {
     put_string(out, "partition", s->partition);
@@ -199,8 +223,6 @@ static void put_wishes(const struct submit *s, struct buf *out)
     put_time(out, "deadline_time", s->deadline_usec);
     put_positive(out, "cpus", s->cpus);
     put_positive(out, "memory_mib", (int64_t)s->memory_mib);
-    if (s->gpus_said)
-        put_number(out, "gpus", s->gpus);
     if (s->nice)
         put_number(out, "nice", s->nice);
     if (s->signal) {
@@ -223,7 +245,9 @@ int submit_body(const struct submit *submit, const struct script *script, char *
     put_string(out, "kind", script ? "batch" : "interactive");
     put_string(out, "template", script ? submit->template_name : desktop);
     put_wishes(submit, out);
-    int r = script ? put_script(submit, script, args, n_args, out, err) : 0;
+    int r = put_nodes(submit, out, err);
+    if (r == 0 && script)
+        r = put_script(submit, script, args, n_args, out, err);
     /* A desktop is logged in to: what it has is the guest's own, and what is asked for. */
     if (r == 0 && (script || submit->export))
         r = put_environment(submit, environment, out, err);

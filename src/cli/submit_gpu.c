@@ -33,6 +33,7 @@ static int set_count(struct submit *submit, const struct option_row *row, const 
         return refuse(row, value, "the number of GPUs must be 0 to 64", err);
     submit->gpus = (uint32_t)n;
     submit->gpus_said = true;
+    submit->gpus_are_all = str_equal(row->name, "gpus");
     return 0;
 }
 

@@ -19,6 +19,7 @@
 #include "cli/signal_name.h"
 #include "model/array.h"
 #include "model/dependency.h"
+#include "model/job.h"
 
 #define SIGNAL_SEC_DEFAULT 60 /* sbatch(1), --signal */
 #define MEMORY_MIB_MAX (64u << 20)
@@ -41,13 +42,36 @@ static int set_time(void *to, const struct option_row *row, const char *value,
                   "write 16:00, 2026-10-13T10:15, now+2hours or tomorrow", err);
 }
 
-/* -N and -n: a job has one node and one task. */
+/* N, or as sbatch has it a range: of one number. */
+static int set_nodes(void *to, const struct option_row *row, const char *value,
+                     struct vdi_error *err)
+{
+    const char *dash = strchr(value, '-');
+    uint64_t n, most;
+    size_t len = dash ? (size_t)(dash - value) : strlen(value);
+    char least[24];
+
+    if (len < sizeof(least))
+        str_copy(least, len + 1, value);
+    if (len >= sizeof(least) || str_to_u64(least, 1, JOB_NODES_MAX, &n) < 0 ||
+        (dash && str_to_u64(dash + 1, 1, JOB_NODES_MAX, &most) < 0)) {
+        error_set(err, EINVAL, row->name, "--%s=%.80s: not a number of nodes", row->name, value);
+        error_hint(err, "1 to 64", NULL);
+        return -EINVAL;
+    }
+    if (dash && most != n)
+        return refuse(row, value, "a job has as many nodes as it asks for, no more and no fewer",
+                      "write one number", err);
+    ((struct submit *)to)->nodes = (uint32_t)n;
+    return 0;
+}
+
 static int set_one(void *to, const struct option_row *row, const char *value, struct vdi_error *err)
 {
-    if (str_equal(value, "1") || str_equal(value, "1-1"))
+    if (str_equal(value, "1"))
         return 0;
-    return refuse(row, value, "a job has one node and one task in this version",
-                  "leave it out; --cpus-per-task asks for more CPUs", err);
+    return refuse(row, value, "each node has one task",
+                  "write 1; --nodes asks for more, --cpus-per-task for more CPUs", err);
 }
 
 static int set_memory(void *to, const struct option_row *row, const char *value,
@@ -179,10 +203,10 @@ static int set_kill_on_invalid_dep(void *to, const struct option_row *row, const
 
 #define AT(member) offsetof(struct submit, member)
 #define LINE .line_only = true
-#define ONE_TASK "a job has one node and one task; use --cpus-per-task"
-#define ONE_NODE "a job has one node; leave it out"
+#define ONE_TASK "each node has one task; use --nodes and --cpus-per-task"
+#define ONE_NODE "any nodes are as good, all of them or none; leave it out"
 #define PLACED "the template and the scheduler place the instance; leave it out"
-#define MEMORY "use --mem=SIZE, the memory of the whole job"
+#define MEMORY "use --mem=SIZE, the memory of each node"
 #define GPUS "use --gpus=N or --gpu PROFILE[:N]"
 
 const struct option_row submit_rows[] = {
@@ -214,8 +238,8 @@ const struct option_row submit_rows[] = {
      option_set_string, AT(export), .words = "ALL NONE"},
     {"gpu", 0, "GPU", "a count (2), a framebuffer (8g[:2]) or a profile (nvidia-a40-4q[:2])",
      submit_set_gpu},
-    {"gpus", 'G', "N", "the same: N or PROFILE:N", submit_set_gpu},
-    {"gpus-per-node", 0, "N", "the same: a job has one node", submit_set_gpu},
+    {"gpus", 'G', "N", "N or PROFILE:N, of all nodes together", submit_set_gpu},
+    {"gpus-per-node", 0, "N", "the same, of each node", submit_set_gpu},
     {"gres", 0, "GRES", "gpu:N or gpu:PROFILE:N", submit_set_gres},
     {"hold", 'H', NULL, "submit it held; vdictl release lets it start", option_set_flag, AT(hold)},
     {"idempotency-key", 0, "KEY", "a retry with the same KEY returns the same job", set_key,
@@ -236,8 +260,9 @@ const struct option_row submit_rows[] = {
     {"nice", 0, "[N]", "lower the priority by N (default 100)", set_nice},
     {"no-requeue", 0, NULL, "never start it a second time", set_no_requeue},
     {"nodelist", 'w', "NODES", "nodes that it may run on", set_hosts, AT(nodelist)},
-    {"nodes", 'N', "1", "number of nodes: 1", set_one},
-    {"ntasks", 'n', "1", "number of tasks: 1", set_one},
+    {"nodes", 'N', "N", "number of nodes: the script runs on each (default 1)", set_nodes},
+    {"ntasks", 'n', "N", "number of tasks: as many as nodes", option_set_u32, AT(tasks)},
+    {"ntasks-per-node", 0, "1", "number of tasks of a node: 1", set_one},
     {"output", 'o', "FILE", "file for the script's output (%j: job id)", option_set_string,
      AT(output)},
     {"parsable", 0, NULL, "print the job id and nothing else", option_set_flag, AT(parsable)},
@@ -306,7 +331,6 @@ const struct option_row submit_rows[] = {
     OPTION_REFUSED("nodefile", 'F', "FILE", "use --nodelist=NODES"),
     OPTION_REFUSED("ntasks-per-core", 0, "N", ONE_TASK),
     OPTION_REFUSED("ntasks-per-gpu", 0, "N", ONE_TASK),
-    OPTION_REFUSED("ntasks-per-node", 0, "N", ONE_TASK),
     OPTION_REFUSED("ntasks-per-socket", 0, "N", ONE_TASK),
     OPTION_REFUSED("oom-kill-step", 0, "[YESNO]", ONE_TASK),
     OPTION_REFUSED("open-mode", 0, "MODE", "redirect with >> in the script"),

@@ -67,7 +67,7 @@ static const struct option_row rows[] = {
     OPTION_REFUSED("file", 'f', "FILE", "history is in the controller's store"),
     OPTION_REFUSED("flags", 'F', "LIST", "leave it out"),
     OPTION_REFUSED("gid", 'g', "GROUPS", "use --accounts"),
-    OPTION_REFUSED("nnodes", 'i', "N", "a job has one node; leave it out"),
+    OPTION_REFUSED("nnodes", 'i', "N", "print the column and choose: -o jobid,nnodes"),
     OPTION_REFUSED("reserved", 0, NULL, "seats that were taken are in report --by account"),
     OPTION_REFUSED("timelimit-max", 'K', "TIME", "use --format=JobID,Timelimit and sort"),
     OPTION_REFUSED("timelimit-min", 'k', "TIME", "use --format=JobID,Timelimit and sort"),

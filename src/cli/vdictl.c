@@ -50,6 +50,7 @@ static const struct option_row rows[] = {
     {"no-show", 0, "TIME",
      "class: seats that nobody took are given back so long after its beginning", option_set_string,
      AT(no_show)},
+    {"nodeid", 0, "N", "output: of the Nth node of several, from 0", option_set_string, AT(nodeid)},
     {"nodes", 0, "NODES", "reservation: which are kept free, gpu[01-04]", option_set_string,
      AT(nodes)},
     {"output", 'o', "FILE",
