@@ -314,7 +314,8 @@ static void write_seat(const struct site_start *s, struct buf *out)
 
     for (size_t i = 0; i < s->of->n_mounts; i++)
         n += !mount_type_has_ticket(s->of->mounts[i].type);
-    buf_printf(out, ",\"seat\":{\"mounts\":%zu,\"disks\":%zu}", n, s->of->n_disks);
+    buf_printf(out, ",\"seat\":{\"mounts\":%zu,\"disks\":%zu%s}", n, s->of->n_disks,
+               s->is_for_script ? ",\"batch\":true" : "");
 }
 
 int site_start_write(const struct site_start *s, struct buf *out, struct vdi_error *err)

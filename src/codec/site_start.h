@@ -20,6 +20,7 @@ struct site_start {
     const struct job *job; /* it has its node and instance; NULL: a seat is started */
     uint32_t node_id;      /* which of the job's nodes that is, from 0 */
     bool is_seat;          /* says that it is meant: a start that lost its job is refused */
+    bool is_for_script;    /* of a seat: nobody will look at it */
     const char *image;     /* of a published one, what a node needs to get it; NULL: none */
     const char *payload;   /* what came with the submit: script, args, environment; NULL: none */
     const struct disk *const *disks; /* leased to the instance */

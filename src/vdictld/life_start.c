@@ -365,6 +365,7 @@ static void start_seat(struct run *run, const struct instance *in)
     struct site_start start = site_start_of(run->core, in, &image);
 
     start.is_seat = true;
+    start.is_for_script = !in->class_id;
     if (start.of)
         order(run, in, &start);
     else

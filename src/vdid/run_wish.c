@@ -347,7 +347,8 @@ static int take_places(const struct value *seat, struct run_wish *w, struct vdi_
     if (mounts < 0 || mounts > RUN_SHARES_MAX || disks < 0 || disks > DISKS_MAX)
         return error_set(err, E2BIG, "seat", "a seat has places for %d mounts and %d disks at most",
                          RUN_SHARES_MAX, DISKS_MAX);
-    w->is_seat = w->is_interactive = true;
+    w->is_seat = true;
+    w->is_interactive = !value_get_bool(seat, "batch", false);
     w->seat_mounts = (uint32_t)mounts;
     w->seat_disks = (uint32_t)disks;
     return 0;
@@ -513,7 +514,8 @@ void run_wish_write(const struct run_wish *w, struct buf *out)
 {
     buf_printf(out, "{\"template\":{\"login\":\"%s\"}", w->is_prompt ? "prompt" : "auto");
     if (w->is_seat)
-        buf_printf(out, ",\"seat\":{\"mounts\":%u,\"disks\":%u}", w->seat_mounts, w->seat_disks);
+        buf_printf(out, ",\"seat\":{\"mounts\":%u,\"disks\":%u%s}", w->seat_mounts, w->seat_disks,
+                   w->is_interactive ? "" : ",\"batch\":true");
     else
         write_job(w, out);
     write_env(w, out);

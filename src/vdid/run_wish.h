@@ -10,7 +10,7 @@
  *    "disks":[{"name","volume","target","where","persistence","size_gib","new"}],
  *    "payload":{"script","args":[],"environment":{}}}
  * A seat that is nobody's yet has "seat":{"mounts":N,"disks":N} and no job: the places for what its
- * owner will bring.
+ * owner will bring. With "batch":true it waits for a script, and needs no picture.
  */
 #ifndef VDID_RUN_WISH_H
 #define VDID_RUN_WISH_H

@@ -18,7 +18,7 @@ enum {
     TIMER_SAVED,
     TIMER_READY,
     TIMER_ARRIVE,
-    TIMER_SEAT, /* this and the next: a seat's place in the world times SEAT_INSTANCES, plus its instance */
+    TIMER_SEAT, /* and both after it: a seat's place in the world x SEAT_INSTANCES + the instance */
     TIMER_SEAT_READY,
     TIMER_SEAT_SLOW,
 };

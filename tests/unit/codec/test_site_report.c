@@ -260,7 +260,14 @@ static void a_seat_learns_later_whose_it_is(void **state)
                                                               "env", "payload"}[i]));
     assert_int_equal(value_get_int(document_root(d), "seat.mounts", -1), 1);
     assert_int_equal(value_get_int(document_root(d), "seat.disks", -1), 0);
+    assert_false(value_get_bool(document_root(d), "seat.batch", false));
     assert_string_equal(value_get_string(document_root(d), "image.name", ""), "debian");
+    document_free(d);
+    s.is_for_script = true;
+    buf_clear(&out);
+    assert_int_equal(site_start_write(&s, &out, &err), 0);
+    assert_int_equal(document_parse(out.data, out.len, &d, NULL), 0);
+    assert_true(value_get_bool(document_root(d), "seat.batch", false));
     document_free(d);
     s.job = &job;
     assert_int_equal(site_start_write(&s, &out, &err), -EINVAL);

@@ -226,6 +226,10 @@ static void seats(void **state)
         again(read_wish("{\"template\":{\"login\":\"auto\"},\"seat\":{\"mounts\":2,\"disks\":1}}"));
 
     assert_true(w->is_seat && w->is_interactive);
+    run_wish_free(w);
+    w = again(read_wish("{\"template\":{\"login\":\"auto\"},"
+                        "\"seat\":{\"mounts\":2,\"disks\":1,\"batch\":true}}"));
+    assert_true(w->is_seat && !w->is_interactive);
     assert_int_equal(w->seat_mounts, 2);
     assert_int_equal(w->seat_disks, 1);
     assert_string_equal(w->owner.name, "");
