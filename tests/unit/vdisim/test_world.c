@@ -73,7 +73,7 @@ static void test_timers(void **state)
 #define JOB(submit, run, limit, units)                                                             \
     {                                                                                              \
         submit, run, limit, 1, units, 0, 0, (char *)"j", (char *)"u", (char *)"g",                 \
-            (char *)"batch", (char *)""                                                            \
+            (char *)"batch", (char *)"", (char *)""                                                \
     }
 
 static struct config *cluster(const char *text)
