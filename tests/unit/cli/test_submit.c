@@ -106,7 +106,7 @@ static const struct {
     {"ntasks", 'n', "1", true},
     {"ntasks-per-core", 0, "1", false},
     {"ntasks-per-gpu", 0, "1", false},
-    {"ntasks-per-node", 0, "1", false},
+    {"ntasks-per-node", 0, "1", true},
     {"ntasks-per-socket", 0, "1", false},
     {"oom-kill-step", 0, NULL, false},
     {"open-mode", 0, "append", false},
@@ -219,7 +219,9 @@ static void wrong_values_are_refused(void **state)
 {
     static const char *const lines[] = {
         "--time=soon",
-        "-N 2",
+        "-N 0",
+        "-N 2-4",
+        "-N 2 --ntasks=3",
         "--ntasks=4",
         "--mem=0",
         "--mem=lots",
