@@ -221,7 +221,6 @@ static void wrong_values_are_refused(void **state)
         "--time=soon",
         "-N 0",
         "-N 2-4",
-        "-N 2 --ntasks=3",
         "--ntasks=4",
         "--mem=0",
         "--mem=lots",
