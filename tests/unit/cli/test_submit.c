@@ -221,7 +221,7 @@ static void wrong_values_are_refused(void **state)
         "--time=soon",
         "-N 0",
         "-N 2-4",
-        "--ntasks=4",
+        "--ntasks=0",
         "--mem=0",
         "--mem=lots",
         "--cpus-per-task=0",
