@@ -94,7 +94,7 @@ is "$(spool 1.1 | head -n 1)" "alice 64001 64001 64002 a b hi 7 n1 count alice" 
 is "$(spool 1.1 | grep '^n' | md5sum)" "$(seq -f 'n %g' 300 | md5sum)" "no line is lost, doubled or out of order"
 is "$(qemu_pid 1.1)" "$pid" "... in one and the same QEMU"
 cmp -s "$H/out.txt" "$state/spool/1.1/output"; ok $? "the owner's file holds the same"
-is "$(stat -c '%U:%a' "$H/out.txt" | sed 's/^UNKNOWN/64001/')" "64001:600" "... and is the owner's"
+is "$(stat -c '%u:%a' "$H/out.txt")" "64001:600" "... and is the owner's"
 order poll 1.1
 like "$answer" '"exited":true,"exit_code":3' "a poll says it again"
 drive_kill
