@@ -41,7 +41,8 @@ static const struct scripted_answer answers[] = {
     {"GET",
      "/v1/jobs?limit=1000&fields=id,array_id,array_task,owner,array,state&user=alice&after=c1", 200,
      "{\"jobs\":[{\"id\":10,\"owner\":\"unix:alice\"}],\"next\":null}"},
-    {"GET", "/v1/jobs?limit=1000&fields=id,array_id,array_task,array,state,owner,node,node_list", 200,
+    {"GET", "/v1/jobs?limit=1000&fields=id,array_id,array_task,array,state,owner,node,node_list",
+     200,
      "{\"jobs\":[{\"id\":1,\"owner\":\"unix:alice\",\"node\":\"gpu01\"},"
      "{\"id\":2,\"owner\":\"unix:bob\",\"node\":\"gpu02\"},"
      "{\"id\":3,\"owner\":\"unix:eve\",\"node\":\"gpu01\"},"
