@@ -176,7 +176,6 @@ static void on_writable(void *arg, int fd, unsigned events)
 }
 
 /* Waiting until it can be written costs more than trying it. */
-
 void runner_kick(struct runner *r)
 {
     if (r->reads && !r->writes && !r->is_taking && !r->is_deaf)

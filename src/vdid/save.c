@@ -164,7 +164,7 @@ static void was_full(const struct instance *in, struct vdi_error *err)
               "the disk of node %s was full before the memory of instance %" PRIu64
               " was written; now %" PRId64 " MiB are free",
               in->vdid->config.node, in->rec.id, free_mib(in));
-    error_hint(err, "", "try again, or go on and save your work");
+    error_hint(err, NULL, "try again, or go on and save your work");
 }
 
 /* libvirt has let the guest run on. Of a full disk it has no code, only the system's words, and
