@@ -88,7 +88,7 @@ static void write_i64(struct buf *out, int64_t v)
     write_u64(out, v < 0 ? (uint64_t)0 - (uint64_t)v : (uint64_t)v);
 }
 
-static void write_time(struct buf *out, int64_t usec)
+void json_write_time(struct buf *out, int64_t usec)
 {
     char text[40];
 
@@ -161,7 +161,7 @@ void field_write_value(const struct field *f, const void *base, struct buf *out)
         write_i64(out, *(const int64_t *)p);
         break;
     case FIELD_TIME:
-        write_time(out, *(const int64_t *)p);
+        json_write_time(out, *(const int64_t *)p);
         break;
     case FIELD_ENUM:
         json_write_string(out, f->names[read_enum(f, p)]);

@@ -75,5 +75,7 @@ int fields_read(const struct field *fields, void *base, const char *json, size_t
                 uint32_t accept, uint64_t *ret_seen, struct vdi_error *err);
 
 void json_write_string(struct buf *out, const char *s);
+/* RFC 3339 in quotes; null: 0, or a time that could not be read again. */
+void json_write_time(struct buf *out, int64_t usec);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/field.h"
 #include "codec/noun_codec.h"
 #include "codec/request_input.h"
 #include "vdictld/class_admit.h"
@@ -22,12 +23,8 @@ static const struct class_spec defaults = {.zone = "UTC", .lead_sec = CLASS_LEAD
 
 static void write_time(const char *name, int64_t usec, struct buf *out)
 {
-    char text[40];
-
-    if (usec)
-        buf_printf(out, ",\"%s\":\"%s\"", name, time_to_rfc3339(usec, text));
-    else
-        buf_printf(out, ",\"%s\":null", name);
+    buf_printf(out, ",\"%s\":", name);
+    json_write_time(out, usec);
 }
 
 /* The requests about reservations are the same, of others of these objects. */

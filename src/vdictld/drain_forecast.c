@@ -44,7 +44,7 @@ struct forecast {
     bool failed;
 };
 
-static struct row *add(struct forecast *f, const struct row *row)
+static void add(struct forecast *f, const struct row *row)
 {
     if (f->n == f->room) {
         size_t room = f->room ? 2 * f->room : 64;
@@ -52,13 +52,12 @@ static struct row *add(struct forecast *f, const struct row *row)
 
         if (!grown) {
             f->failed = true;
-            return NULL;
+            return;
         }
         f->rows = grown;
         f->room = room;
     }
-    f->rows[f->n] = *row;
-    return &f->rows[f->n++];
+    f->rows[f->n++] = *row;
 }
 
 /* ---- what there is ---- */
@@ -180,12 +179,8 @@ static void write_text(const char *name, const char *text, struct buf *out)
 
 static void write_time(const char *name, int64_t usec, struct buf *out)
 {
-    char text[40];
-
-    if (usec)
-        buf_printf(out, ",\"%s\":\"%s\"", name, time_to_rfc3339(usec, text));
-    else
-        buf_printf(out, ",\"%s\":null", name);
+    buf_printf(out, ",\"%s\":", name);
+    json_write_time(out, usec);
 }
 
 static void write_row(struct forecast *f, const struct row *row, struct buf *out)

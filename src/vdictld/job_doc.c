@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "base/time.h"
+#include "codec/field.h"
 #include "vdictld/classes.h"
 #include "vdictld/life.h"
 #include "vdictld/priority.h"
@@ -53,16 +54,6 @@ int job_doc_columns(const char *fields, bool estimates, struct job_doc_columns *
     return r;
 }
 
-static void write_time(struct buf *out, int64_t usec)
-{
-    char text[40];
-
-    if (usec)
-        buf_printf(out, "\"%s\"", time_to_rfc3339(usec, text));
-    else
-        buf_puts(out, "null");
-}
-
 /* Of limits there are many words. */
 static const char *reason_of(const struct plan_blocker *b)
 {
@@ -74,7 +65,7 @@ void job_doc_write_why(const struct plan_why *why, bool blockers, struct buf *ou
     const char *binding = why->n_blockers ? reason_of(&why->blockers[0]) : "";
 
     buf_printf(out, ",\"place\":%" PRIu64 ",\"estimated_start_time\":", why->place);
-    write_time(out, why->start_usec);
+    json_write_time(out, why->start_usec);
     buf_puts(out, ",\"estimated_node\":");
     json_write_string(out, why->node);
     if (!blockers) {
@@ -98,9 +89,9 @@ void job_doc_write(struct core *core, const struct job *job, const struct job_do
             queue_why(core->queue, job->id, &why);
         job_doc_write_why(&why, false, &more);
         buf_puts(&more, ",\"saved_until_time\":");
-        write_time(&more, saved_until_usec(core, job));
+        json_write_time(&more, saved_until_usec(core, job));
         buf_puts(&more, ",\"idle_since_time\":");
-        write_time(&more, life_idle_usec(core, job));
+        json_write_time(&more, life_idle_usec(core, job));
         /* the first comma falls away when nothing stands before it */
         buf_puts(out, columns->chosen && !columns->columns.n ? more.data + 1 : more.data);
         buf_done(&more);
@@ -287,7 +278,7 @@ void job_doc_write_blocker(struct core *core, const struct plan_blocker *b, bool
     else
         buf_puts(out, "null");
     buf_puts(out, ",\"until\":");
-    write_time(out, b->until_usec);
+    json_write_time(out, b->until_usec);
     buf_puts(out, ",\"subject\":");
     json_write_string(out, b->subject);
     buf_puts(out, ",\"text\":");
