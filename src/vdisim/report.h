@@ -20,7 +20,8 @@ struct report {
     double makespan_sec;
     uint64_t starts, failed_starts, saves, requeues;
     double gpu_hours, gpu_hours_preempted; /* of units: asked for; lost to making room */
-    uint64_t classes, class_seats, failed_seats, second_seats;
+    uint64_t classes, class_seats, failed_seats;
+    uint64_t second_seats;       /* further instances of slow seats, a third too */
     double seats_ready_pct;      /* when their class begins */
     double slowest_seat_sec;     /* after its class began; below 0: before */
     double gpu_hours_held_empty; /* kept for classes while no session is there */
