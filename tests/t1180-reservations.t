@@ -149,6 +149,36 @@ def inside(c):
     end(c, other)
 
 
+def drawn(c):
+    """Both nodes could take a small job, n1 comes first by name and n2 is reserved."""
+    waits = [c.submit(template="whole", nodelist="n2", uid=u, time_limit_sec=600) for u in (1, 2)]
+    c.wait_state(waits[0], "RUNNING")
+    make(c, "lab", nodes="n2", users="daemon", groups="bin", flags="magnetic,ignore_jobs",
+         starts=at(-10), duration_sec=3600)
+    end(c, waits[0])
+    c.wait_state(waits[1], "RUNNING")
+    vdi.ok(True, "who waited before it was made is drawn by it: a member by group")
+    end(c, waits[1])
+    jobs = [c.submit(template="cad", uid=u, time_limit_sec=7200) for u in (1, 2, 7)]
+    vdi.is_([c.wait_state(j, "RUNNING")["node"] for j in jobs], ["n2", "n2", "n1"],
+            "members' jobs start inside without naming it, longer ones too; others' elsewhere")
+    other = c.submit(template="cad", nodelist="n2", uid=7, time_limit_sec=600)
+    c.restart(signal.SIGKILL)
+    mine = c.submit(template="cad", uid=2, time_limit_sec=600)
+    vdi.is_((c.wait_state(mine, "RUNNING")["node"], c.job(other)["state"]), ("n2", "PENDING"),
+            "so it is after a kill")
+    named = c.submit(template="cad", uid=1, time_limit_sec=600, reservation="lab")
+    vdi.is_(c.wait_state(named, "RUNNING")["node"], "n2", "it can be named")
+    end(c, named)
+    vdi.is_(c.request("PATCH", "/v1/reservations/lab", {"users": "bin", "groups": ""}).status, 200,
+            "its members are changed")
+    late = c.submit(template="cad", uid=1, time_limit_sec=600)
+    vdi.is_(c.wait_state(late, "RUNNING")["node"], "n1", "who is none any more is as others")
+    vdi.is_(delete(c, "lab").status, 200, "it is deleted while jobs are in it that do not name it")
+    c.wait_state(other, "RUNNING")
+    end(c, other, mine, late, *jobs)
+
+
 def classes(c):
     seats = {"name": "course", "template": "cad", "seats": 5, "users": "daemon",
              "starts": at(86400), "duration_sec": 3600, "zone": "Europe/Berlin"}
@@ -181,7 +211,8 @@ def refusals(c):
     refused(c, "no hostlist", "hostlist", nodes="n[1", flags="maint")
     refused(c, "nobody and no maintenance", "name groups or users")
     refused(c, "a maintenance with members", "nobody's jobs", flags="maint", users="daemon")
-    refused(c, "an unknown flag", "maint, ignore_jobs", flags="flex", users="daemon")
+    refused(c, "an unknown flag", "maint, magnetic, ignore_jobs", flags="flex", users="daemon")
+    refused(c, "a maintenance that draws", "leave out maint or magnetic", flags="maint,magnetic")
     refused(c, "one that is over", "within the next year", 422, starts=at(-7200), users="bin")
     refused(c, "one without an end", "duration", duration_sec=0, users="bin")
     refused(c, "one that overlaps itself", "make it shorter", users="bin",
@@ -333,6 +364,7 @@ def main():
         around(c)
         on(c)
         inside(c)
+        drawn(c)
         classes(c)
         refusals(c)
         config(c)

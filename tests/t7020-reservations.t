@@ -141,6 +141,14 @@ exits 0 "who can't start at once is turned away" replay resv --no-wait
 is "$(closed)" "$(places)" "... nobody else is where it is closed to him"
 is "$(jq "[.turned_away > $refused, .reservation_jobs > 0] | all" "$W/out.json")" true "... and some run"
 
+# Those of its members that do not name it are in the lab, too.
+sed 's/^reservation "lab" {/& flags = {"magnetic"}/' "$W/resv.conf" >"$W/drawn.conf"
+sed '1s/$/,draws/; /,lab,/s/$/,1/' "$W/windows.csv" >"$W/drawn.csv"
+exits 0 "a reservation draws its members' jobs" replay drawn
+is "$(check --closed "$W/drawn.csv" "$W/jobs.csv")" "$(places)" "... and nobody else's"
+isnt "$(closed | grep -Ec 'j[0-9]+ is on n[23] .* closed for lab')" 0 "... who did not name it"
+is "$(jq "$waits > .mean_wait_s" "$W/out.json")" true "... so that jobs wait less"
+
 exits 0 "with boots that take time, and fail" replay resv --boot=40 --fail=0.02
 is "$(closed)" "$(places)" "... they are clear in time"
 

@@ -152,7 +152,7 @@ void config_check_class(const struct config *c, const struct config_class *class
 void config_check_reservation(const struct config *c, const struct config_class *class,
                               struct config_findings *f)
 {
-    bool is_maint = false, is_known = true;
+    bool is_maint = false, draws = false, is_known = true;
     char field[48];
 
     field_name(field, sizeof(field), class, "nodes");
@@ -163,12 +163,15 @@ void config_check_reservation(const struct config *c, const struct config_class 
     field_name(field, sizeof(field), class, "flags");
     for (size_t i = 0; i < class->flags.n; i++) {
         is_maint |= !strcmp(class->flags.names[i], "maint");
-        is_known &= !strcmp(class->flags.names[i], "maint") ||
-                    !strcmp(class->flags.names[i], "ignore_jobs");
+        draws |= !strcmp(class->flags.names[i], "magnetic");
+        is_known &= class_flag_is_known(class->flags.names[i], strlen(class->flags.names[i]));
     }
     if (!is_known)
-        config_finding_text(f, class->place.line, field, "write maint, ignore_jobs, or both",
-                            "there is no such flag");
+        config_finding_text(f, class->place.line, field,
+                            "write some of maint, magnetic, ignore_jobs", "there is no such flag");
+    if (is_maint && draws)
+        config_finding_text(f, class->place.line, field, "leave out maint or magnetic",
+                            "nobody's jobs run in a maintenance");
     field_name(field, sizeof(field), class, "groups");
     if (is_maint == (class->groups.n + class->users.n > 0))
         config_finding_text(f, class->place.line, field,

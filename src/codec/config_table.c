@@ -355,8 +355,10 @@ const struct config_key config_reservation_keys[] = {
          "groups whose jobs may run there")},
     {ROW(config_class, "users", CONFIG_LIST, users, 0, NAME_BYTES + 33, "",
          "principals whose jobs may: NAME, or REALM:NAME")},
-    {ROW(config_class, "flags", CONFIG_LIST, flags, 1, 15, "",
-         "maint: for nobody's jobs; ignore_jobs: jobs that run there are left")},
+    {ROW(
+        config_class, "flags", CONFIG_LIST, flags, 1, 15, "",
+        "maint: for nobody's jobs; magnetic: its members' jobs run there unasked; ignore_jobs: jobs "
+        "that run there are left")},
     {ROW(config_class, "starts", CONFIG_TEXT, starts, 1, CLASS_TIME_MAX - 1, NULL,
          "when it is for the first time, as in 2026-10-13T10:15"),
      .flags = CONFIG_REQUIRED},

@@ -360,7 +360,8 @@ const struct field reservation_fields[] = {
     {"nodes", FIELD_FIXED, CL(spec.nodes), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
      "hostlist, as in gpu[01-04]"},
     {"flags", FIELD_FIXED, CL(spec.flags), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
-     "maint: no jobs, and other reservations may be there; ignore_jobs: jobs may run there still"},
+     "maint: no jobs, and other reservations may be there; magnetic: its members' jobs run in it "
+     "without naming it; ignore_jobs: jobs may run there still"},
     {"groups", FIELD_FIXED, CL(spec.groups), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,
      "groups whose jobs may run in it"},
     {"users", FIELD_FIXED, CL(spec.users), FIELD_SHOW | FIELD_SUBMIT | FIELD_UPDATE, NONE,

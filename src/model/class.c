@@ -26,6 +26,16 @@ int class_event_from(const char *name)
     return -1;
 }
 
+bool class_flag_is_known(const char *flag, size_t len)
+{
+    static const char *const known[] = {"maint", "magnetic", "ignore_jobs"};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+        if (strlen(known[i]) == len && !memcmp(known[i], flag, len))
+            return true;
+    return false;
+}
+
 struct class *class_ref(struct class *class)
 {
     class->refs++;

@@ -50,7 +50,7 @@ struct class_spec {
     int64_t no_show_sec;
     int64_t cleaning_sec;
     char nodes[512]; /* of a reservation, a hostlist; "": it is a class */
-    char flags[64];  /* of a reservation: "maint", "ignore_jobs"; joined by commas */
+    char flags[64];  /* of a reservation: class_flag_is_known(); joined by commas */
     /* Dates at another time by vdi.conf, written as overrides are; those count more. */
     char moved[CLASS_OVERRIDES_MAX];
     char uid[256];     /* of the calendar's event that it was imported from; "": none */
@@ -92,6 +92,10 @@ struct class_event {
 
 const char *class_event_name(enum class_event_type type);
 int class_event_from(const char *name); /* -1: unknown */
+/* maint: for nobody's jobs. magnetic: its members' jobs are drawn to it, unnamed. ignore_jobs: jobs
+ * that run there are left. */
+bool class_flag_is_known(const char *flag, size_t len);
+#define CLASS_FLAGS_HINT "write maint, magnetic, ignore_jobs, or some joined by commas"
 struct class *class_ref(struct class *class);
 void class_unref(struct class *class); /* takes NULL */
 int class_apply(const struct class *old, uint64_t id, const struct class_event *event,

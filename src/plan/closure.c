@@ -60,9 +60,40 @@ static size_t window_at(const struct closure *c, int64_t usec)
     return low;
 }
 
-static bool is_own(const struct closure *c, const struct shape *shape)
+static bool is_named(const struct closure *c, const struct shape *shape)
 {
     return *shape->pool->reservation && str_equal(c->name, shape->pool->reservation);
+}
+
+static bool is_own(const struct closure *c, const struct shape *shape)
+{
+    return is_named(c, shape) || str_list_has(shape->pool->drawn, c->name);
+}
+
+/* A window of it that draws the shape is now. */
+static bool draws_now(const struct closure *c, const struct shape *shape, int64_t now_usec)
+{
+    size_t k = str_list_has(shape->pool->drawn, c->name) ? window_at(c, now_usec) : c->n_windows;
+
+    return k < c->n_windows && c->windows[k].from_usec <= now_usec;
+}
+
+bool closures_draw(struct planner *p, const struct shape *shape)
+{
+    void *value;
+
+    for (size_t i = 0; *shape->pool->drawn && hash_next(p->closures.all, &i, &value);)
+        if (draws_now(value, shape, p->now_usec))
+            return true;
+    return false;
+}
+
+bool closure_draws(const struct plan_node *node, const struct shape *shape, int64_t now_usec)
+{
+    for (size_t i = 0; i < node->closures.n; i++)
+        if (draws_now(node->closures.of[i], shape, now_usec))
+            return true;
+    return false;
 }
 
 static bool is_before(const struct closure *a, const struct plan_window *x, const struct closure *b,
@@ -146,7 +177,7 @@ int64_t closure_until(const struct plan_node *node, const struct shape *shape, i
 
     for (size_t i = 0; i < node->closures.n; i++) {
         const struct closure *c = node->closures.of[i];
-        size_t k = is_own(c, shape) ? window_at(c, now_usec) : c->n_windows;
+        size_t k = is_named(c, shape) ? window_at(c, now_usec) : c->n_windows;
 
         if (k == c->n_windows || c->windows[k].from_usec > now_usec)
             continue;
@@ -431,7 +462,8 @@ static void look_at_node(const struct look *l, const struct plan_node *node)
     int64_t now = l->p->now_usec;
 
     for (const struct entry *e = node->jobs; e; e = e->next)
-        if (!str_equal(e->shape->pool->reservation, l->of->name))
+        if (!str_equal(e->shape->pool->reservation, l->of->name) &&
+            !str_list_has(e->shape->pool->drawn, l->of->name))
             tell(l, PLAN_CLASH_JOB, e->head ? e->head->id : e->id, node, now,
                  plan_expected_end(l->p, e));
     for (const struct seat *s = node->seats; s; s = s->next)

@@ -2,8 +2,8 @@
 /*
  * closure.h - nodes that are closed for windows of time: maintenance, and nodes reserved for some.
  *
- * Who names the closure runs in its windows, on its nodes, and nowhere else; all others keep clear
- * of them. Nothing is taken from a node's lines for it: times are asked about beside them.
+ * Who names the closure runs in its windows, on its nodes, and nowhere else; who is drawn by it runs
+ * there as well as elsewhere; all others keep clear of them. Nothing is taken from a node's lines for it: times are asked about beside them.
  */
 #ifndef PLAN_CLOSURE_H
 #define PLAN_CLOSURE_H
@@ -47,6 +47,9 @@ int64_t closure_earliest(const struct plan_node *node, const struct shape *shape
 /* Is it, in [from, to)? */
 bool closure_allows(const struct plan_node *node, const struct shape *shape, int64_t from_usec,
                     int64_t to_usec);
+/* A window that draws the shape is now; and on this node. */
+bool closures_draw(struct planner *p, const struct shape *shape);
+bool closure_draws(const struct plan_node *node, const struct shape *shape, int64_t now_usec);
 /* Some window of it is in [from, to). */
 bool closure_is_on(const struct plan_node *node, int64_t from_usec, int64_t to_usec);
 /* The first window in [from, to) that is not the shape's own; NULL: there is none. */

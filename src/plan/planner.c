@@ -537,15 +537,15 @@ int planner_put_job(struct planner *p, const struct job *job)
     return planner_put_job_with(p, job, NULL);
 }
 
-int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_disks *disks)
+int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_terms *terms)
 {
     struct plan_place place = {.node = ""};
 
     if (job->state == JOB_PENDING || !*job->node)
-        return planner_put_job_on(p, job, disks, NULL, 0);
+        return planner_put_job_on(p, job, terms, NULL, 0);
     str_copy(place.node, sizeof(place.node), job->node);
     str_copy(place.gpus_held, sizeof(place.gpus_held), job->gpus_held ? job->gpus_held : "");
-    return planner_put_job_on(p, job, disks, &place, 1);
+    return planner_put_job_on(p, job, terms, &place, 1);
 }
 
 /* The nodes as a hostlist. NULL: no memory. */
@@ -558,10 +558,10 @@ static char *name_nodes(const struct plan_place *places, uint32_t n)
     return buf_take(&out, NULL);
 }
 
-int planner_put_job_on(struct planner *p, const struct job *job, const struct plan_disks *disks,
+int planner_put_job_on(struct planner *p, const struct job *job, const struct plan_terms *terms,
                        const struct plan_place *places, uint32_t n)
 {
-    enum plan_disk_block block = disks ? disks->block : PLAN_DISK_FREE;
+    enum plan_disk_block block = terms ? terms->block : PLAN_DISK_FREE;
     bool is_saved = job->state == JOB_SUSPENDED && !job->wake_usec;
     _cleanup_(freep) char *saved_on = NULL;
 
@@ -573,7 +573,7 @@ int planner_put_job_on(struct planner *p, const struct job *job, const struct pl
     }
     if (job->state == JOB_SUSPENDED && !(saved_on = name_nodes(places, n)))
         return -ENOMEM;
-    struct shape *shape = shape_get(p, job, disks, saved_on);
+    struct shape *shape = shape_get(p, job, terms, saved_on);
     return shape ? put(p, job, block, shape, places, job_is_waiting(job) ? 0 : n) : -ENOMEM;
 }
 

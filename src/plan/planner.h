@@ -109,27 +109,28 @@ void planner_free(struct planner *p);
 int planner_configure(struct planner *p, const struct config *config);
 /* Takes the job or node as it now is (new or changed). Ended jobs are removed. */
 int planner_put_job(struct planner *p, const struct job *job);
-/* What the disks of a job mean for its start; planner_put_job() is of one that has none.
- * PLAN_WAITS_FOR_CALLER: it is not in line for a reason that is none of the planner's, and that
- * planner_why() leaves to the caller. */
+/* What decides a job's start beside its record, its disks above all; planner_put_job() is of one
+ * that has nothing of it. PLAN_WAITS_FOR_CALLER: it is not in line for a reason that is none of
+ * the planner's, and that planner_why() leaves to the caller. */
 enum plan_disk_block { PLAN_DISK_FREE, PLAN_DISK_BUSY, PLAN_DISK_QUOTA, PLAN_WAITS_FOR_CALLER };
-struct plan_disks {
+struct plan_terms {
     char node[64]; /* a disk of it lies there, so it starts there or not at all; "" none does */
     /* Waits: what its start would make on its node. Else: what goes from there with it. */
     uint32_t gib;
     enum plan_disk_block block; /* it is not in line while this holds */
+    const char *drawn; /* names of closures whose windows are open to it unnamed, by commas; NULL */
 };
-int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_disks *disks);
+int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_terms *terms);
 /*
  * The same for a job on several nodes: where each of its instances is, when it holds any or is
- * saved there. A job's own record names one node alone. `disks` may be NULL; -EINVAL: more
+ * saved there. A job's own record names one node alone. `terms` may be NULL; -EINVAL: more
  * places than JOB_NODES_MAX.
  */
 struct plan_place {
     char node[64];
     char gpus_held[GPU_HELD_TEXT];
 };
-int planner_put_job_on(struct planner *p, const struct job *job, const struct plan_disks *disks,
+int planner_put_job_on(struct planner *p, const struct job *job, const struct plan_terms *terms,
                        const struct plan_place *places, uint32_t n_places);
 /* What a job holds, or shall by a start that was given out, node after node. */
 typedef void plan_place_fn(void *arg, const struct plan_place *place);
@@ -225,8 +226,10 @@ void planner_attach_class(struct planner *p, struct plan_detached *detached);
 void planner_detached_free(struct planner *p, struct plan_detached *detached);
 /*
  * Closures: windows of time in which nodes are there only for jobs that name the closure
- * (job_spec.reservation), which start nowhere else, and end in a window in which they started. All
- * others keep clear of them; what is there already stays. One that is put again is another.
+ * (job_spec.reservation), which start nowhere else, and end in a window in which they started. A
+ * job may be drawn by some instead (plan_terms): their windows are nothing to it, and of places where
+ * it can start now one inside comes first. All others keep clear of them; what is there already
+ * stays. One that is put again is another.
  */
 struct plan_closure {
     uint64_t id;

@@ -70,36 +70,38 @@ void pool_configure(const struct planner *p, struct pool *pool)
 
 /* What decides where a job may run. */
 struct where {
-    const char *partition, *constraint, *nodelist, *exclude, *pin, *reservation;
+    const char *partition, *constraint, *nodelist, *exclude, *pin, *reservation, *drawn;
     bool is_bound;
 };
 
 /* The memory of a saved job lies on its nodes, whatever it once asked for. Where its reservation
  * (or class) is over it comes back as any other. */
-static struct where where_of(const struct job *job, const struct plan_disks *disks,
+static struct where where_of(const struct job *job, const struct plan_terms *terms,
                              const char *saved_on)
 {
     const struct job_spec *spec = job->spec;
     const char *reservation = spec->reservation ? spec->reservation : "";
+    const char *drawn = terms && terms->drawn && !*reservation ? terms->drawn : "";
 
     if (job->state == JOB_SUSPENDED)
-        return (struct where){spec->partition, "", saved_on, "", "", reservation, false};
+        return (struct where){spec->partition, "", saved_on, "", "", reservation, drawn, false};
     return (struct where){spec->partition,
                           spec->constraint,
                           spec->nodelist,
                           spec->exclude,
-                          disks ? disks->node : "",
+                          terms ? terms->node : "",
                           reservation,
+                          drawn,
                           *reservation && job->state == JOB_PENDING};
 }
 
 /* The texts after another, each with its end; `key` joins them by a byte no text has. */
 static int pool_set_texts(struct pool *pool, const struct where *where)
 {
-    const char *texts[] = {where->partition, where->constraint, where->nodelist,
-                           where->exclude,   where->pin,        where->reservation};
-    const char **members[] = {&pool->partition, &pool->constraint, &pool->nodelist,
-                              &pool->exclude,   &pool->pin,        &pool->reservation};
+    const char *texts[] = {where->partition, where->constraint,  where->nodelist, where->exclude,
+                           where->pin,       where->reservation, where->drawn};
+    const char **members[] = {&pool->partition, &pool->constraint,  &pool->nodelist, &pool->exclude,
+                              &pool->pin,       &pool->reservation, &pool->drawn};
     size_t size = 0;
     char *end;
 
@@ -118,8 +120,8 @@ static int pool_set_texts(struct pool *pool, const struct where *where)
 
 static char *pool_key(const struct where *where)
 {
-    return str_printf("%s\n%s\n%s\n%s\n%s\n%s\n%d", where->partition, where->constraint,
-                      where->nodelist, where->exclude, where->pin, where->reservation,
+    return str_printf("%s\n%s\n%s\n%s\n%s\n%s\n%s\n%d", where->partition, where->constraint,
+                      where->nodelist, where->exclude, where->pin, where->reservation, where->drawn,
                       where->is_bound);
 }
 
@@ -252,7 +254,7 @@ static char *shape_key(const struct planner *p, const struct pool *pool, const s
 
 /* The shape of the same job, were it to ask for the least that it accepts. */
 static struct shape *brief_get(struct planner *p, const struct job *job,
-                               const struct plan_disks *disks)
+                               const struct plan_terms *terms)
 {
     struct job_spec spec = *job->spec;
     struct job brief = *job;
@@ -260,16 +262,16 @@ static struct shape *brief_get(struct planner *p, const struct job *job,
     brief.spec = &spec;
     spec.time_limit_sec = spec.time_min_sec;
     spec.time_min_sec = 0;
-    return shape_get(p, &brief, disks, NULL);
+    return shape_get(p, &brief, terms, NULL);
 }
 
-struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks,
+struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_terms *terms,
                         const char *saved_on)
 {
-    const struct where where = where_of(job, disks, saved_on);
-    uint32_t gib = !disks                                 ? 0
-                   : disks->gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB
-                                                          : disks->gib;
+    const struct where where = where_of(job, terms, saved_on);
+    uint32_t gib = !terms                                 ? 0
+                   : terms->gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB
+                                                          : terms->gib;
     struct pool *pool = pool_get(p, &where);
     _cleanup_(freep) char *key = pool ? shape_key(p, pool, job, gib) : NULL;
     struct shape *shape = key ? hash_get(p->shapes.shapes, key) : NULL;
@@ -283,7 +285,7 @@ struct shape *shape_get(struct planner *p, const struct job *job, const struct p
         return NULL;
     }
     shape->refs++;
-    if (!least_sec(job) || shape->brief || (shape->brief = brief_get(p, job, disks)))
+    if (!least_sec(job) || shape->brief || (shape->brief = brief_get(p, job, terms)))
         return shape;
     shape_unref(p, shape);
     return NULL;
@@ -739,6 +741,32 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
         best_now(p, shape, ret);
     else
         *ret = shape->heap[0];
+    return true;
+}
+
+bool shape_draw(struct planner *p, struct shape *shape, struct candidate *io)
+{
+    struct candidate found[JOB_NODES_MAX];
+    bool one = shape->nodes == 1, pauses = pause_is_for(p, shape);
+    bool by_mix = one && !pauses && fragment_matters(p);
+    uint32_t n = 0, most = by_mix ? FRAGMENT_NODES : shape->nodes;
+
+    if (io->earliest_usec > p->now_usec || (!one && pauses) || !closures_draw(p, shape))
+        return false;
+    for (uint32_t i = 0; i < p->n_nodes && n < most; i++) {
+        struct candidate c = {.node = i};
+
+        if (!closure_draws(p->nodes[i], shape, p->now_usec) || !is_candidate(p, shape, i))
+            continue;
+        c.earliest_usec = earliest_on(p, shape, p->nodes[i], p->now_usec, &c.offer);
+        if (c.earliest_usec <= p->now_usec && (!by_mix || plan_begin_lines(p, p->nodes[i]) == 0))
+            found[n++] = c;
+    }
+    if (n < shape->nodes)
+        return false;
+    if (by_mix)
+        found[0] = found[fragment_least(p, shape, found, n)];
+    memcpy(io, found, shape->nodes * sizeof(*io));
     return true;
 }
 

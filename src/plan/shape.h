@@ -14,16 +14,17 @@
 struct demand;
 struct index;
 struct job;
-struct plan_disks;
+struct plan_terms;
 struct planner;
 struct plan_node;
 
-/* (partition, constraint, nodelist, exclude, pin, reservation), and the nodes that satisfy them. */
+/* (partition, constraint, nodelist, exclude, pin, reservation, drawn), and the nodes that satisfy them. */
 struct pool {
     char *key;
     const char *partition, *constraint, *nodelist, *exclude; /* in `text` */
     const char *pin;         /* the one node that has its disks; "" none */
     const char *reservation; /* the closure in whose windows it may run; "" none */
+    const char *drawn;       /* closures that are none to it, by commas; "" none */
     bool is_bound;           /* and nowhere else */
     char *text;
     unsigned refs; /* shapes and indexes */
@@ -90,7 +91,7 @@ int shapes_init(struct shapes *s);
 void shapes_done(struct planner *p);
 /* The shape of a job, with one reference more. `saved_on`: the nodes of one that is saved, as a
  * hostlist. NULL: no memory. */
-struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_disks *disks,
+struct shape *shape_get(struct planner *p, const struct job *job, const struct plan_terms *terms,
                         const char *saved_on);
 struct shape *shape_ref(struct shape *shape);
 void shape_unref(struct planner *p, struct shape *shape); /* takes NULL */
@@ -108,6 +109,9 @@ bool shape_is_full(struct planner *p, struct shape *shape);
  * pass: the first by name, or, now and of one node, by fragment.h. False: there are none. */
 bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
                 struct candidate *ret);
+/* In place of the best nodes, if it can start there now, those where it can start as well in windows
+ * that draw it: the first by name, or by fragment.h. Several that may pause stay. True: others. */
+bool shape_draw(struct planner *p, struct shape *shape, struct candidate *io);
 /* Gives memory back when all heaps together are large; a later call makes it anew. */
 void shape_trim(struct planner *p, struct shape *shape);
 

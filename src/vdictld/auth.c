@@ -398,6 +398,12 @@ void auth_lookup(struct auth *auth, const char *name, identity_done_fn *done, vo
     identity_get(auth->identity, IDENTITY_UID, &who, done, arg);
 }
 
+void auth_groups(struct auth *auth, const struct vdi_principal *who, identity_done_fn *done,
+                 void *arg)
+{
+    identity_get(auth->identity, IDENTITY_GROUPS, who, done, arg);
+}
+
 void auth_account(struct auth *auth, uint32_t uid, uint32_t gid, identity_done_fn *done, void *arg)
 {
     struct vdi_principal who = {.realm = "unix", .uid = uid, .gid = gid};

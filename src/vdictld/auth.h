@@ -20,6 +20,9 @@ void auth_identify(struct auth *auth, struct call *call,
                    void (*done)(struct call *call, int result, const struct vdi_error *err));
 /* A user by name, for tokens issued to others; see identity_get(). */
 void auth_lookup(struct auth *auth, const char *name, identity_done_fn *done, void *arg);
+/* The groups of a principal, by its realm, name and gid. */
+void auth_groups(struct auth *auth, const struct vdi_principal *who, identity_done_fn *done,
+                 void *arg);
 /* What the account of a job's owner is made of in the guest. */
 void auth_account(struct auth *auth, uint32_t uid, uint32_t gid, identity_done_fn *done, void *arg);
 /* Signs a new token for the principal; -ENOSYS when no plugin issues tokens. */

@@ -81,7 +81,7 @@ void class_reply(struct call *call, unsigned status, uint64_t id)
 static bool may_see(const struct call *call, const struct class *class)
 {
     return call_is_operator(call) || str_equal(class->creator, call->who_text) ||
-           class_is_member(call, class);
+           class_is_member(call->core, &call->who, class);
 }
 
 const char *classes_name_for(const struct call *call, uint64_t id)

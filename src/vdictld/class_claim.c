@@ -31,17 +31,19 @@ bool classes_waits(struct core *core, const struct job *job)
     return *job->spec->reservation && job->state == JOB_PENDING;
 }
 
-bool class_is_member(const struct call *call, const struct class *class)
+bool class_is_member(struct core *core, const struct vdi_principal *who, const struct class *class)
 {
     const struct class_spec *spec = &class->spec;
+    char text[CALL_WHO_MAX];
 
-    for (uint32_t i = 0; i < call->who.n_groups; i++)
-        if (str_list_has(spec->groups, call->who.groups[i]))
+    for (uint32_t i = 0; i < who->n_groups; i++)
+        if (str_list_has(spec->groups, who->groups[i]))
             return true;
     /* A bare name is one of the system, as in a role. */
-    return str_list_has(spec->users, call->who_text) ||
-           (str_equal(call->who.realm, "unix") && str_list_has(spec->users, call->who.name)) ||
-           course_roster_has(course_get(call->core, class->id), &call->who);
+    snprintf(text, sizeof(text), "%s:%s", who->realm, who->name);
+    return str_list_has(spec->users, text) ||
+           (str_equal(who->realm, "unix") && str_list_has(spec->users, who->name)) ||
+           course_roster_has(course_get(core, class->id), who);
 }
 
 /* ---- which seat ---- */
@@ -244,7 +246,7 @@ static int match_named(struct call *call, const struct class *class, bool hold,
     const struct course *course = course_get(call->core, class->id);
     const struct occurrence *o;
 
-    if (!class_is_member(call, class))
+    if (!class_is_member(call->core, &call->who, class))
         return refuse_member(course, class, err);
     if (spec->kind != JOB_INTERACTIVE) {
         error_set(err, EINVAL, "reservation", "a seat of class '%s' is a desktop",
@@ -308,8 +310,8 @@ static int match_any(struct call *call, struct job_spec *spec, uint64_t *ret, st
 
         if (!class || class->deleted || !course->seat || !would_do(spec, class, course->seat) ||
             (best && best->id < class->id) || !(o = open_of(call->core, course)) ||
-            !class_is_member(call, class) || has_seat(call->core, o, call->who_text) ||
-            !free_seat(call->core, o, ""))
+            !class_is_member(call->core, &call->who, class) ||
+            has_seat(call->core, o, call->who_text) || !free_seat(call->core, o, ""))
             continue;
         best = class;
         its = course;
@@ -350,7 +352,7 @@ int classes_add_claim(struct core *core, struct txn *txn, uint64_t class_id, uin
     struct instance_event claim = core_instance_event(core, INSTANCE_EVENT_CLAIM, "");
     struct occurrence_event counted = {.type = OCCURRENCE_EVENT_CLAIM,
                                        .time_usec = loop_now_usec(core->loop)};
-    struct plan_disks disks = {.node = ""};
+    struct plan_terms disks = {.node = ""};
     const struct instance *seat;
     const struct occurrence *o;
     char key[OCCURRENCE_KEY_MAX];

@@ -70,6 +70,10 @@ struct classes {
     struct workers *roster_workers;
     struct list looks;  /* struct roster_looks, on their way */
     struct hash *boots; /* template -> struct boots: how long its last seats took */
+    /* class_drawn.c */
+    struct hash *drawn; /* owner -> struct drawn_owner */
+    struct source *drawn_tell;
+    unsigned n_magnetic; /* reservations that draw anybody */
 };
 
 /* A window's id in the planner, which keeps the top bit for itself: classes_of_plan() says whose
@@ -161,6 +165,13 @@ bool course_roster_has(const struct course *course, const struct vdi_principal *
 /* Members of the class's document, with a comma before each. */
 void course_roster_write(const struct course *course, bool with_path, struct buf *out);
 
+/* class_drawn.c */
+int class_drawn_new(struct classes *classes);
+void class_drawn_free(struct classes *classes);
+void class_drawn_load(struct classes *classes);
+void class_drawn_tick(struct classes *classes);
+void class_drawn_changed(struct classes *classes, const struct class *old, const struct class *now);
+
 /* reservation.c: a class that has nodes in place of seats. */
 bool reservation_is_maint(const struct class_spec *spec);
 int reservation_check(const struct config *config, const struct class_spec *spec,
@@ -186,7 +197,7 @@ int reservation_match(struct call *call, const struct class *class, struct job_s
                       struct vdi_error *err);
 
 /* class_claim.c */
-bool class_is_member(const struct call *call, const struct class *class);
+bool class_is_member(struct core *core, const struct vdi_principal *who, const struct class *class);
 /* Jobs that wait for a seat of the class. */
 uint32_t classes_waiting(struct core *core, uint64_t class_id);
 void class_claim_all_waiting(struct core *core);

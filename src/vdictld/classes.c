@@ -50,8 +50,8 @@ struct classes *classes_new(struct core *core)
     c->loads = hash_new_str();
     c->refresh = loop_timer(core->loop, -1, refresh_stale, c);
     c->tick = loop_timer(core->loop, -1, tick, c);
-    if (class_rosters_new(c) < 0 || !c->courses || !c->boots || !c->waiting || !c->loads ||
-        !c->refresh || !c->tick) {
+    if (class_rosters_new(c) < 0 || class_drawn_new(c) < 0 || !c->courses || !c->boots ||
+        !c->waiting || !c->loads || !c->refresh || !c->tick) {
         classes_free(c);
         return NULL;
     }
@@ -73,6 +73,7 @@ void classes_free(struct classes *c)
     if (!c)
         return;
     class_rosters_free(c);
+    class_drawn_free(c);
     for (size_t i = 0; c->courses && hash_next(c->courses, &i, &value);)
         course_free(value);
     for (size_t i = 0; c->boots && hash_next(c->boots, &i, &value);)
@@ -556,6 +557,7 @@ static void tick(void *arg)
     for (size_t i = 0; hash_next(c->courses, &i, &value);)
         course_pass(c->core, value, now);
     class_rosters_tick(c);
+    class_drawn_tick(c);
     class_seats_tick(c);
 }
 
@@ -583,6 +585,7 @@ void classes_load(struct classes *c)
     for (size_t i = 0; i < table_end(jobs); i++)
         if (table_at(jobs, i) && table_at(jobs, i)->pub)
             class_claim_published(c->core, table_at(jobs, i)->pub);
+    class_drawn_load(c);
     source_rearm(c->tick, 0);
 }
 
@@ -601,6 +604,7 @@ void classes_published(struct classes *c, const struct published *p)
         class_claim_published(c->core, p->now);
     if (p->noun != NOUN_CLASS)
         return;
+    class_drawn_changed(c, p->old, class);
     if (class->deleted)
         course_drop(c->core, class->id);
     else if (class->from_config && !c->admitted)

@@ -11,6 +11,7 @@
  * class_roster.c who is a member by a roster file
  * class_role.c   what classes someone may book
  * class_claim.c  a seat becomes its user's
+ * class_drawn.c  whose jobs reservations draw, unnamed
  * reservation.c  those that have nodes in place of seats
  */
 #ifndef VDICTLD_CLASSES_H
@@ -60,6 +61,11 @@ int classes_add_config(struct core *core, struct txn *txn, const struct config *
 void classes_check_config(struct core *core, const struct config *config,
                           void (*done)(void *arg, int result, const struct vdi_error *err),
                           void *arg);
+
+/* ---- class_drawn.c ---- */
+
+/* The reservations that draw jobs of that owner, by commas: one word or "". */
+const char *classes_drawn(struct core *core, const struct job_spec *spec);
 
 /* ---- class_claim.c ---- */
 

@@ -349,7 +349,7 @@ static uint32_t gib_that_goes(struct core *core, const struct job *job)
 }
 
 /* One that is there: it is in use, or says where the job starts. */
-static void plan_has(const struct disk *has, struct plan_disks *io)
+static void plan_has(const struct disk *has, struct plan_terms *io)
 {
     if (has->state == DISK_LEASED ||
         (has->where == DISK_NODE && *has->node && *io->node && !str_equal(io->node, has->node)))
@@ -359,7 +359,7 @@ static void plan_has(const struct disk *has, struct plan_disks *io)
 }
 
 static void plan_waiting(struct core *core, const struct config_template *t, const struct job *job,
-                         struct plan_disks *io)
+                         struct plan_terms *io)
 {
     struct sum more = {0};
     uint64_t gib = 0;
@@ -383,22 +383,18 @@ static void plan_waiting(struct core *core, const struct config_template *t, con
         io->block = PLAN_DISK_QUOTA;
 }
 
-bool disks_plan(struct core *core, const struct job *job, struct plan_disks *ret)
+void disks_plan(struct core *core, const struct job *job, struct plan_terms *ret)
 {
     const struct config_template *t;
 
-    *ret = (struct plan_disks){.gib = 0};
+    *ret = (struct plan_terms){.gib = 0};
     if (job->state == JOB_PENDING) {
         t = config_template(core->config, job->spec->template_name);
-        if (!t || !t->n_disks)
-            return false;
-        plan_waiting(core, t, job, ret);
-        return true;
+        if (t && t->n_disks)
+            plan_waiting(core, t, job, ret);
+    } else if (holds_node(job) && hash_get(core->disks->owners, job->spec->owner)) {
+        ret->gib = gib_that_goes(core, job);
     }
-    if (!holds_node(job) || !hash_get(core->disks->owners, job->spec->owner))
-        return false;
-    ret->gib = gib_that_goes(core, job);
-    return ret->gib > 0;
 }
 
 void disks_explain(struct core *core, const struct job *job, struct plan_blocker *b)

@@ -36,8 +36,8 @@ bool disks_is_live(const struct disk *disk);
 
 /* ---- a job's start ---- */
 
-/* What the planner is told of the job; false: it has nothing to do with disks. */
-bool disks_plan(struct core *core, const struct job *job, struct plan_disks *ret);
+/* What the planner is told of the job's disks; all else of *ret is empty. */
+void disks_plan(struct core *core, const struct job *job, struct plan_terms *ret);
 /* Says more of a blocker PLAN_BLOCK_DISK_BUSY. */
 void disks_explain(struct core *core, const struct job *job, struct plan_blocker *b);
 /* 0, or -EDQUOT with err: they could not be had although all its owner's jobs ended. */

@@ -132,6 +132,14 @@ uint32_t queue_jobs_of(const struct queue *q, const char *owner)
     return o ? o->n : 0;
 }
 
+void queue_each_owner(const struct queue *q, void (*fn)(void *arg, const char *owner), void *arg)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(q->owners, &i, &value);)
+        fn(arg, ((const struct owner *)value)->name);
+}
+
 uint32_t queue_jobs_in(const struct queue *q, enum job_state state)
 {
     return q->in_state[state];
@@ -249,7 +257,7 @@ static void soon(struct queue *q)
 }
 
 /* The record of a job has one node: the others are found by its instances. */
-static int put_on_nodes(struct queue *q, const struct job *job, const struct plan_disks *disks)
+static int put_on_nodes(struct queue *q, const struct job *job, const struct plan_terms *terms)
 {
     struct plan_place places[JOB_NODES_MAX];
     struct hostlist hosts;
@@ -263,31 +271,34 @@ static int put_on_nodes(struct queue *q, const struct job *job, const struct pla
         str_copy(places[i].node, sizeof(places[i].node), hosts.names[i]);
         str_copy(places[i].gpus_held, sizeof(places[i].gpus_held), in ? in->gpus_held : "");
     }
-    r = planner_put_job_on(q->planner, job, disks, places, (uint32_t)hosts.n);
+    r = planner_put_job_on(q->planner, job, terms, places, (uint32_t)hosts.n);
     hostlist_done(&hosts);
     return r;
 }
 
-static int put_with_disks(struct queue *q, const struct job *job)
+static int put_on_terms(struct queue *q, const struct job *job)
 {
-    struct plan_disks disks = {.gib = 0};
-    bool has_disks = disks_plan(q->core, job, &disks);
+    struct plan_terms terms;
     bool pends = job->state == JOB_PENDING;
     bool waits =
         pends && (!priority_is_known(q->core) || depend_state(q->core, job) != DEPENDENCY_MET ||
                   !arrays_lets(q->core, job));
-    bool ready = pends && !waits && disks.block == PLAN_DISK_FREE && !job->held_by_user &&
-                 !job->held_by_admin && !job->unknown &&
-                 job->spec->begin_usec <= loop_now_usec(q->core->loop);
+    bool ready;
+
+    disks_plan(q->core, job, &terms);
+    terms.drawn = classes_drawn(q->core, job->spec);
+    ready = pends && !waits && terms.block == PLAN_DISK_FREE && !job->held_by_user &&
+            !job->held_by_admin && !job->unknown &&
+            job->spec->begin_usec <= loop_now_usec(q->core->loop);
 
     if (pends && !quota_lets(q->core, job, ready))
         waits = true;
 
-    if (waits && disks.block == PLAN_DISK_FREE)
-        disks.block = PLAN_WAITS_FOR_CALLER;
+    if (waits && terms.block == PLAN_DISK_FREE)
+        terms.block = PLAN_WAITS_FOR_CALLER;
     if (*job->node_list)
-        return put_on_nodes(q, job, has_disks ? &disks : NULL);
-    return planner_put_job_with(q->planner, job, has_disks || waits ? &disks : NULL);
+        return put_on_nodes(q, job, &terms);
+    return planner_put_job_with(q->planner, job, &terms);
 }
 
 /* Would a class save it, which can't be: for its template, or for it has several nodes? */
@@ -330,7 +341,7 @@ static int put(struct queue *q, const struct job *job)
         spec.deadline_usec -= job_spec_least_sec(&spec) * USEC_PER_SEC;
         spec.deadline_usec = spec.deadline_usec > 1 ? spec.deadline_usec : 1;
     }
-    return put_with_disks(q, &planned);
+    return put_on_terms(q, &planned);
 }
 
 void queue_again(struct queue *q, const struct job *job)

@@ -37,6 +37,7 @@ struct planner *queue_planner(struct queue *q);
 uint32_t queue_jobs(const struct queue *q);                          /* not ended */
 uint32_t queue_jobs_in(const struct queue *q, enum job_state state); /* no ended one */
 uint32_t queue_jobs_of(const struct queue *q, const char *owner);
+void queue_each_owner(const struct queue *q, void (*fn)(void *arg, const char *owner), void *arg);
 /* A submit is on its way to the store; queue_unstage when it was undone. */
 void queue_stage(struct queue *q, const char *owner);
 void queue_unstage(struct queue *q, const char *owner);

@@ -68,10 +68,10 @@ static int check_flags(const struct class_spec *spec, struct vdi_error *err)
     for (const char *at = spec->flags; *at; at += strcspn(at, ","), at += *at == ',') {
         size_t len = strcspn(at, ",");
 
-        if ((len == 5 && !memcmp(at, "maint", 5)) || (len == 11 && !memcmp(at, "ignore_jobs", 11)))
+        if (class_flag_is_known(at, len))
             continue;
         error_set(err, EINVAL, "flags", "there is no flag '%.*s'", (int)(len < 40 ? len : 40), at);
-        error_hint(err, NULL, "write maint, ignore_jobs, or both joined by a comma");
+        error_hint(err, NULL, CLASS_FLAGS_HINT);
         return -EINVAL;
     }
     return 0;
@@ -93,6 +93,11 @@ int reservation_check(const struct config *config, const struct class_spec *spec
         return -EINVAL;
     }
     r = check_flags(spec, err);
+    if (r == 0 && is_maint && str_list_has(spec->flags, "magnetic")) {
+        error_set(err, EINVAL, "flags", "nobody's jobs run in a maintenance");
+        error_hint(err, NULL, "leave out maint or magnetic");
+        r = -EINVAL;
+    }
     if (r == 0 && is_maint == has_members) {
         error_set(err, EINVAL, "groups",
                   is_maint ? "nobody's jobs run in a maintenance"
@@ -325,7 +330,7 @@ int reservation_match(struct call *call, const struct class *class, struct job_s
                                            : config_default_partition(call->core->config);
     char limit[32];
 
-    if (!class_is_member(call, class)) {
+    if (!class_is_member(call->core, &call->who, class)) {
         error_set(err, EPERM, "reservation",
                   reservation_is_maint(&class->spec) ? "no jobs run in maintenance '%s'"
                                                      : "you may not use reservation '%s'",

@@ -14,6 +14,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/reservation.c \
     src/vdictld/class_calls.c \
     src/vdictld/class_claim.c \
+    src/vdictld/class_drawn.c \
     src/vdictld/class_conf.c \
     src/vdictld/class_places.c \
     src/vdictld/class_role.c src/vdictld/class_roster.c \

@@ -16,6 +16,8 @@
 static int change_at(struct run *run, size_t i, struct job_event *event, int64_t at_usec)
 {
     struct world_job *j = &run->world->jobs[i];
+    char drawn[RESERVATIONS_DRAWN];
+    struct plan_terms terms = {.drawn = drawn};
     struct job *now;
     int r;
 
@@ -25,7 +27,8 @@ static int change_at(struct run *run, size_t i, struct job_event *event, int64_t
         return r;
     job_unref(j->job);
     j->job = now;
-    return planner_put_job_on(run->planner, now, NULL, j->places, j->n_places);
+    reservations_drawn(run, j, drawn);
+    return planner_put_job_on(run->planner, now, &terms, j->places, j->n_places);
 }
 
 static int change(struct run *run, size_t i, struct job_event *event)

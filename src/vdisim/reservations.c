@@ -239,6 +239,22 @@ static bool has_time(const struct run *run, const struct closing *c, int64_t spa
     return false;
 }
 
+void reservations_drawn(const struct run *run, const struct world_job *j,
+                        char ret[RESERVATIONS_DRAWN])
+{
+    size_t at = 0;
+
+    ret[0] = '\0';
+    for (size_t i = 0; i < run->n_closings; i++) {
+        const struct closing *c = &run->closings[i];
+
+        if (str_list_has(c->class.spec.flags, "magnetic") && is_member(c->block, j->trace) &&
+            at + strlen(c->class.spec.name) + 2 < RESERVATIONS_DRAWN)
+            at += (size_t)snprintf(ret + at, RESERVATIONS_DRAWN - at, "%s%s", at ? "," : "",
+                                   c->class.spec.name);
+    }
+}
+
 bool reservations_let_in(const struct run *run, const struct world_job *j)
 {
     const char *name = j->job->spec->reservation;

@@ -60,6 +60,10 @@ void reservations_done(struct run *run);
 const char *reservations_closing(const struct run *run, const struct plan_window *window);
 /* Brings run.closed_* in step with the clock. */
 void reservations_count(struct run *run);
+/* Names of those that draw the job without being named, by commas. */
+#define RESERVATIONS_DRAWN 1024
+void reservations_drawn(const struct run *run, const struct world_job *j,
+                        char ret[RESERVATIONS_DRAWN]);
 /* The job names none, or one that it may use and that has the time for it. */
 bool reservations_let_in(const struct run *run, const struct world_job *j);
 

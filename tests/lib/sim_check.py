@@ -12,7 +12,8 @@ nodes, and in all what it asked for. Prints one line per breach, and the number 
 one node.
 
 The second form looks at nodes that are closed for windows of time instead: WINDOWS.csv has node,
-from_s, to_s, name (of a reservation) and users (who may use it, joined by ';'), JOBS.csv the trace.
+from_s, to_s, name (of a reservation), users (who may use it, joined by ';') and, where it draws
+them, draws (not empty); JOBS.csv is the trace.
 Nobody is on a node in a window that is closed to him, and who names a reservation is in one window
 of it from begin to end. Prints the same.
 """
@@ -46,7 +47,7 @@ def rows(path):
 
 def check_closed(windows, jobs, starts, seats):
     asks = {j["origin_id"]: (j.get("reservation", ""), j.get("user", "")) for j in rows(jobs)}
-    closed = [(w["node"], float(w["from_s"]), float(w["to_s"]), w["name"], w["users"].split(";"))
+    closed = [(w["node"], float(w["from_s"]), float(w["to_s"]), w["name"], w["users"].split(";"), w.get("draws"))
               for w in rows(windows)]
     there = [(node, float(r["from_s"]), float(r["end_s"]), r["origin_id"], *asks[r["origin_id"]])
              for r in rows(starts) for node in r["node"].split(";")]
@@ -54,11 +55,11 @@ def check_closed(windows, jobs, starts, seats):
               for r in rows(seats)]
     for node, begin, end, who, name, user in there:
         inside = not name
-        for where, opens, shuts, of, users in closed:
+        for where, opens, shuts, of, users, draws in closed:
             if where != node or not (opens < end and begin < shuts):
                 continue
-            mine = name == of and user in users
-            inside |= mine and opens <= begin and end <= shuts
+            mine = (name == of or (draws and not name)) and user in users
+            inside |= name == of and mine and opens <= begin and end <= shuts
             if not mine:
                 print(f"{who} is on {node} {begin}-{end}: closed for {of} {opens}-{shuts}")
         if not inside:

@@ -25,21 +25,22 @@ void put_job(struct world *w, int j)
                      0);
 }
 
+static const char *const closure_names[] = {"tue", "wed", "fan", "none"};
+static const char *const drawn_by[] = {NULL, NULL, NULL, "", "tue", "wed", "none,tue", "fan,wed"};
+
 /* Most have none: what there was before is tried as much as ever. */
 static void new_disks(struct world *w, int j)
 {
     static const char *const pins[] = {"", "", "n00", "n03"};
-    struct plan_disks *d = &w->disks[j];
+    struct plan_terms *d = &w->disks[j];
 
-    *d = (struct plan_disks){.gib = 0};
+    *d = (struct plan_terms){.drawn = drawn_by[pick(8)]};
     if (pick(2))
         return;
     d->gib = pick(4) * 10;
     d->block = pick(8) ? PLAN_DISK_FREE : pick(2) ? PLAN_DISK_BUSY : PLAN_DISK_QUOTA;
     strcpy(d->node, pins[pick(4)]);
 }
-
-static const char *const closure_names[] = {"tue", "wed", "fan", "none"};
 
 static void new_job(struct world *w, int j)
 {

@@ -228,7 +228,7 @@ static int64_t disk_of(const struct node *n)
 /* Could it run there, were the node in service and empty? */
 bool is_possible(const struct world *w, int node, int j, const struct job_spec *spec)
 {
-    const struct plan_disks *d = &w->disks[j];
+    const struct plan_terms *d = &w->disks[j];
     const struct node *n = &w->nodes[node];
     int offers[8];
     if (*spec->nodelist && !strstr(spec->nodelist, n->name))
@@ -275,6 +275,26 @@ static const char *reservation(const struct world *w, int j)
     return w->specs[j].reservation ? w->specs[j].reservation : "";
 }
 
+static bool draws(const struct world *w, int c, int j)
+{
+    const char *drawn = w->disks[j].drawn, *name = w->closures[c].put.name;
+
+    return drawn && name && !*reservation(w, j) && strstr(drawn, name);
+}
+
+bool is_drawn(const struct world *w, int node, int j)
+{
+    bool is = false;
+
+    for (int c = 0; c < 3; c++)
+        for (size_t i = 0; draws(w, c, j) && i < w->closures[c].put.n_nodes; i++)
+            for (size_t k = 0; k < w->closures[c].put.n_windows; k++)
+                is |= node_of(w->closures[c].put.nodes[i]) == node &&
+                      w->closures[c].windows[k].from_usec <= w->now &&
+                      w->closures[c].windows[k].to_usec > w->now;
+    return is;
+}
+
 bool is_open(const struct world *w, int node, int j, int64_t from, int64_t to)
 {
     bool is_own = false;
@@ -282,6 +302,9 @@ bool is_open(const struct world *w, int node, int j, int64_t from, int64_t to)
     for (int c = 0; c < 3; c++) {
         const struct plan_closure *put = &w->closures[c].put;
         bool mine = put->name && !strcmp(put->name, reservation(w, j)), there = false;
+
+        if (draws(w, c, j))
+            continue;
 
         for (size_t i = 0; i < put->n_nodes; i++)
             there |= node_of(put->nodes[i]) == node;
@@ -487,14 +510,16 @@ static int64_t growth(const struct world *w, const struct plan *plan, const stru
     return sum;
 }
 
-/* Who starts now goes where that grows least. */
-static void place_now(const struct world *w, struct plan *plan, int j, const struct job_spec *spec)
+/* Who starts now goes where that grows least; of nodes that draw it, if there are any. */
+static void place_now(const struct world *w, struct plan *plan, int j, const struct job_spec *spec,
+                      bool drawn)
 {
     int64_t least = INT64_MAX;
     struct hold h;
 
     for (int n = 0; n < N_NODES; n++) {
-        int64_t grows = room(w, plan, n, w->now, j, spec, &h) ? growth(w, plan, &h) : INT64_MAX;
+        bool may = (!drawn || is_drawn(w, n, j)) && room(w, plan, n, w->now, j, spec, &h);
+        int64_t grows = may ? growth(w, plan, &h) : INT64_MAX;
 
         if (grows >= least)
             continue;
@@ -573,7 +598,7 @@ static bool place_brief(const struct world *w, struct plan *plan, int j)
     plan->at[j] = w->now;
     plan->crosses[j] = false;
     if (n == 1 && !can_cross(w, j, spec))
-        place_now(w, plan, j, brief);
+        place_now(w, plan, j, brief, false);
     end = brief_end(w, plan, j);
     if (end < w->now + span(spec))
         plan->limit_sec[j] = (end - w->now - PLAN_BOOT_USEC) / 1000000;
@@ -593,6 +618,22 @@ static bool is_in_time(const struct world *w, const struct plan *plan, int j)
            (!spec->deadline_usec || span(spec) <= spec->deadline_usec - w->now +
                                                       spec->time_min_sec * 1000000 +
                                                       PLAN_BOOT_USEC);
+}
+
+/* Where enough nodes draw it, it starts there. */
+static void place_drawn(const struct world *w, struct plan *plan, int j,
+                        const struct job_spec *spec)
+{
+    int want = plan->n_found[j], n = 0;
+    struct hold found[N_NODES];
+
+    for (int i = 0; i < N_NODES && n < want; i++)
+        n += is_drawn(w, i, j) && room(w, plan, i, w->now, j, spec, &found[n]);
+    if (n < want)
+        return;
+    memcpy(plan->found[j], found, sizeof(found));
+    if (want == 1)
+        place_now(w, plan, j, spec, true);
 }
 
 static void place_full(const struct world *w, struct plan *plan, int j)
@@ -624,7 +665,9 @@ static void place_full(const struct world *w, struct plan *plan, int j)
     }
     plan->at[j] = best;
     if (plan->n_found[j] == 1 && best == w->now)
-        place_now(w, plan, j, spec);
+        place_now(w, plan, j, spec, false);
+    if (plan->n_found[j] && best == w->now)
+        place_drawn(w, plan, j, spec);
     for (int i = 0; i < plan->n_found[j]; i++)
         plan->holds[plan->n++] = plan->found[j][i];
 }

@@ -25,7 +25,7 @@ struct world {
     struct job_spec specs[N_JOBS];
     struct job jobs[N_JOBS];
     bool has_job[N_JOBS];
-    struct plan_disks disks[N_JOBS];
+    struct plan_terms disks[N_JOBS];
     uint32_t stored_gib[N_NODES];
     bool given[N_JOBS]; /* a start was given out */
     int64_t given_usec[N_JOBS];
@@ -47,7 +47,7 @@ struct world {
     int taking; /* the job whose start is being taken */
     int64_t now;
     bool is_busy; /* with classes, and jobs that are in their way */
-    unsigned long asks, crossings, victims, bound_starts;
+    unsigned long asks, crossings, victims, bound_starts, drawn_starts;
     unsigned long brief_starts, starts, wide_starts, checks, elsewhere, late, admitted, refused;
 };
 
@@ -112,6 +112,8 @@ bool gpu_room(const struct world *w, const struct plan *plan, int node, int gpu,
               int64_t end, int offer, int slot);
 /* Nobody else's closure is there in that time, and for a job that is bound to one, its own is. */
 bool is_open(const struct world *w, int node, int j, int64_t from, int64_t to);
+/* One that draws the job has the node now. */
+bool is_drawn(const struct world *w, int node, int j);
 /* When one begins or ends. */
 #define N_CLOSURE_TIMES 12
 static inline int64_t closure_time(const struct world *w, size_t i)

@@ -328,28 +328,41 @@ static void note_crossing(struct plan *plan, int j, const struct hold *found, in
 }
 
 /* One node: where it would end first. */
-void place_crossing(const struct world *w, struct plan *plan, int j, int64_t from)
+static int64_t find_crossing(const struct world *w, const struct plan *plan, int j, int64_t from,
+                             bool drawn, struct hold *found)
 {
     const struct job_spec *spec = &plan->specs[j];
-    int64_t best_end = INT64_MAX, pieces[256][2], end;
-    int n_pieces = 0;
-    struct hold found = {0};
+    int64_t best_end = INT64_MAX, end;
 
     for (int node = 0; node < N_NODES; node++) {
         struct hold h = {0};
 
-        if (!allowed(w, node, j, spec))
+        if (!allowed(w, node, j, spec) || (drawn && !is_drawn(w, node, j)))
             continue;
         end = can_cross_on(w, node, spec) ? best_crossing(w, plan, j, spec, node, from, &h)
                                           : best_plain(w, plan, j, spec, node, from, &h);
         if (end >= best_end)
             continue;
         best_end = end;
-        found = h;
+        *found = h;
     }
+    return best_end;
+}
+
+/* If it loses nothing by it, where it is drawn to. */
+void place_crossing(const struct world *w, struct plan *plan, int j, int64_t from)
+{
+    const struct job_spec *spec = &plan->specs[j];
+    struct hold found = {0}, drawn = {0};
+    int64_t best_end = find_crossing(w, plan, j, from, false, &found), pieces[256][2];
+    int n_pieces = 0;
+
     plan->n_found[j] = 0;
     if (best_end == INT64_MAX)
         return;
+    if (best_end <= w->now + span(spec) &&
+        find_crossing(w, plan, j, from, true, &drawn) <= best_end)
+        found = drawn;
     if (!can_cross_on(w, found.node, spec)) {
         pieces[0][0] = found.from;
         pieces[0][1] = found.to;

@@ -94,6 +94,65 @@ static void jobs_keep_clear(void **state)
     planner_free(s.p);
 }
 
+static void put_drawn(struct scene *s, uint64_t id, int64_t limit_min, const char *drawn)
+{
+    struct plan_terms terms = {.drawn = drawn};
+
+    s->spec = world_spec(1, 1000, 0, limit_min);
+    s->job = world_job(id, &s->spec);
+    assert_int_equal(planner_put_job_with(s->p, &s->job, &terms), 0);
+}
+
+/* He need not name it, nor end in it; the node of all is left to those who may not be there. */
+static void who_is_drawn_goes_inside_first(void **state)
+{
+    struct plan_action a[8];
+    struct scene s;
+
+    begin(&s, 3);
+    s.config.list[0] = s.config.list[2];
+    put(&s, 1, "lab", 1, 0, 120); /* n02 */
+    put_drawn(&s, 1, 500, "den,lab");
+    put_drawn(&s, 2, 10, "den");
+    put_drawn(&s, 3, 10, "la,labs");
+    put_job(&s, 4, 10, "lab");
+    assert_int_equal(step(&s, 0, a), 4);
+    assert_string_equal(a[0].node, "n02");
+    assert_string_equal(a[1].node, "n00");
+    assert_string_equal(a[2].node, "n00");
+    assert_string_equal(a[3].node, "n02");
+    for (uint64_t id = 1; id < 5; id++)
+        planner_remove_job(s.p, id);
+    put_drawn(&s, 5, 10, "lab"); /* it is over */
+    assert_int_equal(step(&s, 120, a), 1);
+    assert_string_equal(a[0].node, "n00");
+    planner_free(s.p);
+}
+
+/* Where there is no room inside he goes elsewhere, and before it begins nothing draws him. */
+static void who_is_drawn_is_not_bound(void **state)
+{
+    struct plan_action a[8];
+    struct scene s;
+
+    begin(&s, 2);
+    put(&s, 1, "lab", 1, 30, 90); /* n00 */
+    put_drawn(&s, 1, 600, "lab");
+    assert_int_equal(step(&s, 0, a), 1);
+    assert_string_equal(a[0].node, "n00");
+    world_run(&s.job, "n00", T0);
+    assert_int_equal(planner_put_job(s.p, &s.job), 0);
+    for (uint64_t id = 2; id < 5; id++)
+        put_drawn(&s, id, 20, "lab");
+    assert_int_equal(step(&s, 40, a), 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(a[i].node, "n00");
+    put_drawn(&s, 5, 20, "lab");
+    assert_int_equal(step(&s, 40, a), 1);
+    assert_string_equal(a[0].node, "n01");
+    planner_free(s.p);
+}
+
 /* Who waits for a window may go when it is dropped. */
 static void what_is_dropped_holds_nobody_up(void **state)
 {
@@ -224,6 +283,11 @@ static void what_is_in_its_way_is_told(void **state)
     assert_int_equal(f.clash[1].window, 1);
     assert_int_equal(f.clash[2].type, PLAN_CLASH_CLOSURE);
     assert_int_equal(f.clash[2].id, 1);
+    assert_int_equal(planner_put_job_with(s.p, &s.job, &(struct plan_terms){.drawn = "a,b"}), 0);
+    f.n = 0; /* nor is who is drawn by it */
+    planner_each_clash(s.p, &c, T0, take_clash, &f);
+    assert_int_equal(f.n, 2);
+    assert_int_equal(f.clash[0].type, PLAN_CLASH_CLASS);
     planner_free(s.p);
 }
 
@@ -337,6 +401,8 @@ int main(void)
         cmocka_unit_test(jobs_keep_clear),
         cmocka_unit_test(what_is_dropped_holds_nobody_up),
         cmocka_unit_test(members_are_inside),
+        cmocka_unit_test(who_is_drawn_goes_inside_first),
+        cmocka_unit_test(who_is_drawn_is_not_bound),
         cmocka_unit_test(one_over_another),
         cmocka_unit_test(seats_keep_clear),
         cmocka_unit_test(what_is_in_its_way_is_told),

@@ -526,7 +526,7 @@ static void pend_with(struct scene *s, uint64_t id, struct job_spec *spec, const
                       uint32_t gib, enum plan_disk_block block)
 {
     struct job job = world_job(id, spec);
-    struct plan_disks disks = {.gib = gib, .block = block};
+    struct plan_terms disks = {.gib = gib, .block = block};
 
     snprintf(disks.node, sizeof(disks.node), "%s", node);
     assert_int_equal(planner_put_job_with(s->p, &job, &disks), 0);
@@ -579,7 +579,7 @@ static void disk_space_is_a_resource(void **state)
 {
     struct job_spec spec = world_spec(1, 0, 0, 10);
     struct job job = world_job(1, &spec);
-    struct plan_disks has = {.gib = 60};
+    struct plan_terms has = {.gib = 60};
     struct plan_why why;
     struct scene s;
 

@@ -123,6 +123,7 @@ static void take_start(struct world *w, const struct plan_action *a)
                     is_open(w, node_of(w->places[j][i].node), j, w->now, w->now + span(&spec)));
     }
     w->bound_starts += w->specs[j].reservation[0] && w->jobs[j].state == JOB_PENDING;
+    w->drawn_starts += is_drawn(w, node_of(a->node), j);
     w->starts++;
     w->wide_starts += a->n_nodes > 1;
 }
@@ -273,6 +274,7 @@ static void run_worlds(unsigned first, unsigned n, bool is_busy, struct world *s
         sum->brief_starts += w.brief_starts;
         sum->wide_starts += w.wide_starts;
         sum->bound_starts += w.bound_starts;
+        sum->drawn_starts += w.drawn_starts;
         sum->asks += w.asks;
         sum->crossings += w.crossings;
         sum->checks += w.checks;
@@ -284,9 +286,9 @@ static void run_worlds(unsigned first, unsigned n, bool is_busy, struct world *s
         planner_free(w.planner);
     }
     print_message("# %lu starts, %lu of them elsewhere, %lu by an old plan, %lu on several nodes, "
-                  "%lu shortened, %lu reserved\n",
+                  "%lu shortened, %lu reserved, %lu drawn\n",
                   sum->starts, sum->elsewhere, sum->late, sum->wide_starts, sum->brief_starts,
-                  sum->bound_starts);
+                  sum->bound_starts, sum->drawn_starts);
     print_message("# %lu estimates compared, %lu of them across windows\n", sum->checks,
                   sum->crossings);
     print_message("# %lu classes admitted, %lu refused; %lu jobs chosen, %lu asked to make room\n",
@@ -299,7 +301,8 @@ static void incremental_is_full_is_reference(void **state)
 
     run_worlds(1, 2500, false, &sum);
     assert_true(sum.elsewhere < sum.starts / 100 && sum.late <= sum.starts / 5000);
-    assert_true(sum.admitted > 500 && sum.refused > 100 && sum.bound_starts > 25);
+    assert_true(sum.admitted > 500 && sum.refused > 100 && sum.bound_starts > 25 &&
+                sum.drawn_starts > 25);
     assert_true(sum.starts > 10000 && sum.wide_starts > 500 && sum.checks > 10000);
     assert_true(sum.brief_starts > 150);
 }
