@@ -128,6 +128,20 @@ is "$(sed 1d "$W/t.csv" | cut -d, -f1-4 | tr -d '"' | sort | uniq -c | tr -s ' '
     "... by the clock on the wall, which is an hour behind from the 25th on"
 exits 0 "... from another day on" calendar --classes="$W/c.ics" --epoch=2026-10-26T00:00:00+01:00
 is "$(sed 1d "$W/t.csv" | wc -l)" 6 "... without those that are over"
+
+# The same in a vdi.conf, as for a controller.
+sed 's/^template "cad".*/&\nclass "CAD" { template = "cad"  seats = 3  groups = {"cad"}  starts = "2026-10-19T10:15"\n    duration = "90m"  zone = "Europe\/Berlin"  repeat = "FREQ=WEEKLY;BYDAY=MO,WE;COUNT=4"\n    except = {"2026-10-21"}  moved = {"2026-10-28 2026-10-29T14:00 2h"} }/' \
+    "$W/h.conf" >"$W/class.conf"
+calendar --classes="$W/c.ics" >"$W/out" && sort "$W/t.csv" >"$W/ics.csv"
+of_conf() { "$sim" --config="$W/class.conf" --lead=0 --seats="$W/t.csv" "$@" "$W/jobs.csv"; }
+exits 0 "classes of the configuration are booked" of_conf
+is "$(diff <(sort "$W/t.csv") "$W/ics.csv" && echo same)" same "... as those of a calendar"
+of_conf --classes="$W/classes.csv" >"$W/out"
+is "$(cut -d, -f1 "$W/t.csv" | grep -c CAD)" 0 "... or those of a timetable in their place"
+sed -i 's/template = "cad"/template = "none"/' "$W/class.conf"
+of_conf >"$W/out" 2>"$W/err"
+is "$? $(cat "$W/err")" "1 vdisim: class 'CAD': one GPU for each seat is not what it has: template 'none'; take it out of a copy of the configuration, or give --classes" \
+    "... or refused by name"
 not_booked() { # WANTED TEXT LINE...
     ics "${@:3}" >"$W/bad.ics"
     calendar --classes="$W/bad.ics" >"$W/out" 2>"$W/err"

@@ -31,7 +31,8 @@ struct closing {
 
 /* ---- the trace's time 0 ---- */
 
-int reservations_first_day(const struct config *config, int64_t *ret_usec, struct vdi_error *err)
+int reservations_first_day(const struct config *config, bool with_classes, int64_t *ret_usec,
+                           struct vdi_error *err)
 {
     *ret_usec = 0;
     for (size_t i = 0; i < config->n_classes; i++) {
@@ -41,7 +42,7 @@ int reservations_first_day(const struct config *config, int64_t *ret_usec, struc
         int64_t usec;
         int r;
 
-        if (!config->classes[i].nodes.n)
+        if (!config->classes[i].nodes.n && !with_classes)
             continue;
         r = class ? class_spec_of_config(&config->classes[i], &class->spec, err)
                   : error_set(err, ENOMEM, "", "out of memory");

@@ -12,6 +12,7 @@ src_vdisim_libvdisim_a_SOURCES = \
     src/vdisim/seats.c \
     src/vdisim/timer.c src/vdisim/timer.h \
     src/vdisim/timetable.c src/vdisim/timetable.h \
+    src/vdisim/timetable_conf.c \
     src/vdisim/timetable_ics.c \
     src/vdisim/trace.c src/vdisim/trace.h \
     src/vdisim/usage.c src/vdisim/usage.h \

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/str.h"
+#include "model/config.h"
 #include "vdisim/trace.h"
 
 enum column { BEGIN, END, SEATS, PROFILE, ID, N_COLUMNS };
@@ -41,6 +42,20 @@ struct timetable_row *timetable_add(struct timetable *t)
         t->size = size;
     }
     return &t->rows[t->n++];
+}
+
+const char *timetable_profile(const struct config_template *t, char *ret, size_t size)
+{
+    size_t n = 0;
+
+    ret[0] = '\0';
+    if (!t)
+        return "there is no template";
+    if (t->gpus > 1 || (!t->gpus && !t->profiles.n))
+        return "one GPU for each seat is not what it has: template";
+    for (size_t i = 0; i < t->profiles.n && n < size; i++)
+        n += (size_t)snprintf(ret + n, size - n, "%s%s", i ? "," : "", t->profiles.names[i]);
+    return n < size ? NULL : "too many profiles: template";
 }
 
 static int set_member(struct timetable_row *row, enum column c, const char *value)

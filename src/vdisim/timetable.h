@@ -17,6 +17,7 @@
 #define TIMETABLE_SEATS_MAX 65536u
 
 struct config;
+struct config_template;
 
 struct timetable_row {
     int64_t begin_sec, end_sec;
@@ -37,6 +38,11 @@ int timetable_read(const char *path, struct timetable *ret, struct vdi_error *er
  * before that, or more than a year later, is left out. */
 int timetable_read_ics(const char *path, const struct config *config, int64_t *epoch_usec,
                        struct timetable *ret, struct vdi_error *err);
+/* The classes of a vdi.conf, for a year from the trace's time 0 on. What begins before is left out. */
+int timetable_of_config(const struct config *config, int64_t zero_usec, struct timetable *ret,
+                        struct vdi_error *err);
+/* What a seat of the template (NULL: there is none) wishes for: "a,b". NULL, or why it won't do. */
+const char *timetable_profile(const struct config_template *t, char *ret, size_t size);
 /* A new last row, not set. NULL: out of memory, or TIMETABLE_ROWS_MAX. */
 struct timetable_row *timetable_add(struct timetable *t);
 void timetable_done(struct timetable *t);

@@ -62,23 +62,17 @@ static int placed(struct reader *r, const struct ics_class *class, int result)
 static int read_profile(struct reader *r, const struct ics_class *class, char *ret, size_t size)
 {
     const struct config_template *t = config_template(r->config, class->template);
-    size_t n = 0;
+    const char *trouble;
 
-    ret[0] = '\0';
     if (!class->seats)
         return refuse(r, class, "X-VDI-SEATS", "say how many in X-VDI-SEATS",
                       "it has no seats:", class->summary);
-    if (!t)
-        return refuse(r, class, "X-VDI-TEMPLATE", "name a template of the cluster's vdi.conf",
-                      "there is no template", class->template);
-    if (t->gpus > 1 || (!t->gpus && !t->profiles.n))
-        return refuse(r, class, "X-VDI-TEMPLATE", "only seats of one GPU are replayed",
-                      "one GPU for each seat is not what it has: template", t->name);
-    for (size_t i = 0; i < t->profiles.n && n < size; i++)
-        n += (size_t)snprintf(ret + n, size - n, "%s%s", i ? "," : "", t->profiles.names[i]);
-    return n < size ? 0
-                    : refuse(r, class, "X-VDI-TEMPLATE", "name fewer",
-                             "too many profiles: template", t->name);
+    trouble = timetable_profile(t, ret, size);
+    return trouble ? refuse(r, class, "X-VDI-TEMPLATE",
+                            t ? "only seats of one GPU are replayed"
+                              : "name a template of the cluster's vdi.conf",
+                            trouble, class->template)
+                   : 0;
 }
 
 static const struct ics_moved *moved_of(const struct ics_class *class, const char *name)

@@ -71,10 +71,10 @@ static void usage(FILE *f)
           "      --no-wait          a job that cannot start when it comes is turned away\n"
           "      --class=CLASS      jobs of this class of the trace alone\n"
           "      --classes=FILE     a timetable, whose seats are kept free, as CSV or iCalendar\n"
-          "                         (.ics)\n"
-          "      --epoch=TIME       time 0 of the trace, for an .ics file and reservations of the\n"
-          "                         configuration (default: 00:00 of the day of the first class\n"
-          "                         of the file, or of the first reservation)\n"
+          "                         (.ics), in place of the configuration's classes\n"
+          "      --epoch=TIME       time 0 of the trace, for an .ics file, and classes and\n"
+          "                         reservations of the configuration (default: 00:00 of the day\n"
+          "                         of the first)\n"
           "      --lead=SECONDS     seats are kept free from so long before a class (default 300)\n"
           "      --limit=N          the first N jobs alone\n"
           "      --factor=X         time limit where the trace has none: X times the duration\n"
@@ -263,8 +263,9 @@ static int read_options(int argc, char **argv, struct command *c, struct vdi_err
     if (argc - optind != 1 || !c->config == !c->pool)
         return error_set(err, EINVAL, "", "it takes one TRACE, and one of --config and --pool");
     if (c->options.epoch_usec && !c->config)
-        return error_set(err, EINVAL, "epoch",
-                         "--epoch is for --classes of an .ics file and reservations of --config");
+        return error_set(
+            err, EINVAL, "epoch",
+            "--epoch is for --classes of an .ics file, and classes and reservations of --config");
     if (c->options.second_sec < 0)
         c->options.second_sec = c->options.boot.p99_sec / 2;
     if (c->pool && c->options.unit == WORLD_AS_TRACED)
@@ -358,7 +359,9 @@ static int replay(struct command *c, struct vdi_error *err)
     else if (r == 0 && c->classes)
         r = timetable_read(c->classes, &timetable, err);
     if (r == 0 && !o->epoch_usec)
-        r = reservations_first_day(config, &o->epoch_usec, err);
+        r = reservations_first_day(config, !c->classes, &o->epoch_usec, err);
+    if (r == 0 && !c->classes)
+        r = timetable_of_config(config, o->epoch_usec, &timetable, err);
     if (r == 0)
         r = world_run(config, &trace, &timetable, o, &world, err);
     if (r == 0)

@@ -133,8 +133,9 @@ struct world {
     size_t n_samples, samples_size;
 };
 
-/* 00:00, in its zone, of the day of the reservation that begins first; 0: there is none. */
-int reservations_first_day(const struct config *config, int64_t *ret_usec, struct vdi_error *err);
+/* 00:00, in its zone, of the day of the reservation (or class) that begins first; 0: none does. */
+int reservations_first_day(const struct config *config, bool with_classes, int64_t *ret_usec,
+                           struct vdi_error *err);
 
 /* Replays it to the end. `config`, `trace` and `timetable` (NULL: none) must outlive *ret, which is
  * written on success alone and freed with world_done(). -EINVAL: the configuration has no such
