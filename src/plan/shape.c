@@ -427,15 +427,42 @@ bool shape_is_full(struct planner *p, struct shape *shape)
     return true;
 }
 
+/* Without a branch, as below: which of two it is nobody can foresee, and plans of many kinds do
+ * little else. */
 static bool candidate_before(const struct candidate *a, const struct candidate *b)
 {
-    if (a->earliest_usec != b->earliest_usec)
-        return a->earliest_usec < b->earliest_usec;
-    return a->node < b->node;
+    return (a->earliest_usec < b->earliest_usec) |
+           ((a->earliest_usec == b->earliest_usec) & (a->node < b->node));
 }
 
 /* Of so many children each: what is compared lies together. */
 #define HEAP_FAN 4
+
+/* Those below the children from `first` on will be compared next; a large heap lies far away. */
+static void fetch_below(const struct shape *shape, size_t first)
+{
+    size_t i = HEAP_FAN * first + 1;
+
+    for (size_t k = 0; k < HEAP_FAN && i < shape->n_heap; k++, i += HEAP_FAN)
+        __builtin_prefetch(&shape->heap[i]);
+}
+
+/* The least of the children from `first` on. */
+static size_t least_child(const struct shape *shape, size_t first)
+{
+    const struct candidate *heap = shape->heap;
+    size_t least = first, other = first + 2;
+
+    if (first + HEAP_FAN <= shape->n_heap) {
+        least += candidate_before(&heap[first + 1], &heap[first]);
+        other += candidate_before(&heap[first + 3], &heap[first + 2]);
+        return least + (other - least) * candidate_before(&heap[other], &heap[least]);
+    }
+    for (size_t k = first + 1; k < shape->n_heap; k++)
+        if (candidate_before(&heap[k], &heap[least]))
+            least = k;
+    return least;
+}
 
 static void sift_down(struct shape *shape, struct candidate c)
 {
@@ -443,12 +470,10 @@ static void sift_down(struct shape *shape, struct candidate c)
     size_t i = 0;
 
     for (size_t first; (first = HEAP_FAN * i + 1) < shape->n_heap;) {
-        size_t end = first + HEAP_FAN < shape->n_heap ? first + HEAP_FAN : shape->n_heap;
-        size_t least = first;
+        size_t least;
 
-        for (size_t k = first + 1; k < end; k++)
-            if (candidate_before(&heap[k], &heap[least]))
-                least = k;
+        fetch_below(shape, first);
+        least = least_child(shape, first);
         if (!candidate_before(&heap[least], &c))
             break;
         heap[i] = heap[least];
