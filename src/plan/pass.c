@@ -21,17 +21,37 @@ struct sink {
     struct plan_action *actions;
     size_t n, max;
     int64_t budget_usec, began_usec;
+    int64_t early_usec; /* monotonic: before it the budget can't be used up */
     unsigned units;
 };
+
+static void budget_begin(struct sink *s)
+{
+    if (!s->budget_usec)
+        return;
+    s->early_usec = time_monotonic_usec() + s->budget_usec;
+    s->began_usec = time_thread_cpu_usec();
+}
+
+/* No thread uses more time than passes: its own clock, which is a call into the kernel, is only
+ * asked when as much has passed. */
+static bool is_used_up(struct sink *s)
+{
+    int64_t now_usec = time_monotonic_usec(), left_usec;
+
+    if (now_usec < s->early_usec)
+        return false;
+    left_usec = s->budget_usec - (time_thread_cpu_usec() - s->began_usec);
+    s->early_usec = now_usec + left_usec;
+    return left_usec <= 0;
+}
 
 /* The clock is read every eighth unit, or before one that costs much. Every step does at
  * least one unit, so that the smallest budget gets to the end. */
 static bool is_over(struct sink *s, bool costly)
 {
     unsigned unit = s->units++;
-    if (!s->budget_usec || !unit || (unit % 8 && !costly))
-        return false;
-    return time_thread_cpu_usec() - s->began_usec >= s->budget_usec;
+    return s->budget_usec && unit && (unit % 8 == 0 || costly) && is_used_up(s);
 }
 
 int64_t plan_next_minute(const struct planner *p)
@@ -554,8 +574,7 @@ size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
 {
     struct sink s = {.actions = ret, .max = max, .budget_usec = budget_usec};
 
-    if (budget_usec)
-        s.began_usec = time_thread_cpu_usec();
+    budget_begin(&s);
     p->now_usec = now_usec;
     *ret_more = !run_clock(p, &s) || !run_pass(p, &s);
     return s.n;
