@@ -63,7 +63,7 @@ static void hold_node(const struct planner *p, struct entry *e)
 {
     struct plan_node *node = e->node;
 
-    node->base_is_valid = false;
+    plan_base_forget(p, node);
     place_hold(p, node, e->gpus, 1);
     e->next = node->jobs;
     node->jobs = e;
@@ -102,7 +102,7 @@ static void leave_node(const struct planner *p, struct entry *e)
     struct plan_node *node = e->node;
     struct entry **link;
 
-    node->base_is_valid = false;
+    plan_base_forget(p, node);
     place_hold(p, node, e->gpus, -1);
     for (link = &node->jobs; *link != e; link = &(*link)->next)
         ;

@@ -41,7 +41,10 @@ struct index {
     /* by level and vertex; of a node also by which lines */
     int64_t *bounds[INDEX_LEVELS];
     uint32_t *is_of;
+    /* by vertex of level 1: which of its nodes may be otherwise than by their base lines */
+    uint16_t *marks;
 };
+_Static_assert(INDEX_FAN == 16, "a mark for each node of a vertex");
 #define ALWAYS UINT32_MAX
 
 /* ---- what is alike ---------------------------------------------------------- */
@@ -112,6 +115,11 @@ static bool is_few(struct planner *p, unsigned grain, uint32_t most)
     return true;
 }
 
+static void mark(struct index *ix, uint32_t node)
+{
+    ix->marks[node >> INDEX_SHIFT] |= (uint16_t)(1u << node % INDEX_FAN);
+}
+
 /* ---- one of them -------------------------------------------------------------- */
 
 static void index_free(struct planner *p, struct index *ix)
@@ -121,6 +129,7 @@ static void index_free(struct planner *p, struct index *ix)
     free(ix->base_usec);
     free(ix->base_is_of);
     free(ix->is_of);
+    free(ix->marks);
     free(ix->bounds[0]);
     wish_unref(p, ix->floor.wish);
     pool_unref(p, ix->floor.pool);
@@ -264,8 +273,10 @@ void indexes_begin(struct planner *p)
     if (p->indexes.n_stands < p->n_nodes) {
         stands = realloc(stands, p->n_nodes * sizeof(*stands));
         if (stands) {
+            memset(stands, 0, p->n_nodes * sizeof(*stands));
             p->indexes.stands = stands;
             p->indexes.n_stands = (uint32_t)p->n_nodes;
+            plan_bases_changed(p);
         }
     }
     choose_grain(p);
@@ -289,8 +300,14 @@ void indexes_begin(struct planner *p)
 
 void index_see(struct planner *p, const struct plan_node *node)
 {
-    if (node->index < p->indexes.n_stands)
-        p->indexes.stands[node->index] = node->base_stand;
+    uint32_t *stands = p->indexes.stands, i = node->index;
+
+    if (i >= p->indexes.n_stands || stands[i] == node->base_stand)
+        return;
+    stands[i] = node->base_stand;
+    for (uint32_t k = 0; k < p->indexes.n; k++)
+        if (i < p->indexes.all[k]->n_nodes)
+            mark(p->indexes.all[k], i);
 }
 
 /* ---- bounds ------------------------------------------------------------------------ */
@@ -314,24 +331,29 @@ static bool index_layout(struct planner *p, struct index *ix)
 {
     size_t all = 0;
 
-    ix->n_nodes = (uint32_t)p->n_nodes;
+    ix->n_nodes = 0;
     free(ix->base_usec);
     free(ix->base_is_of);
     free(ix->is_of);
+    free(ix->marks);
     free(ix->bounds[0]);
     for (unsigned l = 0; l <= index_levels(p); l++)
         all += index_width(p, l);
     ix->base_usec = malloc(p->n_nodes * sizeof(*ix->base_usec));
     ix->base_is_of = calloc(p->n_nodes, sizeof(*ix->base_is_of));
     ix->is_of = calloc(p->n_nodes, sizeof(*ix->is_of));
+    ix->marks = calloc(index_width(p, 1), sizeof(*ix->marks));
     ix->bounds[0] = malloc(all * sizeof(*ix->bounds[0]));
-    if (!ix->base_usec || !ix->base_is_of || !ix->is_of || !ix->bounds[0])
+    if (!ix->base_usec || !ix->base_is_of || !ix->is_of || !ix->marks || !ix->bounds[0])
         return false;
     for (unsigned l = 0; l < index_levels(p); l++)
         ix->bounds[l + 1] = ix->bounds[l] + index_width(p, l);
-    for (uint32_t i = 0; i < ix->n_nodes; i++)
+    ix->n_nodes = (uint32_t)p->n_nodes;
+    for (uint32_t i = 0; i < ix->n_nodes; i++) {
+        mark(ix, i);
         if (!shape_is_possible(p, &ix->floor, p->nodes[i]))
             ix->base_is_of[i] = ALWAYS;
+    }
     ix->layout = p->layout;
     return true;
 }
@@ -348,20 +370,35 @@ static int64_t least_of(const struct planner *p, const struct index *ix, unsigne
     return least;
 }
 
-/* As the base lines have it. */
+/* As the base lines of the node have it. */
+static void index_node(struct index *ix, uint32_t i, uint32_t stand)
+{
+    bool known = ix->base_is_of[i] == stand;
+
+    ix->is_of[i] = known ? stand : 0;
+    ix->bounds[0][i] = !stand || ix->base_is_of[i] == ALWAYS ? TIMELINE_NEVER
+                       : known                               ? ix->base_usec[i]
+                                                             : INT64_MIN;
+}
+
+/* As the base lines have it: what is not marked is so already. */
 static void index_pass(struct planner *p, struct index *ix)
 {
-    const uint32_t *stands = p->indexes.stands;
+    unsigned levels = index_levels(p);
 
-    for (uint32_t i = 0; i < ix->n_nodes; i++) {
-        bool known = ix->base_is_of[i] == stands[i];
+    for (uint32_t v = 0; v < index_width(p, 1); v++) {
+        if (!ix->marks[v])
+            continue;
+        for (uint32_t left = ix->marks[v]; left; left &= left - 1) {
+            uint32_t i = (v << INDEX_SHIFT) + (uint32_t)__builtin_ctz(left);
 
-        ix->is_of[i] = known ? stands[i] : 0;
-        ix->bounds[0][i] = !stands[i] || ix->base_is_of[i] == ALWAYS ? TIMELINE_NEVER
-                           : known                                   ? ix->base_usec[i]
-                                                                     : INT64_MIN;
+            index_node(ix, i, p->indexes.stands[i]);
+        }
+        ix->marks[v] = 0;
+        if (levels)
+            ix->bounds[1][v] = least_of(p, ix, 1, v);
     }
-    for (unsigned l = 1; l <= index_levels(p); l++)
+    for (unsigned l = 2; l <= levels; l++)
         for (uint32_t i = 0; i < index_width(p, l); i++)
             ix->bounds[l][i] = least_of(p, ix, l, i);
     ix->pass = p->pass;
@@ -426,6 +463,7 @@ void index_set(const struct planner *p, struct index *ix, const struct plan_node
     uint32_t i = node->index;
     int64_t was;
 
+    mark(ix, i);
     ix->is_of[i] = stand_of(p, node);
     if (ix->is_of[i] == node->base_stand && ix->base_is_of[i] != ALWAYS) {
         ix->base_usec[i] = earliest_usec;

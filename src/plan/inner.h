@@ -95,7 +95,8 @@ struct planner {
     struct plan_node **nodes;
     size_t n_nodes, nodes_size;
     bool nodes_sorted;
-    uint64_t layout; /* counts changes of nodes and partitions: pools follow */
+    int64_t *warm_until_usec; /* by plan_node.index: a pass that begins before it need not look */
+    uint64_t layout;          /* counts changes of nodes and partitions: pools follow */
     struct plan_partition *partitions;
     size_t n_partitions;
     struct plan_qos *qos; /* the first: none */
@@ -244,6 +245,23 @@ int64_t plan_expected_end(const struct planner *p, const struct entry *e);
 const struct plan_lines *plan_base_lines(struct planner *p, struct plan_node *n);
 /* Starts the lines of this pass of the node, if it has not. -ENOMEM. */
 int plan_begin_lines(struct planner *p, struct plan_node *n);
+/* The next pass has to look at the node: its base lines are others, or whether it takes any. */
+static inline void plan_base_changed(const struct planner *p, const struct plan_node *n)
+{
+    p->warm_until_usec[n->index] = INT64_MIN;
+}
+/* The same of all nodes. */
+static inline void plan_bases_changed(const struct planner *p)
+{
+    for (size_t i = 0; i < p->n_nodes; i++)
+        p->warm_until_usec[i] = INT64_MIN;
+}
+/* What holds the node, or seats there, are others: its base lines are to be made anew. */
+static inline void plan_base_forget(const struct planner *p, struct plan_node *n)
+{
+    n->base_is_valid = false;
+    plan_base_changed(p, n);
+}
 /* What this pass goes by on the node: its base as the pass began, until something is reserved
  * there. NULL: no memory. */
 const struct plan_lines *plan_lines_now(struct planner *p, struct plan_node *n);

@@ -102,7 +102,7 @@ int kinds_configure(struct planner *p, const struct config *config)
     planner_mark(p, PLAN_RESHAPED);
     for (size_t i = 0; i < p->n_nodes; i++) {
         p->nodes[i]->kind = kinds_of(p, p->nodes[i]->facts.name);
-        p->nodes[i]->base_is_valid = false;
+        plan_base_forget(p, p->nodes[i]);
         find_holds(p, p->nodes[i]);
     }
     seats_find_offers(p);

@@ -172,6 +172,7 @@ const struct plan_lines *plan_base_lines(struct planner *p, struct plan_node *n)
         begin_by(p, n, &n->base); /* the pass goes on by what it began with */
     n->base_is_valid = make_base(p, n, &n->base) == 0;
     n->base_stand = n->base_is_valid ? plan_next_stand(p) : 0;
+    plan_base_changed(p, n);
     return n->base_is_valid ? &n->base : NULL;
 }
 
@@ -333,12 +334,15 @@ static void pass_begin(struct planner *p)
     indexes_begin(p);
 }
 
-/* Base lines of all nodes, so that no job has to wait for those of thousands. False: time is up. */
+/* Base lines of all nodes, so that no job has to wait for those of thousands. Who did not change is
+ * passed over. False: time is up. */
 static bool warm_up(struct planner *p, struct sink *s)
 {
     for (; p->next && p->n_warm < p->n_nodes; p->n_warm++) {
         struct plan_node *n = p->nodes[p->n_warm];
 
+        if (p->warm_until_usec[p->n_warm] > p->now_usec)
+            continue;
         if (!plan_node_in_service(n)) {
             n->base_stand = 0;
         } else if (!n->base_is_valid || n->base_until_usec <= p->now_usec) {
@@ -349,6 +353,8 @@ static bool warm_up(struct planner *p, struct sink *s)
             n->base_stand = plan_next_stand(p);
         }
         index_see(p, n);
+        if (n->base_is_valid || !plan_node_in_service(n))
+            p->warm_until_usec[p->n_warm] = n->base_stand ? n->base_until_usec : TIMELINE_NEVER;
     }
     return true;
 }
@@ -608,7 +614,7 @@ static void forget(struct planner *p)
         p->nodes[i]->jobs = NULL;
         p->nodes[i]->n_jobs = 0;
         p->nodes[i]->used = (struct amount){0};
-        p->nodes[i]->base_is_valid = false;
+        plan_base_forget(p, p->nodes[i]);
         for (uint32_t g = 0; g < p->nodes[i]->gpus.n_all; g++)
             p->nodes[i]->gpus.gpus[g] = (struct plan_gpu){0};
     }

@@ -100,6 +100,7 @@ void planner_free(struct planner *p)
         free(p->nodes[i]);
     }
     free(p->nodes);
+    free(p->warm_until_usec);
     hash_free(p->node_names);
     hash_free(p->victims);
     kinds_done(p);
@@ -234,6 +235,7 @@ void planner_sort_nodes(struct planner *p)
         qsort(p->nodes, p->n_nodes, sizeof(struct plan_node *), compare_nodes);
     for (uint32_t i = 0; i < p->n_nodes; i++)
         p->nodes[i]->index = i;
+    plan_bases_changed(p);
     p->nodes_sorted = true;
 }
 
@@ -241,9 +243,14 @@ static int nodes_reserve(struct planner *p)
 {
     size_t size = p->nodes_size ? 2 * p->nodes_size : 16;
     struct plan_node **nodes;
+    int64_t *warm;
 
     if (p->n_nodes < p->nodes_size)
         return 0;
+    warm = realloc(p->warm_until_usec, size * sizeof(*warm));
+    if (!warm)
+        return -ENOMEM;
+    p->warm_until_usec = warm;
     nodes = realloc(p->nodes, size * sizeof(struct plan_node *));
     if (!nodes)
         return -ENOMEM;
@@ -309,7 +316,7 @@ int planner_put_node(struct planner *p, const struct node *facts)
     bool was_in_service = plan_node_in_service(node);
     bool reshaped = !node->defined || is_reshaped(&node->facts, facts);
     /* The table's key is the name inside `facts`: equal bytes are written over it. */
-    node->base_is_valid = false;
+    plan_base_forget(p, node);
     node->facts = *facts;
     if (node->gpus.n != n_gpus)
         node_pauses_forget(&node->pauses);
@@ -336,7 +343,7 @@ int planner_put_stored(struct planner *p, const char *name, uint32_t gib)
         return -ENOMEM;
     was = node->stored_gib;
     node->stored_gib = now;
-    node->base_is_valid = false;
+    plan_base_forget(p, node);
     if (now < was)
         mark_gain(p, node);
     p->harmed |= now > was;
@@ -351,7 +358,7 @@ void planner_remove_node(struct planner *p, const char *name)
     if (!node || !node->defined)
         return;
     node->defined = false;
-    node->base_is_valid = false;
+    plan_base_forget(p, node);
     drop_tentative(p, node);
     planner_mark(p, PLAN_RESHAPED);
 }

@@ -80,12 +80,12 @@ static void heap_remove(struct seats *s, struct seat_window *w)
 
 /* What the jobs on the node have of it follows from the seats there, and what those on several
  * nodes have of the others, too. */
-static void seats_changed(struct plan_node *node)
+static void seats_changed(const struct planner *p, struct plan_node *node)
 {
     node_pauses_forget(&node->pauses);
     for (struct entry *e = node->jobs; e; e = e->next)
         for (struct entry *part = e->head ? e->head : e; part; part = part->part)
-            part->node->base_is_valid = false;
+            plan_base_forget(p, part->node);
 }
 
 /* Base lines that are valid stay so: made anew for every seat, they would cost the square of the
@@ -99,16 +99,17 @@ static void seat_link(struct planner *p, struct seat *seat)
     if (seat->next)
         seat->next->link = &seat->next;
     node->seats = seat;
-    seats_changed(node);
+    seats_changed(p, node);
     if (node->base_is_valid)
         node->base_is_valid = seat_take(p, seat, &node->base) == 0;
     node->base_stand = node->base_is_valid ? plan_next_stand(p) : 0;
+    plan_base_changed(p, node);
 }
 
-static void seat_unlink(struct seat *seat)
+static void seat_unlink(const struct planner *p, struct seat *seat)
 {
-    seat->node->base_is_valid = false;
-    seats_changed(seat->node);
+    plan_base_forget(p, seat->node);
+    seats_changed(p, seat->node);
     *seat->link = seat->next;
     if (seat->next)
         seat->next->link = seat->link;
@@ -140,7 +141,7 @@ static void window_link(struct planner *p, struct seat_window *w)
 static void window_unlink(struct planner *p, struct seat_window *w)
 {
     for (uint32_t i = 0; i < w->n; i++)
-        seat_unlink(&w->seats[i]);
+        seat_unlink(p, &w->seats[i]);
     victims_unlink(p, w);
     p->seats.n_booked -= seat_is_booked(w);
     heap_remove(&p->seats, w);
@@ -381,11 +382,11 @@ static void seat_remove(struct planner *p, struct seat *seat)
     struct seat *last = &w->seats[w->n - 1];
     struct plan_node *node = seat->node;
 
-    seat_unlink(seat);
+    seat_unlink(p, seat);
     place_hold_free(seat->gpus);
     w->n--;
     if (last != seat) {
-        seat_unlink(last);
+        seat_unlink(p, last);
         *seat = *last;
         seat_link(p, seat);
     }

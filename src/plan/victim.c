@@ -203,11 +203,11 @@ int victims_choose(struct planner *p, uint32_t by, int64_t need_usec, struct pla
 
 /* ---- in the plan ---------------------------------------------------------------- */
 
-static void forget_lines(const struct entry *job)
+static void forget_lines(const struct planner *p, const struct entry *job)
 {
     for (const struct entry *part = job; part; part = part->part)
         if (part->node)
-            part->node->base_is_valid = false;
+            plan_base_forget(p, part->node);
 }
 
 /* The list of a job in planner.victims. */
@@ -239,7 +239,7 @@ void victims_link(struct planner *p, struct seat_window *w)
             continue;
         v->next_of_job = of->first;
         of->first = v;
-        forget_lines(v->job);
+        forget_lines(p, v->job);
     }
 }
 
@@ -254,7 +254,7 @@ static void unlink_of_job(struct planner *p, struct victim *v)
     if (!link || !*link)
         return;
     *link = v->next_of_job;
-    forget_lines(v->job);
+    forget_lines(p, v->job);
     if (!of->first)
         free(hash_remove_u64(p->victims, v->job_id));
 }
