@@ -458,14 +458,15 @@ bool index_is_exact(const struct planner *p, const struct index *ix, const struc
 }
 
 void index_set(const struct planner *p, struct index *ix, const struct plan_node *node,
-               int64_t earliest_usec)
+               int64_t from_usec, int64_t earliest_usec)
 {
     uint32_t i = node->index;
     int64_t was;
 
     mark(ix, i);
     ix->is_of[i] = stand_of(p, node);
-    if (ix->is_of[i] == node->base_stand && ix->base_is_of[i] != ALWAYS) {
+    if (ix->is_of[i] == node->base_stand && ix->base_is_of[i] != ALWAYS &&
+        from_usec <= p->now_usec) {
         ix->base_usec[i] = earliest_usec;
         ix->base_is_of[i] = ix->is_of[i];
     }
@@ -486,8 +487,11 @@ int64_t index_refine(struct planner *p, struct index *ix, struct plan_node *node
     int64_t from = index_bound(p, ix, 0, node->index), earliest = TIMELINE_NEVER;
     uint8_t offer;
 
+    /* They may leave more than those before them, as when victims of a new booking go. */
+    if (stand_of(p, node) == node->base_stand)
+        from = p->now_usec;
     if (lines && plan_lines_are_open(lines))
         earliest = place_earliest(p, &ix->floor, node, lines, from, &offer);
-    index_set(p, ix, node, earliest);
+    index_set(p, ix, node, from, earliest);
     return index_bound(p, ix, 0, node->index);
 }

@@ -685,7 +685,7 @@ static bool settle(struct planner *p, struct shape *shape, int64_t not_before_us
     floor = is_start && c.earliest_usec > not_before_usec ? c.earliest_usec : not_before_usec;
     t = earliest_on(p, shape, node, floor, &c.offer);
     if (is_asked && not_before_usec <= p->now_usec)
-        index_set(p, shape->index, node, t);
+        index_set(p, shape->index, node, floor, t);
     if (t >= TIMELINE_NEVER) {
         heap_pop(p, shape);
         return false;
