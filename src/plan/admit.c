@@ -201,6 +201,13 @@ static void end_admission(struct admission *a)
     free(a->known);
 }
 
+/* The windows that were just put, the last of them before those that the class had. */
+static void exchange(struct planner *p, const struct seat_window *first, size_t n)
+{
+    for (const struct seat_window *w = first; w && n; w = w->next_of_class, n--)
+        exchange_seats(p, w);
+}
+
 /* Where there is room; else where jobs of a QOS that the class's preempts have to make some. */
 static int put_class(struct planner *p, const struct plan_class *c, bool only_try,
                      bool over_victims, struct plan_shortage *ret)
@@ -225,6 +232,8 @@ static int put_class(struct planner *p, const struct plan_class *c, bool only_tr
         choose_victims(&a, first);
     if (a.r == 0 && !only_try) {
         a.r = seats_settle(p, c->id, first);
+        if (a.r == 0)
+            exchange(p, first, c->n_windows);
         if (a.r == 0)
             first = NULL;
     }

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "plan/booking.h"
 #include "plan/closure.h"
+#include "plan/exchange.h"
 #include "plan/fragment.h"
 #include "plan/index.h"
 #include "plan/pause.h"

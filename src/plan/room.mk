@@ -5,6 +5,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/booking.c src/plan/booking.h \
     src/plan/closure.c src/plan/closure.h \
     src/plan/entry.h \
+    src/plan/exchange.c src/plan/exchange.h \
     src/plan/forecast.c \
     src/plan/fragment.c src/plan/fragment.h \
     src/plan/gpuline.c src/plan/gpuline.h \
@@ -36,7 +37,7 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
     tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index \
-    tests/unit/plan/test_closure
+    tests/unit/plan/test_closure tests/unit/plan/test_exchange
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -59,6 +60,9 @@ tests_unit_plan_test_closure_LDADD = $(plan_test_libs)
 tests_unit_plan_test_seat_SOURCES = tests/unit/plan/test_seat.c tests/unit/plan/world.h
 tests_unit_plan_test_seat_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_seat_LDADD = $(plan_test_libs)
+tests_unit_plan_test_exchange_SOURCES = tests/unit/plan/test_exchange.c tests/unit/plan/world.h
+tests_unit_plan_test_exchange_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_exchange_LDADD = $(plan_test_libs)
 tests_unit_plan_test_forecast_SOURCES = tests/unit/plan/test_forecast.c tests/unit/plan/world.h
 tests_unit_plan_test_forecast_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_forecast_LDADD = $(plan_test_libs)

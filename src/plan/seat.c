@@ -20,7 +20,8 @@
 int seats_init(struct seats *s)
 {
     s->classes = hash_new_u64();
-    return s->classes ? 0 : -ENOMEM;
+    s->by_from = hash_new_u64();
+    return s->classes && s->by_from ? 0 : -ENOMEM;
 }
 
 /* ---- windows by their end ------------------------------------------------ */
@@ -74,6 +75,38 @@ static void heap_remove(struct seats *s, struct seat_window *w)
     if (last != w)
         heap_fix(s, w->slot, last);
     w->slot = 0;
+}
+
+/* ---- windows by their begin ---------------------------------------------- */
+
+struct seat_window *seats_at(const struct seats *s, int64_t from_usec)
+{
+    return hash_get_u64(s->by_from, (uint64_t)from_usec);
+}
+
+/* Without memory for it no others are found: then nothing is exchanged. */
+static void chain_set(struct seats *s, int64_t from_usec, struct seat_window *first)
+{
+    if (first)
+        hash_put_u64(s->by_from, (uint64_t)from_usec, first);
+}
+
+static void chain_add(struct seats *s, struct seat_window *w)
+{
+    w->next_at = hash_remove_u64(s->by_from, (uint64_t)w->from_usec);
+    chain_set(s, w->from_usec, w);
+}
+
+static void chain_remove(struct seats *s, struct seat_window *w)
+{
+    struct seat_window *first = hash_remove_u64(s->by_from, (uint64_t)w->from_usec);
+    struct seat_window **link = &first;
+
+    while (*link && *link != w)
+        link = &(*link)->next_at;
+    if (*link)
+        *link = w->next_at;
+    chain_set(s, w->from_usec, first);
 }
 
 /* ---- lists ---------------------------------------------------------------- */
@@ -135,6 +168,7 @@ static void window_link(struct planner *p, struct seat_window *w)
         seat_link(p, &w->seats[i]);
     victims_link(p, w);
     p->seats.n_booked += seat_is_booked(w);
+    chain_add(&p->seats, w);
     heap_fix(&p->seats, ++p->seats.n, w);
 }
 
@@ -144,6 +178,7 @@ static void window_unlink(struct planner *p, struct seat_window *w)
         seat_unlink(p, &w->seats[i]);
     victims_unlink(p, w);
     p->seats.n_booked -= seat_is_booked(w);
+    chain_remove(&p->seats, w);
     heap_remove(&p->seats, w);
 }
 
@@ -183,6 +218,7 @@ void seats_done(struct planner *p)
     for (size_t i = 0; p->seats.classes && hash_next(p->seats.classes, &i, &first);)
         seat_windows_free(p, first);
     hash_free(p->seats.classes);
+    hash_free(p->seats.by_from);
     free(p->seats.by_end);
 }
 
@@ -220,17 +256,23 @@ int64_t planner_next_window_usec(const struct planner *p)
 
 /* ---- on the lines ---------------------------------------------------------- */
 
-int seat_take(const struct planner *p, const struct seat *seat, struct plan_lines *lines)
+static int seat_change(const struct planner *p, const struct seat *seat, int sign,
+                       struct plan_lines *lines)
 {
     const struct seat_window *w = seat->window;
     const struct gpu_kind *kind = &p->kinds[seat->node->kind];
-    int r = timeline_change(&lines->amount, w->from_usec, w->to_usec, &w->shape->need, -1);
+    int r = timeline_change(&lines->amount, w->from_usec, w->to_usec, &w->shape->need, sign);
 
     for (uint8_t i = 0; seat->gpus && seat->gpus->offer != HOLD_FOREIGN && i < seat->gpus->n; i++)
         if (r == 0)
             r = gpuline_change(&lines->gpus[seat->gpus->places[i].gpu], kind, w->from_usec,
-                               w->to_usec, seat->gpus->offer, seat->gpus->places[i].slot, -1);
+                               w->to_usec, seat->gpus->offer, seat->gpus->places[i].slot, sign);
     return r;
+}
+
+int seat_take(const struct planner *p, const struct seat *seat, struct plan_lines *lines)
+{
+    return seat_change(p, seat, -1, lines);
 }
 
 int seats_take(const struct planner *p, const struct plan_node *node, struct plan_lines *lines)
@@ -373,6 +415,30 @@ static bool has_seat_on(const struct seat_window *w, const struct plan_node *nod
         if (w->seats[i].node == node)
             return true;
     return false;
+}
+
+/* Base lines that are valid stay so, as in seat_link(). */
+void seats_take_off(struct planner *p, struct seat *const *seats, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct plan_node *node = seats[i]->node;
+        bool is_valid = node->base_is_valid && !node->jobs;
+
+        seat_unlink(seats[i]);
+        node->base_is_valid = is_valid && seat_change(p, seats[i], 1, &node->base) == 0;
+        node->base_stand = node->base_is_valid ? plan_next_stand(p) : 0;
+    }
+}
+
+void seats_put_on(struct planner *p, struct seat *const *seats, size_t n, struct plan_node *node,
+                  uint8_t gpu)
+{
+    for (size_t i = 0; i < n; i++) {
+        seats[i]->node = node;
+        seats[i]->gpus->places[0].gpu = gpu;
+        seat_link(p, seats[i]);
+    }
+    look_at_jobs(p, node);
 }
 
 /* The last seat of the window takes its place. Where it has none any more, nobody has to go. */

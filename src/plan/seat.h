@@ -24,6 +24,7 @@ struct seat_window {
     int64_t from_usec, to_usec;
     struct shape *shape; /* what a seat asks for */
     struct seat_window *next_of_class;
+    struct seat_window *next_at; /* in the plan: another that begins with it */
     struct victim *victims;
     uint32_t slot; /* in the heap by end */
     uint32_t n;
@@ -32,6 +33,7 @@ struct seat_window {
 
 struct seats {
     struct hash *classes;        /* id -> the first of its windows */
+    struct hash *by_from;        /* when it begins -> one that does, others by next_at */
     struct seat_window **by_end; /* a binary heap by (to, class); by_end[0] is not used */
     size_t n, size;
     size_t n_booked; /* of the n, for jobs */
@@ -69,6 +71,12 @@ bool seats_expire(struct planner *p);
 /* Takes the seat, or all seats of the node, from lines of the node. -ENOMEM. */
 int seat_take(const struct planner *p, const struct seat *seat, struct plan_lines *lines);
 int seats_take(const struct planner *p, const struct plan_node *node, struct plan_lines *lines);
+/* One of the windows that begin then, all by next_at; NULL: there are none. */
+struct seat_window *seats_at(const struct seats *s, int64_t from_usec);
+/* Seats of a GPU each go from their places, and to places of the same profile on another one. */
+void seats_take_off(struct planner *p, struct seat *const *seats, size_t n);
+void seats_put_on(struct planner *p, struct seat *const *seats, size_t n, struct plan_node *node,
+                  uint8_t gpu);
 /* Does nobody have its place, seats aside? */
 bool seat_is_free(const struct planner *p, const struct seat *seat);
 /* Kinds of GPU are others: profiles are found again among them. */

@@ -22,7 +22,7 @@ static void add_seat(void *arg, const struct plan_seat *seat)
         w->seats = seats;
         w->seats_size = size;
     }
-    w->seats[w->n_seats++] = (struct world_seat){.row = w->classes, .at = *seat};
+    w->seats[w->n_seats++] = (struct world_seat){.row = run->row, .at = *seat};
 }
 
 static int admit(struct run *run, const struct timetable_row *row, struct job_spec *spec,
@@ -54,8 +54,15 @@ static int admit(struct run *run, const struct timetable_row *row, struct job_sp
     }
     if (r < 0)
         return error_set(err, r, "", "out of memory");
-    planner_each_seat(run->planner, c.id, add_seat, run);
     w->classes++;
+    return 0;
+}
+
+/* A class that is admitted may have seats of those before it moved. */
+static int find_seats(struct run *run, struct vdi_error *err)
+{
+    for (run->row = 0; run->row < run->world->classes; run->row++)
+        planner_each_seat(run->planner, run->row + 1, add_seat, run);
     return run->no_memory ? error_set(err, ENOMEM, "", "out of memory") : 0;
 }
 
@@ -86,5 +93,5 @@ int classes_admit(struct run *run, struct vdi_error *err)
                  : error_set(err, ENOMEM, "", "out of memory");
         job_spec_unref(spec);
     }
-    return r;
+    return r == 0 ? find_seats(run, err) : r;
 }

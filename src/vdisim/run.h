@@ -30,6 +30,7 @@ struct run {
     struct draw draw;
     int64_t now_usec;
     uint64_t busy;
+    size_t row; /* of the timetable, whose seats are looked up */
     uint32_t running, waiting;
     bool no_memory;
     int64_t boot_usec;  /* as the planner has it */

@@ -319,6 +319,36 @@ static void assert_needed(struct world *w, size_t first)
     }
 }
 
+struct same_seat {
+    struct plan_seat *seat;
+    size_t left; /* so many of its window come before */
+};
+
+static void take_same(void *arg, const struct plan_seat *seat)
+{
+    struct same_seat *same = arg;
+
+    if (seat->from_usec != same->seat->from_usec || seat->to_usec != same->seat->to_usec)
+        return;
+    if (!same->left)
+        *same->seat = *seat;
+    same->left--;
+}
+
+/* Seats of other classes may be elsewhere since another was admitted. */
+static void look_again(struct world *w, size_t first)
+{
+    for (size_t i = 0; i < first; i++) {
+        struct same_seat same = {&w->seats[i], 0};
+
+        for (size_t k = 0; k < i; k++)
+            same.left += w->seat_class[k] == w->seat_class[i] &&
+                         w->seats[k].from_usec == w->seats[i].from_usec &&
+                         w->seats[k].to_usec == w->seats[i].to_usec;
+        planner_each_seat(w->planner, w->seat_class[i], take_same, &same);
+    }
+}
+
 static void class_event(struct world *w)
 {
     static const char *const wishes[] = {"", "x-1q", "x-2q,x-1q", "x-4q", "fb>=2048"};
@@ -366,6 +396,7 @@ static void class_event(struct world *w)
         w->seat_specs[i] = spec;
         w->seat_class[i] = id;
     }
+    look_again(w, first);
     assert_seats(w, first);
     assert_needed(w, first);
     w->admitted++;
