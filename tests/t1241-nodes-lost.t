@@ -12,7 +12,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import vdi  # noqa: E402
 import link  # noqa: E402
 
-LINES = ['node_down_after = "3s"', 'node_fail_after = "10s"']
+LINES = ['node_down_after = "3s"', 'node_fail_after = "10s"',
+         'node "g[1-2]" { cpus = 4  memory = "8G"  gpu "T4" { count = 4  law = whole } }',
+         'partition "gpu" { nodes = "g[1-2]"  batch_template = "batch" }',
+         'qos "all" { max_gpu_minutes = 1000 }']
 OTHER_BOOT = "00000000-1b2a-4b52-9f3d-1c2d3e4f5a6b"
 
 
@@ -174,11 +177,42 @@ def given_up(c, trust, n1, n2, job, at):
     c.wait_state(job, "CANCELLED")
 
 
+def minutes(c):
+    return next(l["used"] for l in c.request("GET", "/v1/me").json["limits"]
+                if l["name"] == "max_gpu_minutes of qos 'all'")
+
+
+def left(c, trust):
+    """GPU minutes are kept for a node that is still there, and for no other."""
+    g1, g2 = (joined(trust, name) for name in ("g1", "g2"))
+    job, (a, _) = run(c, (g1, g2), partition="gpu", gpus=4, qos="all", time_limit_sec=3600)
+    vdi.is_(minutes(c), 480, "a job that runs may use the GPUs of both nodes")
+    g1.answers["stop"] = None
+    c.request("DELETE", f"/v1/jobs/{job}")
+    stop = g1.order("stop", a["instance"])
+    vdi.wait_for("one node to be left", lambda: [i for i in c.request(
+        "GET", "/v1/instances").json["instances"] if i["job"] == job and i["state"] == "GONE"])
+    j = c.job(job)
+    vdi.ok(j["state"] == "COMPLETING" and 240 <= minutes(c) < 300,
+           "it has left one: what it may use on the other is kept", j, minutes(c))
+    c.restart()
+    g1 = joined(trust, "g1", [(a["instance"], a["generation"], "ready")])
+    g1.answers["stop"] = None
+    stop = g1.order("stop", a["instance"])
+    vdi.wait_for("the archive to be read", lambda: 240 <= minutes(c) < 300)
+    vdi.is_(c.job(job)["state"], "COMPLETING", "the same after a kill -9")
+    g1.answers.pop("stop")
+    g1.instances = []
+    g1.answer(stop)
+    c.wait_state(job, "CANCELLED")
+    vdi.ok(minutes(c) < 60, "and nothing when that is left, too", minutes(c))
+
+
 with tempfile.TemporaryDirectory(prefix="vdi.") as d:
     os.chmod(d, 0o755)
     trust = link.Trust(d)
     with link.controller(trust, lines=LINES, nodes=2) as c:
-        for name in ("n1", "n2"):
+        for name in ("n1", "n2", "g1", "g2"):
             trust.enroll(c, name)
         nodes = [joined(trust, name) for name in ("n1", "n2")]
         together(c, *nodes)
@@ -186,4 +220,5 @@ with tempfile.TemporaryDirectory(prefix="vdi.") as d:
         n1, n2, job, at = silent(c, trust, *nodes)
         n2, at = booted(c, trust, n1, n2, job, at)
         given_up(c, trust, n1, n2, job, at)
+        left(c, trust)
 vdi.done()

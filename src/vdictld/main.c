@@ -122,8 +122,10 @@ static void published(void *arg, const struct published *p)
         life_instance(core, p->now);
         priority_instance(core, p->old, p->now);
         minutes_instance(core, p->old, p->now);
-        if (((const struct instance *)p->now)->state == INSTANCE_GONE)
+        if (((const struct instance *)p->now)->state == INSTANCE_GONE) {
+            quota_instance_gone(core, p->now);
             sweep_later(core, NOUN_INSTANCE, p->id, NULL);
+        }
         break;
     case NOUN_NODE:
         queue_node(core->queue, p->now);

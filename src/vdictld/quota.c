@@ -526,6 +526,37 @@ static void make_room(struct quota *q, const struct entry *e)
         put_back(q, e->links[i].counter);
 }
 
+/* What instances that are gone used of a job's GPU minutes is in minutes.c: of a job on several
+ * nodes those of the others are kept. */
+static uint64_t kept_minutes(struct core *core, const struct job *job)
+{
+    uint64_t all = quota_need(job->spec, QUOTA_GPU_MINUTES);
+    uint32_t n = job_spec_nodes(job->spec), there = 0;
+
+    for (uint32_t i = 0; n > 1 && i < n; i++) {
+        const struct instance *in = core_instance(core, job->instance + i);
+
+        there += !in || in->state != INSTANCE_GONE;
+    }
+    return n > 1 ? (all * there + n - 1) / n : all;
+}
+
+void quota_instance_gone(struct core *core, const struct instance *in)
+{
+    struct quota *q = core->quota;
+    const struct job *job = core_job(core, in->job);
+    struct entry *e = job ? hash_get_u64(q->entries, job->id) : NULL;
+    uint64_t less;
+
+    if (!e || e->state != ACTIVE || job_spec_nodes(job->spec) == 1 ||
+        !job_has_instance(job, in->id))
+        return;
+    less = e->need[QUOTA_GPU_MINUTES] - kept_minutes(core, job);
+    e->need[QUOTA_GPU_MINUTES] -= less;
+    for (size_t i = 0; i < e->n; i++)
+        e->links[i].counter->active[QUOTA_GPU_MINUTES] -= less; /* minutes.c looks who may run */
+}
+
 void quota_job(struct core *core, const struct job *old, const struct job *now)
 {
     struct quota *q = core->quota;
@@ -547,10 +578,13 @@ void quota_job(struct core *core, const struct job *old, const struct job *now)
     if (!e)
         e = entry_new(core, now);
     if (e && job_state_is_active(now->state) && e->state != ACTIVE) {
+        if (e->state == IDLE) /* it is new here, and may have begun to end */
+            e->need[QUOTA_GPU_MINUTES] = kept_minutes(core, now);
         entry_move(q, e, ACTIVE);
         make_room(q, e);
     } else if (e && !job_state_is_active(now->state) && e->state == ACTIVE) {
         entry_move(q, e, IDLE); /* requeued: the planner is told of it next */
+        e->need[QUOTA_GPU_MINUTES] = quota_need(now->spec, QUOTA_GPU_MINUTES);
     }
 }
 

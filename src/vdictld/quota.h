@@ -20,6 +20,8 @@ void quota_free(struct quota *q); /* takes NULL */
 void quota_configure(struct core *core);
 /* A committed change of a job; before the planner is told of it. `old` NULL: new in memory. */
 void quota_job(struct core *core, const struct job *old, const struct job *now);
+/* An instance is gone; what it used is counted by now. */
+void quota_instance_gone(struct core *core, const struct instance *in);
 /* A submit is on its way to the store (n jobs of that kind), or was undone (-n). */
 void quota_stage(struct core *core, const struct job_spec *spec, int n);
 /* What was used under some limit is another sum now, or is known: who may run may be another. */

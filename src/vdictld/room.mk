@@ -182,7 +182,7 @@ VDICTLD_TESTS = \
     tests/t1221-gpu-minutes.t \
     tests/t1225-time-min.t \
     tests/t1230-priority.t \
-    tests/t1240-nodes.t tests/t1241-nodes-lost.t \
+    tests/t1240-nodes.t tests/t1241-nodes-lost.t tests/t1242-nodes-use.t \
     tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \
