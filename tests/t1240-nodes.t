@@ -192,6 +192,8 @@ def counts(c):
     j = c.wait_state(job, "RUNNING")
     i = instances(c, job)
     vdi.ok(j["node_list"] == "g[1-3]" and all(x["gpus_held"] for x in i), "each has its GPU", j, i)
+    out = c.run("vdiqueue", "-h", "-O", "jobid,gpus,numcpus", "-j", str(job))[1].split()
+    vdi.is_(out, [str(job), "3", "3"], "vdiqueue has the GPUs of all of them, as the CPUs")
     second = batch(c, "runs", nodes=2, **more)
     j = vdi.wait_for("it to wait for the limit", lambda: (
         lambda j: j if j.get("blocker") == "AssocGrpGRES" else None)(c.job(second)))

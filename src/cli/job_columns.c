@@ -47,7 +47,6 @@ INT_COLUMN(write_restarts, "restarts")
 INT_COLUMN(write_exit_code, "exit_code")
 INT_COLUMN(write_instance, "instance")
 INT_COLUMN(write_place, "place")
-INT_COLUMN(write_gpu_count, "gpus")
 TEXT_COLUMN(write_name, "name", "")
 TEXT_COLUMN(write_partition, "partition", "")
 TEXT_COLUMN(write_account, "account", "(null)")
@@ -97,6 +96,11 @@ COLUMN(write_nodes)
 COLUMN(write_all_cpus)
 {
     cell_int(out, value_nodes(row) * value_get_int(row, "cpus", 0));
+}
+
+COLUMN(write_all_gpus)
+{
+    cell_int(out, value_nodes(row) * value_get_int(row, "gpus", 0));
 }
 
 COLUMN(write_array_id)
@@ -316,7 +320,7 @@ const struct column job_columns[] = {
     {'Z', "workdir", "WORK_DIR", "work_dir", write_work_dir},
     {0, "begintime", "BEGIN_TIME", "begin_time", write_begin},
     {0, "exit_code", "EXIT_CODE", "exit_code", write_exit_code},
-    {0, "gpus", "GPUS", "gpus", write_gpu_count},
+    {0, "gpus", "GPUS", "gpus,nodes", write_all_gpus},
     {0, "idlesince", "IDLE_SINCE", "estimates", write_idle_since},
     {0, "instance", "INSTANCE", "instance", write_instance},
     {0, "kind", "KIND", "kind", write_kind},
