@@ -263,15 +263,32 @@ def no_show(c):
 
 
 def the_end(c):
-    book(c, "short", starts=at(2), seats=1, duration_sec=60)
-    ready(c, 1)
+    """A desktop's limit is in whole seconds: it ends with its class, or within the second before."""
+    book(c, "short", starts=at(2), seats=2, duration_sec=60, cleaning_sec=3600)
+    ready(c, 2)
     job = c.submit(template="cad", uid=1)
     c.wait_state(job, "RUNNING")
-    ended = c.wait_state(job, "TIMEOUT", "SUSPENDED", "COMPLETING")
-    vdi.ok(ended["reservation"] == "short", "a desktop ends with its class", ended)
+    end = datetime.datetime.fromisoformat(
+        occurrences(c, "short")[0]["end_time"].replace("Z", "+00:00")).timestamp()
+    time.sleep(max(0, end - 30 - time.time()))
+    left = end - time.time()
+    late = c.submit(template="cad", uid=2)
+    got = c.wait_state(late, "RUNNING", "COMPLETING", "TIMEOUT")
+    vdi.ok(got["reservation"] == "short" and 0 < got["time_limit_sec"] <= left,
+           "who comes in its last minute has what is left of it", got, left)
+    for member in (job, late):
+        ended = c.wait_state(member, "TIMEOUT", "SUSPENDED", "COMPLETING")
+        vdi.ok(ended["reservation"] == "short", "a desktop ends with its class", ended)
+    r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "short"}, uid=4)
+    vdi.ok(r.status >= 400 and ("is over" in r.json["detail"] or
+                                "no seat is started for what is left" in r.json["detail"]),
+           "there is no seat for its last moment", r.text)
     vdi.wait_for("nothing of the class to be left", lambda: not seats(c, state="READY"))
+    time.sleep(max(0, end - time.time()))
     r = c.request("POST", "/v1/jobs", {"template": "cad", "reservation": "short"}, uid=1)
-    vdi.ok(r.status >= 400 and "is over" in r.json["detail"], "then it is over", r.text)
+    vdi.ok(r.status >= 400 and "is over" in r.json["detail"],
+           "then it is over, though its places are being cleaned", r.text)
+    c.request("DELETE", "/v1/classes/short")
 
 
 def config(c):

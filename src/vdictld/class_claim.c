@@ -154,12 +154,30 @@ static int refuse_member(const struct course *course, const struct class *class,
     return -EPERM;
 }
 
-static int refuse_time(const struct course *course, const struct class *class,
+/* The first of its times whose desktops have not come to their end: by the clock, for one stays
+ * among them until its places are cleaned. NULL: there is none. */
+static const struct class_time *time_ahead(struct core *core, const struct course *course,
+                                           const struct class *class)
+{
+    int64_t now = loop_now_usec(core->loop), grace_usec = class->spec.grace_sec * USEC_PER_SEC;
+
+    for (size_t i = 0; course && i < course->n_times; i++) {
+        const struct occurrence *o = class_occurrence(core, class->id, course->times[i].date);
+        int64_t stop = o ? o->stop_usec : course->times[i].end_usec + grace_usec;
+
+        if (stop > now && !(o && o->state == OCCURRENCE_CLOSED))
+            return &course->times[i];
+    }
+    return NULL;
+}
+
+static int refuse_time(struct core *core, const struct course *course, const struct class *class,
                        struct vdi_error *err)
 {
+    const struct class_time *next = time_ahead(core, course, class);
     char opens[40], text[160];
 
-    if (!course || !course->n_times) {
+    if (!next) {
         error_set(err, ERANGE, "reservation", "class '%s' is over", class->spec.name);
         error_hint(err, NULL, "submit without --reservation");
         return -ERANGE;
@@ -167,7 +185,7 @@ static int refuse_time(const struct course *course, const struct class *class,
     error_set(err, EAGAIN, "reservation", "the seats of class '%s' are not there yet",
               class->spec.name);
     snprintf(text, sizeof(text), "they can be had from %s (%s)",
-             class_local_time(&class->spec, course->times[0].from_usec, opens), class->spec.zone);
+             class_local_time(&class->spec, next->from_usec, opens), class->spec.zone);
     error_hint(err, NULL, text);
     return -EAGAIN;
 }
@@ -177,9 +195,17 @@ static int refuse_seat(struct core *core, const struct class *class, const struc
                        struct vdi_error *err)
 {
     uint32_t taken = seats_taken(core, o);
+    bool is_short = o->state == OCCURRENCE_OPEN && taken < o->seats;
     char limit[32], at[40];
 
-    if (o->state == OCCURRENCE_OPEN && taken < o->seats) {
+    if (is_short && class_is_too_late(o, loop_now_usec(core->loop))) {
+        error_set(err, EDQUOT, "reservation",
+                  "class '%s' ends at %s, and no seat is started for what is left of it",
+                  class->spec.name, class_local_time(&class->spec, o->stop_usec, at));
+        error_hint(err, NULL, "submit without --reservation");
+        return -EDQUOT;
+    }
+    if (is_short) {
         error_set(err, EAGAIN, "reservation",
                   "the free seats of class '%s' are still being started: %u of %u are taken",
                   class->spec.name, taken, o->seats);
@@ -236,7 +262,7 @@ static int take_over(struct call *call, const struct class *class, const struct 
     spec->memory_mib = seat->memory_mib;
     spec->gpus = seat->gpus;
     if (!spec->time_limit_sec || spec->time_limit_sec > left_sec)
-        spec->time_limit_sec = left_sec > 60 ? left_sec : 60;
+        spec->time_limit_sec = left_sec > 1 ? left_sec : 1;
     return 0;
 }
 
@@ -271,7 +297,7 @@ static int match_named(struct call *call, const struct class *class, bool hold,
     }
     o = open_of(call->core, course);
     if (!o || !course->seat)
-        return refuse_time(course, class, err);
+        return refuse_time(call->core, course, class, err);
     if (has_seat(call->core, o, call->who_text))
         return refuse_second(class, err);
     if (!free_seat(call->core, o, ""))
@@ -395,7 +421,7 @@ int classes_add_limit(struct core *core, struct txn *txn, const struct instance 
     int64_t left_sec = o ? (o->stop_usec - loop_now_usec(core->loop)) / USEC_PER_SEC : 0;
     int r;
 
-    left_sec = left_sec > 60 ? left_sec : 60;
+    left_sec = left_sec > 1 ? left_sec : 1; /* whoever comes late: the place is another's then */
     if (!o || (job->spec->time_limit_sec && job->spec->time_limit_sec <= left_sec))
         return 0;
     event.spec = job_spec_copy(job->spec);

@@ -109,6 +109,8 @@ bool job_spec_is_seat(const struct job_spec *a, const struct job_spec *b);
 
 /* class_seats.c */
 const struct occurrence *class_occurrence(struct core *core, uint64_t class_id, const char *date);
+/* No seat is started any more for what is left of it. */
+bool class_is_too_late(const struct occurrence *o, int64_t now);
 /* Its seats that are READY now, or in a user's hands. */
 uint32_t class_ready_now(struct core *core, const struct occurrence *o);
 void class_seats_tick(struct classes *classes);

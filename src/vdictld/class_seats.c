@@ -436,7 +436,7 @@ static void release(struct core *core, const struct sitting *s)
     tell(core, s->o->key, &event);
 }
 
-static bool is_too_late(const struct occurrence *o, int64_t now)
+bool class_is_too_late(const struct occurrence *o, int64_t now)
 {
     int64_t part = (o->end_usec - o->begin_usec) / TOO_LATE_PART;
 
@@ -503,7 +503,7 @@ static void fill(struct core *core, struct sitting *s, int64_t now)
     if (!s->time || !s->course->seat)
         return;
     class_places(core, s->time, &places);
-    if (is_too_late(s->o, now))
+    if (class_is_too_late(s->o, now))
         missing = 0;
     else if (missing && now < s->course->retry_usec) {
         free(places.nodes);
