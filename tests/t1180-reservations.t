@@ -336,6 +336,36 @@ def forecast(c):
     vdi.is_((code, out), (0, "nothing is touched\n"), "an empty node says so")
 
 
+def many(c):
+    """Of more than 1000 rows the first by time are told, and how many more there are."""
+    holds = c.submit(template="whole", nodelist="n1", time_limit_sec=7200, uid=1)
+    c.wait_state(holds, "RUNNING")
+    arrays = [c.submit(kind="batch", template="batch", cpus=4, nodelist="n1", array="0-599",
+                       time_limit_sec=3600, script="#!/bin/sh\n#FAKE exit=0\n") for _ in range(2)]
+    by = (datetime.datetime.now(datetime.timezone.utc) +
+          datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    ask_it = lambda: c.request("GET", f"/v1/nodes/n1/forecast?by={by}").json
+    r = vdi.wait_for("all to be planned", lambda: (
+        lambda f: f if len(f["touched"]) + f["more"] == 1201 else None)(ask_it()))
+    rows = r["touched"]
+    vdi.is_((len(rows), r["more"], rows[0]["what"], rows[0]["job"], {x["what"] for x in rows[1:]}),
+            (1000, 201, "job", holds, {"waiting"}), "1000 rows of 1201, and 201 more")
+    times = [x["from_time"] for x in rows[1:]]
+    planned = {j["id"]: j["estimated_start_time"] for j in c.request(
+        "GET", "/v1/jobs?state=PENDING&fields=id,estimated_start_time&limit=5000").json["jobs"]}
+    left = set(planned) - {x["job"] for x in rows}
+    vdi.ok(times == sorted(times) and all(times), "in the order of their starts", times[:5])
+    vdi.ok(len(planned) == 1200 and len(left) == 201 and
+           min(planned[j] for j in left)[:16] >= times[-1][:16], "the first by time are there",
+           len(planned), len(left), times[-1])
+    code, out = run(c, "vdictl", "drain", "n1", "--by", "now+1hour")
+    vdi.is_((code, len(out.splitlines()), out.splitlines()[-1].split()),
+            (0, 1002, ["n1", "and", "201", "more"]), "vdictl says how many more", out[-300:])
+    for array in arrays:
+        vdi.is_(c.request("DELETE", f"/v1/jobs/{array}").status, 200, "an array is cancelled")
+    end(c, holds)
+
+
 def run(c, *words):
     r = c.run(*words)
     return r[0], str(r[1]) + str(r[2])
@@ -369,6 +399,7 @@ def main():
         refusals(c)
         config(c)
         forecast(c)
+        many(c)
         command(c)
     vdi.done()
 

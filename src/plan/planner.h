@@ -259,10 +259,10 @@ struct plan_clash {
 typedef void plan_clash_fn(void *arg, const struct plan_clash *clash);
 void planner_each_clash(struct planner *p, const struct plan_closure *c, int64_t now_usec,
                         plan_clash_fn *fn, void *arg);
-/* Jobs in line that the plan, as it stands, has on the node, in any order; 0: it can't say when. */
-typedef void plan_planned_fn(void *arg, uint64_t job, int64_t start_usec);
-void planner_each_planned(const struct planner *p, const char *node, int64_t now_usec,
-                          plan_planned_fn *fn, void *arg);
+/* Whether it is in line, and the plan as it stands has it on the node; a start of 0: it can't say
+ * when. */
+bool planner_planned_on(const struct planner *p, uint64_t job, const char *node, int64_t now_usec,
+                        int64_t *ret_start_usec);
 /* When the next window of a class is over; 0: there is none. */
 int64_t planner_next_window_usec(const struct planner *p);
 /* Takes one seat on that node out of the class's windows, `if_free` one whose place nobody holds:

@@ -508,17 +508,15 @@ static bool is_planned_on(const struct entry *e, const char *node)
     return str_equal(e->node->facts.name, node);
 }
 
-void planner_each_planned(const struct planner *p, const char *node, int64_t now_usec,
-                          plan_planned_fn *fn, void *arg)
+bool planner_planned_on(const struct planner *p, uint64_t job, const char *node, int64_t now_usec,
+                        int64_t *ret_start_usec)
 {
-    void *value;
+    const struct entry *e = hash_get_u64(p->jobs, job);
 
-    for (size_t i = 0; hash_next(p->jobs, &i, &value);) {
-        const struct entry *e = value;
-
-        if (is_planned_on(e, node))
-            fn(arg, e->id, shown(e->time_usec < now_usec ? now_usec : e->time_usec, now_usec));
-    }
+    if (!e || !is_planned_on(e, node))
+        return false;
+    *ret_start_usec = shown(e->time_usec < now_usec ? now_usec : e->time_usec, now_usec);
+    return true;
 }
 
 int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_why *ret)
