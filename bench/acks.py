@@ -12,14 +12,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 import lab
+import slurm_side
 
 SUBMIT = json.dumps({"template": "desk", "time_limit_sec": 3600})
 BATCH = "#!/bin/sh\ntrue\n"
-SLURM_NEEDS = "slurmctld slurmd slurm-client libslurm-dev munge"
 
 
 def acks(controller, jobs, clients=64):
@@ -69,21 +68,11 @@ class Ours:
         self.controller.close()
 
 
-class Slurm:
+class Slurm(slurm_side.Slurm):
     def __init__(self, options, nodes):
-        self.home = tempfile.mkdtemp(prefix="slurm.")
-        os.chmod(self.home, 0o755)  # munged runs as its own user
-        os.makedirs(self.home + "/bin")
-        for tool, libs in (("sbsubmit", ["-lslurm"]), ("runbench", [])):
-            subprocess.run(["cc", "-O2", "-o", f"{self.home}/bin/{tool}",
-                            f"{options.slurm}/{tool}.c", *libs], check=True)
-        sys.dont_write_bytecode = True
-        sys.path.insert(0, options.slurm)
-        import slurmlab  # pylint: disable=import-outside-toplevel,import-error
-        self.lab = slurmlab.Lab(self.home + "/lab", self.home + "/bin", nodes=nodes,
-                                parts=["PartitionName=main Nodes=ALL Default=YES State=DOWN "
-                                       "MaxTime=INFINITE DefaultTime=60"])
-        self.lab.up()
+        super().__init__(options.slurm, nodes=nodes,
+                         parts=["PartitionName=main Nodes=ALL Default=YES State=DOWN "
+                                "MaxTime=INFINITE DefaultTime=60"])
 
     def acks(self, jobs, processes):
         done = self.lab.submit(n=jobs, P=processes, N=1, c=4, m=8192, g="gres:gpu:1", t=60)
@@ -92,19 +81,6 @@ class Slurm:
     def commands(self, n):
         return one_after_another([shutil.which("sbatch"), "-Q", "-o/dev/null", "-c4", "--mem=8192",
                                   "--gres=gpu:1", "-t60", "--wrap", "true"], n, dict(os.environ))
-
-    def close(self):
-        self.lab.down(wipe=True)
-        shutil.rmtree(self.home, ignore_errors=True)
-
-
-def slurm_missing(options):
-    if not os.path.exists(options.slurm + "/slurmlab.py"):
-        return f"no Slurm to compare with: {options.slurm} is not there (--slurm names it)"
-    for tool in ("/usr/sbin/slurmctld", "/usr/bin/sbatch", "/usr/sbin/munged"):
-        if not os.path.exists(tool):
-            return f"no Slurm to compare with: {tool} is missing; install {SLURM_NEEDS}"
-    return None
 
 
 def rate_of(result):
@@ -120,7 +96,7 @@ def show(name, values, unit=""):
 
 
 def experiment_slurm(options):
-    missing = slurm_missing(options)
+    missing = slurm_side.missing(options.slurm)
     ours = slurm = None
     got = {name: [] for name in ("acks", "p50", "p99", "cpu", "cmd", "s8", "s64", "scmd")}
     try:
@@ -203,8 +179,7 @@ def main():
     p.add_argument("--jobs", type=int, default=10000, help="submissions a run (10000)")
     p.add_argument("--slurm-jobs", type=int, default=300, help="of Slurm (300)")
     p.add_argument("--commands", type=int, default=100, help="commands a run (100)")
-    p.add_argument("--slurm", metavar="DIR", help="what starts a private Slurm",
-                   default=os.path.normpath(lab.TOP + "/../shared/bench/slurm"))
+    slurm_side.add_option(p)
     p.add_argument("--build", metavar="DIR", help="build tree")
     options = p.parse_args()
     try:
