@@ -424,9 +424,10 @@ void seats_take_off(struct planner *p, struct seat *const *seats, size_t n)
         struct plan_node *node = seats[i]->node;
         bool is_valid = node->base_is_valid && !node->jobs;
 
-        seat_unlink(seats[i]);
+        seat_unlink(p, seats[i]);
         node->base_is_valid = is_valid && seat_change(p, seats[i], 1, &node->base) == 0;
         node->base_stand = node->base_is_valid ? plan_next_stand(p) : 0;
+        plan_base_changed(p, node);
     }
 }
 
