@@ -107,7 +107,9 @@ def main():
     parser.add_argument("--build", help="the build tree")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    os.environ["top_builddir"] = lab.build_dir(args.build)
+    build = os.environ["top_builddir"] = lab.build_dir(args.build)
+    if not os.path.exists(os.path.join(build, "tests/runner_host")):
+        sys.exit(f"spool_socket: {build} has no tests/runner_host; make tests/runner_host there")
     rows = [(spool(args.mib), cat(args.mib)) for _ in range(args.reps)]
     figures = {"spool_mib_s": [s[0] for s, _ in rows], "cat_mib_s": [c[0] for _, c in rows],
                "spool_cpu_s": [s[1] for s, _ in rows], "cat_cpu_s": [c[1] for _, c in rows],
