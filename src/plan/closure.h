@@ -2,8 +2,9 @@
 /*
  * closure.h - nodes that are closed for windows of time: maintenance, and nodes reserved for some.
  *
- * Who names the closure runs in its windows, on its nodes, and nowhere else; who is drawn by it runs
- * there as well as elsewhere; all others keep clear of them. Nothing is taken from a node's lines for it: times are asked about beside them.
+ * Who names the closure runs in its windows, on its nodes, and nowhere else; who is drawn by it
+ * runs there as well as elsewhere; all others keep clear of them. Nothing is taken from a node's
+ * lines for it: times are asked about beside them.
  */
 #ifndef PLAN_CLOSURE_H
 #define PLAN_CLOSURE_H

@@ -7,8 +7,9 @@
  * GPU. Where two GPUs are full of seats of one and the same time, all that is on one goes to the
  * other and back, if there are fewer changes of profile then.
  *
- * Kept: which GPUs are held, when, and by which QOS, stays as it was; so no job has to make room that
- * had not to before, and none is kept out. Each exchange leaves fewer changes than there were, so it ends.
+ * Kept: which GPUs are held, when, and by which QOS, stays as it was; so no job has to make room
+ * that had not to before, and none is kept out. Each exchange leaves fewer changes than there were,
+ * so it ends.
  */
 #include "plan/exchange.h"
 

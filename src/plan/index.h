@@ -55,7 +55,8 @@ bool index_is_exact(const struct planner *p, const struct index *ix, const struc
 bool index_is_floor(const struct index *ix, const struct shape *shape);
 /* Makes it so; returns the bound. */
 int64_t index_refine(struct planner *p, struct index *ix, struct plan_node *node);
-/* The same where the caller knows the floor's earliest time from then on, by the lines as they are. */
+/* The same where the caller knows the floor's earliest time from then on, by the lines as they
+ * are. */
 void index_set(const struct planner *p, struct index *ix, const struct plan_node *node,
                int64_t from_usec, int64_t earliest_usec);
 

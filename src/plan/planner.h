@@ -227,9 +227,9 @@ void planner_detached_free(struct planner *p, struct plan_detached *detached);
 /*
  * Closures: windows of time in which nodes are there only for jobs that name the closure
  * (job_spec.reservation), which start nowhere else, and end in a window in which they started. A
- * job may be drawn by some instead (plan_terms): their windows are nothing to it, and of places where
- * it can start now one inside comes first. All others keep clear of them; what is there already
- * stays. One that is put again is another.
+ * job may be drawn by some instead (plan_terms): their windows are nothing to it, and of places
+ * where it can start now one inside comes first. All others keep clear of them; what is there
+ * already stays. One that is put again is another.
  */
 struct plan_closure {
     uint64_t id;

@@ -22,6 +22,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/room.c \
     src/plan/seat.c src/plan/seat.h \
     src/plan/shape.c src/plan/shape.h \
+    src/plan/best.c \
     src/plan/shorten.c \
     src/plan/steps.h \
     src/plan/timeline.c src/plan/timeline.h \

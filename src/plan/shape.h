@@ -18,7 +18,8 @@ struct plan_terms;
 struct planner;
 struct plan_node;
 
-/* (partition, constraint, nodelist, exclude, pin, reservation, drawn), and the nodes that satisfy them. */
+/* (partition, constraint, nodelist, exclude, pin, reservation, drawn), and the nodes that satisfy
+ * them. */
 struct pool {
     char *key;
     const char *partition, *constraint, *nodelist, *exclude; /* in `text` */
@@ -109,8 +110,9 @@ bool shape_is_full(struct planner *p, struct shape *shape);
  * pass: the first by name, or, now and of one node, by fragment.h. False: there are none. */
 bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
                 struct candidate *ret);
-/* In place of the best nodes, if it can start there now, those where it can start as well in windows
- * that draw it: the first by name, or by fragment.h. Several that may pause stay. True: others. */
+/* In place of the best nodes, if it can start there now, those where it can start as well in
+ * windows that draw it: the first by name, or by fragment.h. Several that may pause stay. True:
+ * they are others. */
 bool shape_draw(struct planner *p, struct shape *shape, struct candidate *io);
 /* Gives memory back when all heaps together are large; a later call makes it anew. */
 void shape_trim(struct planner *p, struct shape *shape);

@@ -38,7 +38,8 @@ int timetable_read(const char *path, struct timetable *ret, struct vdi_error *er
  * before that, or more than a year later, is left out. */
 int timetable_read_ics(const char *path, const struct config *config, int64_t *epoch_usec,
                        struct timetable *ret, struct vdi_error *err);
-/* The classes of a vdi.conf, for a year from the trace's time 0 on. What begins before is left out. */
+/* The classes of a vdi.conf, for a year from the trace's time 0 on. What begins before is left
+ * out. */
 int timetable_of_config(const struct config *config, int64_t zero_usec, struct timetable *ret,
                         struct vdi_error *err);
 /* What a seat of the template (NULL: there is none) wishes for: "a,b". NULL, or why it won't do. */
