@@ -36,13 +36,6 @@ def blocker(c, job):
     return found[0]
 
 
-def end(c, *jobs):
-    for job in jobs:
-        c.request("DELETE", f"/v1/jobs/{job}")
-    for job in jobs:
-        c.wait_state(job, "CANCELLED")
-
-
 def limit_of(c, name, headers=None):
     return next(l for l in c.request("GET", "/v1/me", headers=headers).json["limits"]
                 if l["name"] == name)
@@ -67,7 +60,7 @@ def kept(c):
     small = submit(c, 1, 5, qos="hours")
     c.wait_state(small, "RUNNING")
     vdi.ok(True, "what fits beside it may go before it")
-    end(c, small)
+    c.cancel(small)
     r = c.request("PATCH", f"/v1/jobs/{waits}", {"gpus": 2})
     vdi.ok(r.status == 200, "operators may", r.text)
     c.restart()
@@ -75,10 +68,10 @@ def kept(c):
         c.wait_state(job, "RUNNING")
     vdi.is_(blocker(c, waits)["free"], 120, "after a kill -9 it is the same")
     c.request("PATCH", f"/v1/jobs/{waits}", {"gpus": 1})
-    end(c, a)
+    c.cancel(a)
     c.wait_state(waits, "RUNNING")
     vdi.ok(True, "what was not used is given back")
-    end(c, b, waits)
+    c.cancel(b, waits)
 
 
 def more(c, user):
@@ -96,7 +89,7 @@ def more(c, user):
     c.wait_state(a, "RUNNING")
     vdi.is_(limit_of(c, "max_gpu_minutes_user of limit 'guests'", user)["used"], 65,
             "counts a job once")
-    end(c, a)
+    c.cancel(a)
 
 
 def used(c, user):
@@ -104,7 +97,7 @@ def used(c, user):
     a = submit(c, 64, 1, user, account="all")
     c.wait_state(a, "RUNNING")
     time.sleep(3)
-    end(c, a)
+    c.cancel(a)
     b = submit(c, 64, 1, user, account="all")
     why = blocker(c, b)
     name = "max_gpu_minutes_user of limit 'guests'"
@@ -120,7 +113,7 @@ def used(c, user):
     code, _, err = c.run("vdictl", "reconfigure")
     c.wait_state(b, "RUNNING")
     vdi.is_(code, 0, "with a shorter half life it eases by itself", err)
-    end(c, b)
+    c.cancel(b)
 
 
 with vdi.Controller(nodes=1, lines=LINES) as c:

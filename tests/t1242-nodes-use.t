@@ -48,13 +48,6 @@ def waits_for(c, job, reason):
         if b["reason"] == reason), None))
 
 
-def end(c, *jobs):
-    for job in jobs:
-        c.request("DELETE", f"/v1/jobs/{job}")
-    for job in jobs:
-        c.wait_state(job, "CANCELLED")
-
-
 def limit_of(c, name, headers=None):
     return next(l for l in c.request("GET", "/v1/me", headers=headers).json["limits"]
                 if l["name"] == name)["used"]
@@ -78,7 +71,7 @@ def charged(c, users):
     for job in jobs.values():
         c.wait_state(job, "RUNNING")
     time.sleep(4)
-    end(c, *jobs.values())
+    c.cancel(*jobs.values())
     held = {n: held_sec(c, job) for n, job in jobs.items()}
     docs = {n: c.job(job) for n, job in jobs.items()}
     ran = {n: sec(j["end_time"]) - sec(j["start_time"]) for n, j in docs.items()}
@@ -148,7 +141,7 @@ def share(c, users, held):
     again = vdi.wait_for("the same after a kill -9", used)
     vdi.ok(abs(again[1] / again[0] - want) < 0.05 * want, "and is read so from the archive",
            again, want)
-    end(c, *jobs.values(), blocker)
+    c.cancel(*jobs.values(), blocker)
 
 
 def minutes(c, user):
@@ -175,13 +168,13 @@ def minutes(c, user):
     vdi.is_((r.status, r.json.get("field"), r.json.get("limit")),
             (422, "max_gpu_minutes", "100 GPU minutes"), "more time is refused by that, too",
             r.text)
-    end(c, one)
+    c.cancel(one)
     vdi.is_(c.request("POST", f"/v1/jobs/{three}/extend", {"seconds": 40}, user).status, 200,
             "and given when there is some")
-    end(c, three)
+    c.cancel(three)
     c.wait_state(second, "RUNNING")
     vdi.ok(True, "and what was kept is given back")
-    end(c, second)
+    c.cancel(second)
 
 
 def spent(c, user):
@@ -191,7 +184,7 @@ def spent(c, user):
     c.wait_state(job, "RUNNING")
     vdi.is_(limit_of(c, name, user), 384, "all that it may use is kept")
     time.sleep(2)
-    end(c, job)
+    c.cancel(job)
     want = sum(held_sec(c, job)) * 64 / 60
     got = limit_of(c, name, user)
     vdi.ok(abs(got - want) <= 1 and got >= 6, "then what all of its nodes used", got, want)
@@ -222,10 +215,10 @@ def gpus(c, user):
         c.wait_state(job, "RUNNING")
     vdi.is_((waits_for(c, second, "QOSMaxGRESPerUser")["free"], limit_of(c, name, user)), (5, 5),
             "the same after a kill -9")
-    end(c, three)
+    c.cancel(three)
     c.wait_state(second, "RUNNING")
     vdi.is_(limit_of(c, name, user), 5, "it starts when all of its GPUs may be had")
-    end(c, two, second)
+    c.cancel(two, second)
 
 
 c = vdi.Controller(nodes=1, lines=LINES, start=False)

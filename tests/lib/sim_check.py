@@ -47,7 +47,8 @@ def rows(path):
 
 def check_closed(windows, jobs, starts, seats):
     asks = {j["origin_id"]: (j.get("reservation", ""), j.get("user", "")) for j in rows(jobs)}
-    closed = [(w["node"], float(w["from_s"]), float(w["to_s"]), w["name"], w["users"].split(";"), w.get("draws"))
+    closed = [(w["node"], float(w["from_s"]), float(w["to_s"]), w["name"], w["users"].split(";"),
+               w.get("draws"))
               for w in rows(windows)]
     there = [(node, float(r["from_s"]), float(r["end_s"]), r["origin_id"], *asks[r["origin_id"]])
              for r in rows(starts) for node in r["node"].split(";")]

@@ -398,6 +398,13 @@ class Controller:
     def job(self, job):
         return self.request("GET", f"/v1/jobs/{job}").json
 
+    def cancel(self, *jobs):
+        """Cancels them, and waits until they are."""
+        for job in jobs:
+            self.request("DELETE", f"/v1/jobs/{job}")
+        for job in jobs:
+            self.wait_state(job, "CANCELLED")
+
     def wait_state(self, job, *states):
         return wait_for(f"job {job} to be {' or '.join(states)}",
                         lambda: (lambda j: j if j.get("state") in states else None)(self.job(job)))
