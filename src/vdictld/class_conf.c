@@ -124,6 +124,8 @@ int classes_add_config(struct core *core, struct txn *txn, const struct config *
 /* ---- is there room? ---- */
 
 #define SLICE_OBJECTS 500
+#define SLICE_CLASSES 20
+#define SLICE_USEC 3000
 
 struct check {
     struct core *core;
@@ -131,7 +133,11 @@ struct check {
     struct planner *planner;
     struct class *classes; /* as they are to be, in their order */
     size_t n_classes;
-    size_t nodes_at, jobs_at, class_at;
+    size_t n_known; /* of the table */
+    size_t known_at, file_at, nodes_at, jobs_at, class_at;
+    struct job_spec *seat; /* of the class before class_at, while it is booked */
+    struct class_time *times;
+    size_t n_times, time_at;
     struct source *timer;
     struct vdi_error err;
     int r;
@@ -139,13 +145,69 @@ struct check {
     void *arg;
 };
 
+static void class_over(struct check *k)
+{
+    job_spec_unref(k->seat);
+    free(k->times);
+    k->seat = NULL;
+    k->times = NULL;
+}
+
 static void finish(struct check *k)
 {
     planner_free(k->planner);
     source_free(k->timer);
+    class_over(k);
     free(k->classes);
     k->done(k->arg, k->r, &k->err);
     free(k);
+}
+
+/* Those of the API as they are, and those of the file that there are already, in their order. */
+static void gather_one(struct check *k, const struct slot *slot)
+{
+    const struct class *class = slot ? slot->staged : NULL;
+
+    if (class && !class->deleted && (!class->from_config || has_class(k->config, class->spec.name)))
+        k->classes[k->n_classes++] = *class;
+}
+
+/* One of the file as it says: in the place that it has, or as the last. */
+static int gather_file(struct check *k, const struct config_class *c)
+{
+    struct class *into = NULL;
+
+    for (size_t m = 0; m < k->n_classes && !into; m++)
+        if (str_equal(k->classes[m].spec.name, c->name))
+            into = &k->classes[m];
+    if (into && !into->from_config)
+        return refuse_clash(c, into, &k->err);
+    if (!into) {
+        into = &k->classes[k->n_classes];
+        into->id = UINT64_MAX - k->n_classes++; /* it has none yet */
+    }
+    return class_spec_of_config(c, &into->spec, &k->err);
+}
+
+/* What a class is takes many pages: a few at once. */
+static bool gather(struct check *k)
+{
+    struct table *t = events_table(k->core->events, NOUN_CLASS);
+
+    if (!k->classes) {
+        k->n_known = table_end(t);
+        k->classes = calloc(k->n_known + k->config->n_classes + 1, sizeof(*k->classes));
+        k->r = k->classes ? 0 : -ENOMEM;
+    }
+    for (unsigned n = 0; k->r == 0 && n < SLICE_CLASSES; n++) {
+        if (k->known_at < k->n_known)
+            gather_one(k, table_at(t, k->known_at++));
+        else if (k->file_at < k->config->n_classes)
+            k->r = gather_file(k, &k->config->classes[k->file_at++]);
+        else
+            return false;
+    }
+    return true;
 }
 
 static void put_node(struct check *k, const struct config_node *n)
@@ -207,31 +269,41 @@ static void refuse_short(struct check *k, const struct class *class, const struc
                        : "ask for fewer seats, or at another time");
 }
 
-static int put_class(struct check *k, const struct class *class)
+static int class_next(struct check *k)
 {
+    const struct class *class = &k->classes[k->class_at++];
     int64_t now = loop_now_usec(k->core->loop);
-    struct class_time *times = NULL;
-    struct job_spec *seat = NULL;
-    struct plan_shortage shortage = {0};
-    size_t n = 0;
     int r;
 
     if (class_is_reservation(&class->spec))
         return 0;
-    r = class_seat_spec(k->config, &class->spec, &seat, &k->err);
-    if (r == 0)
-        r = class_times(k->core, class, now, now + CLASS_HORIZON_USEC, &times, &n, &k->err);
-    for (size_t i = 0; i < n && r == 0; i++) {
-        times[i].plan_id = class->id;
-        if (class_occurrence(k->core, class->id, times[i].date))
-            continue;
-        r = class_book(k->planner, seat, class->spec.seats, &times[i], now, &shortage);
-        if (r == -ENOSPC) {
-            refuse_short(k, class, seat, &times[i], shortage.seats);
-        }
+    k->time_at = 0;
+    r = class_seat_spec(k->config, &class->spec, &k->seat, &k->err);
+    return r < 0 ? r
+                 : class_times(k->core, class, now, now + CLASS_HORIZON_USEC, &k->times,
+                               &k->n_times, &k->err);
+}
+
+/* A class may have thousands of seats. */
+static int book_some(struct check *k)
+{
+    const struct class *class = &k->classes[k->class_at - 1];
+    int64_t until = time_thread_cpu_usec() + SLICE_USEC;
+    struct plan_shortage shortage = {0};
+    int r = 0;
+
+    while (r == 0 && k->time_at < k->n_times && time_thread_cpu_usec() < until) {
+        struct class_time *time = &k->times[k->time_at++];
+
+        time->plan_id = class->id;
+        if (!class_occurrence(k->core, class->id, time->date))
+            r = class_book(k->planner, k->seat, class->spec.seats, time,
+                           loop_now_usec(k->core->loop), &shortage);
+        if (r == -ENOSPC)
+            refuse_short(k, class, k->seat, time, shortage.seats);
     }
-    job_spec_unref(seat);
-    free(times);
+    if (k->time_at == k->n_times)
+        class_over(k);
     return r;
 }
 
@@ -272,15 +344,15 @@ static void check_step(void *arg)
 
     if (k->core->stopping)
         k->r = error_set(&k->err, ESHUTDOWN, "", "the controller is stopping");
-    if (k->r == 0 && !put_nodes(k) && !put_jobs(k)) {
-        if (k->class_at == k->n_classes) {
+    if (k->r == 0 && !gather(k) && !put_nodes(k) && !put_jobs(k)) {
+        if (k->class_at == k->n_classes && !k->seat) {
             finish(k);
             return;
         }
         if (!k->class_at)
             k->r = put_reservations(k);
         if (k->r == 0)
-            k->r = put_class(k, &k->classes[k->class_at++]);
+            k->r = k->seat ? book_some(k) : class_next(k);
     }
     if (k->r < 0) {
         if (!k->err.code)
@@ -289,42 +361,6 @@ static void check_step(void *arg)
         return;
     }
     source_rearm(k->timer, 0);
-}
-
-/* Those of the API as they are, those of the file as it says; old ones first, in their order. */
-static int gather(struct check *k)
-{
-    struct table *t = events_table(k->core->events, NOUN_CLASS);
-    size_t n = 0;
-    int r = 0;
-
-    k->classes = calloc(table_end(t) + k->config->n_classes + 1, sizeof(*k->classes));
-    if (!k->classes)
-        return -ENOMEM;
-    for (size_t i = 0; i < table_end(t); i++) {
-        const struct slot *slot = table_at(t, i);
-        const struct class *class = slot ? slot->staged : NULL;
-
-        if (class && !class->deleted &&
-            (!class->from_config || has_class(k->config, class->spec.name)))
-            k->classes[n++] = *class;
-    }
-    for (size_t i = 0; i < k->config->n_classes && r == 0; i++) {
-        struct class *into = NULL;
-
-        for (size_t m = 0; m < n && !into; m++)
-            if (str_equal(k->classes[m].spec.name, k->config->classes[i].name))
-                into = &k->classes[m];
-        if (into && !into->from_config)
-            return refuse_clash(&k->config->classes[i], into, &k->err);
-        if (!into) {
-            into = &k->classes[n];
-            into->id = UINT64_MAX - n++; /* it has none yet */
-        }
-        r = class_spec_of_config(&k->config->classes[i], &into->spec, &k->err);
-    }
-    k->n_classes = n;
-    return r;
 }
 
 void classes_check_config(struct core *core, const struct config *config,
@@ -343,8 +379,6 @@ void classes_check_config(struct core *core, const struct config *config,
     k->planner = planner_new(1);
     k->timer = loop_timer(core->loop, 0, check_step, k);
     k->r = k->planner ? planner_configure(k->planner, config) : -ENOMEM;
-    if (k->r == 0)
-        k->r = gather(k);
     if (!k->timer)
         finish(k);
 }

@@ -50,7 +50,8 @@ struct core {
     struct config *config;
     struct workers *store_worker, *snapshot_worker;
     struct workers *backup_worker;
-    struct workers *pki_worker; /* the authority's files: others may lock them for long */
+    struct workers *pki_worker;    /* the authority's files: others may lock them for long */
+    struct workers *config_worker; /* a new vdi.conf, read */
     struct host_plugin *store_plugin;
     struct vdi_store_ops store_ops;
     void *store;

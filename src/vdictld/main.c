@@ -50,6 +50,7 @@
 #include "vdictld/sweep.h"
 
 #define STORE_QUEUE 4096
+#define CONFIG_WAIT_USEC 1000000 /* for the disk that vdi.conf is on, when it stops */
 #define PKI_QUEUE 64
 /* With what a connection has besides it is 32 KiB: more would be mapped, and 64 connections that
  * end together stall the loop for 40 ms of munmap(). */
@@ -332,6 +333,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->snapshot_worker = core->loop ? workers_new(core->loop, "snapshot", 1, 1) : NULL;
     core->backup_worker = core->loop ? workers_new(core->loop, "backup", 1, 4) : NULL;
     core->pki_worker = core->loop ? workers_new(core->loop, "pki", 1, PKI_QUEUE) : NULL;
+    core->config_worker = core->loop ? workers_new(core->loop, "config", 1, 1) : NULL;
     core->events = core->store_worker && core->snapshot_worker
                        ? events_new(core->loop, core->store_worker, core->snapshot_worker,
                                     &core->store_ops, published, core)
@@ -351,9 +353,9 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
     core->notify = core->loop ? notify_new(core) : NULL;
-    if (!core->events || !core->pki_worker || !core->backup_worker || !core->budget ||
-        !core->arrays || !core->classes || !core->denials || !core->depend || !core->disks ||
-        !core->idem || !core->mine || !core->feed || !core->queue || !core->quota ||
+    if (!core->events || !core->pki_worker || !core->backup_worker || !core->config_worker ||
+        !core->budget || !core->arrays || !core->classes || !core->denials || !core->depend ||
+        !core->disks || !core->idem || !core->mine || !core->feed || !core->queue || !core->quota ||
         !core->minutes || !core->life || !core->sweep || !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
@@ -452,6 +454,7 @@ static void core_done(struct core *core)
      * still speak to nodes and site. */
     auth_free(core->auth);
     notify_stop(core->notify);
+    (void)workers_abandon(core->config_worker, CONFIG_WAIT_USEC);
     workers_free(core->pki_worker);
     workers_free(core->backup_worker);
     workers_free(core->snapshot_worker); /* what it ends with goes to the store's */

@@ -3,7 +3,8 @@
  * reconfigure.c - a new vdi.conf in force, all of it or nothing.
  *
  * An invalid file leaves the old one in force. What needs a restart (listen
- * addresses, store, plugins) is refused by name.
+ * addresses, store, plugins) is refused by name. One is looked at at a time: it is read on a
+ * worker, for the dates of a term's classes take tens of milliseconds, and disks may be slow.
  */
 #include "vdictld/reconfigure.h"
 
@@ -33,8 +34,11 @@ struct change {
     struct core *core;
     struct call *call; /* NULL: SIGHUP asked */
     bool dry_run;
+    char *path;
     struct config *config;
     struct priority_rule *rule; /* of its priority plugin; NULL: in force */
+    struct buf findings;
+    int result; /* of config_read() */
     struct buf lines;
 };
 
@@ -42,7 +46,9 @@ static void change_free(struct change *ch)
 {
     config_free(ch->config);
     priority_rule_free(ch->core, ch->rule);
+    buf_done(&ch->findings);
     buf_done(&ch->lines);
+    free(ch->path);
     free(ch);
 }
 
@@ -105,8 +111,9 @@ static void in_force(void *arg, int result, const struct vdi_error *err)
 }
 
 /* The first line of the findings says enough for the answer; the log has them all. */
-static void refuse_findings(struct change *ch, const struct buf *findings)
+static void refuse_findings(struct change *ch)
 {
+    const struct buf *findings = &ch->findings;
     struct vdi_error err = {0};
     int n = findings->data ? (int)strcspn(findings->data, "\n") : 0;
 
@@ -158,49 +165,76 @@ static void checked(void *arg, int result, const struct vdi_error *err)
     }
 }
 
+/* Where it hangs, all but `ch` may be gone when it comes back. */
+static void read_work(void *arg)
+{
+    struct change *ch = arg;
+
+    ch->result = config_read(ch->path, &ch->config, &ch->findings);
+}
+
+/* What can be said of it without its classes; they are looked at then, in slices. */
+static int look_at(struct change *ch, struct vdi_error *err)
+{
+    struct core *core = ch->core;
+    bool restart = false;
+
+    config_diff(core->config, ch->config, &ch->lines, &restart);
+    if (!restart)
+        return priority_try(core, ch->config, &ch->rule, err);
+    if (ch->dry_run)
+        return 0;
+    error_set(err, EPROTO, "vdi.conf", "listen addresses, plugins and store need a restart");
+    error_hint(err, NULL, "restart vdictld: no desktop notices");
+    return -EPROTO;
+}
+
+static void read_done(void *arg, bool dropped)
+{
+    struct change *ch = arg;
+    struct core *core = ch->core;
+    struct vdi_error err = {0};
+    int r;
+
+    if (dropped || core->stopping)
+        r = error_set(&err, ESHUTDOWN, "", "the controller is stopping");
+    else
+        r = ch->result < 0 ? ch->result : look_at(ch, &err);
+    if (r == 0) {
+        classes_check_config(core, ch->config, checked, ch);
+        return;
+    }
+    core->reconfiguring = false;
+    if (err.code)
+        refuse(ch, &err);
+    else
+        refuse_findings(ch);
+}
+
 void reconfigure(struct core *core, struct call *call, bool dry_run)
 {
     struct change *ch = calloc(1, sizeof(*ch));
-    struct buf findings = BUF_INIT(0);
+    char *path = strdup(core->config_path);
     struct vdi_error err = {0};
-    bool restart = false;
-    int r;
 
-    if (!ch) {
+    if (!ch || !path) {
         if (call)
             call_refuse_with(call, ENOMEM, "", "out of memory");
+        free(path);
+        free(ch);
         return;
     }
-    ch->core = core;
-    ch->call = call;
-    ch->dry_run = dry_run;
-    ch->lines = BUF_INIT(0);
+    *ch = (struct change){.core = core, .call = call, .dry_run = dry_run, .path = path};
     if (core->reconfiguring) {
         error_set(&err, EAGAIN, "vdi.conf", "another file is being looked at");
         error_hint(&err, NULL, "try again in a second");
         refuse(ch, &err);
-        return;
-    }
-    r = config_read(core->config_path, &ch->config, &findings);
-    if (r < 0) {
-        refuse_findings(ch, &findings);
-        buf_done(&findings);
-        return;
-    }
-    buf_done(&findings);
-    config_diff(core->config, ch->config, &ch->lines, &restart);
-    if (restart && !dry_run) {
-        error_set(&err, EPROTO, "vdi.conf", "listen addresses, plugins and store need a restart");
-        error_hint(&err, NULL, "restart vdictld: no desktop notices");
+    } else if (workers_post(core->config_worker, read_work, read_done, ch) < 0) {
+        error_set(&err, ESHUTDOWN, "", "the controller is stopping");
         refuse(ch, &err);
-        return;
+    } else {
+        core->reconfiguring = true;
     }
-    if (!restart && priority_try(core, ch->config, &ch->rule, &err) < 0) {
-        refuse(ch, &err);
-        return;
-    }
-    core->reconfiguring = true;
-    classes_check_config(core, ch->config, checked, ch);
 }
 
 void handle_reconfigure(struct call *call)
