@@ -3,6 +3,7 @@ noinst_LIBRARIES += src/model/libmodel.a
 src_model_libmodel_a_SOURCES = \
     src/model/array.c src/model/array.h \
     src/model/audit.c src/model/audit.h \
+    src/model/boots.c src/model/boots.h \
     src/model/class.c src/model/class.h \
     src/model/config.c src/model/config.h \
     src/model/dependency.c src/model/dependency.h \
@@ -102,3 +103,8 @@ UNIT_TESTS += tests/unit/model/test_gpu
 tests_unit_model_test_gpu_SOURCES = tests/unit/model/test_gpu.c
 tests_unit_model_test_gpu_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_gpu_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_boots
+tests_unit_model_test_boots_SOURCES = tests/unit/model/test_boots.c
+tests_unit_model_test_boots_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_boots_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)

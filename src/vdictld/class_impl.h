@@ -11,8 +11,6 @@
 /* Classes are kept free for so long ahead, and no class may be more occurrences in it. */
 #define CLASS_HORIZON_USEC (INT64_C(366) * 86400 * 1000000)
 #define CLASSES_MAX 4096 /* that are not deleted */
-/* No job makes room for a second seat before the first, which is slow, is so much later. */
-#define CLASS_PRESS_USEC (INT64_C(30) * 1000000)
 #define CLASS_OCCURRENCES_MAX 2048
 
 /* An occurrence to come, or that is: computed. */
@@ -69,7 +67,7 @@ struct classes {
     struct hash *waiting;   /* ids of jobs that wait for a seat; values are the ids, too */
     struct workers *roster_workers;
     struct list looks;  /* struct roster_looks, on their way */
-    struct hash *boots; /* template -> struct boots: how long its last seats took */
+    struct hash *boots; /* template -> how long its last seats took */
     /* class_drawn.c */
     struct hash *drawn; /* owner -> struct drawn_owner */
     struct source *drawn_tell;

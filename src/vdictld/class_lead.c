@@ -6,22 +6,19 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "model/boots.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/life.h"
 
 /* A guest that boots keeps about so many processors of its host busy. */
 #define BOOT_CPUS 4
 #define BOOTS_AT_ONCE 2 /* at least */
-/* The last seats of a template that are looked at, and how many of them say enough. */
-#define BOOTS_KEPT 64
-#define BOOTS_ENOUGH 8
 #define SECOND_LEAST_USEC (5 * USEC_PER_SEC)
 
-/* How long the seats of a template took to be READY; before its first seat, how long its other
- * instances took to boot. */
-struct boots {
-    int64_t took_usec[BOOTS_KEPT]; /* of the last ones, a ring */
-    uint32_t n;
+/* Of a template: of its seats; before its first seat, how long its other instances took to
+ * boot. */
+struct template_boots {
+    struct boots boots;
     bool of_seats;
     char name[];
 };
@@ -29,7 +26,7 @@ struct boots {
 void class_note_boot(struct core *core, const struct instance *in)
 {
     struct hash *all = core->classes->boots;
-    struct boots *boots = hash_get(all, in->template_name);
+    struct template_boots *boots = hash_get(all, in->template_name);
     /* More than that is a node that was away, not a boot. */
     int64_t most = life_boot_timeout(core, in->template_name) * USEC_PER_SEC;
     int64_t took;
@@ -48,21 +45,11 @@ void class_note_boot(struct core *core, const struct instance *in)
     }
     if (in->class_id && !boots->of_seats) {
         boots->of_seats = true;
-        boots->n = 0;
+        boots->boots.n = 0;
     }
     /* What others waited for before, an image, say, is fetched for a class ahead. */
     took = in->ready_usec - (in->class_id ? in->request_usec : in->build_usec);
-    boots->took_usec[boots->n++ % BOOTS_KEPT] = took < most ? took : most;
-}
-
-static int64_t slowest_usec(const struct boots *boots)
-{
-    int64_t slowest = 0;
-
-    for (uint32_t i = 0; boots && i < boots->n && i < BOOTS_KEPT; i++)
-        if (boots->took_usec[i] > slowest)
-            slowest = boots->took_usec[i];
-    return slowest;
+    boots_add(&boots->boots, took < most ? took : most);
 }
 
 uint32_t class_boots_at_once(uint32_t cpus)
@@ -125,61 +112,27 @@ static bool preempts(const struct core *core, const char *qos)
     return q && q->preempts.n;
 }
 
-static int compare_usec(const void *a, const void *b)
+static const struct boots *boots_of(const struct core *core, const struct class_spec *spec)
 {
-    const int64_t *x = a, *y = b;
+    static const struct boots none;
+    const struct template_boots *of = hash_get(core->classes->boots, spec->template_name);
 
-    return (*x > *y) - (*x < *y);
-}
-
-static int64_t median_usec(const struct boots *boots)
-{
-    uint32_t n = boots->n < BOOTS_KEPT ? boots->n : BOOTS_KEPT;
-    int64_t took[BOOTS_KEPT];
-
-    memcpy(took, boots->took_usec, sizeof(took));
-    qsort(took, n, sizeof(*took), compare_usec);
-    return took[n / 2];
-}
-
-/* Where all take about as long none is slow, however long it is. 0: not enough is known. */
-static int64_t slow_usec(const struct boots *boots)
-{
-    int64_t half, twice;
-
-    if (!boots || boots->n < BOOTS_ENOUGH)
-        return 0;
-    half = slowest_usec(boots) / 2;
-    twice = 2 * median_usec(boots);
-    return half > twice ? half : twice;
-}
-
-/* A slow seat is seen to be slow, a job is asked to make room for a second one, and that boots.
- * Where all boot in the time that a job is asked after, that does not come to pass. */
-static int64_t second_chance_usec(const struct core *core, const struct class_spec *spec,
-                                  const struct boots *boots)
-{
-    int64_t slowest = slowest_usec(boots), slow = slow_usec(boots);
-
-    if (!slow || slowest <= slow || slowest < CLASS_PRESS_USEC || !preempts(core, spec->qos))
-        return 0;
-    return slow + CLASS_PRESS_USEC + class_free_usec(core, spec->qos) + slowest;
+    return of ? &of->boots : &none;
 }
 
 int64_t class_lead_usec(struct core *core, const struct class_spec *spec)
 {
-    const struct boots *boots = hash_get(core->classes->boots, spec->template_name);
-    int64_t least = spec->lead_sec * USEC_PER_SEC, slowest = slowest_usec(boots);
-    int64_t measured = slowest ? slowest * most_rounds(core, spec) : 0;
-    int64_t second = second_chance_usec(core, spec, boots);
+    const struct boots *boots = boots_of(core, spec);
+    int64_t free_usec = preempts(core, spec->qos) ? class_free_usec(core, spec->qos) : -1;
+    int64_t least = spec->lead_sec * USEC_PER_SEC, measured;
 
-    measured = measured > second ? measured : second;
+    measured = boots->n ? boots_lead_usec(boots, most_rounds(core, spec), free_usec) : 0;
     return measured > least ? measured : least;
 }
 
 int64_t class_second_usec(struct core *core, const struct class_spec *spec)
 {
-    int64_t slow = slow_usec(hash_get(core->classes->boots, spec->template_name));
+    int64_t slow = boots_slow_usec(boots_of(core, spec));
 
     if (!slow)
         slow = class_lead_usec(core, spec) / 3;

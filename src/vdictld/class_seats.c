@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
+#include "model/boots.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/images.h"
 #include "vdictld/life.h"
@@ -645,7 +646,7 @@ static void count_instances(struct core *core, struct sitting *all, size_t n, in
         s->awaited += is_booting(in) && in->job;
         s->slow += is_booting(in) && !in->job && in->request_usec + s->second_usec <= now;
         s->very_slow += is_booting(in) && !in->job &&
-                        in->request_usec + s->second_usec + CLASS_PRESS_USEC <= now;
+                        in->request_usec + s->second_usec + BOOTS_PRESS_USEC <= now;
         if (in->ready_usec > s->last_ready_usec)
             s->last_ready_usec = in->ready_usec;
         if (in->ready_usec - in->request_usec <= s->slowest_usec)

@@ -100,6 +100,7 @@ int report_make(const struct world *w, struct report *ret)
                        .gpu_hours_preempted = sec(w->lost_usec) / 3600 / w->gpu_units,
                        .classes = w->classes,
                        .class_seats = w->n_seats,
+                       .lead_sec = (double)w->options.lead_sec,
                        .makespan_sec = sec(w->end_usec - w->begin_usec),
                        .plan_cpu_sec = sec(w->plan_cpu_usec),
                        .plan_steps = w->plan_steps};
@@ -153,12 +154,13 @@ void report_write_text(const struct report *r, struct buf *out)
                    " started over; %.1f of %.1f hours of units lost\n",
                    r->saves, r->requeues, r->gpu_hours_preempted, r->gpu_hours);
     if (r->classes)
-        buf_printf(out,
-                   "classes            %" PRIu64 ", %" PRIu64
-                   " seats: %.3f %% READY when they begin, the last %.0f s %s\n"
-                   "                   %.0f hours of GPUs kept for them without a session\n",
-                   r->classes, r->class_seats, r->seats_ready_pct, fabs(r->slowest_seat_sec),
-                   r->slowest_seat_sec > 0 ? "later" : "before", r->gpu_hours_held_empty);
+        buf_printf(
+            out,
+            "classes            %" PRIu64 ", %" PRIu64
+            " seats: %.3f %% READY when they begin, the last %.0f s %s\n"
+            "                   kept from %.0f s before; %.0f hours of GPUs without a session\n",
+            r->classes, r->class_seats, r->seats_ready_pct, fabs(r->slowest_seat_sec),
+            r->slowest_seat_sec > 0 ? "later" : "before", r->lead_sec, r->gpu_hours_held_empty);
     if (r->reservations)
         buf_printf(out,
                    "reservations       %" PRIu64 ", %.1f hours of nodes; %" PRIu64
@@ -180,8 +182,8 @@ void report_write_json(const struct report *r, struct buf *out)
                r->mean_slowdown);
     buf_printf(out, ",\"utilisation\":%.5f,\"makespan_s\":%.3f,\"starts\":%" PRIu64, r->utilisation,
                r->makespan_sec, r->starts);
-    buf_printf(out, ",\"classes\":%" PRIu64 ",\"class_seats\":%" PRIu64, r->classes,
-               r->class_seats);
+    buf_printf(out, ",\"classes\":%" PRIu64 ",\"class_seats\":%" PRIu64 ",\"lead_s\":%.0f",
+               r->classes, r->class_seats, r->lead_sec);
     buf_printf(out, ",\"class_seats_ready_pct\":%.4f,\"slowest_seat_s\":%.3f", r->seats_ready_pct,
                r->slowest_seat_sec);
     buf_printf(out, ",\"failed_seats\":%" PRIu64 ",\"second_seats\":%" PRIu64, r->failed_seats,

@@ -21,6 +21,7 @@ struct report {
     uint64_t starts, failed_starts, saves, requeues;
     double gpu_hours, gpu_hours_preempted; /* of units: asked for; lost to making room */
     uint64_t classes, class_seats, failed_seats;
+    double lead_sec;             /* how long ahead seats were kept free */
     uint64_t second_seats;       /* further instances of slow seats, a third too */
     double seats_ready_pct;      /* when their class begins */
     double slowest_seat_sec;     /* after its class began; below 0: before */

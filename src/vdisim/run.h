@@ -89,6 +89,7 @@ bool life_is_due(const struct run *run, const struct timer *t);
 bool life_holds(const struct run *run, const char *node, const char *gpus_held);
 
 /* seats.c */
+void seats_measure(struct world *w); /* how long ahead, and when slow: of its options */
 int seats_begin(struct run *run);
 int seats_start(struct run *run, const struct timer *t);
 int seats_ready(struct run *run, const struct timer *t);

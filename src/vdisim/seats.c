@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/boots.h"
 #include "vdisim/run.h"
 
 /* Who waits for a GPU looks at it so often. */
@@ -26,6 +27,28 @@ static size_t seat_of(const struct timer *t)
 static size_t instance_of(const struct timer *t)
 {
     return t->id % SEAT_INSTANCES;
+}
+
+/* As vdictld has it (vdictld/class_lead.c) when it knows seats by their last BOOTS_KEPT boots. These
+ * are drawn by themselves: what else is drawn does not depend on them. */
+void seats_measure(struct world *w)
+{
+    struct world_options *o = &w->options;
+    const struct config_qos *qos = config_qos(w->config, o->class_qos);
+    struct boots boots = {0};
+    struct draw draw;
+    int64_t free_usec = -1, usec;
+
+    draw_seed(&draw, ~o->seed);
+    for (unsigned i = 0; i < BOOTS_KEPT; i++)
+        boots_add(&boots, draw_usec(&draw, &o->boot));
+    if (o->second_sec < 0)
+        o->second_sec = (double)boots_slow_usec(&boots) / 1e6;
+    if (qos && qos->preempts.n && o->second_sec > 0)
+        free_usec = (int64_t)(o->save.p99_sec * 1e6) + qos->grace_sec * USEC;
+    usec = boots_lead_usec(&boots, 1, free_usec);
+    if (usec > o->lead_sec * USEC)
+        o->lead_sec = (usec + USEC - 1) / USEC;
 }
 
 static int64_t window_usec(const struct world *w, const struct world_seat *s)
@@ -67,7 +90,7 @@ static int look_later(struct run *run, const struct timer *t)
     if (sec <= 0)
         return 0;
     if (w->seats[seat_of(t)].is_pressing)
-        sec = w->options.boot.p99_sec / 6;
+        sec = (double)BOOTS_PRESS_USEC / 1e6;
     return timers_add(&run->timers,
                       (struct timer){run->now_usec + (int64_t)(sec * 1e6), TIMER_SEAT_SLOW, t->id});
 }

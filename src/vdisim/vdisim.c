@@ -75,7 +75,8 @@ static void usage(FILE *f)
           "      --epoch=TIME       time 0 of the trace, for an .ics file, and classes and\n"
           "                         reservations of the configuration (default: 00:00 of the day\n"
           "                         of the first)\n"
-          "      --lead=SECONDS     seats are kept free from so long before a class (default 300)\n"
+          "      --lead=SECONDS     seats are kept free from so long before a class at least\n"
+          "                         (default 300); longer where vdictld would for such boots\n"
           "      --limit=N          the first N jobs alone\n"
           "      --factor=X         time limit where the trace has none: X times the duration\n"
           "                         (default 1)\n"
@@ -86,7 +87,7 @@ static void usage(FILE *f)
           "      --save=SEC[:SEC]   time to save a job, and until it is back (default 20:60)\n"
           "      --fail=P           a start fails with probability P and is made again\n"
           "      --second=SECONDS   a seat that boots for longer gets a second one, and so a\n"
-          "                         third (default: half of the boot's p99); 0: none does\n"
+          "                         third (default: as vdictld, by the last boots); 0: none does\n"
           "      --seed=N           seed of what is drawn (default 1)\n"
           "      --starts=FILE      write when and where each job ran, as CSV\n"
           "      --seats=FILE       write where each seat of a class is, as CSV\n"
@@ -266,8 +267,6 @@ static int read_options(int argc, char **argv, struct command *c, struct vdi_err
         return error_set(
             err, EINVAL, "epoch",
             "--epoch is for --classes of an .ics file, and classes and reservations of --config");
-    if (c->options.second_sec < 0)
-        c->options.second_sec = c->options.boot.p99_sec / 2;
     if (c->pool && c->options.unit == WORLD_AS_TRACED)
         c->options.unit = WORLD_GPUS;
     c->trace = argv[optind];

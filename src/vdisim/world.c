@@ -313,6 +313,7 @@ int world_run(const struct config *config, const struct trace *trace,
         planner_set_boot(run.planner, run.boot_usec);
         planner_set_save(run.planner, (int64_t)(options->save.p99_sec * 1e6));
     }
+    seats_measure(&w);
     run.held = calloc(config->n_nodes, GPU_PLACES_MAX);
     r = run.planner && run.held ? replay(&run, trace, err)
                                 : error_set(err, ENOMEM, "", "out of memory");

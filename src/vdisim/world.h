@@ -44,15 +44,17 @@ struct world_options {
     double factor;         /* time limit where the trace has none: so many times the duration */
     uint64_t limit;        /* so many jobs of the trace at most; 0: all */
     uint64_t seed;
-    struct draw_time boot;               /* from the start order until the job runs */
-    int64_t lead_sec;                    /* seats of a class are kept free from so long before it */
+    struct draw_time boot; /* from the start order until the job runs */
+    int64_t lead_sec; /* seats are kept free from so long before their class, or longer: in struct
+                         world it is how long */
     struct world_qos qos[WORLD_QOS_MAX]; /* of jobs: the first that fits */
     size_t n_qos;
     const char *class_qos; /* of classes; "": none */
     int64_t epoch_usec;    /* the instant that is time 0 of the trace; reservations go by it */
     struct draw_time save; /* from the order until a job is saved, and the same until it is back */
     double fail;           /* probability that a start fails; the job is queued again */
-    double second_sec;     /* a seat that takes longer gets a second one; 0: none does */
+    double second_sec;     /* a seat that takes longer gets a second one; 0: none does; below 0:
+                              by how long others take, and in struct world it is how long */
 };
 
 struct world_job {
