@@ -604,7 +604,8 @@ static const struct pauses *pauses_of(struct planner *p, const struct entry *e)
     uint32_t qos = qos_of(p, e->shape);
     struct pauses *all = &p->pauses;
 
-    if (!p->seats.n || !p->qos[qos].is_victim || (!first && !pause_is_in_the_way(p, head)))
+    if (!p->seats.n || !p->qos[qos].is_victim ||
+        (!first && !head->part && !pause_is_in_the_way(p, head)))
         return NULL;
     if (!first && !head->part && head->gpus->n == 1)
         return pauses_on(p, head->node, qos, head->gpus->places[0].gpu);

@@ -73,7 +73,8 @@ tests_unit_plan_test_pause_LDADD = $(plan_test_libs)
 tests_unit_plan_test_preempt_SOURCES = tests/unit/plan/test_preempt.c tests/unit/plan/world.h
 tests_unit_plan_test_preempt_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_preempt_LDADD = $(plan_test_libs)
-tests_unit_plan_test_victim_SOURCES = tests/unit/plan/test_victim.c tests/unit/plan/world.h
+tests_unit_plan_test_victim_SOURCES = tests/unit/plan/test_victim.c tests/unit/plan/scene.h \
+    tests/unit/plan/world.h
 tests_unit_plan_test_victim_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_victim_LDADD = $(plan_test_libs)
 tests_unit_plan_test_fragment_SOURCES = tests/unit/plan/test_fragment.c tests/unit/plan/world.h
