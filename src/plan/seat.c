@@ -275,6 +275,11 @@ int seat_take(const struct planner *p, const struct seat *seat, struct plan_line
     return seat_change(p, seat, -1, lines);
 }
 
+int seat_give(const struct planner *p, const struct seat *seat, struct plan_lines *lines)
+{
+    return seat_change(p, seat, 1, lines);
+}
+
 int seats_take(const struct planner *p, const struct plan_node *node, struct plan_lines *lines)
 {
     int r = 0;
@@ -425,7 +430,7 @@ void seats_take_off(struct planner *p, struct seat *const *seats, size_t n)
         bool is_valid = node->base_is_valid && !node->jobs;
 
         seat_unlink(p, seats[i]);
-        node->base_is_valid = is_valid && seat_change(p, seats[i], 1, &node->base) == 0;
+        node->base_is_valid = is_valid && seat_give(p, seats[i], &node->base) == 0;
         node->base_stand = node->base_is_valid ? plan_next_stand(p) : 0;
         plan_base_changed(p, node);
     }

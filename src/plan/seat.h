@@ -68,8 +68,9 @@ int seats_settle(struct planner *p, uint64_t id, struct seat_window *first);
 void seat_windows_free(struct planner *p, struct seat_window *first);
 /* Windows that are over go. True: some did. */
 bool seats_expire(struct planner *p);
-/* Takes the seat, or all seats of the node, from lines of the node. -ENOMEM. */
+/* Takes the seat, or all seats of the node, from lines of the node, or gives it back. -ENOMEM. */
 int seat_take(const struct planner *p, const struct seat *seat, struct plan_lines *lines);
+int seat_give(const struct planner *p, const struct seat *seat, struct plan_lines *lines);
 int seats_take(const struct planner *p, const struct plan_node *node, struct plan_lines *lines);
 /* One of the windows that begin then, all by next_at; NULL: there are none. */
 struct seat_window *seats_at(const struct seats *s, int64_t from_usec);

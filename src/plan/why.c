@@ -129,6 +129,8 @@ struct survey {
     bool fits;                      /* as many as it needs */
     int64_t alone_usec;             /* when as many will, were there no line */
     const struct plan_node *alone;  /* of these the first without room now, if any */
+    const struct seat_window *own;  /* that is kept for the job; NULL: none */
+    struct plan_lines without;      /* of a node, without what is kept for it */
     struct {
         int64_t most, free; /* the largest node; on as many in service as it needs */
         int64_t until_usec; /* when the need is free on as many */
@@ -136,6 +138,22 @@ struct survey {
         struct lowest owing, until; /* free with its sign turned; when it is free */
     } of[N_RESOURCES];
 };
+
+/* What is kept for the job is in nobody's way but others'. NULL: no memory. */
+static const struct plan_lines *lines_of(struct planner *p, struct survey *s, struct plan_node *n)
+{
+    const struct plan_lines *lines = plan_base_lines(p, n);
+
+    for (uint32_t i = 0; lines && s->own && i < s->own->n; i++) {
+        if (s->own->seats[i].node != n)
+            continue;
+        if (plan_lines_copy(&s->without, lines, n->gpus.n_all) < 0 ||
+            seat_give(p, &s->own->seats[i], &s->without) < 0)
+            return NULL;
+        return &s->without;
+    }
+    return lines;
+}
 
 /* When the future stops being worth a number. */
 static int64_t shown(int64_t usec, int64_t now_usec)
@@ -146,7 +164,7 @@ static int64_t shown(int64_t usec, int64_t now_usec)
 static void survey_serving(struct planner *p, struct shape *shape, struct plan_node *n,
                            struct survey *s)
 {
-    const struct plan_lines *lines = plan_base_lines(p, n);
+    const struct plan_lines *lines = lines_of(p, s, n);
 
     if (!lines)
         return;
@@ -181,7 +199,7 @@ static void survey_alone(struct planner *p, struct shape *shape, struct survey *
         for (size_t i = 0; i < p->n_nodes; i++) {
             struct plan_node *n = p->nodes[i];
             bool may = plan_node_in_service(n) && shape_is_possible(p, shape, n);
-            const struct plan_lines *lines = may ? plan_base_lines(p, n) : NULL;
+            const struct plan_lines *lines = may ? lines_of(p, s, n) : NULL;
             int64_t t = lines ? earliest_alone(p, shape, n, lines, from) : TIMELINE_NEVER;
 
             if (t < TIMELINE_NEVER)
@@ -211,9 +229,12 @@ static void survey_closures(struct planner *p, struct shape *shape, struct plan_
         lowest_add(&s->fit_opens, opens, n);
 }
 
-static void survey_nodes(struct planner *p, struct shape *shape, struct survey *s)
+static void survey_nodes(struct planner *p, const struct entry *e, struct survey *s)
 {
-    *s = (struct survey){.alone_usec = TIMELINE_NEVER};
+    struct shape *shape = e->shape;
+    const struct seat *booked = booking_of(p, e->id);
+
+    *s = (struct survey){.alone_usec = TIMELINE_NEVER, .own = booked ? booked->window : NULL};
     s->opens.want = s->fit_opens.want = shape->nodes;
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
         s->of[r].owing.want = s->of[r].until.want = shape->nodes;
@@ -245,6 +266,7 @@ static void survey_nodes(struct planner *p, struct shape *shape, struct survey *
         if (s->of[r].until_usec < TIMELINE_NEVER)
             s->of[r].node = s->of[r].until.node[shape->nodes - 1];
     }
+    plan_lines_done(&s->without);
 }
 
 static struct plan_blocker *add(struct plan_why *why, enum plan_blocker_type type)
@@ -310,15 +332,24 @@ static void add_nodes_out(struct planner *p, struct plan_why *why, struct shape 
         str_copy(b->subject, sizeof(b->subject), folded);
 }
 
+/* When it ends, or leaves to make room. */
+static int64_t leaves_usec(struct planner *p, const struct entry *e, const struct survey *s)
+{
+    int64_t end = plan_expected_end(p, e);
+    const struct pause *pause = s->own ? pause_next(p, e, end) : NULL;
+
+    return pause && pause->free_usec > p->now_usec ? pause->free_usec : end;
+}
+
 /* Of the jobs on the node that have some of it, the last one that must end for `until`. */
-static uint64_t holder(const struct planner *p, const struct plan_node *n, enum resource r,
-                       int64_t until_usec)
+static uint64_t holder(struct planner *p, const struct plan_node *n, enum resource r,
+                       int64_t until_usec, const struct survey *s)
 {
     const struct entry *found = NULL;
     int64_t found_end = 0;
 
     for (const struct entry *e = n->jobs; e; e = e->next) {
-        int64_t end = plan_expected_end(p, e);
+        int64_t end = leaves_usec(p, e, s);
         if (end > until_usec || !need_of(e->shape, r))
             continue;
         if (!found || end > found_end || (end == found_end && e->id < found->id)) {
@@ -329,9 +360,9 @@ static uint64_t holder(const struct planner *p, const struct plan_node *n, enum 
     return found ? found->id : 0;
 }
 
-static void add_resource(const struct planner *p, struct plan_why *why, const struct shape *shape,
+static void add_resource(struct planner *p, struct plan_why *why, const struct shape *shape,
                          enum resource r, const struct plan_node *n, int64_t free,
-                         int64_t until_usec)
+                         int64_t until_usec, const struct survey *s)
 {
     struct plan_blocker *b = add(why, resource_blocker[r]);
     b->need = (uint64_t)need_of(shape, r);
@@ -339,7 +370,7 @@ static void add_resource(const struct planner *p, struct plan_why *why, const st
     if (!n)
         return;
     b->until_usec = shown(until_usec, p->now_usec);
-    b->job = holder(p, n, r, until_usec);
+    b->job = holder(p, n, r, until_usec, s);
     str_copy(b->subject, sizeof(b->subject), n->facts.name);
 }
 
@@ -401,14 +432,14 @@ static void add_resources(struct planner *p, struct plan_why *why, struct shape 
     before = why->n_blockers;
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
         if (need_of(shape, r) > s->of[r].free)
-            add_resource(p, why, shape, r, s->of[r].node, s->of[r].free, s->of[r].until_usec);
+            add_resource(p, why, shape, r, s->of[r].node, s->of[r].free, s->of[r].until_usec, s);
     if (why->n_blockers > before || !s->alone)
         return;
     for (enum resource r = CPUS; r < N_RESOURCES; r++) {
         int64_t free = free_of(p, shape, s->alone, r);
 
         if (need_of(shape, r) > free)
-            add_resource(p, why, shape, r, s->alone, free, s->alone_usec);
+            add_resource(p, why, shape, r, s->alone, free, s->alone_usec, s);
     }
 }
 
@@ -533,7 +564,7 @@ int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_w
     add_of_job(e, now_usec, ret);
     if (!e->shape->pool->exists)
         return 0;
-    survey_nodes(p, e->shape, &s);
+    survey_nodes(p, e, &s);
     if (s.n_possible < e->shape->nodes)
         add_no_node(ret, e->shape, &s);
     else if (s.n_serving < e->shape->nodes)

@@ -202,6 +202,8 @@ static void a_job_comes_over_another(void **state)
 {
     struct job_spec all = of_qos("batch", 4, 0), comes = of_qos("first", 4, 60);
     struct job_spec ahead = of_qos("", 4, 60);
+    const struct plan_blocker *b;
+    struct plan_why why;
     struct scene s;
 
     begin(&s, 1, "requeue");
@@ -214,7 +216,13 @@ static void a_job_comes_over_another(void **state)
     assert_int_equal(s.actions[0].job, 1);
     assert_true(s.actions[0].is_for_job);
     assert_int_equal(s.actions[0].free_usec, T0 + SAVE);
-    assert_int_equal(start_of(&s, 2, T0), T0 + SAVE);
+    assert_int_equal(planner_why(s.p, 2, T0, &why), 0);
+    assert_int_equal(why.start_usec, T0 + SAVE);
+    b = world_blocker(&why, PLAN_BLOCK_CPUS); /* that one, until it goes; its own place is none */
+    assert_non_null(b);
+    assert_int_equal(b->job, 1);
+    assert_int_equal(b->until_usec, T0 + SAVE);
+    assert_int_equal(why.n_blockers, 1);
     struct job first = world_job(3, &ahead);
     first.priority = 10; /* it comes later, and before it in line: the place is not its own */
     assert_int_equal(planner_put_job(s.p, &first), 0);
