@@ -168,6 +168,29 @@ def over_jobs_that_end(c, state, restarts):
     end_all(c, jobs)
 
 
+def over_jobs_on_two_nodes(c):
+    """A job on two nodes, both of which are another's: both make room, or nobody does."""
+    jobs = [batch(c, gpus=2, script="#!/bin/sh\n#FAKE runs term_ms=3000\n") for _ in range(2)]
+    vdi.is_({c.wait_state(j, "RUNNING")["node"] for j in jobs}, {"g1", "g2"},
+            "each of two jobs has a node for itself")
+    time.sleep(1.1)
+    wide = batch(c, qos="teaching", nodes=2, gpus=2)
+    vdi.wait_for("both to be told", lambda: all(c.job(j).get("term_final") == "PENDING"
+                                                for j in jobs))
+    why = c.request("GET", f"/v1/jobs/{wide}/why").json
+    b = why["blockers"][0]
+    vdi.ok((len(why["blockers"]), b["reason"], b["resource"], b["free"]) == (
+               1, "Resources", "gpus", 0) and b["job"] in jobs and
+           b["until"] == why["estimated_start_time"] and why["estimated_node"] == "g[1-2]",
+           "--why: where it starts, when they have left", why)
+    j = c.wait_state(wide, "RUNNING")
+    vdi.is_((j["node_list"], [(x["state"], x["restarts"]) for x in map(c.job, jobs)]),
+            ("g[1-2]", [("PENDING", 1)] * 2), "it runs on both, and they wait", j)
+    end_all(c, [wide])
+    vdi.is_([c.wait_state(j, "RUNNING")["restarts"] for j in jobs], [1, 1], "and run again after it")
+    end_all(c, jobs)
+
+
 def told_before_a_crash(c, state, restarts):
     """Its script is told to end; then nobody needs its place, and the controller is killed."""
     jobs = [batch(c, script="#!/bin/sh\n#FAKE runs term_ms=4000\n") for _ in range(4)]
@@ -256,6 +279,7 @@ def main():
         with vdi.Controller(nodes=1, lines=lines("requeue"), fake=fake("c")) as c:
             started_over(c)
             over_jobs_that_end(c, "PENDING", 1)
+            over_jobs_on_two_nodes(c)
             told_before_a_crash(c, "PENDING", 1)
         with vdi.Controller(nodes=1, lines=lines("cancel"), fake=fake("d")) as c:
             over_jobs_that_end(c, "PREEMPTED", 0)

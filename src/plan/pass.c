@@ -473,16 +473,21 @@ static bool take(struct planner *p, struct entry *e, struct shape *shape,
     return false;
 }
 
-/* Takes the place that is kept for it, if those who had it are gone. */
-static bool start_booked(struct planner *p, struct entry *e, const struct seat *seat,
-                         struct sink *s)
+/* Takes the place that is kept for it: those who had it are gone. */
+static bool start_booked(struct planner *p, struct entry *e, const struct seat_window *w,
+                         struct plan_node *const *nodes, struct sink *s)
 {
-    struct plan_node *node = seat->node;
-    struct gpu_hold *gpus = seat->gpus ? place_hold_copy(seat->gpus) : NULL;
+    struct gpu_hold *gpus[JOB_NODES_MAX];
+    bool has_memory = true;
     struct held held;
 
-    if ((seat->gpus && !gpus) || planner_held_make(&node, &gpus, 1, &held) < 0) {
-        place_hold_free(gpus);
+    for (uint32_t i = 0; i < w->n; i++) {
+        gpus[i] = w->seats[i].gpus ? place_hold_copy(w->seats[i].gpus) : NULL;
+        has_memory &= !gpus[i] == !w->seats[i].gpus;
+    }
+    if (!has_memory || planner_held_make(nodes, gpus, w->n, &held) < 0) {
+        for (uint32_t i = 0; i < w->n; i++)
+            place_hold_free(gpus[i]);
         planner_mark(p, PLAN_STALE);
         return false;
     }
@@ -505,24 +510,25 @@ static bool may_book(struct planner *p, const struct entry *e)
 /* True: it has a place that is kept for it, or gets one, and is not planned elsewhere. */
 static bool pass_booked(struct planner *p, struct entry *e, bool may_start, struct sink *s)
 {
-    const struct seat *seat = booking_of(p, e->id);
-    bool is_ready = seat && booking_is_ready(p, seat);
+    const struct seat_window *w = booking_of(p, e->id);
+    struct plan_node *nodes[JOB_NODES_MAX];
 
-    if (seat && booking_is_over(p, e, seat)) {
+    if (w && booking_is_over(p, e, w)) {
         booking_drop(p, e->id);
-        seat = NULL;
+        w = NULL;
     }
-    if (!seat && !p->oracle && !e->late && !may_start && booking_is_for(p, e->shape) &&
+    if (!w && !p->oracle && !e->late && !may_start && booking_is_for(p, e->shape) &&
         may_book(p, e) && booking_try(p, e))
-        seat = booking_of(p, e->id);
-    if (!seat)
+        w = booking_of(p, e->id);
+    if (!w)
         return false;
-    if (!p->oracle && is_ready && start_booked(p, e, seat, s))
+    for (uint32_t i = 0; i < w->n; i++)
+        nodes[i] = w->seats[i].node;
+    if (!p->oracle && booking_is_ready(p, w) && start_booked(p, e, w, nodes, s))
         return true;
-    e->node = seat->node;
-    e->time_usec = booking_start_usec(p, seat);
-    if (!e->wake_usec || e->wake_usec > booking_look_usec(p, seat))
-        wake_set(&p->wake, e, booking_look_usec(p, seat));
+    set_estimate(e, nodes, booking_start_usec(p, w));
+    if (!e->wake_usec || e->wake_usec > booking_look_usec(p, w))
+        wake_set(&p->wake, e, booking_look_usec(p, w));
     return true;
 }
 

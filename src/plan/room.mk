@@ -38,7 +38,7 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
     tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index \
-    tests/unit/plan/test_closure tests/unit/plan/test_exchange
+    tests/unit/plan/test_closure tests/unit/plan/test_exchange tests/unit/plan/test_booking
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 plan_test_libs = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
@@ -73,6 +73,10 @@ tests_unit_plan_test_pause_LDADD = $(plan_test_libs)
 tests_unit_plan_test_preempt_SOURCES = tests/unit/plan/test_preempt.c tests/unit/plan/world.h
 tests_unit_plan_test_preempt_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_preempt_LDADD = $(plan_test_libs)
+tests_unit_plan_test_booking_SOURCES = tests/unit/plan/test_booking.c tests/unit/plan/scene.h \
+    tests/unit/plan/world.h
+tests_unit_plan_test_booking_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_booking_LDADD = $(plan_test_libs)
 tests_unit_plan_test_victim_SOURCES = tests/unit/plan/test_victim.c tests/unit/plan/scene.h \
     tests/unit/plan/world.h
 tests_unit_plan_test_victim_CFLAGS = $(plan_test_cflags)

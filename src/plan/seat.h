@@ -39,7 +39,8 @@ struct seats {
     size_t n_booked; /* of the n, for jobs */
 };
 
-/* The place that is kept for a job while others leave it (booking.c) is a window of one seat. */
+/* The place that is kept for a job while others leave it (booking.c) is a window with a
+ * seat on each of its nodes. */
 static inline uint64_t seat_booking_id(uint64_t job)
 {
     return job | UINT64_C(1) << 63;

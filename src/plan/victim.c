@@ -164,6 +164,25 @@ static bool is_paused(const struct planner *p, const struct entry *e, const stru
     return !p->qos[qos_of(p, e->shape)].is_lost && pause_is_of_window(p, e, w);
 }
 
+/* It is chosen already, for another of its nodes. */
+static bool is_chosen(const struct entry *job, const struct seat_window *w)
+{
+    const struct victim *v = job->part ? w->victims : NULL;
+
+    while (v && v->job != job)
+        v = v->next_of_window;
+    return v;
+}
+
+/* Of what it costs that one on several nodes goes, each of them has a share, for it may leave them
+ * all to the job on several that is booked there. */
+static int64_t share_of(const struct candidate_victim *c, const struct seat_window *w)
+{
+    int64_t n = c->e->shape->nodes < w->shape->nodes ? c->e->shape->nodes : w->shape->nodes;
+
+    return (c->harm + n - 1) / n;
+}
+
 static int add_victim(struct seat_window *w, const struct entry *job)
 {
     struct victim *v = calloc(1, sizeof(*v));
@@ -184,7 +203,7 @@ int victims_choose(struct planner *p, uint32_t by, int64_t need_usec, struct pla
     int r = all ? 0 : -ENOMEM;
 
     for (struct entry *e = node->jobs; e && r == 0; e = e->next)
-        if (victim_may_be(p, by, need_usec, e))
+        if (victim_may_be(p, by, need_usec, e) && !is_chosen(head_of(e), w))
             all[n++] = (struct candidate_victim){e, harm_of(p, by, e)};
     if (n)
         qsort(all, n, sizeof(*all), by_harm);
@@ -195,7 +214,7 @@ int victims_choose(struct planner *p, uint32_t by, int64_t need_usec, struct pla
         }
         if (!is_paused(p, all[i].e, w))
             r = add_victim(w, head_of(all[i].e));
-        *ret_harm += all[i].harm;
+        *ret_harm += share_of(&all[i], w);
     }
     free(all);
     return r;

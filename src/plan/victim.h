@@ -33,7 +33,7 @@ int victims_give(struct planner *p, uint32_t by, int64_t need_usec, struct plan_
 /*
  * The seats of `w` on the node were taken from these lines. Of those that were given up for it,
  * the ones that cost most to push aside stay if there is room beside the seats; the others are
- * victims of `w`. *ret_harm: what it costs, more with each. -ENOMEM.
+ * victims of `w`, each once. *ret_harm: what it costs, more with each. -ENOMEM.
  */
 int victims_choose(struct planner *p, uint32_t by, int64_t need_usec, struct plan_node *node,
                    struct plan_lines *lines, struct seat_window *w, int64_t *ret_harm);

@@ -232,9 +232,8 @@ static void survey_closures(struct planner *p, struct shape *shape, struct plan_
 static void survey_nodes(struct planner *p, const struct entry *e, struct survey *s)
 {
     struct shape *shape = e->shape;
-    const struct seat *booked = booking_of(p, e->id);
 
-    *s = (struct survey){.alone_usec = TIMELINE_NEVER, .own = booked ? booked->window : NULL};
+    *s = (struct survey){.alone_usec = TIMELINE_NEVER, .own = booking_of(p, e->id)};
     s->opens.want = s->fit_opens.want = shape->nodes;
     for (enum resource r = CPUS; r < N_RESOURCES; r++)
         s->of[r].owing.want = s->of[r].until.want = shape->nodes;

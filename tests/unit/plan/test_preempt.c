@@ -4,7 +4,7 @@
  *
  * What the planner says is done, and looked at with a book of its own: who holds what, who ran for
  * how long. Nobody is asked who may not be, or too soon; who is pushed aside comes back; who others
- * went for starts; and in the end everybody has run.
+ * went for starts, on all of its nodes; and in the end everybody has run.
  */
 #include "world.h"
 
@@ -12,6 +12,7 @@
 #define N_JOBS 48
 #define N_GPUS 2
 #define EXEMPT (3 * MIN)
+#define FOR_MAX (2 * MIN) /* from when one has left until those for whom it did start */
 
 enum phase { COMES, WAITS, BOOTS, RUNS, LEAVES, DONE };
 
@@ -22,10 +23,11 @@ struct sim_job {
     int64_t due_usec; /* of its phase */
     int64_t run_usec; /* that are left */
     int64_t since_usec;
-    struct plan_place place;
-    int node;
+    struct plan_place places[N_NODES];
+    uint32_t n_places;
     unsigned pushed;
-    bool was_booked;
+    uint32_t booked, asked; /* nodes, as bits: kept for it; those that it was asked to leave */
+    int64_t left_usec;
 };
 
 struct sim {
@@ -44,6 +46,7 @@ struct sim {
     uint32_t class_seats;
     unsigned seed;
     unsigned long starts, asked, pushed, booked, compared, classes;
+    unsigned long wide, wide_pushed; /* of these, jobs on several nodes */
 };
 
 static unsigned pick(struct sim *s, unsigned n)
@@ -111,6 +114,7 @@ static void make_job(struct sim *s, int j)
     x->spec = world_spec(pick(s, 4), 0, pick(s, 3), pick(s, 4) ? 5 + pick(s, 60) : 0);
     x->spec.cpus += !x->spec.cpus && !x->spec.gpus;
     x->spec.profile = (char *)(x->spec.gpus ? profiles[pick(s, 3)] : "");
+    x->spec.nodes = pick(s, 4) ? 1 : 2 + pick(s, 2);
     x->spec.qos = pick(s, 3) ? "batch" : pick(s, 3) ? "first" : "";
     x->job = world_job((uint64_t)j + 1, &x->spec);
     x->job.priority = strcmp(x->spec.qos, "first") ? 0 : (int32_t)pick(s, 3);
@@ -146,22 +150,24 @@ static void begin(struct sim *s, unsigned seed)
 
 /* ---- the book ------------------------------------------------------------------ */
 
-static void hold(struct sim *s, struct sim_job *x, int sign)
+static void hold_on(struct sim *s, const struct sim_job *x, const struct plan_place *place,
+                    int sign)
 {
-    const struct gpu_kind *kind = kind_of(s, x->node);
     struct gpu_place places[GPU_PLACES_MAX];
+    int node = atoi(place->node + 1);
+    const struct gpu_kind *kind = kind_of(s, node);
     char profile[64];
     size_t n = 0, offer;
 
-    s->cpus[x->node] -= sign * (int64_t)x->spec.cpus;
-    assert_true(s->cpus[x->node] >= 0);
+    s->cpus[node] -= sign * (int64_t)x->spec.cpus;
+    assert_true(s->cpus[node] >= 0);
     if (!x->spec.gpus)
         return;
-    assert_int_equal(gpu_held_parse(x->place.gpus_held, profile, places, GPU_PLACES_MAX, &n), 0);
+    assert_int_equal(gpu_held_parse(place->gpus_held, profile, places, GPU_PLACES_MAX, &n), 0);
     assert_int_equal(n, x->spec.gpus);
     offer = kind->n_offers ? (size_t)gpu_find_offer(kind, profile) : 0;
     for (size_t i = 0; i < n; i++) {
-        struct gpu_state *gpu = &s->gpus[x->node][places[i].gpu];
+        struct gpu_state *gpu = &s->gpus[node][places[i].gpu];
 
         assert_true(places[i].gpu < N_GPUS);
         if (sign > 0) {
@@ -173,26 +179,62 @@ static void hold(struct sim *s, struct sim_job *x, int sign)
     }
 }
 
+static void hold(struct sim *s, const struct sim_job *x, int sign)
+{
+    for (uint32_t i = 0; i < x->n_places; i++)
+        hold_on(s, x, &x->places[i], sign);
+}
+
 static void put(struct sim *s, struct sim_job *x)
 {
-    assert_int_equal(planner_put_job(s->p, &x->job), 0);
+    assert_int_equal(planner_put_job_on(s->p, &x->job, NULL, x->places, x->n_places), 0);
 }
 
 /* ---- what the planner says -------------------------------------------------------- */
 
 static void take_place(void *arg, const struct plan_place *place)
 {
-    *(struct plan_place *)arg = *place;
+    struct sim_job *x = arg;
+
+    assert_in_range(x->n_places, 0, x->spec.nodes - 1);
+    x->places[x->n_places++] = *place;
+}
+
+static uint32_t nodes_of(const struct sim_job *x)
+{
+    uint32_t nodes = 0;
+
+    for (uint32_t i = 0; i < x->n_places; i++)
+        nodes |= 1u << atoi(x->places[i].node + 1);
+    return nodes;
+}
+
+/* Each place is on another node; of who was booked, on those that were. Who was
+ * asked to leave one of them was for this. */
+static void check_places(struct sim *s, const struct sim_job *x)
+{
+    uint32_t nodes = nodes_of(x);
+
+    assert_int_equal(x->n_places, x->spec.nodes);
+    assert_int_equal(__builtin_popcount(nodes), x->spec.nodes);
+    if (!s->is_late && !s->class_usec)
+        assert_true(!x->booked || x->booked == nodes);
+    s->booked += x->booked == nodes;
+    s->wide += x->booked == nodes && x->spec.nodes > 1;
+    for (int j = 0; j < N_JOBS && !strcmp(x->spec.qos, "first"); j++)
+        if (s->jobs[j].asked & nodes)
+            s->jobs[j].asked = 0;
 }
 
 static void start(struct sim *s, struct sim_job *x)
 {
     assert_int_equal(x->phase, WAITS);
-    planner_each_place(s->p, x->job.id, take_place, &x->place);
-    x->node = atoi(x->place.node + 1);
+    x->n_places = 0;
+    planner_each_place(s->p, x->job.id, take_place, x);
+    check_places(s, x);
     hold(s, x, 1);
-    x->job.node = x->place.node;
-    x->job.gpus_held = x->place.gpus_held;
+    x->job.node = x->places[0].node;
+    x->job.gpus_held = x->places[0].gpus_held;
     x->job.alloc_usec = s->now;
     if (x->job.state == JOB_SUSPENDED)
         x->job.restore_usec = s->now;
@@ -200,7 +242,6 @@ static void start(struct sim *s, struct sim_job *x)
         x->job.state = JOB_CONFIGURING;
     x->phase = BOOTS;
     x->due_usec = s->now + (int64_t)pick(s, 100) * 1000000;
-    s->booked += x->was_booked;
     s->starts++;
     put(s, x);
 }
@@ -218,11 +259,23 @@ static void push(struct sim *s, struct sim_job *x, const struct plan_action *a)
     if (!x->pushed || s->mode != PLAN_SAVE) /* what a saved one ran before counts, too */
         assert_true(s->now - x->since_usec >= EXEMPT - PLAN_BOOT_USEC);
     x->phase = LEAVES;
+    x->asked = nodes_of(x);
     x->run_usec -= s->now - x->since_usec;
     x->due_usec =
         s->now + (left > 0 ? pick(s, (unsigned)(left / 1000000) + 1) * INT64_C(1000000) : 0);
     if (s->is_late && pick(s, 3) == 0)
         x->due_usec += pick(s, 300) * INT64_C(1000000);
+    x->left_usec = x->due_usec;
+}
+
+static uint32_t booked_nodes(const struct sim *s, uint64_t job)
+{
+    const struct seat_window *w = booking_of(s->p, job);
+    uint32_t nodes = 0;
+
+    for (uint32_t i = 0; w && i < w->n; i++)
+        nodes |= 1u << atoi(w->seats[i].node->facts.name + 1);
+    return nodes;
 }
 
 static void step(struct sim *s)
@@ -232,7 +285,7 @@ static void step(struct sim *s)
     size_t n;
 
     for (int j = 0; j < N_JOBS; j++)
-        s->jobs[j].was_booked = booking_of(s->p, s->jobs[j].job.id) != NULL;
+        s->jobs[j].booked = booked_nodes(s, s->jobs[j].job.id);
     n = planner_step(s->p, s->now, 0, actions, N_JOBS * 2, &more);
     assert_false(more);
     for (size_t i = 0; i < n; i++) {
@@ -243,10 +296,12 @@ static void step(struct sim *s)
         else
             push(s, x, &actions[i]);
     }
+    for (int j = 0; j < N_JOBS && !s->is_late && !s->class_usec; j++)
+        if (s->jobs[j].booked && s->jobs[j].phase == WAITS)
+            assert_int_equal(booked_nodes(s, s->jobs[j].job.id), s->jobs[j].booked);
     /* Nobody went for nothing. */
-    for (int j = 0; j < N_JOBS; j++)
-        if (s->jobs[j].was_booked && s->jobs[j].phase == WAITS && !s->is_late && !s->class_usec)
-            assert_non_null(booking_of(s->p, s->jobs[j].job.id));
+    for (int j = 0; j < N_JOBS && !s->is_late && !s->classes; j++)
+        assert_true(!s->jobs[j].asked || s->now - s->jobs[j].left_usec < FOR_MAX);
 }
 
 /* ---- lives ------------------------------------------------------------------------ */
@@ -270,6 +325,7 @@ static void leave(struct sim *s, struct sim_job *x)
     hold(s, x, -1);
     x->pushed++;
     s->pushed++;
+    s->wide_pushed += x->spec.nodes > 1;
     if (s->mode == PLAN_CANCEL) {
         planner_remove_job(s->p, x->job.id);
         x->phase = DONE;
@@ -283,6 +339,7 @@ static void leave(struct sim *s, struct sim_job *x)
     } else {
         x->job.state = JOB_PENDING;
         x->job.node = x->job.gpus_held = "";
+        x->n_places = 0;
         x->run_usec += s->now - x->since_usec; /* more or less: it starts over */
     }
     put(s, x);
@@ -414,11 +471,15 @@ static void lives(unsigned first, unsigned n, bool with_class, struct sim *sum)
         sum->asked += s.asked;
         sum->pushed += s.pushed;
         sum->booked += s.booked;
+        sum->wide += s.wide;
+        sum->wide_pushed += s.wide_pushed;
         sum->compared += s.compared;
         sum->classes += s.classes;
     }
     print_message("# %lu starts, %lu in booked places; %lu asked, %lu pushed aside\n", sum->starts,
                   sum->booked, sum->asked, sum->pushed);
+    print_message("# of several nodes %lu in booked places, %lu pushed aside\n", sum->wide,
+                  sum->wide_pushed);
     print_message("# %lu classes; %lu estimates compared\n", sum->classes, sum->compared);
 }
 
@@ -426,16 +487,18 @@ static void jobs_over_jobs(void **state)
 {
     static struct sim sum;
 
-    lives(1, 4000, false, &sum);
+    lives(1, 3000, false, &sum);
     assert_true(sum.booked > 5000 && sum.pushed > 5000 && sum.compared > 10000);
+    assert_true(sum.wide > 2000 && sum.wide_pushed > 2000);
 }
 
 static void classes_and_jobs_over_jobs(void **state)
 {
     static struct sim sum;
 
-    lives(5001, 4000, true, &sum);
+    lives(5001, 3000, true, &sum);
     assert_true(sum.booked > 5000 && sum.pushed > 5000 && sum.classes > 5000);
+    assert_true(sum.wide > 2000 && sum.wide_pushed > 2000);
 }
 
 int main(void)
