@@ -26,7 +26,8 @@ int64_t boots_slowest_usec(const struct boots *b); /* 0: none is known */
  * 0: too little is known. */
 int64_t boots_slow_usec(const struct boots *b);
 /* How long ahead seats are started that boot in so many rounds on a node. free_usec: so long after
- * it is asked a job has made room for a second instance; below 0: none does. 0: nothing is known. */
+ * it is asked a job has made room for a second instance; below 0: none does. 0: nothing is
+ * known. */
 int64_t boots_lead_usec(const struct boots *b, uint32_t rounds, int64_t free_usec);
 
 #endif

@@ -29,8 +29,8 @@ static size_t instance_of(const struct timer *t)
     return t->id % SEAT_INSTANCES;
 }
 
-/* As vdictld has it (vdictld/class_lead.c) when it knows seats by their last BOOTS_KEPT boots. These
- * are drawn by themselves: what else is drawn does not depend on them. */
+/* As vdictld has it (vdictld/class_lead.c) when it knows seats by their last BOOTS_KEPT boots.
+ * These are drawn by themselves: what else is drawn does not depend on them. */
 void seats_measure(struct world *w)
 {
     struct world_options *o = &w->options;

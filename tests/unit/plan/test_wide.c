@@ -85,6 +85,7 @@ static void all_nodes_at_once(void **state)
     struct job_spec busy = world_spec(4, 0, 0, 10), two = world_spec(1, 0, 2, 5);
     struct job_spec three = world_spec(4, 0, 0, 5), one = world_spec(4, 0, 0, 30);
     struct scene s;
+    int64_t usec;
 
     two.nodes = 2;
     three.nodes = 3;
@@ -101,6 +102,14 @@ static void all_nodes_at_once(void **state)
     assert_int_equal(why_of(&s, 3).start_usec, T0 + 10 * MIN);
     assert_string_equal(why_of(&s, 3).node, "n[00-02]");
     assert_int_equal(why_of(&s, 4).start_usec, T0 + 15 * MIN + PLAN_BOOT_USEC);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(planner_planned_on(s.p, 3, s.config.list[i], T0, &usec));
+        assert_int_equal(usec, T0 + 10 * MIN);
+    }
+    assert_true(planner_planned_on(s.p, 4, "n00", T0, &usec));
+    assert_false(planner_planned_on(s.p, 4, "n01", T0, &usec));
+    assert_false(planner_planned_on(s.p, 1, "n01", T0, &usec)); /* it runs */
+    assert_false(planner_planned_on(s.p, 5, "n00", T0, &usec));
     planner_free(s.p);
 }
 
