@@ -43,6 +43,8 @@ results "PASS: a.t 1 - x" "PASS: a.t 2 - y" "SKIP: a.t - no moon"
 exits 0 "all steps pass" ./run-tests --no-install
 is "$(totals)" "12 passed, 0 failed, 6 skipped" "... totals over all steps"
 is "$(grep -c ' ok ' <<<"$out")" 6 "... one line a step"
+exits 0 "clang before vm" ./run-tests --no-install --only clang --only vm
+is "$(totals)" "4 passed, 0 failed, 2 skipped" "... is run once, as beside it"
 exits 0 "--quick" ./run-tests --no-install --quick
 is "$(totals)" "2 passed, 0 failed, 1 skipped" "... is one step"
 is "$(ls "$TMPDIR")" "" "nothing is left behind"
