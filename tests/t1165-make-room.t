@@ -17,16 +17,19 @@ LINES = [
     'node "g1" { cpus = 4  memory = "8G"  gpu "X" { count = 1  law = whole  profiles = {"x-16q"} } }',
     'partition "gpu" { nodes = "g1" }',
     'template "train" { image = "none"  vcpus = 1  memory = "1G"  gpus = 1 }',
+    'template "home" { image = "none"  vcpus = 1  memory = "1G"  gpus = 1  '
+    'mount "h" { source = "/tmp"  target = "/h"  type = virtiofs } }',
     'qos "night" { preempt_exempt_time = "0" }',
     'qos "spare" { preempt_exempt_time = "0" }',
     'qos "own" { }',
     'qos "teaching" { preempts = {"night"}  preempt_modes = {save, requeue} }',
+    'qos "strict" { preempts = {"night"}  preempt_modes = {save} }',
     'qos "exam" { preempts = {"spare"}  preempt_modes = {requeue} }',
 ]
 
 
-def train(c, qos):
-    job = c.submit(template="train", partition="gpu", qos=qos, time_limit_sec=7200,
+def train(c, qos, template="train"):
+    job = c.submit(template=template, partition="gpu", qos=qos, time_limit_sec=7200,
                    requeue=True)
     c.wait_state(job, "RUNNING")
     return job
@@ -62,6 +65,14 @@ def main():
         c.request("DELETE", "/v1/classes/lab")
         c.wait_state(job, "RUNNING")
         vdi.ok(True, "... which it does when there is room")
+        c.cancel(job)
+        job = train(c, "night", "home")
+        r = book(c, "strict")
+        vdi.is_(r.status, 409, "one whose mounts forbid saving makes no room for a class that only saves",
+                r.text)
+        vdi.is_(book(c, "teaching").status, 201, "... and does for one that also starts over")
+        vdi.wait_for("it to start over", lambda: c.job(job).get("restarts") == 1)
+        vdi.ok(True, "... and is not saved, but starts over")
     vdi.done()
 
 

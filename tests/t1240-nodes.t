@@ -81,8 +81,6 @@ def starts(c):
     vdi.is_(out.split(), [str(job), "2", "2", "n[1-2]", "n[1-2]"], "vdiqueue has NODES and NODELIST")
     vdi.is_([c.run("vdiqueue", "-h", "-o", "%i", "-w", w)[1].split() for w in ("n2", "n[2,4]", "n3")],
             [[str(job)], [str(job)], []], "and finds it by each of its nodes")
-    r = c.request("POST", f"/v1/jobs/{job}/suspend")
-    vdi.is_((r.status, r.json["field"]), (409, "nodes"), "it can't be suspended", r.text)
     vdi.is_(c.request("PATCH", f"/v1/jobs/{job}", {"nodes": 1}).status, 400,
             "nor given another number of nodes")
     vdi.is_(c.request("DELETE", f"/v1/jobs/{job}").status, 200, "cancelled")

@@ -14,7 +14,7 @@ static const char *const states[INSTANCE_N_STATES] = {
 };
 
 static const char *const events[INSTANCE_N_EVENTS] = {
-    "request", "build", "ready", "claim", "bind", "save", "restore", "stop", "gone",
+    "request", "build", "ready", "claim", "bind", "save", "place", "restore", "stop", "gone",
 };
 
 const struct instance_transition instance_transitions[] = {
@@ -28,6 +28,7 @@ const struct instance_transition instance_transitions[] = {
     {INSTANCE_EVENT_BIND, INSTANCE_READY, INSTANCE_BOUND},
     {INSTANCE_EVENT_SAVE, INSTANCE_READY, INSTANCE_SAVED},
     {INSTANCE_EVENT_SAVE, INSTANCE_BOUND, INSTANCE_SAVED},
+    {INSTANCE_EVENT_PLACE, INSTANCE_SAVED, INSTANCE_SAVED},
     {INSTANCE_EVENT_RESTORE, INSTANCE_SAVED, INSTANCE_BOUND},
     {INSTANCE_EVENT_STOP, INSTANCE_REQUESTED, INSTANCE_STOPPING},
     {INSTANCE_EVENT_STOP, INSTANCE_BUILDING, INSTANCE_STOPPING},
@@ -149,6 +150,8 @@ int instance_apply(const struct instance *old, uint64_t id, const struct instanc
         apply_request(in, event);
     else if (event->type == INSTANCE_EVENT_CLAIM)
         apply_claim(in, event);
+    else if (event->type == INSTANCE_EVENT_PLACE)
+        str_copy(in->gpus_held, sizeof(in->gpus_held), event->gpus_held);
     else if (event->type == INSTANCE_EVENT_BUILD)
         in->build_usec = event->time_usec;
     else if (event->type == INSTANCE_EVENT_READY)

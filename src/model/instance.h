@@ -29,6 +29,7 @@ enum instance_event_type {
     INSTANCE_EVENT_CLAIM, /* a seat of a class: it is a job's from now on */
     INSTANCE_EVENT_BIND,
     INSTANCE_EVENT_SAVE,
+    INSTANCE_EVENT_PLACE, /* saved, and to be restored: these GPUs are for it */
     INSTANCE_EVENT_RESTORE,
     INSTANCE_EVENT_STOP, /* being stopped */
     INSTANCE_EVENT_GONE,
@@ -60,7 +61,7 @@ struct instance {
     char limits[INSTANCE_LIMITS_TEXT];        /* so are these: struct job_spec */
     char reason[96];
     char image[IMAGE_REF_MAX];     /* resolved; "": as the template says */
-    char gpus_held[GPU_HELD_TEXT]; /* of a seat: gpu_held_format() */
+    char gpus_held[GPU_HELD_TEXT]; /* of a seat, or of several nodes: gpu_held_format() */
 };
 
 struct instance_event {

@@ -73,10 +73,11 @@ struct plan_node {
 
 struct plan_qos {
     char *name;
-    bool *preempts; /* by QOS */
-    enum plan_mode mode;
-    int64_t grace_usec;  /* for those whom it preempts */
-    int64_t exempt_usec; /* its own jobs are left alone for so long */
+    bool *preempts;       /* by QOS */
+    enum plan_mode mode;  /* the first, for those who can be saved */
+    enum plan_mode other; /* for who can't be */
+    int64_t grace_usec;   /* for those whom it preempts */
+    int64_t exempt_usec;  /* its own jobs are left alone for so long */
     bool has_victims;
     bool is_victim;
     bool is_lost; /* there is one that preempts it and does not save it */
@@ -100,7 +101,7 @@ struct planner {
     uint64_t layout;          /* counts changes of nodes and partitions: pools follow */
     struct plan_partition *partitions;
     size_t n_partitions;
-    struct plan_qos *qos; /* the first: none */
+    struct plan_qos *qos; /* the first: none. The second half: of jobs that can't be saved */
     size_t n_qos;
     struct pauses pauses;   /* of several devices or nodes: the last that was asked for */
     struct gpu_kind *kinds; /* the first: whole devices of any profile */
@@ -201,6 +202,7 @@ uint32_t qos_of(const struct planner *p, struct shape *shape);
 /* The same by name; 0: there is none such. */
 uint32_t qos_find(const struct planner *p, const char *name);
 bool qos_preempts(const struct planner *p, uint32_t by, uint32_t whom);
+enum plan_mode qos_mode(const struct planner *p, uint32_t by, uint32_t whom);
 /* How long it takes until who is preempted by it is gone. */
 int64_t qos_free_usec(const struct planner *p, uint32_t by);
 

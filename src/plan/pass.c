@@ -251,7 +251,7 @@ static bool look_at_active(struct planner *p, struct entry *e, struct sink *s)
         return false;
     s->actions[s->n++] = (struct plan_action){.type = PLAN_PREEMPT,
                                               .job = e->id,
-                                              .mode = p->qos[pause.qos].mode,
+                                              .mode = qos_mode(p, pause.qos, qos_of(p, e->shape)),
                                               .is_for_job = pause.is_for_job,
                                               .free_usec = pause.free_usec,
                                               .until_usec = pause.to_usec};

@@ -118,6 +118,7 @@ struct plan_terms {
     /* Waits: what its start would make on its node. Else: what goes from there with it. */
     uint32_t gib;
     enum plan_disk_block block; /* it is not in line while this holds */
+    bool unsaved;      /* it can't be saved: it makes room by the first other mode, if any */
     const char *drawn; /* names of closures whose windows are open to it unnamed, by commas; NULL */
 };
 int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_terms *terms);

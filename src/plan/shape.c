@@ -190,7 +190,7 @@ static void gpu_wish(const struct job *job, char *ret, size_t size)
 }
 
 static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job *job,
-                               uint32_t disk_gib, const char *key)
+                               uint32_t disk_gib, bool unsaved, const char *key)
 {
     const struct job_spec *spec = job->spec;
     char wish[GPU_WISH_TEXT];
@@ -213,6 +213,7 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
         .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .disk_gib = (int32_t)disk_gib};
     shape->nodes = job_spec_nodes(spec);
     shape->gpus = spec->gpus;
+    shape->unsaved = unsaved;
     shape->span_usec = plan_span(p, job);
     shape->demand = demand_get(p, shape, &r);
     if (r < 0) {
@@ -238,17 +239,17 @@ static int64_t least_sec(const struct job *job)
 }
 
 static char *shape_key(const struct planner *p, const struct pool *pool, const struct job *job,
-                       uint32_t disk_gib)
+                       uint32_t disk_gib, bool unsaved)
 {
     const struct job_spec *spec = job->spec;
     char wish[GPU_WISH_TEXT];
 
     gpu_wish(job, wish, sizeof(wish));
-    return str_printf("%llu %u %u %u %u %u %lld %lld %d %s\n%s", (unsigned long long)pool->number,
-                      job_spec_nodes(spec), spec->cpus, spec->memory_mib, spec->gpus, disk_gib,
-                      (long long)plan_span(p, job), (long long)least_sec(job),
-                      spec->gpus && spec->kind == JOB_INTERACTIVE, wish,
-                      spec->qos ? spec->qos : "");
+    return str_printf("%llu %u %u %u %u %u %lld %lld %d %d %s\n%s",
+                      (unsigned long long)pool->number, job_spec_nodes(spec), spec->cpus,
+                      spec->memory_mib, spec->gpus, disk_gib, (long long)plan_span(p, job),
+                      (long long)least_sec(job), spec->gpus && spec->kind == JOB_INTERACTIVE,
+                      unsaved, wish, spec->qos ? spec->qos : "");
 }
 
 /* The shape of the same job, were it to ask for the least that it accepts. */
@@ -271,14 +272,15 @@ struct shape *shape_get(struct planner *p, const struct job *job, const struct p
     uint32_t gib = !terms                                 ? 0
                    : terms->gib > PLAN_DISK_UNCOUNTED_GIB ? PLAN_DISK_UNCOUNTED_GIB
                                                           : terms->gib;
+    bool unsaved = terms && terms->unsaved;
     struct pool *pool = pool_get(p, &where);
-    _cleanup_(freep) char *key = pool ? shape_key(p, pool, job, gib) : NULL;
+    _cleanup_(freep) char *key = pool ? shape_key(p, pool, job, gib, unsaved) : NULL;
     struct shape *shape = key ? hash_get(p->shapes.shapes, key) : NULL;
 
     if (!pool)
         return NULL;
     if (!shape && key)
-        shape = shape_new(p, pool, job, gib, key);
+        shape = shape_new(p, pool, job, gib, unsaved, key);
     if (!shape) {
         pool_drop_unused(p, pool);
         return NULL;

@@ -55,6 +55,7 @@ struct shape {
     struct wish *wish;
     struct demand *demand; /* NULL: of no GPUs, or of one node alone */
     const char *qos;       /* word */
+    bool unsaved;          /* plan_terms */
     uint64_t qos_layout;   /* that qos_index is of */
     uint32_t qos_index;
     bool all_pause; /* pause_is_for(), of pause_layout */

@@ -60,7 +60,7 @@ static int64_t loss_of(const struct planner *p, uint32_t by, const struct entry 
 {
     int64_t ran_sec = (p->now_usec - start_of(p, e)) / 1000000;
 
-    if (p->qos[by].mode == PLAN_SAVE)
+    if (qos_mode(p, by, qos_of(p, e->shape)) == PLAN_SAVE)
         return 1 + e->shape->need.memory_mib * (int64_t)e->shape->nodes;
     return 1 + (ran_sec > 0 ? ran_sec : 0) * (int64_t)e->shape->nodes *
                    (e->shape->gpus ? (int64_t)e->shape->gpus : 1);

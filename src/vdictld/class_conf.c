@@ -244,10 +244,7 @@ static bool put_jobs(struct check *k)
         const struct slot *slot = table_at(t, k->jobs_at++);
         const struct job *job = slot ? slot->pub : NULL;
 
-        struct plan_terms terms = {.drawn = job ? classes_drawn(k->core, job->spec) : NULL};
-
-        if (job && job_state_is_active(job->state) &&
-            planner_put_job_with(k->planner, job, &terms) < 0)
+        if (job && job_state_is_active(job->state) && queue_put_held(k->core, k->planner, job) < 0)
             k->r = -ENOMEM;
     }
     return k->jobs_at < table_end(t);

@@ -5,7 +5,8 @@
  * life.c         the one next thing to do in each state, and ends
  * life_start.c   from the planner's word to the order to start
  * life_report.c  what the site, a node and a poll say
- * life_save.c    to a file and back
+ * life_save.c    to a file
+ * life_restore.c and back
  * life_preempt.c a job makes room for a class
  * life_idle.c    a desktop that nobody touches
  * life_nodes.c   a job on several nodes
@@ -20,7 +21,7 @@ struct run {
     struct core *core;
     uint64_t id;
     unsigned busy;              /* operations and transactions of ours that are under way */
-    bool saving;                /* on its way to a file */
+    bool saving;                /* its job is on its way to a file: of several, the first's */
     bool exited;                /* its script ended well, and that of others goes on */
     int64_t preempt_usec;       /* when its job makes room; 0: nobody asked */
     int64_t preempt_until_usec; /* it is tried until then */
@@ -65,17 +66,23 @@ void life_wake_others(struct core *core, const struct instance *in);
 /* The script ended well in this instance: does it go on in another? Remembers it. */
 bool life_others_go_on(struct run *run, const struct job *job);
 
+/* Gives the order for every instance of the job, of one node as of several; `done` has the first
+ * refusal, or 0, when all have answered, and goes on with the run of the first. Until then their
+ * runs are busy. -ENOMEM: it is not called. */
+typedef void life_order_fn(struct site *site, const struct instance *in, site_done_fn done,
+                           void *arg);
+int life_order_all(struct core *core, const struct job *job, life_order_fn *order,
+                   site_done_fn done, void *arg);
+
 /* life_calls.c: the instance of an active job, or NULL with the call refused. */
 const struct instance *life_call_instance(struct call *call, const struct job *job);
 
-/* life_save.c */
-/* The planner's word: the node of a saved job that is wanted back has room for it. */
-void life_wake(struct core *core, const struct job *job, const struct plan_action *action);
-/* The one thing to do for a saved instance. */
+/* life_restore.c: the one thing to do for a saved instance. */
 void life_saved(struct run *run, const struct instance *in);
 /* A poll says what is not written down; false: it is. */
-bool life_found_saved(struct run *run, const struct instance *in);
 bool life_found_running(struct run *run, const struct instance *in);
+/* life_save.c: the same. */
+bool life_found_saved(struct run *run, const struct instance *in);
 /* How long a guest may take to end. `job` may be NULL. */
 uint32_t life_grace_sec(struct core *core, const struct job *job);
 
@@ -95,7 +102,7 @@ const char *life_room_reason(const struct run *run);
 void life_not_saved(struct run *run, const struct job *job, int result,
                     const struct vdi_error *err);
 /* life_save.c: the job is in line again as soon as it is saved. -EPROTO: it can't be. -ENOMEM. */
-int life_save_for_room(struct run *run, const struct instance *in);
+int life_save_for_room(struct run *run, const struct job *job);
 
 /* life_save.c: what its template says of a desktop that nobody has touched since then. */
 enum life_limit life_idle_word(struct core *core, const struct job *job);

@@ -4,7 +4,8 @@
  *
  * They have consecutive ids from job->instance on. Each has a run of its own and goes its own way
  * (life.c), but for three points: all are READY before any is bound, all are BOUND before the job
- * runs, and all are GONE before it has ended. Whoever is last there takes the job on.
+ * runs, and all are GONE before it has ended. Whoever is last there takes the job on. They are saved
+ * and restored together, by the run of the first (life_save.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,52 +53,108 @@ bool life_others_go_on(struct run *run, const struct job *job)
     return false;
 }
 
-/* ---- a signal for all scripts ---- */
+/* ---- the same order for all ---- */
 
-struct signalling {
+struct orders {
+    struct core *core;
+    uint64_t first; /* the instances from there on */
+    uint32_t n;
+    uint32_t left; /* not answered yet */
+    bool holds;    /* their runs are busy until then */
     site_done_fn done;
     void *arg;
-    uint32_t left; /* not answered yet */
     int result;
     struct vdi_error err;
 };
 
-static void answered(struct signalling *s, int result, const struct vdi_error *err)
+static struct orders *orders_new(struct core *core, const struct job *job, site_done_fn done,
+                                 void *arg)
 {
-    if (result < 0 && s->result >= 0) {
-        s->result = result;
-        s->err = *err;
-    }
-    if (--s->left)
-        return;
-    s->done(s->arg, s->result, NULL, &s->err);
-    free(s);
+    struct orders *o = calloc(1, sizeof(*o));
+
+    if (o)
+        *o = (struct orders){.core = core,
+                             .first = job->instance,
+                             .n = job_spec_nodes(job->spec),
+                             .left = 1, /* until all are asked */
+                             .done = done,
+                             .arg = arg};
+    return o;
 }
 
-static void signalled(void *arg, int result, const char *json, const struct vdi_error *err)
+static int hold(struct orders *o)
+{
+    for (uint32_t i = 0; i < o->n; i++)
+        if (!life_run(o->core, o->first + i))
+            return -ENOMEM;
+    for (uint32_t i = 0; i < o->n; i++)
+        life_run(o->core, o->first + i)->busy++;
+    o->holds = true;
+    return 0;
+}
+
+static void answered(struct orders *o, int result, const struct vdi_error *err)
+{
+    if (result < 0 && o->result >= 0) {
+        o->result = result;
+        o->err = *err;
+    }
+    if (--o->left)
+        return;
+    for (uint32_t i = 0; o->holds && i < o->n; i++)
+        life_run_known(o->core, o->first + i)->busy--;
+    o->done(o->arg, o->result, NULL, &o->err);
+    for (uint32_t i = 1; o->holds && i < o->n; i++) {
+        struct run *run = life_run_known(o->core, o->first + i);
+
+        if (run)
+            life_act(run); /* of what came meanwhile */
+    }
+    free(o);
+}
+
+static void one_answered(void *arg, int result, const char *json, const struct vdi_error *err)
 {
     answered(arg, result, err);
+}
+
+int life_order_all(struct core *core, const struct job *job, life_order_fn *order,
+                   site_done_fn done, void *arg)
+{
+    struct orders *o = orders_new(core, job, done, arg);
+
+    if (!o || hold(o) < 0) {
+        free(o);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < o->n; i++) {
+        const struct instance *in = core_instance_staged(core, o->first + i);
+
+        if (!in)
+            continue;
+        o->left++;
+        order(core->site, in, one_answered, o);
+    }
+    answered(o, 0, NULL);
+    return 0;
 }
 
 int life_signal_all(struct core *core, const struct job *job, int signo, site_done_fn done,
                     void *arg)
 {
-    struct signalling *s = calloc(1, sizeof(*s));
-    const uint64_t first = job->instance;
-    const uint32_t n = job_spec_nodes(job->spec);
+    struct orders *o = orders_new(core, job, done, arg);
 
-    if (!s)
+    if (!o)
         return -ENOMEM;
-    *s = (struct signalling){.done = done, .arg = arg, .left = 1};
-    for (uint32_t i = 0; i < n; i++) {
-        const struct instance *in = core_instance(core, first + i);
-        const struct run *run = life_run_known(core, first + i);
+    for (uint32_t i = 0; i < o->n; i++) {
+        const struct instance *in = core_instance(core, o->first + i);
+        const struct run *run = life_run_known(core, o->first + i);
 
         if (!in || in->state == INSTANCE_GONE || (run && run->exited))
             continue;
-        s->left++;
-        site_signal(core->site, in, signo, signalled, s);
+        o->left++;
+        site_signal(core->site, in, signo, one_answered, o);
     }
-    answered(s, 0, NULL); /* all were asked */
+    answered(o, 0, NULL);
     return 0;
 }

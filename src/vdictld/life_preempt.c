@@ -127,8 +127,7 @@ static enum plan_mode mode_of(const struct core *core, const struct job *job,
     const struct config_template *t = config_template(core->config, in->template_name);
 
     if (job->state == JOB_CONFIGURING ||
-        (asked == PLAN_SAVE &&
-         !(t && config_template_can_save(t) && job_spec_nodes(job->spec) == 1)))
+        (asked == PLAN_SAVE && !(t && config_template_can_save(t))))
         return PLAN_REQUEUE;
     return asked;
 }
@@ -215,7 +214,7 @@ bool life_leave(struct run *run, const struct instance *in)
         return false;
     }
     if (run->preempt_mode == PLAN_SAVE)
-        r = life_save_for_room(run, in);
+        r = life_save_for_room(run, job);
     if (r == -ENOMEM) { /* its work is worth another try */
         life_retry(run);
         return true;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * life_save.c - an instance's memory to a file and back, by its owner's wish or at its limit.
+ * life_save.c - an instance's memory to a file, by its owner's wish, at its limit or to make room.
  *
  * What the site did counts, not what was asked for: a save that nobody could write down is found
- * again by a poll (life_report.c), and is written down then. The order to restore is given out
- * only when the job's events say that its node is held for it.
+ * again by a poll (life_report.c), and is written down then. The instances of a job on several
+ * nodes are saved all together or run on: it is SUSPENDED when all of them are.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -23,16 +23,15 @@
 /* At its limit a guest that can't be saved just now (it reboots) is asked again for so long. */
 #define LIMIT_PATIENCE_USEC (60 * USEC_PER_SEC)
 
-/* How often it is looked at how long something saved is kept. */
-#define LOOK_USEC (600 * USEC_PER_SEC)
-
 #define AT_LIMIT "saved at its time limit"
+#define FOUND "found saved on its node"
 
 enum saving_for {
     SAVING_WISH,  /* of its owner, whose call it is */
     SAVING_LIMIT, /* it is at its limit */
     SAVING_ROOM,  /* it makes room, and wants back at once, as soon as there is some */
     SAVING_IDLE,  /* nobody touches it */
+    SAVING_FOUND, /* of several nodes: it is on one of them, and nobody has written that down */
 };
 
 struct saving {
@@ -40,6 +39,8 @@ struct saving {
     enum saving_for what_for;
     struct call *call;            /* WISH */
     int64_t since_usec, due_usec; /* IDLE */
+    int result;                   /* why some are brought back, and with what words */
+    struct vdi_error err;
 };
 
 static void idle_not_saved(const struct saving *s, const struct job *job, int result,
@@ -76,14 +77,17 @@ static int add_saved(struct core *core, struct txn *txn, const struct job *job, 
 
     if (r >= 0 && wants_back)
         r = core_add_job(txn, job->id, &wake, err);
-    return r < 0 ? r : core_add_instance(txn, job->instance, &save, err);
+    for (uint32_t i = 0; r >= 0 && i < job_spec_nodes(job->spec); i++)
+        r = core_add_instance(txn, job->instance + i, &save, err);
+    return r;
 }
 
-static bool can_be_saved(const struct instance *in, const struct job *job)
+/* With all others of its job. */
+static bool can_be_saved(struct core *core, const struct instance *in, const struct job *job)
 {
-    return in && job && job->state == JOB_RUNNING && job->instance == in->id &&
-           job_spec_nodes(job->spec) == 1 &&
-           (in->state == INSTANCE_BOUND || in->state == INSTANCE_READY);
+    return in && job && job->state == JOB_RUNNING && job_has_instance(job, in->id) &&
+           (in->state == INSTANCE_BOUND || in->state == INSTANCE_READY) &&
+           life_others_are(core, job, in->id, LIFE_IN(BOUND) | LIFE_IN(READY));
 }
 
 static void write_reason(const struct saving *s, const struct job *job, char *ret, size_t size)
@@ -94,6 +98,8 @@ static void write_reason(const struct saving *s, const struct job *job, char *re
         snprintf(ret, size, "saved: %s", life_room_reason(s->run));
     else if (s->what_for == SAVING_LIMIT)
         snprintf(ret, size, AT_LIMIT);
+    else if (s->what_for == SAVING_FOUND)
+        snprintf(ret, size, FOUND);
     else if (s->what_for == SAVING_IDLE)
         snprintf(ret, size, "saved: idle since %.20s; resume it with: vdictl resume %" PRIu64,
                  time_to_rfc3339(s->since_usec, since), job ? job->id : 0);
@@ -109,9 +115,9 @@ static void write_down(struct saving *s, const struct instance *in, const struct
     char reason[96] = "";
 
     write_reason(s, job, reason, sizeof(reason));
-    if (r >= 0 && can_be_saved(in, job))
+    if (r >= 0 && can_be_saved(core, in, job))
         r = add_saved(core, txn, job, s->call ? s->call->who_text : CORE_SELF, reason,
-                      s->what_for == SAVING_ROOM, &err);
+                      s->what_for == SAVING_ROOM || s->what_for == SAVING_FOUND, &err);
     s->run->busy++;
     if (r >= 0 && s->call) {
         call_commit(s->call, txn, 200, save_committed, s);
@@ -148,22 +154,17 @@ static void limit_not_saved(struct run *run, const struct job *job, int result,
     life_end_job(run->core, job->id, JOB_TIMEOUT, reason);
 }
 
-static void saved(void *arg, int result, const char *json, const struct vdi_error *err)
+/* Takes s. */
+static void not_saved(struct saving *s, const struct instance *in, const struct job *job,
+                      int result, const struct vdi_error *err)
 {
-    struct saving *s = arg;
     struct run *run = s->run;
-    const struct instance *in = core_instance_staged(run->core, run->id);
-    const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
 
-    run->busy--;
-    if (result >= 0) {
-        write_down(s, in, job);
-        return;
-    }
     run->saving = false;
     if (s->call)
         call_refuse(s->call, err);
-    if (s->what_for == SAVING_WISH || !can_be_saved(in, job) || run->core->stopping)
+    if (s->what_for == SAVING_WISH || s->what_for == SAVING_FOUND ||
+        !can_be_saved(run->core, in, job) || run->core->stopping)
         life_act(run);
     else if (s->what_for == SAVING_ROOM)
         life_not_saved(run, job, result, err);
@@ -174,7 +175,55 @@ static void saved(void *arg, int result, const char *json, const struct vdi_erro
     free(s);
 }
 
-static int save(const struct saving *what, const struct instance *in)
+static void brought_back(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    struct saving *s = arg;
+    struct core *core = s->run->core;
+    const struct instance *in = core_instance_staged(core, s->run->id);
+    const struct job *job = in ? core_job_staged(core, in->job) : NULL;
+
+    if (result < 0 && job && !core->stopping)
+        log_warning("job %" PRIu64 " is saved on some of its nodes, and is not resumed there: %s",
+                    job->id, err->detail);
+    for (uint32_t i = 0; result < 0 && job && i < job_spec_nodes(job->spec); i++) {
+        struct run *run = life_run_known(core, job->instance + i);
+
+        if (run) { /* what is saved is found, and tried anew */
+            run->ask = true;
+            life_retry(run);
+        }
+    }
+    not_saved(s, in, job, s->result, &s->err);
+}
+
+/* Of several nodes those that could be saved must not stay so, unless the others follow soon. */
+static bool leaves_some(const struct saving *s, const struct instance *in, const struct job *job)
+{
+    return (s->what_for == SAVING_WISH || s->what_for == SAVING_FOUND) &&
+           can_be_saved(s->run->core, in, job) && job_spec_nodes(job->spec) > 1;
+}
+
+static void saved(void *arg, int result, const char *json, const struct vdi_error *err)
+{
+    struct saving *s = arg;
+    struct core *core = s->run->core;
+    const struct instance *in = core_instance_staged(core, s->run->id);
+    const struct job *job = in ? core_job_staged(core, in->job) : NULL;
+
+    if (result >= 0) {
+        write_down(s, in, job);
+        return;
+    }
+    if (leaves_some(s, in, job)) {
+        s->result = result;
+        s->err = *err;
+        if (life_order_all(core, job, site_resume, brought_back, s) == 0)
+            return;
+    }
+    not_saved(s, in, job, result, err);
+}
+
+static int save(const struct saving *what, const struct job *job)
 {
     struct run *run = what->run;
     struct saving *s = malloc(sizeof(*s));
@@ -182,18 +231,20 @@ static int save(const struct saving *what, const struct instance *in)
     if (!s)
         return -ENOMEM;
     *s = *what;
-    run->busy++;
     run->saving = true;
-    site_suspend(run->core->site, in, saved, s);
-    return 0;
+    if (life_order_all(run->core, job, site_suspend, saved, s) == 0)
+        return 0;
+    run->saving = false;
+    free(s);
+    return -ENOMEM;
 }
 
-int life_save_for_room(struct run *run, const struct instance *in)
+int life_save_for_room(struct run *run, const struct job *job)
 {
-    const struct config_template *t = config_template(run->core->config, in->template_name);
+    const struct config_template *t = config_template(run->core->config, job->spec->template_name);
 
     return t && config_template_can_save(t)
-               ? save(&(struct saving){.run = run, .what_for = SAVING_ROOM}, in)
+               ? save(&(struct saving){.run = run, .what_for = SAVING_ROOM}, job)
                : -EPROTO;
 }
 
@@ -211,22 +262,9 @@ static bool refuses_by_template(struct call *call, const struct job *job)
     return true;
 }
 
-static bool refuses_several(struct call *call, const struct job *job)
-{
-    struct vdi_error err = {0};
-
-    if (job_spec_nodes(job->spec) == 1)
-        return false;
-    error_set(&err, EPROTO, "nodes", "job %" PRIu64 " runs on %u nodes: it can't be suspended",
-              job->id, job_spec_nodes(job->spec));
-    error_hint(&err, "1 node", "requeue it (vdictl requeue): it starts over");
-    call_refuse(call, &err);
-    return true;
-}
-
 void life_suspend(struct call *call, const struct job *job)
 {
-    const struct instance *in = refuses_several(call, job) ? NULL : life_call_instance(call, job);
+    const struct instance *in = life_call_instance(call, job);
     struct run *run = in ? life_run(call->core, in->id) : NULL;
     struct vdi_error err = {0};
 
@@ -235,7 +273,7 @@ void life_suspend(struct call *call, const struct job *job)
     if (in && !(run && run->saving) && !call_is_operator(call) &&
         saved_check(call->core, job, &err) < 0)
         call_refuse(call, &err);
-    else if (in && (!run || save(&(struct saving){.run = run, .call = call}, in) < 0))
+    else if (in && (!run || save(&(struct saving){.run = run, .call = call}, job) < 0))
         call_refuse_with(call, ENOMEM, "", "out of memory");
 }
 
@@ -285,9 +323,9 @@ void life_at_limit(struct core *core, uint64_t id)
                          : "time limit reached");
         return;
     }
-    if (!run || run->busy || !can_be_saved(in, job))
+    if (!run || run->busy || !can_be_saved(core, in, job))
         return; /* who is busy with it comes back to its limit */
-    if (save(&(struct saving){.run = run, .what_for = SAVING_LIMIT}, in) < 0)
+    if (save(&(struct saving){.run = run, .what_for = SAVING_LIMIT}, job) < 0)
         life_retry(run);
 }
 
@@ -341,7 +379,7 @@ void life_end_idle(struct run *run, const struct instance *in, const struct job 
     if (life_idle_word(run->core, job) != LIFE_LIMIT_SAVE)
         end_idle(run, job, since_usec,
                  word == LIFE_LIMIT_SAVE ? "its owner is over saved_max" : "");
-    else if (save(&what, in) < 0)
+    else if (save(&what, job) < 0)
         life_retry(run);
 }
 
@@ -354,116 +392,16 @@ uint32_t life_grace_sec(struct core *core, const struct job *job)
     return kill ? 0 : (uint32_t)core->config->kill_wait_sec;
 }
 
-/* ---- and back ---- */
-
-void life_wake(struct core *core, const struct job *job, const struct plan_action *action)
-{
-    struct job_event event = core_job_event(core, JOB_EVENT_RESTORE, CORE_SELF, "");
-    struct txn *txn = txn_new(core->events);
-
-    str_copy(event.gpus_held, sizeof(event.gpus_held), action->gpus_held);
-    if (txn && core_add_job(txn, job->id, &event, NULL) >= 0)
-        txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
-    else
-        txn_abort(txn);
-}
-
-static int add_resumed(struct core *core, struct txn *txn, const struct job *job)
-{
-    struct job_event event = core_job_event(core, JOB_EVENT_RESUME, CORE_SELF, "");
-    struct instance_event restore = core_instance_event(core, INSTANCE_EVENT_RESTORE, "");
-    int r = core_add_job(txn, job->id, &event, NULL);
-
-    return r < 0 ? r : core_add_instance(txn, job->instance, &restore, NULL);
-}
-
-/* It stays as it is saved, and its owner may ask again. */
-static void stay(struct run *run, const struct job *job, const struct vdi_error *err)
-{
-    struct job_event event = core_job_event(run->core, JOB_EVENT_STAY, CORE_SELF, "");
-    struct txn *txn = txn_new(run->core->events);
-
-    log_warning("job %" PRIu64 " could not be resumed: %s", job->id, err->detail);
-    snprintf(event.reason, sizeof(event.reason), "not resumed: %.80s", err->detail);
-    life_commit(run, txn, txn ? core_add_job(txn, job->id, &event, NULL) : -ENOMEM);
-}
-
-static bool is_restoring(const struct instance *in, const struct job *job)
-{
-    return in && job && in->state == INSTANCE_SAVED && job->state == JOB_SUSPENDED &&
-           job->instance == in->id && job->restore_usec;
-}
-
-static void restored(void *arg, int result, const char *json, const struct vdi_error *err)
-{
-    struct run *run = arg;
-    const struct instance *in = core_instance_staged(run->core, run->id);
-    const struct job *job = in ? core_job_staged(run->core, in->job) : NULL;
-    struct txn *txn;
-
-    run->busy--;
-    if (!is_restoring(in, job)) {
-        life_act(run); /* it was cancelled */
-    } else if (result >= 0) {
-        txn = txn_new(run->core->events);
-        life_commit(run, txn, txn ? add_resumed(run->core, txn, job) : -ENOMEM);
-    } else if (result == -EAGAIN || result == -EBUSY || result == -ETIMEDOUT ||
-               result == -ENOTCONN) {
-        life_retry(run);
-    } else if (result == -ENOENT) {
-        run->ask = true; /* gone: a poll says how */
-        life_act(run);
-    } else if (!run->core->stopping) {
-        stay(run, job, err);
-    }
-}
-
-/* ---- kept for a time ---- */
-
-static void give_notice(struct run *run, const struct job *job)
-{
-    struct job_event event = core_job_event(run->core, JOB_EVENT_NOTICE, CORE_SELF, "");
-    struct txn *txn = txn_new(run->core->events);
-    struct job told = *job;
-    char until[40];
-
-    told.notice_usec = event.time_usec;
-    snprintf(event.reason, sizeof(event.reason),
-             "its saved state is removed at %.40s: resume it before",
-             time_to_rfc3339(saved_until_usec(run->core, &told), until));
-    life_commit(run, txn, txn ? core_add_job(txn, job->id, &event, NULL) : -ENOMEM);
-}
-
-/* Looked at now and then, for a reconfigure may change how long. */
-static void keep(struct run *run, const struct job *job)
-{
-    int64_t now = loop_now_usec(run->core->loop), until = saved_until_usec(run->core, job);
-    int64_t next = job->notice_usec ? until : saved_notice_usec(run->core, job);
-
-    if (until && now >= until && job->notice_usec)
-        life_end_job(run->core, job->id, JOB_TIMEOUT, "its saved state has expired (saved_keep)");
-    else if (until && now >= next)
-        give_notice(run, job);
-    else if (until && next - now < LOOK_USEC)
-        source_rearm(run->again, next - now);
-    else
-        source_rearm(run->again, LOOK_USEC);
-}
-
-void life_saved(struct run *run, const struct instance *in)
-{
-    const struct job *job = core_job(run->core, in->job);
-
-    if (!is_restoring(in, job)) {
-        if (job && job->state == JOB_SUSPENDED && !job->wake_usec)
-            keep(run, job);
-        return;
-    }
-    run->busy++;
-    site_resume(run->core->site, in, restored, run);
-}
-
 /* ---- found by a poll ---- */
+
+/* Saved on one of its nodes, it is saved on all. */
+static bool found_on_one(struct core *core, const struct job *job)
+{
+    struct run *first = life_run(core, job->instance);
+
+    return first && !first->saving && !first->preempt_usec &&
+           save(&(struct saving){.run = first, .what_for = SAVING_FOUND}, job) == 0;
+}
 
 /* A batch job is saved to make room alone: it wants back. Who saves a desktop resumes it. */
 bool life_found_saved(struct run *run, const struct instance *in)
@@ -471,26 +409,15 @@ bool life_found_saved(struct run *run, const struct instance *in)
     const struct job *job = core_job_staged(run->core, in->job);
     struct txn *txn;
 
-    if (!can_be_saved(in, job))
+    if (!can_be_saved(run->core, in, job))
         return false;
     log_info("job %" PRIu64 " is saved on %s: that was not written down yet", job->id, in->node);
+    if (job_spec_nodes(job->spec) > 1)
+        return found_on_one(run->core, job);
     txn = txn_new(run->core->events);
-    life_commit(run, txn,
-                txn ? add_saved(run->core, txn, job, CORE_SELF, "found saved on its node",
-                                job->spec->kind == JOB_BATCH, NULL)
-                    : -ENOMEM);
-    return true;
-}
-
-bool life_found_running(struct run *run, const struct instance *in)
-{
-    const struct job *job = core_job_staged(run->core, in->job);
-    struct txn *txn;
-
-    if (!job || job->state != JOB_SUSPENDED || in->state != INSTANCE_SAVED)
-        return false;
-    log_info("job %" PRIu64 " runs again on %s: that was not written down yet", job->id, in->node);
-    txn = txn_new(run->core->events);
-    life_commit(run, txn, txn ? add_resumed(run->core, txn, job) : -ENOMEM);
+    life_commit(
+        run, txn,
+        txn ? add_saved(run->core, txn, job, CORE_SELF, FOUND, job->spec->kind == JOB_BATCH, NULL)
+            : -ENOMEM);
     return true;
 }

@@ -190,6 +190,23 @@ static int alloc(struct core *core, struct txn *txn, const struct job *job,
     return r < 0 ? r : disks_add_alloc(core, txn, job, event.instance, 1, event.node, NULL);
 }
 
+/* The nodes of a saved job that is wanted back have room for it, maybe on other GPUs of theirs. */
+static int add_restore(struct core *core, struct txn *txn, const struct job *job,
+                       const struct places *places)
+{
+    struct job_event restore = core_job_event(core, JOB_EVENT_RESTORE, CORE_SELF, "");
+    struct instance_event place = core_instance_event(core, INSTANCE_EVENT_PLACE, "");
+    int r;
+
+    str_copy(restore.gpus_held, sizeof(restore.gpus_held), places->at[0].gpus_held);
+    r = core_add_job(txn, job->id, &restore, NULL);
+    for (uint32_t i = 0; r >= 0 && places->n > 1 && i < places->n; i++) {
+        str_copy(place.gpus_held, sizeof(place.gpus_held), places->at[i].gpus_held);
+        r = core_add_instance(txn, job->instance + i, &place, NULL);
+    }
+    return r;
+}
+
 void life_start(struct core *core, const struct plan_action *action)
 {
     const uint64_t id = action->job;
@@ -204,16 +221,13 @@ void life_start(struct core *core, const struct plan_action *action)
     if (!job || !job_is_waiting(job) || job != core_job(core, id) || !places ||
         !are_settled(core, places))
         return; /* a change is on its way: the planner hears of it and decides again */
-    if (job->state == JOB_SUSPENDED) {
-        life_wake(core, job, action);
-        return;
-    }
-    if (t && images_resolve(core, t->image, image, &err) < 0) {
+    if (job->state == JOB_PENDING && t && images_resolve(core, t->image, image, &err) < 0) {
         life_end_job(core, id, JOB_BOOT_FAIL, err.detail);
         return;
     }
     txn = txn_new(core->events);
-    if (txn && alloc(core, txn, job, action, places, image) >= 0)
+    if (txn && (job->state == JOB_SUSPENDED ? add_restore(core, txn, job, places)
+                                            : alloc(core, txn, job, action, places, image)) >= 0)
         txn_commit(txn, NULL, NULL); /* the planner offers it again if this fails */
     else
         txn_abort(txn);

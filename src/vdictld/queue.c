@@ -257,7 +257,8 @@ static void soon(struct queue *q)
 }
 
 /* The record of a job has one node: the others are found by its instances. */
-static int put_on_nodes(struct queue *q, const struct job *job, const struct plan_terms *terms)
+static int put_on_nodes(struct core *core, struct planner *planner, const struct job *job,
+                        const struct plan_terms *terms)
 {
     struct plan_place places[JOB_NODES_MAX];
     struct hostlist hosts;
@@ -266,27 +267,50 @@ static int put_on_nodes(struct queue *q, const struct job *job, const struct pla
     if (r < 0)
         return r;
     for (size_t i = 0; i < hosts.n; i++) {
-        const struct instance *in = core_instance_staged(q->core, job->instance + i);
+        const struct instance *in = core_instance_staged(core, job->instance + i);
 
         str_copy(places[i].node, sizeof(places[i].node), hosts.names[i]);
         str_copy(places[i].gpus_held, sizeof(places[i].gpus_held), in ? in->gpus_held : "");
     }
-    r = planner_put_job_on(q->planner, job, terms, places, (uint32_t)hosts.n);
+    r = planner_put_job_on(planner, job, terms, places, (uint32_t)hosts.n);
     hostlist_done(&hosts);
     return r;
 }
 
+static int put_in(struct core *core, struct planner *planner, const struct job *job,
+                  const struct plan_terms *terms)
+{
+    return *job->node_list ? put_on_nodes(core, planner, job, terms)
+                           : planner_put_job_with(planner, job, terms);
+}
+
+static struct plan_terms terms_of(struct core *core, const struct job *job)
+{
+    const struct config_template *t = config_template(core->config, job->spec->template_name);
+    struct plan_terms terms;
+
+    disks_plan(core, job, &terms);
+    terms.drawn = classes_drawn(core, job->spec);
+    terms.unsaved = t && !config_template_can_save(t);
+    return terms;
+}
+
+int queue_put_held(struct core *core, struct planner *planner, const struct job *job)
+{
+    const struct plan_terms terms = terms_of(core, job);
+
+    return put_in(core, planner, job, &terms);
+}
+
 static int put_on_terms(struct queue *q, const struct job *job)
 {
-    struct plan_terms terms;
+    struct plan_terms terms = terms_of(q->core, job);
     bool pends = job->state == JOB_PENDING;
     bool waits =
         pends && (!priority_is_known(q->core) || depend_state(q->core, job) != DEPENDENCY_MET ||
                   !arrays_lets(q->core, job));
     bool ready;
 
-    disks_plan(q->core, job, &terms);
-    terms.drawn = classes_drawn(q->core, job->spec);
     ready = pends && !waits && terms.block == PLAN_DISK_FREE && !job->held_by_user &&
             !job->held_by_admin && !job->unknown &&
             job->spec->begin_usec <= loop_now_usec(q->core->loop);
@@ -296,24 +320,7 @@ static int put_on_terms(struct queue *q, const struct job *job)
 
     if (waits && terms.block == PLAN_DISK_FREE)
         terms.block = PLAN_WAITS_FOR_CALLER;
-    if (*job->node_list)
-        return put_on_nodes(q, job, &terms);
-    return planner_put_job_with(q->planner, job, &terms);
-}
-
-/* Would a class save it, which can't be: for its template, or for it has several nodes? */
-static bool is_not_savable(const struct core *core, const struct job *job)
-{
-    const struct config *c = core->config;
-    const struct config_template *t = config_template(c, job->spec->template_name);
-
-    if (!*job->spec->qos || !t || (config_template_can_save(t) && job_spec_nodes(job->spec) == 1))
-        return false;
-    for (size_t i = 0; i < c->n_qos; i++)
-        if (config_names_has(&c->qos[i].preempts, job->spec->qos) && c->qos[i].preempt_modes.n &&
-            str_equal(c->qos[i].preempt_modes.names[0], "save"))
-            return true;
-    return false;
+    return put_in(q->core, q->planner, job, &terms);
 }
 
 /* A record of a version that did not write the template's profiles into a job has none: such a
@@ -330,8 +337,6 @@ static int put(struct queue *q, const struct job *job)
     char wish[GPU_WISH_TEXT];
 
     planned.spec = &spec;
-    if (is_not_savable(q->core, job))
-        spec.qos = ""; /* it makes room for nobody: its work would be lost */
     planned.priority = priority_of(q->core, job);
     if (t && t->profiles.n) {
         gpu_wish_of_template(t, 0, wish, sizeof(wish));

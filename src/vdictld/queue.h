@@ -38,6 +38,8 @@ uint32_t queue_jobs(const struct queue *q);                          /* not ende
 uint32_t queue_jobs_in(const struct queue *q, enum job_state state); /* no ended one */
 uint32_t queue_jobs_of(const struct queue *q, const char *owner);
 void queue_each_owner(const struct queue *q, void (*fn)(void *arg, const char *owner), void *arg);
+/* Tells another planner what a job that is active holds, on all of its nodes. -ENOMEM. */
+int queue_put_held(struct core *core, struct planner *planner, const struct job *job);
 /* A submit is on its way to the store; queue_unstage when it was undone. */
 void queue_stage(struct queue *q, const char *owner);
 void queue_unstage(struct queue *q, const char *owner);

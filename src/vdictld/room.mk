@@ -57,6 +57,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/life_calls.c \
     src/vdictld/life_idle.c src/vdictld/life_preempt.c \
     src/vdictld/life_nodes.c src/vdictld/life_report.c \
+    src/vdictld/life_restore.c \
     src/vdictld/life_save.c \
     src/vdictld/life_start.c \
     src/vdictld/limit.c src/vdictld/limit.h \
@@ -182,7 +183,7 @@ VDICTLD_TESTS = \
     tests/t1221-gpu-minutes.t \
     tests/t1225-time-min.t \
     tests/t1230-priority.t \
-    tests/t1240-nodes.t tests/t1241-nodes-lost.t tests/t1242-nodes-use.t \
+    tests/t1240-nodes.t tests/t1241-nodes-lost.t tests/t1242-nodes-use.t tests/t1243-nodes-saved.t \
     tests/t1130-slurm-options.t \
     tests/t1125-mounts.t \
     tests/t4130-node-job.t \

@@ -41,6 +41,11 @@ static int64_t keep_sec(const struct core *core, const struct job *job)
 /* ---- how much ---- */
 
 /* What is on its way to a file counts: two at once must not pass together. */
+static uint64_t memory_mib(const struct job *job)
+{
+    return (uint64_t)job->spec->memory_mib * job_spec_nodes(job->spec);
+}
+
 static uint64_t counted_mib(struct core *core, const struct job *job, const char *owner)
 {
     const struct run *run;
@@ -48,9 +53,9 @@ static uint64_t counted_mib(struct core *core, const struct job *job, const char
     if (!job || !str_equal(job->spec->owner, owner))
         return 0;
     if (job->state == JOB_SUSPENDED)
-        return job->spec->memory_mib;
+        return memory_mib(job);
     run = job->state == JOB_RUNNING ? life_run_known(core, job->instance) : NULL;
-    return run && run->saving ? job->spec->memory_mib : 0;
+    return run && run->saving ? memory_mib(job) : 0;
 }
 
 static uint64_t saved_mib(struct core *core, const char *owner)
@@ -77,11 +82,12 @@ int saved_check(struct core *core, const struct job *job, struct vdi_error *err)
     uint64_t have = max ? saved_mib(core, job->spec->owner) : 0;
     char limit[48];
 
-    if (!max || have + job->spec->memory_mib <= max)
+    if (!max || have + memory_mib(job) <= max)
         return 0;
     error_set(err, EDQUOT, "saved_max",
-              "job %" PRIu64 " has %u MiB of memory, and %" PRIu64 " MiB are saved already",
-              job->id, job->spec->memory_mib, have);
+              "job %" PRIu64 " has %" PRIu64 " MiB of memory, and %" PRIu64
+              " MiB are saved already",
+              job->id, memory_mib(job), have);
     snprintf(limit, sizeof(limit), "%u MiB", max);
     error_hint(err, limit,
                "resume or cancel a suspended job first; vdiqueue -t SUSPENDED lists them");

@@ -178,6 +178,7 @@ static const struct vdi_setting settings_taken[] = {
     {"fail_start", VDI_SETTING_INT, "0", "percentage of instances whose start fails"},
     {"fail_bind", VDI_SETTING_INT, "0", "percentage of seats whose bind fails"},
     {"saves", VDI_SETTING_INT, "0", "so many instances can be saved at once; 0: any number"},
+    {"resumes", VDI_SETTING_INT, "0", "so many instances can be resumed in all; 0: any number"},
     {"state_dir", VDI_SETTING_STRING, "", "directory that keeps instances; empty: memory only"},
     {"input_dir", VDI_SETTING_STRING, "",
      "directory of files that were changed when an instance was touched; empty: nobody knows"},
@@ -217,6 +218,8 @@ static int read_setting(struct fake *site, const struct vdi_setting_value *s, st
         return read_int(s, 1000000, &site->slow_every, err);
     if (!strcmp(s->name, "saves"))
         return read_int(s, 1000000, &site->saves, err);
+    if (!strcmp(s->name, "resumes"))
+        return read_int(s, 1000000, &site->resumes, err);
     if (!strcmp(s->name, "state_dir")) {
         site->state_dir = *s->value ? strdup(s->value) : NULL;
         return *s->value && !site->state_dir ? -ENOMEM : 0;

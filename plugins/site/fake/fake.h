@@ -76,6 +76,7 @@ struct fake {
     int64_t slow_every;            /* starts; 0: none is slow */
     uint64_t n_begun;              /* starts, where that matters */
     int64_t saves;                 /* so many can be saved at once; 0: any number */
+    int64_t resumes, resumed;      /* so many can be resumed in all, and were; 0: any number */
     char *state_dir;               /* NULL: memory only */
     int dir_fd;                    /* of state_dir; -1 */
     char *input_dir;               /* NULL: nobody knows who touches what */

@@ -134,6 +134,8 @@ int fake_resume(void *arg, struct vdi_instance_id id, const char *node, struct v
         return 0;
     if (!in->saved)
         return fake_meant_ready(site, id, op) ? fake_answer(site, op) : 0;
+    if (site->resumes && site->resumed++ >= site->resumes)
+        return refuse_with(site, op, -EIO, id, "cannot be resumed: its memory cannot be read");
     if (in->left_usec)
         in->end_usec = site->api->now_usec(site->host) + in->left_usec;
     in->left_usec = 0;

@@ -34,7 +34,7 @@ static void new_disks(struct world *w, int j)
     static const char *const pins[] = {"", "", "n00", "n03"};
     struct plan_terms *d = &w->disks[j];
 
-    *d = (struct plan_terms){.drawn = drawn_by[pick(8)]};
+    *d = (struct plan_terms){.drawn = drawn_by[pick(8)], .unsaved = !pick(4)};
     if (pick(2))
         return;
     d->gib = pick(4) * 10;
@@ -131,7 +131,7 @@ static void advance_job(struct world *w, int j)
     case JOB_RUNNING:
         if (w->is_busy && !w->asked[j] && pick(8)) /* it runs on, until a class needs its place */
             break;
-        if (w->asked[j] && !strcmp(w->specs[j].qos, "batch")) { /* saved, and back at once */
+        if (w->asked[j] && goes_saved(w, j)) { /* and back at once */
             job->state = JOB_SUSPENDED;
             job->suspended_usec = job->wake_usec = w->now;
             break;
@@ -482,7 +482,8 @@ static void world_kinds(struct world *w)
     w->config.config.n_kinds = 4;
 }
 
-/* Classes of "teach" save batch jobs; those of "exam" start spare ones anew. */
+/* Classes of "teach" save batch jobs, and those that can't be saved start anew, or stay; those of
+ * "exam" start spare ones anew. */
 static void world_qos(struct world *w)
 {
     static const char *const names[] = {"teach", "exam", "batch", "spare"};
@@ -490,13 +491,15 @@ static void world_qos(struct world *w)
     w->preempts[0] = (char *)"batch";
     w->preempts[1] = (char *)"spare";
     w->modes[0] = (char *)"save";
-    w->modes[1] = (char *)"requeue";
+    w->modes[1] = w->modes[2] = (char *)"requeue";
+    w->spares_unsaved = pick(2);
     for (size_t i = 0; i < 4; i++)
         w->qos[i] = (struct config_qos){.name = (char *)names[i], .preempt_exempt_sec = 120};
     for (size_t i = 0; i < 2; i++) {
         w->qos[i].preempts = (struct config_names){&w->preempts[i], 1};
         w->qos[i].preempt_modes = (struct config_names){&w->modes[i], 1};
     }
+    w->qos[0].preempt_modes.n = w->spares_unsaved ? 1 : 2;
     w->config.config.qos = w->qos;
     w->config.config.n_qos = 4;
 }

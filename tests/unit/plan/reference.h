@@ -41,8 +41,9 @@ struct world {
         struct plan_window windows[2];
     } closures[3];
     struct config_qos qos[4]; /* "teach" saves "batch", "exam" starts "spare" anew */
-    char *preempts[2], *modes[2];
-    bool asked[N_JOBS]; /* to make room */
+    char *preempts[2], *modes[3];
+    bool spares_unsaved; /* "teach" does nothing to those of "batch" that can't be saved */
+    bool asked[N_JOBS];  /* to make room */
     struct planner *planner;
     int taking; /* the job whose start is being taken */
     int64_t now;
@@ -78,6 +79,8 @@ struct plan {
     unsigned place[N_JOBS];
 };
 
+/* It is saved for a class, and comes back. */
+bool goes_saved(const struct world *w, int j);
 /* A QOS by which the job is asked to go for the seat; NULL: none. */
 const char *preemptor(const struct world *w, int j, size_t seat);
 /* The windows that the planner has chosen it to be gone for; NULL: none. */

@@ -9,12 +9,17 @@ static const char *qos_name(const struct job_spec *spec)
     return spec->qos ? spec->qos : "";
 }
 
+bool goes_saved(const struct world *w, int j)
+{
+    return !strcmp(qos_name(&w->specs[j]), "batch") && !w->disks[j].unsaved;
+}
+
 const char *preemptor(const struct world *w, int j, size_t seat)
 {
     const char *by = qos_name(&w->seat_specs[seat]), *whom = qos_name(&w->specs[j]);
 
     if (!strcmp(by, "teach") && !strcmp(whom, "batch"))
-        return by;
+        return w->spares_unsaved && w->disks[j].unsaved ? NULL : by;
     return !strcmp(by, "exam") && !strcmp(whom, "spare") ? by : NULL;
 }
 
@@ -151,7 +156,7 @@ int active_pieces(const struct world *w, int j, int64_t end, int64_t (*ret)[2], 
     }
     n = join_gaps(g, gaps_as_victim(w, j, g, n));
     *ret_ask = n && end > g[0].free ? g[0].from : INT64_MAX;
-    if (strcmp(qos_name(&w->specs[j]), "batch") != 0) {
+    if (!goes_saved(w, j)) {
         n = 0; /* it does not come back by itself to go on */
         end = gone_as_victim(w, j) < end ? gone_as_victim(w, j) : end;
     }
@@ -181,7 +186,7 @@ bool can_cross(const struct world *w, int j, const struct job_spec *spec)
 
     for (size_t i = 0; i < w->n_seats; i++)
         has_seats |= w->seats[i].to_usec > w->now;
-    if (!spec->gpus || !has_seats || strcmp(qos_name(spec), "batch") != 0 ||
+    if (!spec->gpus || !has_seats || !goes_saved(w, j) ||
         (*w->specs[j].reservation && w->jobs[j].state == JOB_PENDING))
         return false;
     for (int n = 0; job_spec_nodes(spec) > 1 && n < N_NODES; n++)

@@ -71,7 +71,7 @@ static void take_ask(struct world *w, const struct plan_action *a)
     assert_true(w->has_job[j] && !waits(&w->jobs[j]));
     active_pieces(w, j, seen_end(w, end_of_job(w, j)), pieces, &ask);
     assert_true(ask <= w->now);
-    assert_int_equal(a->mode, strcmp(w->specs[j].qos, "batch") ? PLAN_REQUEUE : PLAN_SAVE);
+    assert_int_equal(a->mode, goes_saved(w, j) ? PLAN_SAVE : PLAN_REQUEUE);
     w->asked[j] = true;
     w->asks++;
 }
