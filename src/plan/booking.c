@@ -110,13 +110,13 @@ struct search {
 };
 
 /* Would there be enough, were they all gone? One on several nodes takes free ones, too. */
-static bool may_do(struct search *s, const struct plan_node *node, bool *ret_has_victims)
+static bool may_do(struct search *s, struct plan_node *node, bool *ret_has_victims)
 {
     struct shape *shape = s->e->shape;
     struct amount free = plan_node_free(node);
-    bool has = false;
+    bool has = false, may_have = qos_may_have_victims(s->p, s->by, node);
 
-    for (const struct entry *e = node->jobs; e; e = e->next) {
+    for (const struct entry *e = may_have ? node->jobs : NULL; e; e = e->next) {
         if (victim_may_be(s->p, s->by, s->window.from_usec, e)) {
             amount_add(&free, &e->shape->need, 1);
             has = true;

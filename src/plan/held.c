@@ -65,6 +65,7 @@ static void hold_node(const struct planner *p, struct entry *e)
 
     plan_base_forget(p, node);
     place_hold(p, node, e->gpus, 1);
+    qos_add_seen(p, node, e);
     e->next = node->jobs;
     node->jobs = e;
     node->n_jobs++;
@@ -108,6 +109,7 @@ static void leave_node(const struct planner *p, struct entry *e)
         ;
     *link = e->next;
     node->n_jobs--;
+    node->qos_is_known = false;
     amount_add(&node->used, &e->shape->need, -1);
 }
 

@@ -57,6 +57,8 @@ struct plan_node {
     int32_t stored_gib; /* of disks that end with no job here */
     uint32_t n_jobs;
     struct entry *jobs; /* tentative and active */
+    uint64_t qos_seen;  /* bit i: one of QOS i, modulo 64, is among them. Only if: */
+    bool qos_is_known;
     struct seat *seats;
     struct plan_lines base; /* of what holds it and of seats, without reservations */
     bool base_is_valid;
@@ -79,6 +81,7 @@ struct plan_qos {
     int64_t grace_usec;   /* for those whom it preempts */
     int64_t exempt_usec;  /* its own jobs are left alone for so long */
     bool has_victims;
+    uint64_t victims; /* those whom it preempts, as in plan_node.qos_seen */
     bool is_victim;
     bool is_lost; /* there is one that preempts it and does not save it */
 };
@@ -202,6 +205,10 @@ uint32_t qos_of(const struct planner *p, struct shape *shape);
 /* The same by name; 0: there is none such. */
 uint32_t qos_find(const struct planner *p, const char *name);
 bool qos_preempts(const struct planner *p, uint32_t by, uint32_t whom);
+/* The job is put on the node. */
+void qos_add_seen(const struct planner *p, struct plan_node *node, const struct entry *e);
+/* May any job of the node be preempted by it? False: none. Does not look at each. */
+bool qos_may_have_victims(const struct planner *p, uint32_t by, struct plan_node *node);
 enum plan_mode qos_mode(const struct planner *p, uint32_t by, uint32_t whom);
 /* How long it takes until who is preempted by it is gone. */
 int64_t qos_free_usec(const struct planner *p, uint32_t by);

@@ -56,6 +56,11 @@ static bool mode_of(const struct config_qos *q, bool unsaved, enum plan_mode *re
     return !q->preempt_modes.n;
 }
 
+static uint64_t qos_bit(size_t qos)
+{
+    return UINT64_C(1) << qos % 64;
+}
+
 /* What the i-th of the configuration does to the k-th, and to its twin. */
 static void add_victim(const struct config_qos *from, struct plan_qos *to, struct plan_qos *all,
                        size_t k, size_t n)
@@ -63,6 +68,7 @@ static void add_victim(const struct config_qos *from, struct plan_qos *to, struc
     enum plan_mode mode;
 
     to->preempts[k] = to->has_victims = all[k].is_victim = true;
+    to->victims |= qos_bit(k) | qos_bit(k + n);
     all[k].is_lost |= to->mode != PLAN_SAVE;
     if (mode_of(from, true, &mode))
         to->preempts[k + n] = all[k + n].is_victim = all[k + n].is_lost = true;
@@ -109,8 +115,10 @@ int qos_configure(struct planner *p, const struct config *c)
     qos_done(p);
     p->qos = qos;
     p->n_qos = 2 * n;
-    for (size_t i = 0; i < p->n_nodes; i++)
+    for (size_t i = 0; i < p->n_nodes; i++) {
         node_pauses_done(&p->nodes[i]->pauses);
+        p->nodes[i]->qos_is_known = false;
+    }
     planner_mark(p, PLAN_RESHAPED); /* what shapes know of theirs is old */
     return 0;
 }
@@ -135,6 +143,26 @@ uint32_t qos_of(const struct planner *p, struct shape *shape)
 bool qos_preempts(const struct planner *p, uint32_t by, uint32_t whom)
 {
     return p->qos[by].preempts[whom];
+}
+
+void qos_add_seen(const struct planner *p, struct plan_node *node, const struct entry *e)
+{
+    if (!node->jobs) {
+        node->qos_seen = 0;
+        node->qos_is_known = true;
+    }
+    node->qos_seen |= qos_bit(qos_of(p, e->shape));
+}
+
+bool qos_may_have_victims(const struct planner *p, uint32_t by, struct plan_node *node)
+{
+    if (!node->qos_is_known) {
+        node->qos_seen = 0;
+        for (const struct entry *e = node->jobs; e; e = e->next)
+            node->qos_seen |= qos_bit(qos_of(p, e->shape));
+        node->qos_is_known = true;
+    }
+    return node->qos_seen & p->qos[by].victims;
 }
 
 enum plan_mode qos_mode(const struct planner *p, uint32_t by, uint32_t whom)
