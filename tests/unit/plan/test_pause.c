@@ -228,6 +228,77 @@ static void nobody_starts_only_to_be_saved(void **state)
     planner_free(s.p);
 }
 
+/* What holds it up is the class alone, or who is there, and then not the class. */
+static void what_it_waits_for_is_said(void **state)
+{
+    struct job_spec longer = batch(2, 60), other = world_spec(1, 0, 2, 4),
+                    none = world_spec(1, 0, 0, 4);
+    struct plan_why why;
+    struct scene s;
+
+    begin(&s, 1, "save");
+    book(&s, 1, "teach", "n00", 6, 20);
+    put(&s, 1, &longer);
+    step(&s, T0);
+    assert_int_equal(s.n, 0);
+    assert_int_equal(planner_why(s.p, 1, T0, &why), 0);
+    assert_int_equal(why.n_blockers, 1);
+    assert_int_equal(why.blockers[0].type, PLAN_BLOCK_CLASS);
+    assert_int_equal(why.blockers[0].until_usec, T0 + 20 * MIN);
+    put_run(&s, 2, &other, ":0,1");
+    step(&s, T0 + 1000);
+    assert_int_equal(planner_why(s.p, 1, T0 + 1000, &why), 0);
+    assert_non_null(world_blocker(&why, PLAN_BLOCK_GPUS));
+    assert_null(world_blocker(&why, PLAN_BLOCK_CLASS));
+    none.cpus = 5; /* more than any node has */
+    none.qos = "batch";
+    put(&s, 3, &none);
+    step(&s, T0 + 2000);
+    assert_int_equal(planner_why(s.p, 3, T0 + 2000, &why), 0);
+    assert_non_null(world_blocker(&why, PLAN_BLOCK_NO_NODE));
+    assert_null(world_blocker(&why, PLAN_BLOCK_CLASS));
+    planner_free(s.p);
+}
+
+/* What can't be saved is planned beside windows as if saving were not there, and asked only if the
+ * class has another way. */
+static void what_cannot_be_saved_is_kept_clear(void **state)
+{
+    const struct plan_terms unsaved = {.unsaved = true};
+
+    for (int has_other = 0; has_other < 2; has_other++) {
+        struct job_spec both = batch(2, 40);
+        struct job job = world_job(1, &both);
+        struct job_spec seat = world_spec(1, 0, 1, 0);
+        struct plan_window window = {T0 + 30 * MIN, T0 + 60 * MIN};
+        struct plan_class c = {
+            .id = 2, .seat = &seat, .seats = 1, .windows = &window, .n_windows = 1};
+        struct plan_shortage shortage;
+        struct scene s;
+
+        begin(&s, 1, "save");
+        s.qos[1].preempt_modes.n = has_other ? 2 : 1;
+        assert_int_equal(planner_configure(s.p, &s.config.config), 0);
+        book(&s, 1, "teach", "n00", 30, 60);
+        assert_int_equal(planner_put_job_with(s.p, &job, &unsaved), 0);
+        step(&s, T0);
+        assert_int_equal(s.n, 0);
+        assert_int_equal(start_of(&s, 1), 60 * MIN);
+        planner_remove_class(s.p, 1);
+        world_run(&job, "n00", T0);
+        job.gpus_held = ":0,1";
+        assert_int_equal(planner_put_job_with(s.p, &job, &unsaved), 0);
+        step(&s, T0 + 1000);
+        seat.qos = "teach";
+        assert_int_equal(planner_put_class(s.p, &c, T0 + 1000, &shortage), has_other ? 0 : -ENOSPC);
+        step(&s, T0 + 29 * MIN);
+        assert_int_equal(s.n, has_other);
+        if (has_other)
+            assert_int_equal(s.actions[0].mode, PLAN_REQUEUE);
+        planner_free(s.p);
+    }
+}
+
 /* Work that would be lost is not begun; windows of a class that preempts nobody are as walls. */
 static void only_who_is_saved_crosses(void **state)
 {
@@ -289,6 +360,8 @@ int main(void)
         cmocka_unit_test(who_is_in_the_way_is_asked_in_time),
         cmocka_unit_test(who_is_not_in_the_way_is_left_alone),
         cmocka_unit_test(nobody_starts_only_to_be_saved),
+        cmocka_unit_test(what_it_waits_for_is_said),
+        cmocka_unit_test(what_cannot_be_saved_is_kept_clear),
         cmocka_unit_test(only_who_is_saved_crosses),
         cmocka_unit_test(a_class_comes_over_jobs),
     };
