@@ -4,8 +4,8 @@
  *
  * They have consecutive ids from job->instance on. Each has a run of its own and goes its own way
  * (life.c), but for three points: all are READY before any is bound, all are BOUND before the job
- * runs, and all are GONE before it has ended. Whoever is last there takes the job on. They are saved
- * and restored together, by the run of the first (life_save.c).
+ * runs, and all are GONE before it has ended. Whoever is last there takes the job on. They are
+ * saved and restored together, by the run of the first (life_save.c).
  */
 #include <errno.h>
 #include <stdlib.h>
