@@ -80,6 +80,7 @@ struct plan_qos {
     enum plan_mode other; /* for who can't be */
     int64_t grace_usec;   /* for those whom it preempts */
     int64_t exempt_usec;  /* its own jobs are left alone for so long */
+    uint8_t wants;        /* pause.c */
     bool has_victims;
     uint64_t victims; /* those whom it preempts, as in plan_node.qos_seen */
     bool is_victim;

@@ -15,6 +15,7 @@
 
 #include "base/time.h"
 #include "plan/inner.h"
+#include "plan/pause.h"
 
 /* What a step writes to, and how long it may. */
 struct sink {
@@ -334,8 +335,8 @@ static void pass_begin(struct planner *p)
     indexes_begin(p);
 }
 
-/* Base lines of all nodes, so that no job has to wait for those of thousands. Who did not change is
- * passed over. False: time is up. */
+/* Base lines and pauses of all nodes, so that no job has to wait for those of thousands. Who did not
+ * change is passed over. False: time is up. */
 static bool warm_up(struct planner *p, struct sink *s)
 {
     for (; p->next && p->n_warm < p->n_nodes; p->n_warm++) {
@@ -351,6 +352,11 @@ static bool warm_up(struct planner *p, struct sink *s)
             plan_base_lines(p, n);
         } else if (!n->base_stand) {
             n->base_stand = plan_next_stand(p);
+        }
+        if (plan_node_in_service(n) && !pause_is_warm(p, n)) {
+            if (is_over(s, true))
+                return false;
+            pause_warm(p, n);
         }
         index_see(p, n);
         if (n->base_is_valid || !plan_node_in_service(n))

@@ -287,6 +287,58 @@ static int64_t first_start(const struct planner *p, struct shape *shape, const s
     return again ? TIMELINE_NEVER : at;
 }
 
+/* ---- made ahead ------------------------------------------------------------------ */
+
+/* Kept in plan_qos.wants: whose pauses jobs of it that came into line ask for, of a node. */
+enum { WANTS_EACH = 1, WANTS_ALL = 2 };
+
+void pause_want(struct planner *p, struct shape *shape)
+{
+    struct plan_qos *qos = &p->qos[qos_of(p, shape)];
+    unsigned wants = shape->gpus == 1 ? WANTS_EACH | WANTS_ALL : WANTS_ALL;
+
+    if (!shape->gpus || !qos->is_victim || qos->is_lost || (qos->wants & wants) == wants)
+        return;
+    qos->wants |= wants;
+    plan_bases_changed(p); /* those of all nodes are to be looked at */
+}
+
+/* One that is not known yet; false: all are. */
+static bool next_unknown(const struct planner *p, const struct plan_node *node, uint32_t *ret_qos,
+                         uint32_t *ret_gpu)
+{
+    const struct node_pauses *np = &node->pauses;
+    bool has_list = np->of && np->n_gpus == node->gpus.n_all && np->n_qos == p->n_qos;
+
+    for (uint32_t q = 0; q < p->n_qos && node->seats; q++)
+        for (uint32_t g = 0; p->qos[q].wants && g <= node->gpus.n_all; g++) {
+            bool is_all = g == node->gpus.n_all;
+
+            if (p->qos[q].wants & (is_all ? WANTS_ALL : WANTS_EACH) &&
+                !(has_list && np->of[(size_t)q * (np->n_gpus + 1) + g].is_known)) {
+                *ret_qos = q;
+                *ret_gpu = g;
+                return true;
+            }
+        }
+    return false;
+}
+
+bool pause_is_warm(const struct planner *p, const struct plan_node *node)
+{
+    uint32_t qos, gpu;
+
+    return !next_unknown(p, node, &qos, &gpu);
+}
+
+void pause_warm(struct planner *p, struct plan_node *node)
+{
+    uint32_t qos, gpu;
+
+    while (next_unknown(p, node, &qos, &gpu) && pauses_on(p, node, qos, gpu))
+        ;
+}
+
 /* ---- who may ---------------------------------------------------------------------- */
 
 bool pause_is_for_node(struct planner *p, struct shape *shape, const struct plan_node *node)
@@ -419,27 +471,43 @@ static int64_t next_step(const struct steps *steps, size_t size, int64_t usec)
     return i < steps->n ? steps_from_usec(steps, size, i) : TIMELINE_NEVER;
 }
 
-/* When something changes on one of its nodes. */
-static int64_t next_change(struct planner *p, struct shape *shape, int64_t usec)
+/* A node, as it is from a time on. No later start there ends earlier (first_start), so one that would
+ * end too late is never looked at again. */
+struct ahead {
+    struct plan_node *node;
+    const struct plan_lines *lines;
+    int64_t at_usec, end_usec; /* it could begin then, and would end */
+    int64_t change_usec;       /* something changes there */
+};
+
+static int64_t change_on(struct planner *p, struct shape *shape, const struct ahead *a,
+                         int64_t usec)
 {
-    int64_t next = TIMELINE_NEVER;
+    struct plan_node *node = a->node;
+    int64_t next = next_step(&a->lines->amount.steps, sizeof(struct step), usec);
+    const struct pauses *pauses = pauses_on(p, node, qos_of(p, shape), node->gpus.n_all);
+    size_t k = pauses ? pause_at(pauses, usec) : 0;
 
-    for (size_t i = 0; i < shape->n_heap; i++) {
-        struct plan_node *node = p->nodes[shape->heap[i].node];
-        const struct pauses *pauses = pauses_on(p, node, qos_of(p, shape), node->gpus.n_all);
-        size_t k = pauses ? pause_at(pauses, usec) : 0;
-        int64_t t = next_step(&node->lines.amount.steps, sizeof(struct step), usec);
+    for (uint32_t g = 0; g < node->gpus.n; g++)
+        next = plan_sooner(next, next_step(&a->lines->gpus[g].steps, sizeof(struct gpustep), usec));
+    if (pauses && k < pauses->n)
+        next = plan_sooner(next, pauses->at[k].to_usec);
+    return plan_sooner(next, closure_next_end(node, usec));
+}
 
-        for (uint32_t g = 0; g < node->gpus.n; g++) {
-            int64_t u = next_step(&node->lines.gpus[g].steps, sizeof(struct gpustep), usec);
-            t = u < t ? u : t;
-        }
-        if (pauses && k < pauses->n && pauses->at[k].to_usec < t)
-            t = pauses->at[k].to_usec;
-        t = plan_sooner(t, closure_next_end(node, usec));
-        next = t < next ? t : next;
-    }
-    return next;
+/* Brings it up to date. False: it would not end before `best_end_usec`. */
+static bool look_ahead(struct planner *p, struct shape *shape, struct ahead *a, int64_t from_usec,
+                       int64_t best_end_usec)
+{
+    uint8_t offer;
+
+    if (a->at_usec < from_usec)
+        a->at_usec = pause_earliest(p, shape, a->node, a->lines, from_usec, &a->end_usec, &offer);
+    if (a->at_usec >= TIMELINE_NEVER || a->end_usec >= best_end_usec)
+        return false;
+    if (a->change_usec <= from_usec)
+        a->change_usec = change_on(p, shape, a, from_usec);
+    return true;
 }
 
 static int by_node(const void *a, const void *b)
@@ -459,7 +527,7 @@ static bool all_fit(struct planner *p, struct shape *shape, const struct chosen 
     for (uint32_t i = 0; i < c->n; i++) {
         nodes[i] = p->nodes[c->at[i].node];
         spots[i] = (struct spot){.node = nodes[i],
-                                 .lines = &nodes[i]->lines,
+                                 .lines = plan_lines_now(p, nodes[i]),
                                  .n = shape->gpus,
                                  .offer = wish_offers(p, shape->wish, nodes[i]->kind).offer[0]};
     }
@@ -468,35 +536,56 @@ static bool all_fit(struct planner *p, struct shape *shape, const struct chosen 
            !try_at(p, shape, spots, c->n, pauses, at_usec, ret_end_usec);
 }
 
-/* All nodes, as they are from then on. */
-static void look_at_all(struct planner *p, struct shape *shape, int64_t from_usec,
-                        struct chosen *ret)
+/* Of the nodes the `n` that are still worth a look, from then on. Returns how many those are, and
+ * when something changes on one of them. */
+static size_t look_at_all(struct planner *p, struct shape *shape, struct ahead *all, size_t n,
+                          int64_t from_usec, int64_t best_end_usec, struct chosen *ret,
+                          int64_t *ret_change_usec)
 {
     ret->n = ret->n_starts = 0;
-    for (size_t i = 0; i < shape->n_heap; i++) {
-        struct plan_node *node = p->nodes[shape->heap[i].node];
-        int64_t end = 0, at = TIMELINE_NEVER;
-        uint8_t offer;
-
-        if ((node->pass == p->pass || plan_begin_lines(p, node) == 0) &&
-            !node->lines.amount.closed && node->lines.amount.steps.n <= TIMELINE_STEPS_MAX)
-            at = pause_earliest(p, shape, node, &node->lines, from_usec, &end, &offer);
-        if (at < TIMELINE_NEVER)
-            choose(ret, shape->nodes, shape->heap[i].node, at, from_usec, end);
+    *ret_change_usec = TIMELINE_NEVER;
+    for (size_t i = 0; i < n;) {
+        if (!look_ahead(p, shape, &all[i], from_usec, best_end_usec)) {
+            all[i] = all[--n];
+            continue;
+        }
+        choose(ret, shape->nodes, all[i].node->index, all[i].at_usec, from_usec, all[i].end_usec);
+        *ret_change_usec = plan_sooner(*ret_change_usec, all[i].change_usec);
+        i++;
     }
+    return n;
+}
+
+/* Those that may have one of it. NULL: no memory. */
+static struct ahead *all_ahead(struct planner *p, struct shape *shape, size_t *ret_n)
+{
+    struct ahead *all = malloc((shape->n_heap + 1) * sizeof(*all));
+    size_t n = 0;
+
+    for (size_t i = 0; all && i < shape->n_heap; i++) {
+        struct plan_node *node = p->nodes[shape->heap[i].node];
+        const struct plan_lines *lines = plan_lines_now(p, node);
+
+        if (lines && plan_lines_are_open(lines))
+            all[n++] = (struct ahead){
+                .node = node, .lines = lines, .at_usec = INT64_MIN, .change_usec = INT64_MIN};
+    }
+    *ret_n = n;
+    return all;
 }
 
 bool pause_best_nodes(struct planner *p, struct shape *shape, int64_t from_usec,
                       struct candidate *ret)
 {
-    int64_t best_end = TIMELINE_NEVER;
+    int64_t best_end = TIMELINE_NEVER, change, end;
+    size_t n;
+    struct ahead *all = all_ahead(p, shape, &n);
 
     /* Who starts later can end earlier, on other nodes: but not before its span is over. */
-    while (from_usec < TIMELINE_NEVER && from_usec + shape->span_usec < best_end) {
+    while (all && from_usec < TIMELINE_NEVER && from_usec + shape->span_usec < best_end) {
         struct chosen c;
-        int64_t end;
 
-        look_at_all(p, shape, from_usec, &c);
+        n = look_at_all(p, shape, all, n, from_usec, best_end, &c, &change);
         if (c.n_starts < shape->nodes)
             break;
         if (c.n == shape->nodes && all_fit(p, shape, &c, from_usec, &end) && end < best_end) {
@@ -505,9 +594,9 @@ bool pause_best_nodes(struct planner *p, struct shape *shape, int64_t from_usec,
             for (uint32_t i = 0; i < c.n; i++)
                 ret[i] = (struct candidate){.earliest_usec = from_usec, .node = c.at[i].node};
         }
-        from_usec = c.starts[shape->nodes - 1] > from_usec ? c.starts[shape->nodes - 1]
-                                                           : next_change(p, shape, from_usec);
+        from_usec = c.starts[shape->nodes - 1] > from_usec ? c.starts[shape->nodes - 1] : change;
     }
+    free(all);
     return best_end < TIMELINE_NEVER;
 }
 

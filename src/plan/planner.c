@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "plan/inner.h"
+#include "plan/pause.h"
 
 struct planner *planner_new(uint64_t seed)
 {
@@ -157,6 +158,7 @@ void planner_enqueue(struct planner *p, struct entry *e)
     e->time_usec = 0;
     queue_insert(&p->queue, e);
     e->shape->queued++;
+    pause_want(p, e->shape);
     bool passed = p->begun && entry_compare(e, &p->last) < 0;
     if (passed)
         p->harmed = true;

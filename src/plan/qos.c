@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "plan/inner.h"
+#include "plan/pause.h"
 
 static const char *const mode_names[] = {
     [PLAN_SAVE] = "save", [PLAN_REQUEUE] = "requeue", [PLAN_CANCEL] = "cancel"};
@@ -120,6 +121,9 @@ int qos_configure(struct planner *p, const struct config *c)
         p->nodes[i]->qos_is_known = false;
     }
     planner_mark(p, PLAN_RESHAPED); /* what shapes know of theirs is old */
+    for (struct shape *shape = p->shapes.first; shape; shape = shape->next)
+        if (shape->queued)
+            pause_want(p, shape);
     return 0;
 }
 

@@ -116,6 +116,7 @@ static void chain_remove(struct seats *s, struct seat_window *w)
 static void seats_changed(const struct planner *p, struct plan_node *node)
 {
     node_pauses_forget(&node->pauses);
+    plan_base_changed(p, node);
     for (struct entry *e = node->jobs; e; e = e->next)
         for (struct entry *part = e->head ? e->head : e; part; part = part->part)
             plan_base_forget(p, part->node);

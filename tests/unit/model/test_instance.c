@@ -25,7 +25,8 @@ static const int expected[INSTANCE_N_STATES][INSTANCE_N_EVENTS] = {
     [S(READY)] = {E(CLAIM) = S(READY), E(BIND) = S(BOUND), E(SAVE) = S(SAVED),
                   E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
     [S(BOUND)] = {E(SAVE) = S(SAVED), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
-    [S(SAVED)] = {E(RESTORE) = S(BOUND), E(STOP) = S(STOPPING), E(GONE) = S(GONE)},
+    [S(SAVED)] = {E(PLACE) = S(SAVED), E(RESTORE) = S(BOUND), E(STOP) = S(STOPPING),
+                  E(GONE) = S(GONE)},
     [S(STOPPING)] = {E(GONE) = S(GONE)},
 };
 
@@ -63,7 +64,22 @@ static void every_pair(void **state)
             instance_unref(now);
         }
     }
-    assert_int_equal(instance_n_transitions, 22);
+    assert_int_equal(instance_n_transitions, 23);
+}
+
+/* What is saved is told its GPUs for its return; that it is saved since then stays known. */
+static void other_gpus_for_its_return(void **state)
+{
+    struct instance old = {
+        .refs = 1, .id = 3, .state = INSTANCE_SAVED, .state_usec = 7, .gpus_held = ":0"};
+    struct instance_event e = {.type = INSTANCE_EVENT_PLACE, .time_usec = 9, .gpus_held = ":1"};
+    struct instance *now;
+
+    assert_int_equal(instance_apply(&old, 3, &e, &now, NULL), 0);
+    assert_string_equal(now->gpus_held, ":1");
+    assert_int_equal(now->state_usec, 7);
+    assert_int_equal(now->saved_total_usec, 0);
+    instance_unref(now);
 }
 
 static void request_fills_it(void **state)
@@ -162,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_pair),
+        cmocka_unit_test(other_gpus_for_its_return),
         cmocka_unit_test(request_fills_it),
         cmocka_unit_test(a_seat_is_taken_once),
         cmocka_unit_test(names),
