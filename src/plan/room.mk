@@ -95,9 +95,11 @@ tests_unit_plan_test_wide_SOURCES = tests/unit/plan/test_wide.c tests/unit/plan/
 tests_unit_plan_test_wide_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_wide_LDADD = $(plan_test_libs)
 
-EXTRA_PROGRAMS += bench/bench_planner
-CLEANFILES += bench/bench_planner
+EXTRA_PROGRAMS += bench/bench_planner bench/bench_cross
+CLEANFILES += bench/bench_planner bench/bench_cross
 bench_bench_planner_SOURCES = bench/bench_planner.c
 bench_bench_planner_LDADD = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS)
+bench_bench_cross_SOURCES = bench/bench_cross.c
+bench_bench_cross_LDADD = $(PLAN_LIBS) $(MODEL_LIBS) $(BASE_LIBS)
 
 EXTRA_DIST += doc/design/planner.md doc/design/classes.md
