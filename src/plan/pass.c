@@ -335,8 +335,8 @@ static void pass_begin(struct planner *p)
     indexes_begin(p);
 }
 
-/* Base lines and pauses of all nodes, so that no job has to wait for those of thousands. Who did not
- * change is passed over. False: time is up. */
+/* Base lines and pauses of all nodes, so that no job has to wait for those of thousands. Who did
+ * not change is passed over. False: time is up. */
 static bool warm_up(struct planner *p, struct sink *s)
 {
     for (; p->next && p->n_warm < p->n_nodes; p->n_warm++) {

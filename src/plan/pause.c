@@ -471,8 +471,8 @@ static int64_t next_step(const struct steps *steps, size_t size, int64_t usec)
     return i < steps->n ? steps_from_usec(steps, size, i) : TIMELINE_NEVER;
 }
 
-/* A node, as it is from a time on. No later start there ends earlier (first_start), so one that would
- * end too late is never looked at again. */
+/* A node, as it is from a time on. No later start there ends earlier (first_start), so one that
+ * would end too late is never looked at again. */
 struct ahead {
     struct plan_node *node;
     const struct plan_lines *lines;

@@ -57,8 +57,8 @@ struct walk {
 bool walk_next(struct walk *w, int64_t *ret_from_usec, int64_t *ret_to_usec);
 
 /*
- * A job of the shape is in line: a pass makes what it asks of every node's pauses before it looks at
- * any job, node by node; is that done, and doing it.
+ * A job of the shape is in line: a pass makes what it asks of every node's pauses before it looks
+ * at any job, node by node; is that done, and doing it.
  */
 void pause_want(struct planner *p, struct shape *shape);
 bool pause_is_warm(const struct planner *p, const struct plan_node *node);
