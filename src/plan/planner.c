@@ -455,7 +455,7 @@ static void attach(struct planner *p, struct entry *e, const struct job *job, st
 /* Does what a shape leaves suffice for the other? */
 static bool covers(const struct shape *a, const struct shape *b)
 {
-    return a == b || (amount_covers(&a->need, &b->need) && a->gpus >= b->gpus && !b->gpus);
+    return a == b || (amount_covers(&a->need, &b->need) && !b->gpus);
 }
 
 /* Takes over the reference to `shape`, and what is held. */

@@ -161,6 +161,43 @@ static void the_first_nodes_are_compared(void **state)
     planner_free(s.p);
 }
 
+static void take_place(void *arg, const struct plan_place *place)
+{
+    strcat(arg, place->node);
+    strcat(arg, " ");
+}
+
+/* Who is drawn to several nodes has each of them once: none is the best. */
+static void several_nodes_are_not_weighed(void **state)
+{
+    struct plan_window window = {T0, T0 + 60 * MIN};
+    struct plan_terms terms = {.drawn = "lab"};
+    struct job_spec both = wants(1, "b");
+    struct job job = world_job(3, &both);
+    struct plan_action a;
+    char nodes[64] = "";
+    struct scene s;
+    bool more;
+
+    begin(&s, 3, 1);
+    struct plan_closure lab = {.id = 1,
+                               .name = "lab",
+                               .nodes = &s.config.list[1],
+                               .n_nodes = 2,
+                               .windows = &window,
+                               .n_windows = 1};
+    assert_int_equal(planner_put_closure(s.p, &lab), 0);
+    put_run(&s, 1, wants(1, "b"), "n02", "b:0"); /* the better one, of one node */
+    put_later(&s, 2, wants(1, "c"));
+    both.nodes = 2;
+    both.time_limit_sec = 86400;
+    assert_int_equal(planner_put_job_with(s.p, &job, &terms), 0);
+    assert_int_equal(planner_step(s.p, T0, 0, &a, 1, &more), 1);
+    planner_each_place(s.p, 3, take_place, nodes);
+    assert_string_equal(nodes, "n01 n02 ");
+    planner_free(s.p);
+}
+
 /* More demands than are looked at, put forwards, backwards and with some that came and went. */
 static void the_order_of_puts_does_not_matter(void **state)
 {
@@ -211,6 +248,7 @@ int main(void)
         cmocka_unit_test(a_job_without_gpus_keeps_off_free_ones),
         cmocka_unit_test(else_it_is_the_first_by_name),
         cmocka_unit_test(the_first_nodes_are_compared),
+        cmocka_unit_test(several_nodes_are_not_weighed),
         cmocka_unit_test(the_order_of_puts_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

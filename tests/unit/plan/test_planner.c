@@ -263,6 +263,15 @@ static void what_no_node_can_hold_is_named(void **state)
     assert_int_equal(why.blockers[0].type, PLAN_BLOCK_NO_NODE);
     assert_string_equal(why.blockers[0].subject, "a40");
     assert_int_equal(why.start_usec, 0);
+    assert_int_equal(planner_next_usec(s.p), 0);
+    struct node n = world_node("n01", 8, 64000, 2);
+    strcpy(n.features, "a40,ssd");
+    assert_int_equal(planner_put_node(s.p, &n), 0);
+    feature.constraint = (char *)"ssd&a40"; /* all of them, in any order */
+    pend(&s, 2, &feature, 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 2, "n01");
     end(&s);
 }
 

@@ -105,11 +105,28 @@ static void a_shortened_limit_is_what_it_accepts(void **state)
     planner_free(s.p);
 }
 
+/* Who has time for all he asks for by his deadline, to the second, is given all of it. */
+static void what_fits_before_a_deadline_is_whole(void **state)
+{
+    struct job_spec half, whole, due = world_spec(1, 0, 0, 20);
+    struct scene s;
+
+    begin_gap(&s, &half, &whole);
+    due.time_min_sec = 600;
+    due.deadline_usec = s.now + 10 * MIN; /* the latest start: over by 20 minutes */
+    put(&s, 3, &due, 0);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_start(&s, 0, 3, 0);
+    planner_free(s.p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_limit_is_shortened_to_fit),
         cmocka_unit_test(a_shortened_limit_is_what_it_accepts),
+        cmocka_unit_test(what_fits_before_a_deadline_is_whole),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
