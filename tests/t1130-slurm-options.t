@@ -97,7 +97,7 @@ REFUSED = {
                   ["-d", "afterok"], ["-d", "afterok:1?after:1,singleton"], ["-d", "aftercorr:1"],
                   ["-d", "expand:1"], ["--kill-on-invalid-dep", "maybe"],
                   ["--exclusive"], ["-N", "1-2"], ["-n", "4"], ["--mem-per-cpu", "1G"],
-                  ["-L", "cad:1"], ["-M", "other"], ["--uid", "anna"], ["--gid", "users"],
+                  ["-M", "other"], ["--uid", "anna"], ["--gid", "users"],
                   ["--no-such-option"], ["--time", "soon"], ["--mem", "much"],
                   ["--begin", "whenever"], ["--signal", "R:USR1"], ["-w", "n["]],
     "vdiqueue": [["-M", "other"], ["--array-unique"], ["-s"], ["-L", "cad"], ["--yaml"],

@@ -54,6 +54,7 @@ TEXT_COLUMN(write_qos, "qos", "")
 TEXT_COLUMN(write_reservation, "reservation", "(null)")
 TEXT_COLUMN(write_comment, "comment", "(null)")
 TEXT_COLUMN(write_constraint, "constraint", "(null)")
+TEXT_COLUMN(write_licences, "licences", "(null)")
 TEXT_COLUMN(write_dependency, "dependency", "(null)")
 TEXT_COLUMN(write_nodelist, "nodelist", "")
 TEXT_COLUMN(write_exclude, "exclude", "")
@@ -311,7 +312,7 @@ const struct column job_columns[] = {
     {'v', "reservation", "RESERVATION", "reservation", write_reservation},
     {'V', "submittime", "SUBMIT_TIME", "submit_time", write_submit},
     {'w', "wckey", "WCKEY", "", write_null},
-    {'W', "licenses", "LICENSES", "", write_null},
+    {'W', "licenses", "LICENSES", "licences", write_licences},
     {'x', "exc_nodes", "EXC_NODES", "exclude", write_exclude},
     {'X', "corespec", "CORE_SPEC", "", write_none},
     {'y', "nice", "NICE", "nice", write_nice},

@@ -28,6 +28,7 @@ struct submit {
     const char *array, *dependency; /* NULL: none */
     bool kill_on_invalid_dep;
     char mail_type[NOTICE_TYPES_TEXT_MAX]; /* "": not said */
+    const char *licences;
     const char *constraint, *nodelist, *exclude, *work_dir, *output, *error;
     char profile[SUBMIT_PROFILE_MAX];
     int64_t time_limit_sec; /* 0: the partition's default */

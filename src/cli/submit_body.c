@@ -205,6 +205,7 @@ static void put_wishes(const struct submit *s, struct buf *out)
     put_string(out, "reservation", s->reservation);
     put_string(out, "comment", s->comment);
     put_string(out, "constraint", s->constraint);
+    put_string(out, "licences", s->licences);
     put_string(out, "nodelist", s->nodelist);
     put_string(out, "exclude", s->exclude);
     put_string(out, "profile", s->profile);

@@ -106,7 +106,7 @@ static const struct option_row rows[] = {
     OPTION_REFUSED("array-unique", 0, NULL, "pending tasks are one line without --array"),
     OPTION_REFUSED("clusters", 'M', "CLUSTERS", "set VDI_URL to one cluster"),
     OPTION_REFUSED("federation", 0, NULL, "set VDI_URL to one cluster"),
-    OPTION_REFUSED("licenses", 'L', "LIST", "licences are not counted yet; leave it out"),
+    OPTION_REFUSED("licenses", 'L', "LIST", "use -O jobid,licenses and grep"),
     OPTION_REFUSED("priority", 'P', NULL, "a job has one partition; use -S -p"),
     OPTION_REFUSED("steps", 's', "[IDS]", "jobs have no steps; leave it out"),
     OPTION_REFUSED("yaml", 0, NULL, "use --json"),

@@ -294,6 +294,7 @@ READ_OBJECT(read_partition, partitions, n_partitions, config_partition_keys)
 READ_OBJECT(read_qos, qos, n_qos, config_qos_keys)
 READ_OBJECT(read_account, accounts, n_accounts, config_account_keys)
 READ_OBJECT(read_limit, limits, n_limits, config_limit_keys)
+READ_OBJECT(read_licence, licences, n_licences, config_licence_keys)
 READ_OBJECT(read_template_keys, templates, n_templates, config_template_keys)
 READ_OBJECT(read_mount, mounts, n_mounts, config_mount_keys)
 READ_OBJECT(read_role, roles, n_roles, config_role_keys)
@@ -398,19 +399,13 @@ static void read_blocks(struct reader *r, cfg_t *cfg)
         const char *name;
         void (*read)(struct reader *r, cfg_t *block);
     } blocks[] = {
-        {"site", read_site},
-        {"auth", read_auth},
-        {"node", read_node},
-        {"profile", read_profile},
-        {"partition", read_partition},
-        {"qos", read_qos},
-        {"account", read_account},
-        {"limit", read_limit},
-        {"template", read_template},
-        {"mount", read_mount},
-        {"role", read_role},
-        {"class", read_class},
-        {"reservation", read_reservation},
+        {"site", read_site},           {"auth", read_auth},
+        {"node", read_node},           {"profile", read_profile},
+        {"partition", read_partition}, {"qos", read_qos},
+        {"account", read_account},     {"limit", read_limit},
+        {"licence", read_licence},     {"template", read_template},
+        {"mount", read_mount},         {"role", read_role},
+        {"class", read_class},         {"reservation", read_reservation},
         {"priority", read_priority},
     };
     for (size_t i = 0; i < ELEMENTS(blocks) && !r->no_memory; i++) {

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "codec/request.h"
 #include "model/disk.h"
+#include "model/licence.h"
 #include "model/mount.h"
 
 static void check_listen(const struct config *c, struct config_findings *f)
@@ -379,10 +380,41 @@ static void check_idle(const struct config_template *t, struct config_findings *
                             (long long)t->idle_warn_sec, (long long)t->idle_sec);
 }
 
+static void check_licence(const struct config *c, const struct config_template *t, const char *text,
+                          struct config_findings *f, bool complete)
+{
+    const struct config_licence *known;
+    const char *rest = text;
+    struct licence l;
+    char field[48];
+
+    field_name(field, sizeof(field), "template", t->name, "licence");
+    if (!licence_next(&rest, &l) || *rest) {
+        config_finding_text(f, t->place.line, field, "write it as in \"ansys:2\"",
+                            "\"%s\" is no licence and a number", text);
+        return;
+    }
+    known = config_licence(c, l.name);
+    if (complete && !known)
+        config_finding_text(f, t->place.line, field, "write a licence block of that name",
+                            "there is no licence \"%s\"", l.name);
+    else if (known && l.n > known->limits.all.licences)
+        config_finding_text(f, t->place.line, field, "ask for fewer, or count more",
+                            "it asks for %u of licence \"%s\", and there are %u", l.n, l.name,
+                            known->limits.all.licences);
+}
+
 static void check_template(const struct config *c, const struct config_template *t,
                            struct config_findings *f, bool complete)
 {
     char field[48];
+
+    for (size_t i = 0; i < t->licences.n; i++)
+        check_licence(c, t, t->licences.names[i], f, complete);
+    field_name(field, sizeof(field), "template", t->name, "licence");
+    if (t->licences.n > LICENCES_MAX)
+        config_finding_text(f, t->place.line, field, "let it have fewer",
+                            "%zu licences are more than %d", t->licences.n, LICENCES_MAX);
 
     check_idle(t, f);
     field_name(field, sizeof(field), "template", t->name, "mounts");

@@ -135,6 +135,11 @@ static void limit_changed(struct diff *d, const void *a, const void *b)
     diff_keys(d, "limit", name_of(a), config_limit_keys, a, b);
 }
 
+static void licence_changed(struct diff *d, const void *a, const void *b)
+{
+    diff_keys(d, "licence", name_of(a), config_licence_keys, a, b);
+}
+
 static void mount_changed(struct diff *d, const void *a, const void *b)
 {
     diff_keys(d, "mount", name_of(a), config_mount_keys, a, b);
@@ -226,6 +231,8 @@ void config_diff(const struct config *old, const struct config *new, struct buf 
                  account_changed);
     diff_objects(&d, "limit", SIDE(old, limits, n_limits), SIDE(new, limits, n_limits),
                  limit_changed);
+    diff_objects(&d, "licence", SIDE(old, licences, n_licences), SIDE(new, licences, n_licences),
+                 licence_changed);
     diff_objects(&d, "template", SIDE(old, templates, n_templates),
                  SIDE(new, templates, n_templates), template_changed);
     diff_objects(&d, "mount", SIDE(old, mounts, n_mounts), SIDE(new, mounts, n_mounts),

@@ -69,6 +69,7 @@ extern const struct config_key config_partition_keys[];
 extern const struct config_key config_qos_keys[];
 extern const struct config_key config_account_keys[];
 extern const struct config_key config_limit_keys[];
+extern const struct config_key config_licence_keys[];
 extern const struct config_key config_template_keys[];
 extern const struct config_key config_mount_keys[];
 extern const struct config_key config_disk_keys[];

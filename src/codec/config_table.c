@@ -10,6 +10,7 @@
 #include "model/array.h"
 #include "model/class.h"
 #include "model/disk.h"
+#include "model/licence.h"
 #include "model/mount.h"
 #include "model/node.h"
 
@@ -226,6 +227,13 @@ const struct config_key config_limit_keys[] = {
     END,
 };
 
+const struct config_key config_licence_keys[] = {
+    {ROW(config_licence, "count", CONFIG_U32, limits.all.licences, 1, LICENCE_MOST, NULL,
+         "so many there are: for jobs that hold a node or are saved, and for seats of classes"),
+     .flags = CONFIG_REQUIRED},
+    END,
+};
+
 const struct config_key config_partition_keys[] = {
     {ROW(config_partition, "nodes", CONFIG_HOSTS, nodes, 1, 0, NULL, "hostlist of its nodes"),
      .flags = CONFIG_REQUIRED},
@@ -315,6 +323,9 @@ const struct config_key config_template_keys[] = {
     {ROW(config_template, "login", CONFIG_CHOICE, login, 0, 0, "auto",
          "auto: a desktop's session is opened for its user; prompt: the guest asks who it is"),
      .choices = logins},
+    {ROW(
+        config_template, "licence", CONFIG_LIST, licences, 1, NAME_BYTES + 7, "",
+        "licences that what runs in it uses: titles of licence blocks, as in {matlab, \"ansys:2\"}")},
     {ROW(config_template, "mounts", CONFIG_LIST, mount_names, 0, NAME_BYTES, "",
          "directories that the guest gets: titles of mount blocks of the file")},
     LATER("displays"),
@@ -322,7 +333,6 @@ const struct config_key config_template_keys[] = {
     LATER("clipboard"),
     LATER("files"),
     LATER("usb"),
-    LATER("licence"),
     LATER("site"),
     LATER("hours"),
     END,
@@ -484,6 +494,7 @@ const struct config_block config_blocks[] = {
     {"qos", 0, config_qos_keys, NULL, "a quality of service"},
     {"account", 0, config_account_keys, NULL, "who pays; with none any name is an account"},
     {"limit", 0, config_limit_keys, NULL, "what some people may have at once"},
+    {"licence", 0, config_licence_keys, NULL, "so many jobs at once may use a program"},
     {"template", 0, config_template_keys, template_blocks, "what a user chooses to start"},
     {"mount", 0, config_mount_keys, NULL, "a directory of the node, for templates to name"},
     {"role", 0, config_role_keys, NULL, "what some people may do"},

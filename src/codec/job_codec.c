@@ -17,6 +17,7 @@
 #include "codec/json.h"
 #include "model/array.h"
 #include "model/dependency.h"
+#include "model/licence.h"
 
 #define SPEC(m) offsetof(struct job_spec, m), sizeof(((struct job_spec *)0)->m)
 #define JOB(m) offsetof(struct job, m), sizeof(((struct job *)0)->m)
@@ -56,6 +57,8 @@ const struct field job_spec_fields[] = {
     {"exclude", FIELD_WORD, SPEC(exclude), CHANGE, 0, 1024, NULL, "nodes it must not run in"},
     {"profile", FIELD_WORD, SPEC(profile), ASK, 0, 255, NULL,
      "GPU profile; several by commas, the best first; fb>=MIB; whole"},
+    {"licences", FIELD_WORD, SPEC(licences), ASK | FIELD_SKIP_EMPTY, 0, LICENCES_TEXT - 1, NULL,
+     "licences that it uses, as in matlab:2,ansys; those of its template besides"},
     {"work_dir", FIELD_WORD, SPEC(work_dir), ASK, 0, 1024, NULL, "working directory"},
     {"output", FIELD_WORD, SPEC(output), ASK, 0, 1024, NULL, "file for the output"},
     {"error", FIELD_WORD, SPEC(error), ASK, 0, 1024, NULL, "file for the errors"},

@@ -93,6 +93,11 @@ const struct config_limit *config_limit(const struct config *c, const char *name
     return find(c->limits, c->n_limits, sizeof(*c->limits), name);
 }
 
+const struct config_licence *config_licence(const struct config *c, const char *name)
+{
+    return find(c->licences, c->n_licences, sizeof(*c->licences), name);
+}
+
 static int node_compare(const void *a, const void *b)
 {
     const struct config_node *const *na = a, *const *nb = b;
@@ -201,6 +206,12 @@ void config_limit_done(struct config_limit *l)
     free(l->place.file);
 }
 
+void config_licence_done(struct config_licence *l)
+{
+    free(l->name);
+    free(l->place.file);
+}
+
 void config_mount_done(struct config_mount *m)
 {
     free(m->name);
@@ -236,6 +247,7 @@ void config_template_done(struct config_template *t)
     free(t->idle_action);
     free(t->login);
     names_done(&t->groups);
+    names_done(&t->licences);
     names_done(&t->mount_names);
     for (size_t i = 0; i < t->n_mounts; i++)
         config_mount_done(&t->mounts[i]);
@@ -312,6 +324,7 @@ void config_free(struct config *c)
     FREE_ARRAY(c->qos, c->n_qos, config_qos_done);
     FREE_ARRAY(c->accounts, c->n_accounts, config_account_done);
     FREE_ARRAY(c->limits, c->n_limits, config_limit_done);
+    FREE_ARRAY(c->licences, c->n_licences, config_licence_done);
     FREE_ARRAY(c->templates, c->n_templates, config_template_done);
     FREE_ARRAY(c->mounts, c->n_mounts, config_mount_done);
     FREE_ARRAY(c->roles, c->n_roles, config_role_done);

@@ -65,6 +65,7 @@ struct config_limit_set {
     uint32_t submitted; /* those, and the pending ones */
     uint32_t gpus;      /* of running jobs */
     uint32_t desktops;  /* running interactive jobs */
+    uint32_t licences;  /* of a licence block: of jobs that hold a node, or are saved */
     /* used, decayed, and what running jobs may still use */
     uint32_t gpu_minutes;
 };
@@ -120,6 +121,12 @@ struct config_limit {        /* limits of people */
     struct config_place place;
 };
 
+struct config_licence { /* model/licence.h */
+    char *name;
+    struct config_limits limits; /* all.licences: so many there are */
+    struct config_place place;
+};
+
 struct config_mount { /* model/mount.h */
     char *name;
     char *source, *target; /* with %u, %U, %g, %G */
@@ -152,6 +159,7 @@ struct config_template {
     char *idle_action;
     bool idle_in_class;
     struct config_names groups;      /* who may use it; empty: everyone */
+    struct config_names licences;    /* that what runs in it uses: model/licence.h */
     struct config_names mount_names; /* of mounts of the file */
     struct config_mount *mounts;     /* its own, and copies of those */
     size_t n_mounts;
@@ -217,6 +225,8 @@ struct config {
     size_t n_accounts;
     struct config_limit *limits;
     size_t n_limits;
+    struct config_licence *licences;
+    size_t n_licences;
     struct config_template *templates;
     size_t n_templates;
     struct config_mount *mounts; /* for templates to name */
@@ -267,6 +277,7 @@ void config_profile_done(struct config_profile *p);
 void config_qos_done(struct config_qos *q);
 void config_account_done(struct config_account *a);
 void config_limit_done(struct config_limit *l);
+void config_licence_done(struct config_licence *l);
 void config_mount_done(struct config_mount *m);
 void config_disk_done(struct config_disk *d);
 void config_template_done(struct config_template *t);
@@ -286,6 +297,7 @@ bool config_template_can_save(const struct config_template *t);
 const struct config_qos *config_qos(const struct config *c, const char *name);
 const struct config_account *config_account(const struct config *c, const char *name);
 const struct config_limit *config_limit(const struct config *c, const char *name);
+const struct config_licence *config_licence(const struct config *c, const char *name);
 const struct config_node *config_node(const struct config *c, const char *name);
 bool config_names_has(const struct config_names *names, const char *name);
 

@@ -30,6 +30,7 @@ static const size_t spec_words[] = {
     offsetof(struct job_spec, mail_type),     offsetof(struct job_spec, mail_user),
     offsetof(struct job_spec, dependency),    offsetof(struct job_spec, array),
     offsetof(struct job_spec, limits),        offsetof(struct job_spec, reservation),
+    offsetof(struct job_spec, licences),
 };
 
 static const char **spec_word(struct job_spec *spec, size_t i)

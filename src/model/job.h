@@ -56,6 +56,7 @@ struct job_spec {
     const char *nodelist;   /* hostlist it must run in; "" any */
     const char *exclude;    /* hostlist it must not run in */
     const char *profile;    /* GPU profile wished; "" any */
+    const char *licences;   /* model/licence.h, in the normal form; "" none */
     const char *work_dir;
     const char *output; /* -o pattern; "" the spool only */
     const char *error;

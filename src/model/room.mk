@@ -14,6 +14,7 @@ src_model_libmodel_a_SOURCES = \
     src/model/job.c src/model/job.h \
     src/model/job_file.c src/model/job_file.h \
     src/model/job_state.c src/model/job_state.h \
+    src/model/licence.c src/model/licence.h \
     src/model/mount.c src/model/mount.h \
     src/model/node.c src/model/node.h \
     src/model/notice.c src/model/notice.h \
@@ -33,6 +34,11 @@ UNIT_TESTS += tests/unit/model/test_job
 tests_unit_model_test_job_SOURCES = tests/unit/model/test_job.c
 tests_unit_model_test_job_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_model_test_job_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/model/test_licence
+tests_unit_model_test_licence_SOURCES = tests/unit/model/test_licence.c
+tests_unit_model_test_licence_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_model_test_licence_LDADD = $(MODEL_LIBS) $(BASE_LIBS) $(CMOCKA_LIBS)
 
 UNIT_TESTS += tests/unit/model/test_array
 tests_unit_model_test_array_SOURCES = tests/unit/model/test_array.c

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "plan/inner.h"
 
@@ -21,6 +22,7 @@ struct admission {
     bool pressing;     /* what is free has its seats: the rest goes over victims */
     uint32_t by;
     int64_t need_usec; /* the first window begins */
+    char licence[64];  /* of which there are too few for all seats of the window; "" */
     int r;             /* -ENOMEM */
 };
 
@@ -127,17 +129,21 @@ static struct seat_window *window_new(struct admission *a, const struct plan_cla
 {
     struct shape *shape = shape_get(a->p, seat, NULL, "");
     struct seat_window *w = shape ? seat_window_new(c->id, c->seats, shape, of) : NULL;
+    uint32_t seats;
 
     if (!w) {
         shape_unref(a->p, shape);
         a->r = -ENOMEM;
         return NULL;
     }
+    seats = licences_seats(a->p, shape, of->from_usec, of->to_usec, c->seats, a->licence);
     a->pressing = false;
-    fill(a, w, c->seats);
+    fill(a, w, seats);
     a->pressing = a->over_victims;
-    if (a->pressing && w->n < c->seats)
-        fill(a, w, c->seats);
+    if (a->pressing && w->n < seats)
+        fill(a, w, seats);
+    if (w->n < seats)
+        *a->licence = '\0';
     return w;
 }
 
@@ -156,6 +162,7 @@ static struct seat_window *admit(struct admission *a, const struct plan_class *c
         link = &w->next_of_class;
         if (w->n < c->seats && a->r == 0) {
             *ret = (struct plan_shortage){.window = i, .seats = w->n};
+            memcpy(ret->licence, a->licence, sizeof(ret->licence));
             a->r = -ENOSPC;
         }
     }

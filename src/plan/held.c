@@ -84,6 +84,7 @@ void planner_hold(struct planner *p, struct entry *e, struct held held, enum ent
     e->gpus = held.gpus;
     e->part = held.parts;
     e->head = NULL;
+    licences_hold(p, e);
     if (held.node)
         hold_node(p, e);
     for (struct entry *part = held.parts; part; part = part->part) {
@@ -117,6 +118,7 @@ struct held planner_take_off(struct planner *p, struct entry *e)
 {
     struct held held = planner_held_by(e);
 
+    licences_leave(p, e);
     if (held.node)
         leave_node(p, e);
     for (struct entry *part = held.parts; part; part = part->part)

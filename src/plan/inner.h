@@ -119,6 +119,9 @@ struct planner {
     struct wake wake;
     struct seats seats;
     struct closures closures;
+    struct plan_licence *licences; /* licence.c */
+    size_t n_licences;
+    int64_t licensed_until_usec; /* no job that holds something has a licence for longer */
     struct hash *victims; /* victim.c: id of a job -> the windows that it is to be gone for */
     int64_t now_usec;     /* as the last step said */
     int64_t boot_usec, save_usec;
@@ -213,6 +216,18 @@ bool qos_may_have_victims(const struct planner *p, uint32_t by, struct plan_node
 enum plan_mode qos_mode(const struct planner *p, uint32_t by, uint32_t whom);
 /* How long it takes until who is preempted by it is gone. */
 int64_t qos_free_usec(const struct planner *p, uint32_t by);
+
+/* licence.c */
+int licences_configure(struct planner *p, const struct config *config); /* -ENOMEM */
+void licences_done(struct planner *p);
+/* What is put on its nodes, with its end, or taken off them. */
+void licences_hold(struct planner *p, const struct entry *e);
+void licences_leave(struct planner *p, const struct entry *e);
+void licences_forget(struct planner *p); /* nobody holds anything */
+/* For how many of so many seats there are licences in all of [from, to), and which there are too
+ * few of for more; "". */
+uint32_t licences_seats(struct planner *p, const struct shape *shape, int64_t from_usec,
+                        int64_t to_usec, uint32_t seats, char ret_name[64]);
 
 /* kinds.c: takes nodes' kinds of GPU from the configuration. */
 int kinds_init(struct planner *p);

@@ -630,6 +630,7 @@ static void forget(struct planner *p)
         for (uint32_t g = 0; g < p->nodes[i]->gpus.n_all; g++)
             p->nodes[i]->gpus.gpus[g] = (struct plan_gpu){0};
     }
+    licences_forget(p);
     p->queue.root = NULL;
     p->next = NULL;
     p->begun = false;

@@ -106,6 +106,7 @@ void planner_free(struct planner *p)
     hash_free(p->victims);
     kinds_done(p);
     qos_done(p);
+    licences_done(p);
     free(p->pauses.at);
     partitions_free(p->partitions, p->n_partitions);
     shapes_done(p);
@@ -661,7 +662,8 @@ int planner_configure(struct planner *p, const struct config *config)
             return -ENOMEM;
         }
     }
-    if (qos_configure(p, config) < 0 || kinds_configure(p, config) < 0) {
+    if (qos_configure(p, config) < 0 || kinds_configure(p, config) < 0 ||
+        licences_configure(p, config) < 0) {
         partitions_free(partitions, config->n_partitions);
         return -ENOMEM;
     }

@@ -200,8 +200,19 @@ struct plan_class {
 };
 struct plan_shortage {
     size_t window;
-    uint32_t seats; /* that there would be */
+    uint32_t seats;   /* that there would be */
+    char licence[64]; /* of which there are too few for more; "": it is not that */
 };
+/* Ids from here on are not of jobs, but of seats that were started and that nobody has yet. */
+#define PLAN_SEAT_ID (UINT64_C(1) << 62)
+/*
+ * Licences of programs (model/licence.h): what a class's seats ask for is theirs while a window of
+ * it is open, and a class gets no more seats than there are licences for, besides those of jobs and
+ * seats that run by then. Which jobs may start is the caller's to say: with this, the most that
+ * seats which nobody has yet, started or not, have of it at one time in [from, to).
+ */
+uint64_t planner_licences_kept(struct planner *p, const char *name, int64_t from_usec,
+                               int64_t to_usec);
 struct plan_seat {
     int64_t from_usec, to_usec;
     char node[64];

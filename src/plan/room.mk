@@ -13,6 +13,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/index.c src/plan/index.h \
     src/plan/inner.h \
     src/plan/kinds.c \
+    src/plan/licence.c \
     src/plan/pass.c \
     src/plan/pause.c src/plan/pause.h \
     src/plan/place.c src/plan/place.h \
@@ -38,6 +39,7 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
     tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index \
+    tests/unit/plan/test_licences \
     tests/unit/plan/test_closure tests/unit/plan/test_exchange tests/unit/plan/test_booking
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -84,6 +86,10 @@ tests_unit_plan_test_victim_LDADD = $(plan_test_libs)
 tests_unit_plan_test_fragment_SOURCES = tests/unit/plan/test_fragment.c tests/unit/plan/world.h
 tests_unit_plan_test_fragment_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_fragment_LDADD = $(plan_test_libs)
+
+tests_unit_plan_test_licences_SOURCES = tests/unit/plan/test_licences.c tests/unit/plan/world.h
+tests_unit_plan_test_licences_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_licences_LDADD = $(plan_test_libs)
 
 tests_unit_plan_test_shorten_SOURCES = tests/unit/plan/test_shorten.c tests/unit/plan/world.h
 tests_unit_plan_test_shorten_CFLAGS = $(plan_test_cflags)

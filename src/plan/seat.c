@@ -133,6 +133,7 @@ static void seat_link(struct planner *p, struct seat *seat)
     if (seat->next)
         seat->next->link = &seat->next;
     node->seats = seat;
+    p->seats.stamp++;
     seats_changed(p, node);
     if (node->base_is_valid)
         node->base_is_valid = seat_take(p, seat, &node->base) == 0;
@@ -140,8 +141,9 @@ static void seat_link(struct planner *p, struct seat *seat)
     plan_base_changed(p, node);
 }
 
-static void seat_unlink(const struct planner *p, struct seat *seat)
+static void seat_unlink(struct planner *p, struct seat *seat)
 {
+    p->seats.stamp++;
     plan_base_forget(p, seat->node);
     seats_changed(p, seat->node);
     *seat->link = seat->next;

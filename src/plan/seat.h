@@ -37,6 +37,7 @@ struct seats {
     struct seat_window **by_end; /* a binary heap by (to, class); by_end[0] is not used */
     size_t n, size;
     size_t n_booked; /* of the n, for jobs */
+    uint64_t stamp;  /* counts seats that came and went */
 };
 
 /* The place that is kept for a job while others leave it (booking.c) is a window with a

@@ -37,6 +37,7 @@ static void pool_free(struct pool *pool)
 static void shape_free(struct planner *p, struct shape *shape)
 {
     word_unref(shape->qos);
+    word_unref(shape->licences);
     demand_unref(p, shape->demand);
     wish_unref(p, shape->wish);
     free(shape->key);
@@ -202,8 +203,9 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     gpu_wish(job, wish, sizeof(wish));
     shape->key = strdup(key);
     shape->wish = wish_get(p, wish, spec->gpus && spec->kind == JOB_INTERACTIVE);
-    if (word_set(&shape->qos, spec->qos ? spec->qos : "") < 0 || !shape->key || !shape->wish ||
-        hash_put(p->shapes.shapes, shape->key, shape) < 0) {
+    if (word_set(&shape->qos, spec->qos ? spec->qos : "") < 0 ||
+        word_set(&shape->licences, spec->licences ? spec->licences : "") < 0 || !shape->key ||
+        !shape->wish || hash_put(p->shapes.shapes, shape->key, shape) < 0) {
         shape_free(p, shape);
         return NULL;
     }
@@ -245,11 +247,12 @@ static char *shape_key(const struct planner *p, const struct pool *pool, const s
     char wish[GPU_WISH_TEXT];
 
     gpu_wish(job, wish, sizeof(wish));
-    return str_printf("%llu %u %u %u %u %u %lld %lld %d %d %s\n%s",
+    return str_printf("%llu %u %u %u %u %u %lld %lld %d %d %s\n%s\n%s",
                       (unsigned long long)pool->number, job_spec_nodes(spec), spec->cpus,
                       spec->memory_mib, spec->gpus, disk_gib, (long long)plan_span(p, job),
                       (long long)least_sec(job), spec->gpus && spec->kind == JOB_INTERACTIVE,
-                      unsaved, wish, spec->qos ? spec->qos : "");
+                      unsaved, wish, spec->qos ? spec->qos : "",
+                      spec->licences ? spec->licences : "");
 }
 
 /* The shape of the same job, were it to ask for the least that it accepts. */

@@ -56,6 +56,7 @@ struct shape {
     struct demand *demand; /* NULL: of no GPUs, or of one node alone */
     const char *qos;       /* word */
     bool unsaved;          /* plan_terms */
+    const char *licences;  /* word */
     uint64_t qos_layout;   /* that qos_index is of */
     uint32_t qos_index;
     bool all_pause; /* pause_is_for(), of pause_layout */

@@ -318,8 +318,10 @@ static void say_short(const struct admit *a, const struct class_time *t, int64_t
     char when[40], limit[32], closed[RESERVATION_SAYS];
 
     reservation_say_closed(a->core, planner_of(a), NULL, 0, a->seat, t, closed);
-    error_set(err, EPROTO, "seats", "class '%s' on %s: %u of %u seats can be had then%s",
-              spec->name, t->date, a->shortage.seats, spec->seats, closed);
+    class_say_licence(&a->shortage, closed, sizeof(closed));
+    error_set(err, EPROTO, *a->shortage.licence ? "licence" : "seats",
+              "class '%s' on %s: %u of %u seats can be had then%s", spec->name, t->date,
+              a->shortage.seats, spec->seats, closed);
     snprintf(limit, sizeof(limit), "%u seats", a->shortage.seats);
     if (!there) {
         error_hint(err, limit, "ask for fewer seats, or another template or partition");

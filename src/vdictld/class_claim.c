@@ -243,6 +243,11 @@ static int take_over(struct call *call, const struct class *class, const struct 
     const struct job_spec *seat = course->seat;
     int r;
 
+    if (*spec->licences) {
+        error_set(err, EINVAL, "licences", "a seat of a class has the licences of its template");
+        error_hint(err, NULL, "leave them out");
+        return -EINVAL;
+    }
     if (!*spec->reservation)
         spec->time_min_sec = 0; /* who finds himself in a class gets its time */
     r = job_spec_set(&spec->reservation, class->spec.name);
@@ -256,6 +261,8 @@ static int take_over(struct call *call, const struct class *class, const struct 
         r = job_spec_set(&spec->account, seat->account);
     if (r == 0)
         r = job_spec_set(&spec->profile, seat->profile);
+    if (r == 0)
+        r = job_spec_set(&spec->licences, seat->licences);
     if (r < 0)
         return error_set(err, ENOMEM, "", "out of memory");
     spec->cpus = seat->cpus;
@@ -314,8 +321,8 @@ static bool would_do(const struct job_spec *spec, const struct class *class,
            (!*spec->partition || str_equal(spec->partition, seat->partition)) &&
            (!*spec->qos || str_equal(spec->qos, seat->qos)) && !*spec->account &&
            !*spec->constraint && !*spec->nodelist && !*spec->exclude && !*spec->profile &&
-           !*spec->dependency && !spec->cpus && !spec->memory_mib && !spec->gpus &&
-           !spec->begin_usec;
+           !*spec->licences && !*spec->dependency && !spec->cpus && !spec->memory_mib &&
+           !spec->gpus && !spec->begin_usec;
 }
 
 /* Slurm's MAGNETIC: who takes part gets a seat without naming the class. */

@@ -252,18 +252,24 @@ static bool put_jobs(struct check *k)
 
 /* A reservation of the file may be what is new. */
 static void refuse_short(struct check *k, const struct class *class, const struct job_spec *seat,
-                         const struct class_time *time, uint32_t there)
+                         const struct class_time *time, const struct plan_shortage *shortage)
 {
+    uint32_t there = shortage->seats;
     char closed[RESERVATION_SAYS];
 
     reservation_say_closed(k->core, k->planner, k->classes, k->n_classes, seat, time, closed);
-    error_set(&k->err, EPROTO, *closed ? "reservation" : "class",
+    class_say_licence(shortage, closed, sizeof(closed));
+    error_set(&k->err, EPROTO,
+              *shortage->licence ? "licence"
+              : *closed          ? "reservation"
+                                 : "class",
               "class '%s' on %s: %u of %u seats can be had then%s", class->spec.name, time->date,
               there, class->spec.seats, closed);
     error_hint(&k->err, NULL,
-               *closed ? "give the reservation another time or other nodes, or skip that date of "
-                         "the class"
-                       : "ask for fewer seats, or at another time");
+               *closed && !*shortage->licence
+                   ? "give the reservation another time or other nodes, or skip that date of "
+                     "the class"
+                   : "ask for fewer seats, or at another time");
 }
 
 static int class_next(struct check *k)
@@ -297,7 +303,7 @@ static int book_some(struct check *k)
             r = class_book(k->planner, k->seat, class->spec.seats, time,
                            loop_now_usec(k->core->loop), &shortage);
         if (r == -ENOSPC)
-            refuse_short(k, class, k->seat, time, shortage.seats);
+            refuse_short(k, class, k->seat, time, &shortage);
     }
     if (k->time_at == k->n_times)
         class_over(k);

@@ -127,6 +127,8 @@ uint32_t class_boots_at_once(uint32_t cpus);
 int64_t class_second_usec(struct core *core, const struct class_spec *spec);
 
 /* class_places.c */
+/* "; there are too few of licence 'matlab'", where it is that. */
+void class_say_licence(const struct plan_shortage *shortage, char *io, size_t size);
 /* Places on nodes that are out of service are given up so long before seats are started. */
 #define CLASS_HEAL_USEC (3600 * INT64_C(1000000))
 /* So long before, their nodes fetch the image. */

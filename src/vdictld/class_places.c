@@ -72,6 +72,12 @@ void class_places(struct core *core, const struct class_time *t, struct class_pl
     ret->n = n;
 }
 
+void class_say_licence(const struct plan_shortage *shortage, char *io, size_t size)
+{
+    if (*shortage->licence)
+        snprintf(io, size, "; there are too few of licence '%s' for more", shortage->licence);
+}
+
 int64_t class_free_usec(const struct core *core, const char *qos)
 {
     const struct config_qos *q = config_qos(core->config, qos);

@@ -131,6 +131,7 @@ static void end_alarm(const struct sitting *s)
  * from the instance: its class and template may be others by now. */
 static void hold(struct core *core, const struct instance *in, const struct occurrence *o)
 {
+    const struct course *course = course_get(core, in->class_id);
     struct job_spec *spec = job_spec_new();
     struct job job = {
         .refs = 1,
@@ -152,7 +153,8 @@ static void hold(struct core *core, const struct instance *in, const struct occu
                                                                : sizeof(profile),
              in->gpus_held);
     if (!spec || job_spec_set(&spec->partition, in->partition) < 0 ||
-        job_spec_set(&spec->profile, profile) < 0) {
+        job_spec_set(&spec->profile, profile) < 0 ||
+        (course && course->seat && job_spec_set(&spec->licences, course->seat->licences) < 0)) {
         log_error("class %s: no memory for a seat on %s", o->class_name, in->node);
     } else {
         spec->cpus = in->vcpus;

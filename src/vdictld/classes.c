@@ -23,6 +23,7 @@
 #include "base/zone.h"
 #include "codec/calendar.h"
 #include "codec/class_dates.h"
+#include "model/licence.h"
 #include "vdictld/class_admit.h"
 #include "vdictld/class_impl.h"
 #include "vdictld/gpu_wish.h"
@@ -263,6 +264,13 @@ int class_seat_spec(const struct config *config, const struct class_spec *spec,
         r = job_spec_set(&seat->qos, spec->qos);
     if (r == 0)
         r = job_spec_set(&seat->account, *spec->account ? spec->account : spec->name);
+    for (size_t i = 0; r == 0 && i < t->licences.n; i++) {
+        char text[LICENCES_TEXT];
+
+        r = licences_merge(seat->licences, t->licences.names[i], text, err);
+        if (r == 0)
+            r = job_spec_set(&seat->licences, text);
+    }
     if (r == 0)
         r = gpu_wish_settle(config, t, seat, err);
     if (r < 0)
@@ -277,7 +285,8 @@ bool job_spec_is_seat(const struct job_spec *a, const struct job_spec *b)
 {
     return a && b && a->cpus == b->cpus && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
            str_equal(a->profile, b->profile) && str_equal(a->partition, b->partition) &&
-           str_equal(a->constraint, b->constraint) && str_equal(a->qos, b->qos);
+           str_equal(a->constraint, b->constraint) && str_equal(a->qos, b->qos) &&
+           str_equal(a->licences, b->licences);
 }
 
 /* ---- in the plan ---- */

@@ -111,6 +111,7 @@ static uint32_t template_free(struct core *core, const struct config_template *t
     char wish[GPU_WISH_TEXT];
     struct job_spec spec = {.kind = JOB_INTERACTIVE,
                             .constraint = "",
+                            .licences = "",
                             .nodelist = "",
                             .exclude = "",
                             .profile = wish,

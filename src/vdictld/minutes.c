@@ -140,7 +140,8 @@ static void add(struct minutes *m, struct hash *sums, const struct instance *in)
                                   .partition = in->partition,
                                   .account = in->account,
                                   .owner = in->owner,
-                                  .limits = in->limits};
+                                  .limits = in->limits,
+                                  .licences = ""};
     struct quota_scope scopes[QUOTA_COUNTERS_MAX];
     size_t n = in->gpus ? quota_scopes(m->core->config, &spec, scopes) : 0;
 

@@ -418,6 +418,12 @@ void queue_unhold(struct queue *q, uint64_t id)
     soon(q);
 }
 
+uint64_t queue_licences_kept(const struct queue *q, const char *name, int64_t from_usec,
+                             int64_t to_usec)
+{
+    return planner_licences_kept(q->planner, name, from_usec, to_usec);
+}
+
 struct planner *queue_planner(struct queue *q)
 {
     soon(q);

@@ -28,7 +28,7 @@ void queue_set_idle(struct queue *q, uint64_t job, bool is_idle);
 void queue_stored(struct queue *q, const char *node, uint32_t gib);
 void queue_node(struct queue *q, const struct node *now);
 /* What holds a node and is no job: `job` has its id from QUEUE_SEAT_ID on and the node. */
-#define QUEUE_SEAT_ID (UINT64_C(1) << 62)
+#define QUEUE_SEAT_ID PLAN_SEAT_ID
 void queue_hold(struct queue *q, const struct job *job);
 void queue_unhold(struct queue *q, uint64_t id);
 /* For classes.c alone, which books in it. */
@@ -38,6 +38,9 @@ uint32_t queue_jobs(const struct queue *q);                          /* not ende
 uint32_t queue_jobs_in(const struct queue *q, enum job_state state); /* no ended one */
 uint32_t queue_jobs_of(const struct queue *q, const char *owner);
 void queue_each_owner(const struct queue *q, void (*fn)(void *arg, const char *owner), void *arg);
+/* planner_licences_kept() */
+uint64_t queue_licences_kept(const struct queue *q, const char *name, int64_t from_usec,
+                             int64_t to_usec);
 /* Tells another planner what a job that is active holds, on all of its nodes. -ENOMEM. */
 int queue_put_held(struct core *core, struct planner *planner, const struct job *job);
 /* A submit is on its way to the store; queue_unstage when it was undone. */

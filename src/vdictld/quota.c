@@ -35,6 +35,7 @@ struct link {
     struct list list; /* of its counter: waiting, or let in */
     struct counter *counter;
     struct entry *entry;
+    uint64_t licences; /* that it needs of the counter's */
 };
 
 /* A live job under a limit. */
@@ -43,8 +44,9 @@ struct entry {
     enum entry_state state;
     int32_t priority;
     int64_t submit_usec;
-    uint64_t need[QUOTA_N];
-    struct list tell; /* in quota.tell: the planner is to hear of it */
+    int64_t span_usec;      /* how long it has what it needs */
+    uint64_t need[QUOTA_N]; /* need_of() */
+    struct list tell;       /* in quota.tell: the planner is to hear of it */
     size_t n;
     struct link links[];
 };
@@ -112,6 +114,20 @@ uint64_t quota_had(const struct counter *c, enum quota_what what)
     return c->active[what] + (what == QUOTA_GPU_MINUTES ? minutes_used(c->core, c->key) : 0);
 }
 
+static uint64_t need_of(const struct link *link, int what)
+{
+    return what == QUOTA_LICENCES ? link->licences : link->entry->need[what];
+}
+
+/* Of the licence, for seats of classes while the job would run. */
+static uint64_t kept(const struct counter *c, const struct entry *e)
+{
+    int64_t now = loop_now_usec(c->core->loop);
+    int64_t end = e->span_usec < INT64_MAX - now ? now + e->span_usec : INT64_MAX;
+
+    return queue_licences_kept(c->core->queue, c->name, now, end);
+}
+
 /* With so much more than there is. */
 static bool is_too_much(const struct counter *c, enum quota_what what, uint64_t more)
 {
@@ -122,28 +138,39 @@ static bool is_too_much(const struct counter *c, enum quota_what what, uint64_t 
     return quota_had(c, what) + more > max;
 }
 
+/* Has it no room of that kind, besides those that hold something and `let`? */
+static bool lacks(const struct link *link, enum quota_what what, uint64_t let)
+{
+    const struct counter *c = link->counter;
+    uint64_t need = need_of(link, what);
+
+    if (!need || is_too_much(c, what, let + need))
+        return need;
+    return what == QUOTA_LICENCES && is_too_much(c, what, let + need + kept(c, link->entry));
+}
+
 /* Besides those that hold something; and besides those that are let in. */
-static bool would_fit(const struct counter *c, const struct entry *e)
+static bool would_fit(const struct link *link)
 {
     for (int i = 0; i < QUOTA_N; i++)
-        if (e->need[i] && is_too_much(c, (enum quota_what)i, e->need[i]))
+        if (lacks(link, (enum quota_what)i, 0))
             return false;
     return true;
 }
 
-static bool has_room(const struct counter *c, const struct entry *e)
+static bool has_room(const struct link *link)
 {
     for (int i = 0; i < QUOTA_N; i++)
-        if (e->need[i] && is_too_much(c, (enum quota_what)i, c->let[i] + e->need[i]))
+        if (lacks(link, (enum quota_what)i, link->counter->let[i]))
             return false;
     return true;
 }
 
-static const struct counter *first_full(const struct entry *e)
+static const struct link *first_full(const struct entry *e)
 {
     for (size_t i = 0; i < e->n; i++)
-        if (!has_room(e->links[i].counter, e))
-            return e->links[i].counter;
+        if (!has_room(&e->links[i]))
+            return &e->links[i];
     return NULL;
 }
 
@@ -203,6 +230,12 @@ static void look_later(struct quota *q)
     q->looks = true;
 }
 
+/* With time alone: what was used counts less, a class is over. */
+static bool eases(const struct counter *c)
+{
+    return c->max.gpu_minutes || c->max.licences;
+}
+
 static void entry_move(struct quota *q, struct entry *e, enum entry_state state)
 {
     bool frees = (e->state == LET || e->state == ACTIVE) && (state == IDLE || state == WAITING);
@@ -212,16 +245,18 @@ static void entry_move(struct quota *q, struct entry *e, enum entry_state state)
 
         list_remove(&e->links[i].list);
         for (int k = 0; k < QUOTA_N; k++) {
-            c->active[k] -= e->state == ACTIVE ? e->need[k] : 0;
-            c->let[k] -= e->state == LET ? e->need[k] : 0;
-            c->active[k] += state == ACTIVE ? e->need[k] : 0;
-            c->let[k] += state == LET ? e->need[k] : 0;
+            uint64_t need = need_of(&e->links[i], k);
+
+            c->active[k] -= e->state == ACTIVE ? need : 0;
+            c->let[k] -= e->state == LET ? need : 0;
+            c->active[k] += state == ACTIVE ? need : 0;
+            c->let[k] += state == LET ? need : 0;
         }
         if (state == WAITING || state == LET)
             insert(state == WAITING ? &c->waiting : &c->let_in, &e->links[i]);
         if (state == ACTIVE)
             list_append(&c->running, &e->links[i].list);
-        if (state == WAITING && c->max.gpu_minutes && e->need[QUOTA_GPU_MINUTES])
+        if (state == WAITING && eases(c))
             look_later(q);
         if (frees && list_is_empty(&c->dirty)) {
             list_append(&q->dirty, &c->dirty);
@@ -244,7 +279,10 @@ static struct entry *entry_new(struct core *core, const struct job *job)
 
         if (!c)
             continue;
-        e->links[e->n] = (struct link){.counter = c, .entry = e};
+        e->links[e->n] =
+            (struct link){.counter = c,
+                          .entry = e,
+                          .licences = quota_licences(job->spec, scopes[i].kind, scopes[i].name)};
         list_init(&e->links[e->n++].list);
     }
     if (!e || hash_put_u64(core->quota->entries, job->id, e) < 0) {
@@ -254,6 +292,9 @@ static struct entry *entry_new(struct core *core, const struct job *job)
     }
     e->job = job->id;
     e->submit_usec = job->submit_usec;
+    e->span_usec = job->spec->time_limit_sec
+                       ? job->spec->time_limit_sec * USEC_PER_SEC + PLAN_BOOT_USEC
+                       : INT64_MAX;
     list_init(&e->tell);
     for (int k = 0; k < QUOTA_N; k++)
         e->need[k] = quota_need(job->spec, (enum quota_what)k);
@@ -278,11 +319,11 @@ static struct entry *last_let_in(const struct counter *c)
 /* Its place in the list is as it was: where thousands wait, finding it again costs. */
 static bool still_waits(const struct entry *e, const struct job *job)
 {
-    const struct counter *full = first_full(e);
-    const struct entry *last = full ? last_let_in(full) : NULL;
+    const struct link *full = first_full(e);
+    const struct entry *last = full ? last_let_in(full->counter) : NULL;
 
     return e->state == WAITING && e->priority == job->priority && full &&
-           (!last || comes_before(last, e) || !would_fit(full, e));
+           (!last || comes_before(last, e) || !would_fit(full));
 }
 
 /* Its start is on its way to the store: it holds its place. */
@@ -307,9 +348,9 @@ static bool displace(struct quota *q, const struct counter *c, const struct entr
 
 static bool let_in(struct quota *q, struct entry *e)
 {
-    const struct counter *full;
+    const struct link *full;
 
-    while ((full = first_full(e)) && would_fit(full, e) && displace(q, full, e))
+    while ((full = first_full(e)) && would_fit(full) && displace(q, full->counter, e))
         ;
     entry_move(q, e, full ? WAITING : LET);
     return !full;
@@ -413,7 +454,7 @@ void quota_eased(struct core *core)
     for (size_t i = 0; hash_next(core->quota->counters, &i, &value);) {
         struct counter *c = value;
 
-        if (!c->max.gpu_minutes || (list_is_empty(&c->waiting) && list_is_empty(&c->let_in)) ||
+        if (!eases(c) || (list_is_empty(&c->waiting) && list_is_empty(&c->let_in)) ||
             !list_is_empty(&c->dirty))
             continue;
         list_append(&core->quota->dirty, &c->dirty);
@@ -428,7 +469,7 @@ static bool any_waits(const struct quota *q)
     for (size_t i = 0; hash_next(q->counters, &i, &value);) {
         const struct counter *c = value;
 
-        if (c->max.gpu_minutes && !list_is_empty(&c->waiting))
+        if (eases(c) && !list_is_empty(&c->waiting))
             return true;
     }
     return false;
@@ -514,9 +555,10 @@ static bool is_moved(const struct job *old, const struct job *now)
 {
     const struct job_spec *a = old->spec, *b = now->spec;
 
-    return a != b && (!str_equal(a->qos, b->qos) || !str_equal(a->partition, b->partition) ||
-                      !str_equal(a->account, b->account) || a->gpus != b->gpus ||
-                      a->time_limit_sec != b->time_limit_sec);
+    return a != b &&
+           (!str_equal(a->qos, b->qos) || !str_equal(a->partition, b->partition) ||
+            !str_equal(a->account, b->account) || a->gpus != b->gpus ||
+            !str_equal(a->licences, b->licences) || a->time_limit_sec != b->time_limit_sec);
 }
 
 /* One holds a node that was not let in: it was moved here, or the limit was another. */
@@ -648,7 +690,7 @@ size_t quota_full(const struct core *core, const struct job *job, const struct c
         const struct counter *c = e->links[i].counter;
 
         for (int k = 0; k < QUOTA_N && n < QUOTA_COUNTERS_MAX; k++) {
-            if (!e->need[k] || !is_too_much(c, (enum quota_what)k, c->let[k] + e->need[k]))
+            if (!lacks(&e->links[i], (enum quota_what)k, c->let[k]))
                 continue;
             ret[n] = c;
             ret_what[n++] = (enum quota_what)k;

@@ -14,14 +14,19 @@
 #include "vdictld/queue.h"
 #include "vdictld/quota_impl.h"
 
-static const char *const kind_names[] = {"qos", "partition", "account", "limit"};
-static const char *const what_names[QUOTA_N] = {"running", "gpus", "desktops", "gpu_minutes"};
+static const char *const kind_names[] = {"qos", "partition", "account", "limit", "licence"};
+static const char *const what_names[QUOTA_N] = {"running", "gpus", "desktops", "licences",
+                                                "gpu_minutes"};
+
+#define LICENCES "Licenses"
 
 /* Slurm's words (squeue(1), JOB REASON CODES); a partition's limits are a QOS there. */
 static const char *reason_of(enum quota_kind kind, bool is_user, enum quota_what what)
 {
     bool is_qos = kind == QUOTA_QOS || kind == QUOTA_PARTITION;
 
+    if (kind == QUOTA_LICENCE)
+        return LICENCES;
     if (what == QUOTA_DESKTOPS)
         return is_user ? "MaxDesktopsPerUserLimit" : "GrpDesktopsLimit";
     if (what == QUOTA_GPU_MINUTES)
@@ -38,7 +43,10 @@ static const char *reason_of(enum quota_kind kind, bool is_user, enum quota_what
 /* "max_running_user of qos '", which a name follows. */
 static const char *key_prefix(enum quota_kind kind, bool is_user, const char *what, char ret[48])
 {
-    snprintf(ret, 48, "max_%.16s%s of %.10s '", what, is_user ? "_user" : "", kind_names[kind]);
+    if (kind == QUOTA_LICENCE)
+        snprintf(ret, 48, "count of licence '");
+    else
+        snprintf(ret, 48, "max_%.16s%s of %.10s '", what, is_user ? "_user" : "", kind_names[kind]);
     return ret;
 }
 
@@ -233,7 +241,7 @@ const char *quota_reason(const struct plan_blocker *b)
 {
     char prefix[48];
 
-    for (int kind = QUOTA_QOS; kind <= QUOTA_LIMIT; kind++)
+    for (int kind = QUOTA_QOS; kind <= QUOTA_LICENCE; kind++)
         for (int what = 0; what < QUOTA_N; what++)
             for (int user = 0; user < 2; user++)
                 if (str_starts_with(b->subject, key_prefix((enum quota_kind)kind, user,
@@ -262,8 +270,10 @@ void quota_write_text(const struct plan_blocker *b, struct buf *out)
     }
     buf_printf(out,
                "%s: %" PRIu64 " may be had at once and %" PRIu64
-               " are; the rest is for jobs that come before it in line",
-               b->subject, b->need, b->free);
+               " are; the rest is for jobs that come before it in line%s",
+               b->subject, b->need, b->free,
+               str_equal(quota_reason(b), LICENCES) ? ", or for seats of classes while it would run"
+                                                    : "");
 }
 
 /* ---- /v1/me ---- */
@@ -282,6 +292,8 @@ static const char *unit_of(const char *what)
         return "running desktops";
     if (str_equal(what, "running"))
         return "running jobs";
+    if (str_equal(what, "licences"))
+        return "licences of running jobs";
     if (str_equal(what, "gpu_minutes"))
         return "GPU minutes used, or kept for running jobs";
     return str_equal(what, "gpu_minutes_job") ? "GPU minutes of one job"
@@ -356,4 +368,6 @@ void quota_write_me(struct call *call, int64_t eases_usec, struct buf *out)
     for (size_t i = 0; i < c->n_limits; i++)
         if (holds_for(call, &c->limits[i]))
             write_scope(&me, QUOTA_LIMIT, c->limits[i].name, &c->limits[i].limits);
+    for (size_t i = 0; i < c->n_licences; i++)
+        write_scope(&me, QUOTA_LICENCE, c->licences[i].name, &c->licences[i].limits);
 }

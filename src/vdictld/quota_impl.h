@@ -3,13 +3,21 @@
 #ifndef VDICTLD_QUOTA_IMPL_H
 #define VDICTLD_QUOTA_IMPL_H
 
+#include "model/licence.h"
 #include "vdictld/quota.h"
 
-#define QUOTA_COUNTERS_MAX (2 * (3 + CONFIG_LIMITS_MAX)) /* of one job */
+#define QUOTA_COUNTERS_MAX (2 * (3 + CONFIG_LIMITS_MAX) + LICENCES_MAX) /* of one job */
 
-enum quota_kind { QUOTA_QOS, QUOTA_PARTITION, QUOTA_ACCOUNT, QUOTA_LIMIT };
+enum quota_kind { QUOTA_QOS, QUOTA_PARTITION, QUOTA_ACCOUNT, QUOTA_LIMIT, QUOTA_LICENCE };
 /* The last in minutes: besides what was used and is gone. */
-enum quota_what { QUOTA_RUNNING, QUOTA_GPUS, QUOTA_DESKTOPS, QUOTA_GPU_MINUTES, QUOTA_N };
+enum quota_what {
+    QUOTA_RUNNING,
+    QUOTA_GPUS,
+    QUOTA_DESKTOPS,
+    QUOTA_LICENCES, /* of the one licence that the counter is of */
+    QUOTA_GPU_MINUTES,
+    QUOTA_N
+};
 
 #define QUOTA_ENDLESS (UINT64_C(1) << 40) /* GPU minutes of a job without a time limit */
 
@@ -42,7 +50,10 @@ size_t quota_scopes(const struct config *c, const struct job_spec *spec, struct 
 struct counter *quota_find(const struct core *core, const struct quota_scope *scope);
 const struct config_limit_set *quota_set(const struct quota_scope *scope);
 uint32_t quota_max(const struct config_limit_set *set, enum quota_what what);
+/* Licences aside: they are quota_licences(). */
 uint64_t quota_need(const struct job_spec *spec, enum quota_what what);
+/* Of the licence of the counter or scope. */
+uint64_t quota_licences(const struct job_spec *spec, enum quota_kind kind, const char *name);
 /* The key of its counter. NULL: no memory. */
 char *quota_key(const struct quota_scope *scope);
 /* All that is counted, and what of it is GPU minutes: the same text, the same counters. NULL: no

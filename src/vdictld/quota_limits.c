@@ -20,6 +20,8 @@ uint32_t quota_max(const struct config_limit_set *set, enum quota_what what)
         return set->gpus;
     case QUOTA_DESKTOPS:
         return set->desktops;
+    case QUOTA_LICENCES:
+        return set->licences;
     case QUOTA_GPU_MINUTES:
         return set->gpu_minutes;
     case QUOTA_N:
@@ -38,14 +40,23 @@ uint64_t quota_need(const struct job_spec *spec, enum quota_what what)
         return gpus;
     if (what == QUOTA_DESKTOPS)
         return spec->kind == JOB_INTERACTIVE;
+    if (what == QUOTA_LICENCES)
+        return 0;
     if (gpus && !spec->time_limit_sec)
         return QUOTA_ENDLESS;
     return (gpus * (uint64_t)spec->time_limit_sec + 59) / 60;
 }
 
+uint64_t quota_licences(const struct job_spec *spec, enum quota_kind kind, const char *name)
+{
+    return kind == QUOTA_LICENCE
+               ? (uint64_t)licence_count(spec->licences, name) * job_spec_nodes(spec)
+               : 0;
+}
+
 static bool is_set(const struct config_limit_set *s)
 {
-    return s->running || s->submitted || s->gpus || s->desktops || s->gpu_minutes;
+    return s->running || s->submitted || s->gpus || s->desktops || s->licences || s->gpu_minutes;
 }
 
 static void add_scope(enum quota_kind kind, const char *name, const char *owner,
@@ -79,6 +90,10 @@ size_t quota_scopes(const struct config *c, const struct job_spec *spec, struct 
         if ((!l->groups.n && !l->users.n) || str_list_has(spec->limits, l->name))
             add_scope(QUOTA_LIMIT, l->name, spec->owner, &l->limits, ret, &n);
     }
+    for (size_t i = 0; *spec->licences && i < c->n_licences; i++)
+        if (licence_count(spec->licences, c->licences[i].name))
+            add_scope(QUOTA_LICENCE, c->licences[i].name, spec->owner, &c->licences[i].limits, ret,
+                      &n);
     return n;
 }
 
@@ -96,8 +111,8 @@ static void describe_one(enum quota_kind kind, const char *name, bool of_everyon
 
     buf_printf(out, "%d%s%d", (int)kind, name, of_everyone);
     for (int i = 0; i < 2; i++)
-        buf_printf(out, " %u %u %u %u %u", sets[i]->running, sets[i]->submitted, sets[i]->gpus,
-                   sets[i]->desktops, sets[i]->gpu_minutes);
+        buf_printf(out, " %u %u %u %u %u %u", sets[i]->running, sets[i]->submitted, sets[i]->gpus,
+                   sets[i]->desktops, sets[i]->licences, sets[i]->gpu_minutes);
     buf_printf(out, " %u\n", limits->job_gpu_minutes);
 }
 
@@ -128,6 +143,8 @@ static char *describe(const struct config *c, describe_fn *fn)
     for (size_t i = 0; i < c->n_limits; i++)
         fn(QUOTA_LIMIT, c->limits[i].name, !c->limits[i].groups.n && !c->limits[i].users.n,
            &c->limits[i].limits, &out);
+    for (size_t i = 0; i < c->n_licences; i++)
+        fn(QUOTA_LICENCE, c->licences[i].name, true, &c->licences[i].limits, &out);
     if (!out.failed)
         return buf_take(&out, NULL);
     buf_done(&out);

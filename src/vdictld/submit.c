@@ -18,6 +18,7 @@
 #include "codec/job_codec.h"
 #include "model/array.h"
 #include "model/job_file.h"
+#include "model/licence.h"
 #include "vdictld/classes.h"
 #include "vdictld/depend.h"
 #include "vdictld/digest.h"
@@ -98,6 +99,48 @@ static int check_partition(struct call *call, struct job_spec *spec,
     return job_spec_set(&spec->partition, p->name);
 }
 
+static const char *licence_name(const struct config *c, size_t i)
+{
+    return c->licences[i].name;
+}
+
+/* What it asks for, with those of its template; a seat of a class has them already. */
+static int check_licences(struct call *call, const struct config_template *t, struct job_spec *spec,
+                          struct vdi_error *err)
+{
+    const struct config *c = call->core->config;
+    char text[LICENCES_TEXT], limit[32];
+    const char *rest = text;
+    struct licence l;
+    int r = licences_merge(spec->licences, "", text, err);
+
+    for (size_t i = 0; r == 0 && !call->class_id && i < t->licences.n; i++) {
+        char both[LICENCES_TEXT];
+
+        r = licences_merge(text, t->licences.names[i], both, err);
+        if (r == 0)
+            str_copy(text, sizeof(text), both);
+    }
+    while (r == 0 && licence_next(&rest, &l)) {
+        const struct config_licence *known = config_licence(c, l.name);
+        uint64_t n = (uint64_t)l.n * job_spec_nodes(spec);
+
+        if (!known) {
+            r = unknown_name("licence", l.name, c->n_licences, licence_name, c, err);
+            str_copy(err->field, sizeof(err->field), "licences");
+            return r;
+        }
+        if (n <= known->limits.all.licences)
+            continue;
+        error_set(err, ERANGE, "licences", "there are fewer than %" PRIu64 " of licence '%s'", n,
+                  l.name);
+        snprintf(limit, sizeof(limit), "%u", known->limits.all.licences);
+        error_hint(err, limit, "ask for fewer");
+        return -ERANGE;
+    }
+    return r < 0 ? r : job_spec_set(&spec->licences, text);
+}
+
 static int check_template(struct call *call, const struct job *job, struct job_spec *spec,
                           const struct config_partition *p, struct vdi_error *err)
 {
@@ -142,6 +185,9 @@ static int check_template(struct call *call, const struct job *job, struct job_s
         error_hint(err, NULL, "name a template without disks, or sign in as a user of the cluster");
         return -EPERM;
     }
+    r = check_licences(call, t, spec, err);
+    if (r < 0)
+        return r;
     if (!spec->cpus)
         spec->cpus = t->vcpus;
     if (!spec->memory_mib)
