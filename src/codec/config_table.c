@@ -137,6 +137,8 @@ const struct config_key config_node_keys[] = {
      .flags = CONFIG_REQUIRED},
     {ROW(config_node, "disk", CONFIG_GIB, disk_gib, 0, 1 << 30, "0",
          "disk space for instances; 0 does not count it")},
+    {ROW(config_node, "encode", CONFIG_U32, encode_mpix, 0, 1 << 24, "0",
+         "megapixels of video that it can encode each second; 0 does not count them")},
     {ROW(config_node, "features", CONFIG_JOINED, features, 0, NODE_FEATURES_MAX - 1, "",
          "words that a job can ask for")},
     END,

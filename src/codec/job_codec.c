@@ -91,6 +91,8 @@ const struct field job_spec_fields[] = {
      "virtual CPUs, of each node, as memory and GPUs"},
     {"memory_mib", FIELD_U32, SPEC(memory_mib), CHANGE | FIELD_LIST, 1, 64 << 20, NULL, "memory"},
     {"gpus", FIELD_U32, SPEC(gpus), CHANGE | FIELD_LIST, 0, 64, NULL, "GPUs"},
+    {"encode_mpix", FIELD_U32, SPEC(encode_mpix), DERIVED | FIELD_SKIP_EMPTY, 0, 1 << 24, NULL,
+     "a desktop: megapixels of video each second, of the node's encoders"},
     {"nodes", FIELD_U32, SPEC(nodes), ASK | FIELD_LIST | FIELD_SKIP_EMPTY, 1, JOB_NODES_MAX, NULL,
      "a script: so many nodes at once, and an instance on each"},
     {"nice", FIELD_I32, SPEC(nice), CHANGE, -1000000, 1000000, NULL,

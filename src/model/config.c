@@ -8,6 +8,7 @@
 #include "model/config.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -76,6 +77,15 @@ const char *config_template_unsaved_for(const struct config_template *t)
 bool config_template_can_save(const struct config_template *t)
 {
     return !config_template_unsaved_for(t);
+}
+
+uint32_t config_template_encode(const struct config_template *t)
+{
+    unsigned width, height;
+
+    if (sscanf(t->resolution, "%ux%u", &width, &height) != 2)
+        return 0;
+    return (uint32_t)(((uint64_t)width * height * CONFIG_FRAMES_PER_SEC + 999999) / 1000000);
 }
 
 const struct config_qos *config_qos(const struct config *c, const char *name)

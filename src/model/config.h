@@ -37,6 +37,7 @@ struct config_node { /* one per name: hostlists are spread out */
     uint32_t cpus;
     uint32_t memory_mib;
     uint32_t disk_gib;
+    uint32_t encode_mpix;
     char *features; /* comma separated */
     uint32_t gpus;
     char *gpu_type;
@@ -294,6 +295,9 @@ const char *config_mount_ticket(const struct config_mount *m);
 const char *config_template_unsaved_for(const struct config_template *t);
 /* Guest memory can go to a file and come back: no mount forbids it. */
 bool config_template_can_save(const struct config_template *t);
+/* Megapixels of video that a desktop of it makes each second, of its resolution, at most. */
+#define CONFIG_FRAMES_PER_SEC 30
+uint32_t config_template_encode(const struct config_template *t);
 const struct config_qos *config_qos(const struct config *c, const char *name);
 const struct config_account *config_account(const struct config *c, const char *name);
 const struct config_limit *config_limit(const struct config *c, const char *name);

@@ -90,6 +90,7 @@ static void apply_request(struct instance *in, const struct instance_event *even
     in->vcpus = event->vcpus;
     in->memory_mib = event->memory_mib;
     in->gpus = event->gpus;
+    in->encode_mpix = event->encode_mpix;
     in->request_usec = event->time_usec;
     str_copy(in->owner, sizeof(in->owner), event->owner);
     str_copy(in->node, sizeof(in->node), event->node);

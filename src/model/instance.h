@@ -50,6 +50,7 @@ struct instance {
     uint32_t vcpus;
     uint32_t memory_mib;
     uint32_t gpus;
+    uint32_t encode_mpix; /* of a seat: job_spec */
     int64_t request_usec, build_usec, ready_usec, claim_usec, gone_usec;
     int64_t state_usec;       /* since when it is in this state */
     int64_t saved_total_usec; /* earlier times as SAVED: it held nothing then */
@@ -69,7 +70,7 @@ struct instance_event {
     int64_t time_usec;
     uint32_t generation;
     uint64_t job;
-    uint32_t vcpus, memory_mib, gpus;
+    uint32_t vcpus, memory_mib, gpus, encode_mpix;
     char owner[VDI_REALM_MAX + VDI_NAME_MAX + 2];
     char node[64];
     char template_name[64];

@@ -74,6 +74,7 @@ struct job_spec {
     uint32_t cpus;           /* of each of its nodes, as memory and GPUs */
     uint32_t memory_mib;
     uint32_t gpus;
+    uint32_t encode_mpix; /* of a desktop's video each second: config_template_encode() */
     int32_t nice;
     uint32_t signal;     /* sent before the limit; 0: none */
     uint32_t signal_sec; /* so long before it */

@@ -71,8 +71,9 @@ static struct like like_of(const struct shape *shape, unsigned grain)
                         .span_usec = coarse(shape->span_usec, bits[grain].span)};
 
     like.need.cpus = (int32_t)coarse(shape->need.cpus, bits[grain].need);
-    like.need.memory_mib = coarse(shape->need.memory_mib, bits[grain].need);
+    like.need.memory_mib = (int32_t)coarse(shape->need.memory_mib, bits[grain].need);
     like.need.disk_gib = (int32_t)coarse(shape->need.disk_gib, bits[grain].need);
+    like.need.encode_mpix = (int32_t)coarse(shape->need.encode_mpix, bits[grain].need);
     if (grain == GRAINS - 1)
         like = (struct like){.pool = shape->pool, .span_usec = 1};
     return like;
@@ -81,8 +82,7 @@ static struct like like_of(const struct shape *shape, unsigned grain)
 static bool like_is_equal(const struct like *a, const struct like *b)
 {
     return a->pool == b->pool && a->wish == b->wish && a->gpus == b->gpus &&
-           a->span_usec == b->span_usec && a->need.cpus == b->need.cpus &&
-           a->need.memory_mib == b->need.memory_mib && a->need.disk_gib == b->need.disk_gib;
+           a->span_usec == b->span_usec && amount_is_equal(&a->need, &b->need);
 }
 
 /* Those that may pause are asked one by one. One node alone needs no index. */
@@ -154,6 +154,8 @@ static void index_lower(struct index *ix, const struct shape *shape)
         floor->need.memory_mib = shape->need.memory_mib;
     if (shape->need.disk_gib < floor->need.disk_gib)
         floor->need.disk_gib = shape->need.disk_gib;
+    if (shape->need.encode_mpix < floor->need.encode_mpix)
+        floor->need.encode_mpix = shape->need.encode_mpix;
     if (shape->span_usec < floor->span_usec)
         floor->span_usec = shape->span_usec;
     if (!index_is_floor(ix, &was))
@@ -198,9 +200,7 @@ bool index_is_floor(const struct index *ix, const struct shape *shape)
     const struct shape *floor = &ix->floor;
 
     return shape->gpus == floor->gpus && shape->span_usec == floor->span_usec &&
-           shape->need.cpus == floor->need.cpus &&
-           shape->need.memory_mib == floor->need.memory_mib &&
-           shape->need.disk_gib == floor->need.disk_gib;
+           amount_is_equal(&shape->need, &floor->need);
 }
 
 /* ---- all ------------------------------------------------------------------------ */

@@ -22,8 +22,9 @@
 
 /* "Unlimited": beyond what anyone asks for. Estimates that rest on it are not shown. */
 #define PLAN_UNLIMITED_USEC (INT64_C(100) * 365 * 86400 * 1000000)
-/* What a node has whose disk space nobody told. */
+/* What a node has whose disk space nobody told, and whose encoders. */
 #define PLAN_DISK_UNCOUNTED_GIB (INT32_MAX / 2)
+#define PLAN_ENCODE_UNCOUNTED_MPIX (INT32_MAX / 2)
 /* A job past its expected end is expected to end at the next whole multiple of this. */
 #define PLAN_OVERDUE_USEC INT64_C(60000000)
 /* Estimates are made anew no sooner than this, times the jobs in line, after a change that
@@ -149,10 +150,12 @@ static inline struct amount plan_node_capacity(const struct plan_node *n)
 {
     if (!n->defined)
         return (struct amount){0};
-    return (struct amount){.memory_mib = n->facts.memory_mib,
+    return (struct amount){.memory_mib = (int32_t)n->facts.memory_mib,
                            .cpus = (int32_t)n->facts.cpus,
                            .disk_gib = n->facts.disk_gib ? (int32_t)n->facts.disk_gib
-                                                         : PLAN_DISK_UNCOUNTED_GIB};
+                                                         : PLAN_DISK_UNCOUNTED_GIB,
+                           .encode_mpix = n->facts.encode_mpix ? (int32_t)n->facts.encode_mpix
+                                                               : PLAN_ENCODE_UNCOUNTED_MPIX};
 }
 
 static inline struct amount plan_node_free(const struct plan_node *n)

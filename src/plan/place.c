@@ -179,6 +179,7 @@ uint32_t place_count(struct planner *p, struct shape *shape, const struct plan_n
 
     n = times(free.memory_mib, shape->need.memory_mib, n);
     n = times(free.disk_gib, shape->need.disk_gib, n);
+    n = times(free.encode_mpix, shape->need.encode_mpix, n);
     if (!shape->gpus || !n)
         return n;
     if (shape->gpus == 1) {

@@ -304,7 +304,8 @@ static void drop_tentative(struct planner *p, struct plan_node *node)
 static bool is_reshaped(const struct node *a, const struct node *b)
 {
     return a->cpus != b->cpus || a->memory_mib != b->memory_mib || a->gpus != b->gpus ||
-           a->disk_gib != b->disk_gib || strcmp(a->features, b->features) != 0;
+           a->disk_gib != b->disk_gib || a->encode_mpix != b->encode_mpix ||
+           strcmp(a->features, b->features) != 0;
 }
 
 int planner_put_node(struct planner *p, const struct node *facts)

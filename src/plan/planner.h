@@ -69,7 +69,8 @@ enum plan_blocker_type {
     PLAN_BLOCK_CPUS,        /* need, free (most free on one node), until */
     PLAN_BLOCK_MEMORY,
     PLAN_BLOCK_GPUS,
-    PLAN_BLOCK_DISK, /* GiB */
+    PLAN_BLOCK_DISK,   /* GiB */
+    PLAN_BLOCK_ENCODE, /* megapixels of video, each second */
     PLAN_N_BLOCKERS
 };
 /* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime" ... */

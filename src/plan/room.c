@@ -30,6 +30,8 @@ static bool lacks(const struct amount *free, const struct amount *need, enum pla
         *ret = PLAN_BLOCK_MEMORY;
     else if (need->disk_gib > free->disk_gib && need->disk_gib)
         *ret = PLAN_BLOCK_DISK;
+    else if (need->encode_mpix > free->encode_mpix && need->encode_mpix)
+        *ret = PLAN_BLOCK_ENCODE;
     else
         return false;
     return true;
@@ -37,10 +39,11 @@ static bool lacks(const struct amount *free, const struct amount *need, enum pla
 
 static uint64_t part(const struct shape *shape, enum plan_blocker_type type)
 {
-    return type == PLAN_BLOCK_GPUS   ? shape->gpus
-           : type == PLAN_BLOCK_CPUS ? (uint64_t)shape->need.cpus
-           : type == PLAN_BLOCK_DISK ? (uint64_t)shape->need.disk_gib
-                                     : (uint64_t)shape->need.memory_mib;
+    return type == PLAN_BLOCK_GPUS     ? shape->gpus
+           : type == PLAN_BLOCK_CPUS   ? (uint64_t)shape->need.cpus
+           : type == PLAN_BLOCK_DISK   ? (uint64_t)shape->need.disk_gib
+           : type == PLAN_BLOCK_ENCODE ? (uint64_t)shape->need.encode_mpix
+                                       : (uint64_t)shape->need.memory_mib;
 }
 
 static bool is_planned_on(const struct entry *e, const struct plan_node *n)

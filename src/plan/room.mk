@@ -39,7 +39,7 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_wide tests/unit/plan/test_pause \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
     tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index \
-    tests/unit/plan/test_licences \
+    tests/unit/plan/test_licences tests/unit/plan/test_encode \
     tests/unit/plan/test_closure tests/unit/plan/test_exchange tests/unit/plan/test_booking
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -63,6 +63,9 @@ tests_unit_plan_test_closure_LDADD = $(plan_test_libs)
 tests_unit_plan_test_seat_SOURCES = tests/unit/plan/test_seat.c tests/unit/plan/world.h
 tests_unit_plan_test_seat_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_seat_LDADD = $(plan_test_libs)
+tests_unit_plan_test_encode_SOURCES = tests/unit/plan/test_encode.c tests/unit/plan/world.h
+tests_unit_plan_test_encode_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_encode_LDADD = $(plan_test_libs)
 tests_unit_plan_test_exchange_SOURCES = tests/unit/plan/test_exchange.c tests/unit/plan/world.h
 tests_unit_plan_test_exchange_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_exchange_LDADD = $(plan_test_libs)

@@ -211,8 +211,10 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     }
     shape->pool = pool;
     pool->refs++;
-    shape->need = (struct amount){
-        .cpus = (int32_t)spec->cpus, .memory_mib = spec->memory_mib, .disk_gib = (int32_t)disk_gib};
+    shape->need = (struct amount){.cpus = (int32_t)spec->cpus,
+                                  .memory_mib = (int32_t)spec->memory_mib,
+                                  .disk_gib = (int32_t)disk_gib,
+                                  .encode_mpix = (int32_t)spec->encode_mpix};
     shape->nodes = job_spec_nodes(spec);
     shape->gpus = spec->gpus;
     shape->unsaved = unsaved;
@@ -247,12 +249,12 @@ static char *shape_key(const struct planner *p, const struct pool *pool, const s
     char wish[GPU_WISH_TEXT];
 
     gpu_wish(job, wish, sizeof(wish));
-    return str_printf("%llu %u %u %u %u %u %lld %lld %d %d %s\n%s\n%s",
+    return str_printf("%llu %u %u %u %u %u %u %lld %lld %d %d %s\n%s\n%s",
                       (unsigned long long)pool->number, job_spec_nodes(spec), spec->cpus,
-                      spec->memory_mib, spec->gpus, disk_gib, (long long)plan_span(p, job),
-                      (long long)least_sec(job), spec->gpus && spec->kind == JOB_INTERACTIVE,
-                      unsaved, wish, spec->qos ? spec->qos : "",
-                      spec->licences ? spec->licences : "");
+                      spec->memory_mib, spec->gpus, disk_gib, spec->encode_mpix,
+                      (long long)plan_span(p, job), (long long)least_sec(job),
+                      spec->gpus && spec->kind == JOB_INTERACTIVE, unsaved, wish,
+                      spec->qos ? spec->qos : "", spec->licences ? spec->licences : "");
 }
 
 /* The shape of the same job, were it to ask for the least that it accepts. */

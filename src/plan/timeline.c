@@ -21,8 +21,7 @@ int timeline_begin(struct timeline *t, const struct amount *free)
 
 static void join(struct timeline *t, size_t i)
 {
-    const struct amount *a = &timeline_step(t, i - 1)->free, *b = &timeline_step(t, i)->free;
-    if (a->cpus == b->cpus && a->memory_mib == b->memory_mib && a->disk_gib == b->disk_gib)
+    if (amount_is_equal(&timeline_step(t, i - 1)->free, &timeline_step(t, i)->free))
         steps_remove(&t->steps, SIZE, i);
 }
 

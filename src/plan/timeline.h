@@ -14,10 +14,13 @@
 /* So many steps are kept for one node; a node with more takes no further job in this pass. */
 #define TIMELINE_STEPS_MAX 16384
 
+/* There is one in each step of each node, so it is small. What a node or a job may have of each
+ * (codec/config_table.c, job_codec.c) leaves it room for sums. */
 struct amount {
-    int64_t memory_mib;
+    int32_t memory_mib;
     int32_t cpus;
     int32_t disk_gib;
+    int32_t encode_mpix; /* of video, each second */
 };
 
 /* Nothing of a resource is needed: it is there, even on a node that owes some. */
@@ -25,7 +28,8 @@ static inline bool amount_covers(const struct amount *free, const struct amount 
 {
     return (!need->cpus || free->cpus >= need->cpus) &&
            (!need->memory_mib || free->memory_mib >= need->memory_mib) &&
-           (!need->disk_gib || free->disk_gib >= need->disk_gib);
+           (!need->disk_gib || free->disk_gib >= need->disk_gib) &&
+           (!need->encode_mpix || free->encode_mpix >= need->encode_mpix);
 }
 
 static inline void amount_add(struct amount *a, const struct amount *b, int sign)
@@ -33,6 +37,13 @@ static inline void amount_add(struct amount *a, const struct amount *b, int sign
     a->memory_mib += sign * b->memory_mib;
     a->cpus += sign * b->cpus;
     a->disk_gib += sign * b->disk_gib;
+    a->encode_mpix += sign * b->encode_mpix;
+}
+
+static inline bool amount_is_equal(const struct amount *a, const struct amount *b)
+{
+    return a->cpus == b->cpus && a->memory_mib == b->memory_mib && a->disk_gib == b->disk_gib &&
+           a->encode_mpix == b->encode_mpix;
 }
 
 struct step {

@@ -39,19 +39,24 @@ const char *plan_blocker_name(enum plan_blocker_type type)
         [PLAN_BLOCK_MEMORY] = "Resources",
         [PLAN_BLOCK_GPUS] = "Resources",
         [PLAN_BLOCK_DISK] = "Resources",
+        [PLAN_BLOCK_ENCODE] = "Resources",
     };
     return type < PLAN_N_BLOCKERS ? names[type] : "None";
 }
 
-enum resource { CPUS, MEMORY, GPUS, DISK, N_RESOURCES };
+enum resource { CPUS, MEMORY, GPUS, DISK, ENCODE, N_RESOURCES };
 
 static const enum plan_blocker_type resource_blocker[N_RESOURCES] = {
-    PLAN_BLOCK_CPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_GPUS, PLAN_BLOCK_DISK};
-static const char *const resource_name[N_RESOURCES] = {"cpus", "memory", "gpus", "disk"};
+    PLAN_BLOCK_CPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_GPUS, PLAN_BLOCK_DISK, PLAN_BLOCK_ENCODE};
+static const char *const resource_name[N_RESOURCES] = {"cpus", "memory", "gpus", "disk", "encode"};
 
 static int64_t part_of(const struct amount *a, enum resource r)
 {
-    return r == CPUS ? a->cpus : r == MEMORY ? a->memory_mib : r == DISK ? a->disk_gib : 0;
+    return r == CPUS     ? a->cpus
+           : r == MEMORY ? a->memory_mib
+           : r == DISK   ? a->disk_gib
+           : r == ENCODE ? a->encode_mpix
+                         : 0;
 }
 
 static int64_t need_of(const struct shape *shape, enum resource r)
@@ -85,7 +90,8 @@ static int64_t earliest_of(struct planner *p, struct shape *shape, const struct 
 {
     struct amount only = {.cpus = r == CPUS ? shape->need.cpus : 0,
                           .memory_mib = r == MEMORY ? shape->need.memory_mib : 0,
-                          .disk_gib = r == DISK ? shape->need.disk_gib : 0};
+                          .disk_gib = r == DISK ? shape->need.disk_gib : 0,
+                          .encode_mpix = r == ENCODE ? shape->need.encode_mpix : 0};
     uint8_t offer;
 
     if (r == GPUS)

@@ -268,6 +268,7 @@ static int take_over(struct call *call, const struct class *class, const struct 
     spec->cpus = seat->cpus;
     spec->memory_mib = seat->memory_mib;
     spec->gpus = seat->gpus;
+    spec->encode_mpix = seat->encode_mpix;
     if (!spec->time_limit_sec || spec->time_limit_sec > left_sec)
         spec->time_limit_sec = left_sec > 1 ? left_sec : 1;
     return 0;

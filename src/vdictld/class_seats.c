@@ -160,6 +160,7 @@ static void hold(struct core *core, const struct instance *in, const struct occu
         spec->cpus = in->vcpus;
         spec->memory_mib = in->memory_mib;
         spec->gpus = in->gpus;
+        spec->encode_mpix = in->encode_mpix;
         spec->time_limit_sec = (o->until_usec - in->request_usec) / USEC_PER_SEC + 1;
         queue_hold(core->queue, &job);
     }
@@ -251,6 +252,7 @@ static struct instance_event request_of(struct core *core, const struct sitting 
     event.vcpus = seat->cpus;
     event.memory_mib = seat->memory_mib;
     event.gpus = seat->gpus;
+    event.encode_mpix = seat->encode_mpix;
     str_copy(event.date, sizeof(event.date), s->o->date);
     snprintf(event.owner, sizeof(event.owner), "class:%s", s->class->spec.name);
     str_copy(event.node, sizeof(event.node), place->node);
@@ -289,6 +291,7 @@ static void order_seat(struct core *core, const struct sitting *s, const char *i
                             .vcpus = event.vcpus,
                             .memory_mib = event.memory_mib,
                             .gpus = event.gpus,
+                            .encode_mpix = event.encode_mpix,
                             .request_usec = event.time_usec};
 
     str_copy(event.image, sizeof(event.image), image);

@@ -256,6 +256,7 @@ int class_seat_spec(const struct config *config, const struct class_spec *spec,
     seat->kind = JOB_INTERACTIVE;
     seat->cpus = t->vcpus;
     seat->memory_mib = t->memory_mib;
+    seat->encode_mpix = config_template_encode(t);
     seat->time_limit_sec = spec->duration_sec;
     r = job_spec_set(&seat->template_name, t->name);
     if (r == 0)
@@ -284,9 +285,9 @@ int class_seat_spec(const struct config *config, const struct class_spec *spec,
 bool job_spec_is_seat(const struct job_spec *a, const struct job_spec *b)
 {
     return a && b && a->cpus == b->cpus && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
-           str_equal(a->profile, b->profile) && str_equal(a->partition, b->partition) &&
-           str_equal(a->constraint, b->constraint) && str_equal(a->qos, b->qos) &&
-           str_equal(a->licences, b->licences);
+           a->encode_mpix == b->encode_mpix && str_equal(a->profile, b->profile) &&
+           str_equal(a->partition, b->partition) && str_equal(a->constraint, b->constraint) &&
+           str_equal(a->qos, b->qos) && str_equal(a->licences, b->licences);
 }
 
 /* ---- in the plan ---- */

@@ -117,7 +117,8 @@ static uint32_t template_free(struct core *core, const struct config_template *t
                             .profile = wish,
                             .cpus = t->vcpus,
                             .memory_mib = t->memory_mib,
-                            .gpus = t->gpus};
+                            .gpus = t->gpus,
+                            .encode_mpix = config_template_encode(t)};
     uint32_t most = 0;
 
     gpu_wish_of_template(t, 0, wish, sizeof(wish));

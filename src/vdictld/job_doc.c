@@ -100,10 +100,8 @@ void job_doc_write(struct core *core, const struct job *job, const struct job_do
 }
 
 static const char *const resources[] = {
-    [PLAN_BLOCK_CPUS] = "cpus",
-    [PLAN_BLOCK_MEMORY] = "memory_mib",
-    [PLAN_BLOCK_GPUS] = "gpus",
-    [PLAN_BLOCK_DISK] = "disk_gib",
+    [PLAN_BLOCK_CPUS] = "cpus",     [PLAN_BLOCK_MEMORY] = "memory_mib",  [PLAN_BLOCK_GPUS] = "gpus",
+    [PLAN_BLOCK_DISK] = "disk_gib", [PLAN_BLOCK_ENCODE] = "encode_mpix",
 };
 
 static void text_resource(const struct plan_blocker *b, bool name_job, struct buf *out)
@@ -245,6 +243,7 @@ static void text_of(struct core *core, const struct plan_blocker *b, bool name_j
     case PLAN_BLOCK_MEMORY:
     case PLAN_BLOCK_GPUS:
     case PLAN_BLOCK_DISK:
+    case PLAN_BLOCK_ENCODE:
         text_resource(b, name_job, out);
         break;
     case PLAN_N_BLOCKERS:

@@ -173,6 +173,7 @@ VDICTLD_TESTS = \
     tests/t1160-classes.t \
     tests/t1165-make-room.t \
     tests/t1170-gpus.t \
+    tests/t1172-encode.t \
     tests/t1180-reservations.t \
     tests/t1166-preempt.t tests/t1168-slow-seats.t \
     tests/t1161-class-cli.t \

@@ -192,6 +192,8 @@ static int check_template(struct call *call, const struct job *job, struct job_s
         spec->cpus = t->vcpus;
     if (!spec->memory_mib)
         spec->memory_mib = t->memory_mib;
+    if (!job && spec->kind == JOB_INTERACTIVE && !spec->encode_mpix)
+        spec->encode_mpix = config_template_encode(t);
     return disks_check(call->core, spec, err);
 }
 

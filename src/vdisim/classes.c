@@ -78,6 +78,7 @@ struct job_spec *classes_spec(const struct world *w, const struct timetable_row 
     }
     spec->kind = JOB_INTERACTIVE;
     spec->gpus = 1;
+    spec->encode_mpix = row->encode_mpix;
     return spec;
 }
 

@@ -44,17 +44,19 @@ struct timetable_row *timetable_add(struct timetable *t)
     return &t->rows[t->n++];
 }
 
-const char *timetable_profile(const struct config_template *t, char *ret, size_t size)
+const char *timetable_seat(const struct config_template *t, struct timetable_row *ret)
 {
-    size_t n = 0;
+    size_t n = 0, size = sizeof(ret->profile);
 
-    ret[0] = '\0';
+    ret->profile[0] = '\0';
     if (!t)
         return "there is no template";
     if (t->gpus > 1 || (!t->gpus && !t->profiles.n))
         return "one GPU for each seat is not what it has: template";
     for (size_t i = 0; i < t->profiles.n && n < size; i++)
-        n += (size_t)snprintf(ret + n, size - n, "%s%s", i ? "," : "", t->profiles.names[i]);
+        n += (size_t)snprintf(ret->profile + n, size - n, "%s%s", i ? "," : "",
+                              t->profiles.names[i]);
+    ret->encode_mpix = config_template_encode(t);
     return n < size ? NULL : "too many profiles: template";
 }
 

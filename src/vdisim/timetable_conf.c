@@ -57,8 +57,7 @@ static int put_class(const struct config *config, const struct config_class *blo
     _cleanup_(freep) struct class *class = calloc(1, sizeof(*class));
     _cleanup_(freep) struct class_date *dates = NULL;
     struct timetable_row like = {.seats = block->seats};
-    const char *trouble = timetable_profile(config_template(config, block->template_name),
-                                            like.profile, sizeof(like.profile));
+    const char *trouble = timetable_seat(config_template(config, block->template_name), &like);
     char which[72];
     size_t n = 0;
     int r = class ? 0 : error_set(err, ENOMEM, "", "out of memory");

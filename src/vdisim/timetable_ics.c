@@ -58,8 +58,8 @@ static int placed(struct reader *r, const struct ics_class *class, int result)
     return result;
 }
 
-/* What a seat of the template wishes for: "a,b". */
-static int read_profile(struct reader *r, const struct ics_class *class, char *ret, size_t size)
+/* What every date of the class has alike. */
+static int read_seat(struct reader *r, const struct ics_class *class, struct timetable_row *ret)
 {
     const struct config_template *t = config_template(r->config, class->template);
     const char *trouble;
@@ -67,7 +67,8 @@ static int read_profile(struct reader *r, const struct ics_class *class, char *r
     if (!class->seats)
         return refuse(r, class, "X-VDI-SEATS", "say how many in X-VDI-SEATS",
                       "it has no seats:", class->summary);
-    trouble = timetable_profile(t, ret, size);
+    ret->seats = class->seats;
+    trouble = timetable_seat(t, ret);
     return trouble ? refuse(r, class, "X-VDI-TEMPLATE",
                             t ? "only seats of one GPU are replayed"
                               : "name a template of the cluster's vdi.conf",
@@ -83,17 +84,16 @@ static const struct ics_moved *moved_of(const struct ics_class *class, const cha
     return NULL;
 }
 
-static int put_row(struct reader *r, const struct ics_class *class, const char *profile,
-                   const char *name, int64_t from_usec, int64_t to_usec)
+static int put_row(struct reader *r, const struct ics_class *class,
+                   const struct timetable_row *like, const char *name, int64_t from_usec,
+                   int64_t to_usec)
 {
-    struct timetable_row row = {.begin_sec = (from_usec - r->zero_usec) / USEC_PER_SEC,
-                                .end_sec = (to_usec - r->zero_usec) / USEC_PER_SEC,
-                                .seats = class->seats};
-    struct timetable_row *at;
+    struct timetable_row row = *like, *at;
 
+    row.begin_sec = (from_usec - r->zero_usec) / USEC_PER_SEC;
+    row.end_sec = (to_usec - r->zero_usec) / USEC_PER_SEC;
     if (row.begin_sec < 0)
         return 0; /* before the trace */
-    str_copy(row.profile, sizeof(row.profile), profile);
     snprintf(row.id, sizeof(row.id), "%.40s %s", *class->summary ? class->summary : class->uid,
              name);
     at = timetable_add(r->table);
@@ -104,7 +104,7 @@ static int put_row(struct reader *r, const struct ics_class *class, const char *
 }
 
 static int put_moved(struct reader *r, const struct ics_class *class, const struct calendar *c,
-                     const char *profile, const char *name, const struct ics_moved *m)
+                     const struct timetable_row *like, const char *name, const struct ics_moved *m)
 {
     int64_t from_usec, sec;
     int result = calendar_instant(c, "DTSTART", m->starts, &from_usec, r->err);
@@ -112,7 +112,7 @@ static int put_moved(struct reader *r, const struct ics_class *class, const stru
     if (result == 0 && str_to_duration_sec(m->duration, 1, &sec) < 0)
         result = no_memory(r);
     return result < 0 ? placed(r, class, result)
-                      : put_row(r, class, profile, name, from_usec, from_usec + sec * USEC_PER_SEC);
+                      : put_row(r, class, like, name, from_usec, from_usec + sec * USEC_PER_SEC);
 }
 
 /* What is moved has to be there. */
@@ -136,9 +136,9 @@ static int put_class(struct reader *r, const struct ics_class *class)
     _cleanup_(calendar_freep) struct calendar *c = NULL;
     _cleanup_(freep) struct calendar_occurrence *list = NULL;
     struct calendar_text text = ics_class_text(class);
-    char profile[sizeof(((struct timetable_row *)0)->profile)];
+    struct timetable_row like = {.seats = 0};
     size_t n = 0;
-    int result = read_profile(r, class, profile, sizeof(profile));
+    int result = read_seat(r, class, &like);
 
     if (result < 0)
         return result;
@@ -150,8 +150,8 @@ static int put_class(struct reader *r, const struct ics_class *class)
     for (size_t i = 0; result == 0 && i < n; i++) {
         const struct ics_moved *m = moved_of(class, list[i].name);
 
-        result = m ? put_moved(r, class, c, profile, list[i].name, m)
-                   : put_row(r, class, profile, list[i].name, list[i].from_usec, list[i].to_usec);
+        result = m ? put_moved(r, class, c, &like, list[i].name, m)
+                   : put_row(r, class, &like, list[i].name, list[i].from_usec, list[i].to_usec);
     }
     return result;
 }

@@ -161,7 +161,8 @@ static int add_nodes(struct run *run)
                             .up = true,
                             .cpus = c->nodes[i].cpus,
                             .memory_mib = c->nodes[i].memory_mib,
-                            .gpus = c->nodes[i].gpus};
+                            .gpus = c->nodes[i].gpus,
+                            .encode_mpix = c->nodes[i].encode_mpix};
 
         str_copy(node.name, sizeof(node.name), c->nodes[i].name);
         str_copy(node.features, sizeof(node.features), c->nodes[i].features);

@@ -219,6 +219,27 @@ static void classes(void **state)
     assert_true(c->classes[0].lead_sec == 300 && !c->classes[0].no_show_sec);
 }
 
+/* Megapixels a second of its resolution, rounded up. */
+static void encoders(void **state)
+{
+    static const struct {
+        const char *resolution;
+        uint32_t mpix;
+    } cases[] = {{"1920x1080", 63}, {"320x200", 2}, {"2560x1440", 111}, {"16384x16384", 8054}};
+    _cleanup_(config_freep) struct config *c =
+        take(BASE "node \"n1\" { cpus = 4  memory = \"8G\"  encode = 500 }\n" CAD
+                  "node \"n2\" { cpus = 4  memory = \"8G\" }\n");
+
+    assert_int_equal(config_node(c, "n1")->encode_mpix, 500);
+    assert_int_equal(config_node(c, "n2")->encode_mpix, 0);
+    assert_int_equal(config_template_encode(&c->templates[0]), 63);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct config_template t = {.resolution = (char *)cases[i].resolution};
+
+        assert_int_equal(config_template_encode(&t), cases[i].mpix);
+    }
+}
+
 /* Each is named with its line and its key. */
 static void classes_that_cannot_be_are_refused(void **state)
 {
@@ -677,6 +698,7 @@ int main(void)
         cmocka_unit_test(gpus_that_cannot_be_are_refused),
         cmocka_unit_test(design_example),
         cmocka_unit_test(classes),
+        cmocka_unit_test(encoders),
         cmocka_unit_test(classes_that_cannot_be_are_refused),
         cmocka_unit_test(preemption_is_checked),
         cmocka_unit_test(defaults_are_in_range),

@@ -58,6 +58,7 @@ static void new_job(struct world *w, int j)
     s->constraint = (char *)features[pick(6)];
     s->profile = (char *)wishes[pick(8)];
     s->kind = pick(2) ? JOB_INTERACTIVE : JOB_BATCH;
+    s->encode_mpix = s->kind == JOB_INTERACTIVE ? pick(4) * 20 : 0;
     s->qos = pick(3) ? "batch" : pick(2) ? "spare" : "";
     if (pick(6) == 0)
         s->begin_usec = w->now + pick(20) * MIN / 2 - MIN;
@@ -203,6 +204,7 @@ static void node_event(struct world *w)
         *n = world_node(name, 4 + pick(8), 3000 + pick(3) * 1000, pick(4));
         strcpy(n->features, features[pick(4)]);
         n->disk_gib = pick(3) ? 60 + pick(3) * 20 : 0;
+        n->encode_mpix = pick(3) ? 50 + pick(3) * 30 : 0;
         w->has_node[i] = true;
     } else if (pick(8) == 0) {
         planner_remove_node(w->planner, name);
@@ -271,7 +273,7 @@ static void assert_seats(struct world *w, size_t first)
     for (size_t i = first; i < w->n_seats; i++) {
         static struct plan others;
         struct hold h = seat_hold(w, i);
-        int64_t cpus = w->nodes[h.node].cpus;
+        int64_t cpus = w->nodes[h.node].cpus, encode = w->nodes[h.node].encode_mpix;
 
         for (int c = 0; c < 3; c++)
             for (size_t k = 0; k < w->closures[c].put.n_nodes; k++)
@@ -291,9 +293,13 @@ static void assert_seats(struct world *w, size_t first)
                                  h.places[g].slot));
         for (size_t k = 0; k < others.n; k++)
             if (others.holds[k].node == h.node && others.holds[k].from <= h.from &&
-                others.holds[k].to > h.from)
+                others.holds[k].to > h.from) {
                 cpus -= others.holds[k].spec->cpus;
+                encode -= others.holds[k].spec->encode_mpix;
+            }
         assert_true(!h.spec->cpus || cpus >= h.spec->cpus);
+        assert_true(!w->nodes[h.node].encode_mpix || !h.spec->encode_mpix ||
+                    encode >= h.spec->encode_mpix);
     }
 }
 
@@ -372,10 +378,11 @@ static void class_event(struct world *w)
         return;
     spec.profile = (char *)wishes[pick(5)];
     spec.kind = JOB_INTERACTIVE;
+    spec.encode_mpix = pick(3) * 20;
     spec.qos = pick(4) ? "teach" : pick(2) ? "exam" : "";
     if (w->is_busy) {
         c.seats = 1 + pick(2);
-        spec.cpus = spec.memory_mib = 0;
+        spec.cpus = spec.memory_mib = spec.encode_mpix = 0;
         spec.gpus = 1;
     }
     for (size_t i = 0; i < c.n_windows; i++) {

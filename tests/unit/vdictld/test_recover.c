@@ -122,6 +122,7 @@ static int add_instance(struct txn *txn, uint64_t id, enum instance_event_type t
         .vcpus = 1 + draw(8),
         .memory_mib = 1024,
         .gpus = draw(2),
+        .encode_mpix = draw(100),
     };
 
     str_copy(event.owner, sizeof(event.owner), "unix:anna");
@@ -139,6 +140,7 @@ static int add_node(struct txn *txn)
         .cpus = 1 + draw(64),
         .memory_mib = 1024,
         .disk_gib = draw(100),
+        .encode_mpix = draw(1000),
         .gpus = draw(5),
     };
     char name[8];
@@ -238,8 +240,8 @@ static void write_job(const struct job *j, struct buf *out)
 
 static void write_instance(const struct instance *i, struct buf *out)
 {
-    buf_printf(out, "instance %" PRIu64 " %" PRIu64 " %u %d %" PRIu64 " %u %u %u", i->id, i->seq,
-               i->generation, i->state, i->job, i->vcpus, i->memory_mib, i->gpus);
+    buf_printf(out, "instance %" PRIu64 " %" PRIu64 " %u %d %" PRIu64 " %u %u %u %u", i->id, i->seq,
+               i->generation, i->state, i->job, i->vcpus, i->memory_mib, i->gpus, i->encode_mpix);
     buf_printf(out, " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " '%s' '%s' '%s' '%s' '%s'\n",
                i->request_usec, i->ready_usec, i->gone_usec, i->state_usec, i->owner, i->node,
                i->template_name, i->profile, i->reason);
@@ -247,9 +249,9 @@ static void write_instance(const struct instance *i, struct buf *out)
 
 static void write_node(const struct node *n, struct buf *out)
 {
-    buf_printf(out, "node %s %" PRIu64 " %d%d%d%d %u %u %u %u '%s' '%s' '%s' '%s'", n->name, n->seq,
-               n->known, n->up, n->drain, n->removed, n->cpus, n->memory_mib, n->disk_gib, n->gpus,
-               n->gpu_type, n->features, n->boot_id, n->version);
+    buf_printf(out, "node %s %" PRIu64 " %d%d%d%d %u %u %u %u %u '%s' '%s' '%s' '%s'", n->name,
+               n->seq, n->known, n->up, n->drain, n->removed, n->cpus, n->memory_mib, n->disk_gib,
+               n->encode_mpix, n->gpus, n->gpu_type, n->features, n->boot_id, n->version);
     buf_printf(out, " '%s' '%s' %" PRId64 " %" PRId64 " %u %u\n", n->reason, n->reason_by,
                n->reason_usec, n->state_usec, n->found_cpus, n->found_memory_mib);
 }
