@@ -320,9 +320,9 @@ static bool best_nodes(struct planner *p, struct shape *shape, int64_t from_usec
 
 /*
  * The first of the heap is free for it now. Of the nodes that are, as far as they are looked at,
- * the one that it fragments least: all are as early, so it delays nobody.
+ * the one that it fragments least, or that has its image: all are as early, so it delays nobody.
  */
-static void best_now(struct planner *p, struct shape *shape, struct candidate *ret)
+static void best_now(struct planner *p, struct shape *shape, uint32_t image, struct candidate *ret)
 {
     struct candidate found[FRAGMENT_NODES] = {heap_take(p, shape)};
     uint32_t n = 1, end = found[0].node + FRAGMENT_SPAN;
@@ -335,10 +335,10 @@ static void best_now(struct planner *p, struct shape *shape, struct candidate *r
     heap_give(p, shape, found, n);
     for (uint32_t i = 0; i < n; i++)
         has_lines &= plan_begin_lines(p, p->nodes[found[i].node]) == 0;
-    *ret = found[has_lines ? fragment_least(p, shape, found, n) : 0];
+    *ret = found[has_lines ? fragment_least(p, shape, image, found, n) : 0];
 }
 
-bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
+bool shape_best(struct planner *p, struct shape *shape, uint32_t image, int64_t not_before_usec,
                 struct candidate *ret)
 {
     if (shape->pass != p->pass || shape->is_pausing != pause_is_for(p, shape))
@@ -350,19 +350,19 @@ bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
     if (!settle_first(p, shape, not_before_usec))
         return false;
     if (shape->heap[0].earliest_usec <= p->now_usec && !pause_is_for(p, shape) &&
-        fragment_matters(p))
-        best_now(p, shape, ret);
+        (fragment_matters(p) || image))
+        best_now(p, shape, image, ret);
     else
         *ret = shape->heap[0];
     return true;
 }
 
-bool shape_draw(struct planner *p, struct shape *shape, struct candidate *io)
+bool shape_draw(struct planner *p, struct shape *shape, uint32_t image, struct candidate *io)
 {
     struct candidate found[JOB_NODES_MAX];
     bool one = shape->nodes == 1, pauses = pause_is_for(p, shape);
-    bool by_mix = one && !pauses && fragment_matters(p);
-    uint32_t n = 0, most = by_mix ? FRAGMENT_NODES : shape->nodes;
+    bool chooses = one && !pauses && (fragment_matters(p) || image);
+    uint32_t n = 0, most = chooses ? FRAGMENT_NODES : shape->nodes;
 
     if (io->earliest_usec > p->now_usec || (!one && pauses) || !closures_draw(p, shape))
         return false;
@@ -372,13 +372,13 @@ bool shape_draw(struct planner *p, struct shape *shape, struct candidate *io)
         if (!closure_draws(p->nodes[i], shape, p->now_usec) || !is_candidate(p, shape, i))
             continue;
         c.earliest_usec = earliest_on(p, shape, p->nodes[i], p->now_usec, &c.offer);
-        if (c.earliest_usec <= p->now_usec && (!by_mix || plan_begin_lines(p, p->nodes[i]) == 0))
+        if (c.earliest_usec <= p->now_usec && (!chooses || plan_begin_lines(p, p->nodes[i]) == 0))
             found[n++] = c;
     }
     if (n < shape->nodes)
         return false;
-    if (by_mix)
-        found[0] = found[fragment_least(p, shape, found, n)];
+    if (chooses)
+        found[0] = found[fragment_least(p, shape, image, found, n)];
     memcpy(io, found, shape->nodes * sizeof(*io));
     return true;
 }

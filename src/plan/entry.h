@@ -52,13 +52,14 @@ struct entry {
     int64_t time_usec; /* tentative, active: expected end. QUEUED: estimated start, 0: none */
     int32_t tier;
     int32_t priority;
-    uint32_t count; /* queue.c: entries in this subtree */
-    uint32_t slot;  /* wake.c: place in the heap, 0: not in it */
-    uint8_t place;  /* enum entry_place */
-    bool late;      /* begin is ahead: stands behind all that may start */
-    bool held_user, held_admin, unknown;
+    uint32_t count;     /* queue.c: entries in this subtree */
+    uint32_t slot;      /* wake.c: place in the heap, 0: not in it */
+    uint8_t place;      /* enum entry_place */
     uint8_t disk_block; /* enum plan_disk_block */
-    bool is_idle;       /* active: nobody touches it */
+    bool late : 1;      /* begin is ahead: stands behind all that may start */
+    bool held_user : 1, held_admin : 1, unknown : 1;
+    bool is_idle : 1; /* active: nobody touches it */
+    uint32_t image;   /* plan_terms.image */
 };
 
 #endif

@@ -222,18 +222,22 @@ static int64_t growth(struct planner *p, const struct shape *shape, const struct
     return sum;
 }
 
-uint32_t fragment_least(struct planner *p, const struct shape *shape, const struct candidate *of,
-                        uint32_t n)
+uint32_t fragment_least(struct planner *p, const struct shape *shape, uint32_t image,
+                        const struct candidate *of, uint32_t n)
 {
     int64_t least = INT64_MAX;
+    bool is_warm = false;
     uint32_t best = 0;
 
     for (uint32_t i = 0; i < n && n > 1; i++) {
-        int64_t grows = growth(p, shape, p->nodes[of[i].node], of[i].offer);
+        const struct plan_node *node = p->nodes[of[i].node];
+        int64_t grows = growth(p, shape, node, of[i].offer);
+        bool has_image = plan_node_has_image(node, image);
 
-        if (grows >= least)
+        if (grows > least || (grows == least && has_image <= is_warm))
             continue;
         least = grows;
+        is_warm = has_image;
         best = i;
     }
     return best;

@@ -52,10 +52,11 @@ void demand_count(struct planner *p, const struct shape *shape, int sign);
 bool fragment_matters(struct planner *p);
 /*
  * Of nodes on which the shape starts now the one on which fragmentation grows least; equal: the
- * first. A node is fragmented by the GPUs, in thousandths, that a job can't use of what is free
- * on it now, summed over the jobs of the mix (Weng et al., USENIX ATC '23).
+ * first that has the image, or else the first. A node is fragmented by the GPUs, in thousandths,
+ * that a job can't use of what is free on it now, summed over the jobs of the mix (Weng et al.,
+ * USENIX ATC '23).
  */
-uint32_t fragment_least(struct planner *p, const struct shape *shape, const struct candidate *of,
-                        uint32_t n);
+uint32_t fragment_least(struct planner *p, const struct shape *shape, uint32_t image,
+                        const struct candidate *of, uint32_t n);
 
 #endif

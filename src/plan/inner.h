@@ -56,6 +56,8 @@ struct plan_node {
     uint32_t kind;  /* of its GPUs, in planner.kinds */
     struct amount used;
     int32_t stored_gib; /* of disks that end with no job here */
+    uint32_t *images;   /* that it has, sorted */
+    size_t n_images;
     uint32_t n_jobs;
     struct entry *jobs; /* tentative and active */
     uint64_t qos_seen;  /* bit i: one of QOS i, modulo 64, is among them. Only if: */
@@ -179,6 +181,8 @@ void planner_release(struct planner *p, struct entry *e);
 void planner_sort_nodes(struct planner *p);
 struct plan_partition *planner_partition(const struct planner *p, const char *name);
 
+/* False of 0. */
+bool plan_node_has_image(const struct plan_node *n, uint32_t image);
 /* The node of that name; an undefined one is made if there is none. NULL: no memory. */
 struct plan_node *planner_node_get(struct planner *p, const char *name);
 

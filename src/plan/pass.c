@@ -548,9 +548,9 @@ static void pass_job(struct planner *p, struct entry *e, struct sink *s)
     p->last = *e;
     p->begun = true;
     planner_forget_estimate(e);
-    has_place = from < TIMELINE_NEVER && shape_best(p, e->shape, from, best);
+    has_place = from < TIMELINE_NEVER && shape_best(p, e->shape, e->image, from, best);
     if (has_place && *e->shape->pool->drawn)
-        shape_draw(p, e->shape, best);
+        shape_draw(p, e->shape, e->image, best);
     is_brief = shorten_best(p, e, has_place ? best : NULL, brief);
     if (is_brief && p->dirt != PLAN_CLEAN) { /* by a new plan it may get all it asks for */
         planner_mark(p, PLAN_HOPEFUL);

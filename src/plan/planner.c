@@ -98,6 +98,7 @@ void planner_free(struct planner *p)
         plan_lines_done(&p->nodes[i]->lines);
         place_done(&p->nodes[i]->gpus);
         node_pauses_done(&p->nodes[i]->pauses);
+        free(p->nodes[i]->images);
         free(p->nodes[i]);
     }
     free(p->nodes);
@@ -367,6 +368,39 @@ void planner_remove_node(struct planner *p, const char *name)
     planner_mark(p, PLAN_RESHAPED);
 }
 
+static int compare_images(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Who could start now has been given out, so no plan is another by it. */
+int planner_set_images(struct planner *p, const char *name, const uint32_t *images, size_t n)
+{
+    struct plan_node *node = planner_node_get(p, name);
+    uint32_t *own = n ? calloc(n, sizeof(*own)) : NULL;
+
+    if (!node || (n && !own)) {
+        free(own);
+        return -ENOMEM;
+    }
+    if (n)
+        memcpy(own, images, n * sizeof(*own));
+    if (n)
+        qsort(own, n, sizeof(*own), compare_images);
+    free(node->images);
+    node->images = own;
+    node->n_images = n;
+    return 0;
+}
+
+bool plan_node_has_image(const struct plan_node *n, uint32_t image)
+{
+    return image && n->n_images &&
+           bsearch(&image, n->images, n->n_images, sizeof(image), compare_images);
+}
+
 bool planner_node_usage(const struct planner *p, const char *name, struct plan_usage *ret)
 {
     const struct plan_node *node = hash_get(p->node_names, name);
@@ -505,17 +539,20 @@ static struct entry *entry_new(struct planner *p, uint64_t id)
 }
 
 /* Takes over the reference to `shape`. */
-static int put(struct planner *p, const struct job *job, enum plan_disk_block block,
+static int put(struct planner *p, const struct job *job, const struct plan_terms *terms,
                struct shape *shape, const struct plan_place *places, uint32_t n)
 {
+    enum plan_disk_block block = terms ? terms->block : PLAN_DISK_FREE;
     struct entry *e = hash_get_u64(p->jobs, job->id);
     struct held held = {0}, was = {0};
     int r = planner_find_held(p, e, shape, places, n, &held);
 
     if (r == 0 && !e && !(e = entry_new(p, job->id)))
         r = -ENOMEM;
-    if (r == 0)
+    if (r == 0) {
         was = planner_held_by(e);
+        e->image = terms ? terms->image : 0;
+    }
     if (r < 0 || (is_unchanged(p, e, job, block, shape) && planner_held_is_equal(&was, &held))) {
         planner_held_done(&held);
         shape_unref(p, shape);
@@ -572,7 +609,6 @@ static char *name_nodes(const struct plan_place *places, uint32_t n)
 int planner_put_job_on(struct planner *p, const struct job *job, const struct plan_terms *terms,
                        const struct plan_place *places, uint32_t n)
 {
-    enum plan_disk_block block = terms ? terms->block : PLAN_DISK_FREE;
     bool is_saved = job->state == JOB_SUSPENDED && !job->wake_usec;
     _cleanup_(freep) char *saved_on = NULL;
 
@@ -585,7 +621,7 @@ int planner_put_job_on(struct planner *p, const struct job *job, const struct pl
     if (job->state == JOB_SUSPENDED && !(saved_on = name_nodes(places, n)))
         return -ENOMEM;
     struct shape *shape = shape_get(p, job, terms, saved_on);
-    return shape ? put(p, job, block, shape, places, job_is_waiting(job) ? 0 : n) : -ENOMEM;
+    return shape ? put(p, job, terms, shape, places, job_is_waiting(job) ? 0 : n) : -ENOMEM;
 }
 
 void planner_remove_job(struct planner *p, uint64_t id)

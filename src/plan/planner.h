@@ -121,6 +121,8 @@ struct plan_terms {
     enum plan_disk_block block; /* it is not in line while this holds */
     bool unsaved;      /* it can't be saved: it makes room by the first other mode, if any */
     const char *drawn; /* names of closures whose windows are open to it unnamed, by commas; NULL */
+    uint32_t
+        image; /* that it would boot, as planner_set_images() has it; 0: none, or all have it */
 };
 int planner_put_job_with(struct planner *p, const struct job *job, const struct plan_terms *terms);
 /*
@@ -140,6 +142,13 @@ void planner_each_place(const struct planner *p, uint64_t job, plan_place_fn *fn
 /* A job that holds a node is a desktop that nobody touches: rather it than others makes room. It is
  * so until said otherwise, or the job holds nothing. */
 void planner_set_idle(struct planner *p, uint64_t job, bool is_idle);
+/*
+ * The images that a node has until said otherwise: these and no others, by numbers of the caller's
+ * choice. A job on one node that starts now takes, of the nodes that are as good for it, one that
+ * has its image. That never changes who starts, or when; an estimate of a later start does not
+ * count on it. -ENOMEM.
+ */
+int planner_set_images(struct planner *p, const char *node, const uint32_t *images, size_t n);
 /* Disks that are on the node and go with no job that holds it. */
 int planner_put_stored(struct planner *p, const char *node, uint32_t gib);
 void planner_remove_job(struct planner *p, uint64_t id);

@@ -109,13 +109,14 @@ bool shape_is_possible(struct planner *p, struct shape *shape, const struct plan
 bool shape_fits(struct planner *p, struct shape *shape, const struct plan_node *node);
 bool shape_is_full(struct planner *p, struct shape *shape);
 /* The best nodes, as many as it asks for, and the time at which all are free for it, in this
- * pass: the first by name, or, now and of one node, by fragment.h. False: there are none. */
-bool shape_best(struct planner *p, struct shape *shape, int64_t not_before_usec,
+ * pass: the first by name, or, now and of one node, by fragment.h, for a job that would boot
+ * `image`. False: there are none. */
+bool shape_best(struct planner *p, struct shape *shape, uint32_t image, int64_t not_before_usec,
                 struct candidate *ret);
 /* In place of the best nodes, if it can start there now, those where it can start as well in
  * windows that draw it: the first by name, or by fragment.h. Several that may pause stay. True:
  * they are others. */
-bool shape_draw(struct planner *p, struct shape *shape, struct candidate *io);
+bool shape_draw(struct planner *p, struct shape *shape, uint32_t image, struct candidate *io);
 /* Gives memory back when all heaps together are large; a later call makes it anew. */
 void shape_trim(struct planner *p, struct shape *shape);
 

@@ -41,7 +41,7 @@ bool shorten_best(struct planner *p, const struct entry *e, const struct candida
     if (full && start_of(p, e->shape, full, p->now_usec) <= p->now_usec &&
         p->now_usec + e->shape->span_usec <= latest_end(e))
         return false;
-    return shape_best(p, brief, p->now_usec, ret) && ret->earliest_usec <= p->now_usec;
+    return shape_best(p, brief, e->image, p->now_usec, ret) && ret->earliest_usec <= p->now_usec;
 }
 
 /* The least of what all its nodes have. */

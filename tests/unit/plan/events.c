@@ -34,7 +34,7 @@ static void new_disks(struct world *w, int j)
     static const char *const pins[] = {"", "", "n00", "n03"};
     struct plan_terms *d = &w->disks[j];
 
-    *d = (struct plan_terms){.drawn = drawn_by[pick(8)], .unsaved = !pick(4)};
+    *d = (struct plan_terms){.drawn = drawn_by[pick(8)], .unsaved = !pick(4), .image = pick(4)};
     if (pick(2))
         return;
     d->gib = pick(4) * 10;
@@ -196,6 +196,14 @@ static void node_event(struct world *w)
     if (w->has_node[i] && pick(4) == 0) {
         w->stored_gib[i] = pick(8) * 10;
         assert_int_equal(planner_put_stored(w->planner, n->name, w->stored_gib[i]), 0);
+        return;
+    }
+    if (w->has_node[i] && pick(4) == 0) {
+        bool has_any = pick(3);
+
+        w->images[i][0] = has_any ? 1 + pick(3) : 0;
+        w->images[i][1] = has_any ? 1 + pick(3) : 0;
+        assert_int_equal(planner_set_images(w->planner, n->name, w->images[i], has_any ? 2 : 0), 0);
         return;
     }
     snprintf(name, sizeof(name), "n%02d", i);

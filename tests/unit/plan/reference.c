@@ -518,20 +518,30 @@ static int64_t growth(const struct world *w, const struct plan *plan, const stru
     return sum;
 }
 
-/* Who starts now goes where that grows least; of nodes that draw it, if there are any. */
+bool is_warm(const struct world *w, int node, int j)
+{
+    uint32_t image = w->disks[j].image;
+
+    return image && (w->images[node][0] == image || w->images[node][1] == image);
+}
+
+/* Who starts now goes where that grows least, and of these where its image is; of nodes that draw
+ * it, if there are any. */
 static void place_now(const struct world *w, struct plan *plan, int j, const struct job_spec *spec,
                       bool drawn)
 {
     int64_t least = INT64_MAX;
+    bool warm = false;
     struct hold h;
 
     for (int n = 0; n < N_NODES; n++) {
         bool may = (!drawn || is_drawn(w, n, j)) && room(w, plan, n, w->now, j, spec, &h);
         int64_t grows = may ? growth(w, plan, &h) : INT64_MAX;
 
-        if (grows >= least)
+        if (!may || grows > least || (grows == least && (warm || !is_warm(w, n, j))))
             continue;
         least = grows;
+        warm = is_warm(w, n, j);
         plan->found[j][0] = h;
     }
 }

@@ -27,7 +27,8 @@ struct world {
     bool has_job[N_JOBS];
     struct plan_terms disks[N_JOBS];
     uint32_t stored_gib[N_NODES];
-    bool given[N_JOBS]; /* a start was given out */
+    uint32_t images[N_NODES][2]; /* that it has */
+    bool given[N_JOBS];          /* a start was given out */
     int64_t given_usec[N_JOBS];
     int64_t granted_sec[N_JOBS]; /* with that start, a shorter limit; 0: none */
     bool told[N_JOBS];
@@ -48,7 +49,7 @@ struct world {
     int taking; /* the job whose start is being taken */
     int64_t now;
     bool is_busy; /* with classes, and jobs that are in their way */
-    unsigned long asks, crossings, victims, bound_starts, drawn_starts;
+    unsigned long asks, crossings, victims, bound_starts, drawn_starts, warm_starts;
     unsigned long brief_starts, starts, wide_starts, checks, elsewhere, late, admitted, refused;
 };
 
@@ -97,6 +98,8 @@ int wished(const struct gpu_kind *k, const struct job_spec *spec, int *ret);
 /* Could it run there: were the node in service and empty; were it empty. */
 bool is_possible(const struct world *w, int node, int j, const struct job_spec *spec);
 bool allowed(const struct world *w, int node, int j, const struct job_spec *spec);
+/* The node has the image that the job would boot. */
+bool is_warm(const struct world *w, int node, int j);
 /* Amounts alone, at that time. */
 bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t, int j,
              const struct job_spec *spec);

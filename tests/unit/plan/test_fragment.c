@@ -198,6 +198,83 @@ static void several_nodes_are_not_weighed(void **state)
     planner_free(s.p);
 }
 
+static void put_with(struct scene *s, uint64_t id, struct job_spec spec, uint32_t image)
+{
+    struct plan_terms terms = {.image = image};
+    struct job job = world_job(id, &spec);
+
+    assert_int_equal(planner_put_job_with(s->p, &job, &terms), 0);
+}
+
+static const char *start_with(struct scene *s, uint64_t id, struct job_spec spec, uint32_t image)
+{
+    struct plan_action a;
+    bool more;
+
+    s->node[0] = '\0';
+    put_with(s, id, spec, image);
+    if (planner_step(s->p, T0, 0, &a, 1, &more) == 1)
+        strcpy(s->node, a.node);
+    return s->node;
+}
+
+/* What a node has matters to who would boot that, and less than what is left in pieces. */
+static void of_equal_nodes_the_one_with_the_image(void **state)
+{
+    static const uint32_t images[] = {9, 7, 7, 8};
+    struct scene s;
+
+    begin(&s, 4, 1);
+    assert_int_equal(planner_set_images(s.p, "n02", images, 4), 0);
+    assert_int_equal(planner_set_images(s.p, "n03", images, 1), 0);
+    assert_string_equal(start_with(&s, 1, wants(1, ""), 7), "n02"); /* nobody wants GPUs */
+    assert_string_equal(start_with(&s, 2, wants(1, ""), 9), "n02");
+    assert_string_equal(start_with(&s, 3, wants(1, ""), 6), "n00");
+    assert_string_equal(start_with(&s, 4, wants(1, ""), 0), "n00");
+    assert_int_equal(planner_set_images(s.p, "n02", NULL, 0), 0);
+    assert_string_equal(start_with(&s, 5, wants(1, ""), 7), "n00");
+    assert_string_equal(start_with(&s, 6, wants(1, ""), 9), "n03");
+    put_with(&s, 7, wants(1, ""), 9);
+    assert_string_equal(start_with(&s, 7, wants(1, ""), 0), "n00"); /* as it was said last */
+    put_later(&s, 10, wants(1, "c"));
+    assert_string_equal(start_with(&s, 11, wants(1, "c"), 9), "n03"); /* all would be as whole */
+    assert_string_equal(start_with(&s, 12, wants(1, "b"), 0), "n00");
+    assert_int_equal(planner_set_images(s.p, "n02", images, 1), 0);
+    assert_string_equal(start_with(&s, 13, wants(1, "b"), 9), "n00"); /* and leaves n02 whole */
+    planner_free(s.p);
+}
+
+/* It waits for no node, whatever is there, and is drawn first. */
+static void an_image_delays_nobody(void **state)
+{
+    struct plan_window window = {T0, T0 + 600 * MIN};
+    struct plan_terms terms = {.drawn = "lab", .image = 7};
+    struct job_spec spec = wants(1, "");
+    struct job job = world_job(2, &spec);
+    uint32_t image = 7;
+    struct plan_action a;
+    struct scene s;
+    bool more;
+
+    begin(&s, 4, 0);
+    struct plan_closure lab = {.id = 1,
+                               .name = "lab",
+                               .nodes = &s.config.list[1],
+                               .n_nodes = 2,
+                               .windows = &window,
+                               .n_windows = 1};
+    assert_int_equal(planner_set_images(s.p, "n03", &image, 1), 0);
+    put_run(&s, 1, wants(8, ""), "n03", "");
+    assert_string_equal(start_with(&s, 3, wants(1, ""), 7), "n00");
+    assert_int_equal(planner_put_closure(s.p, &lab), 0);
+    assert_int_equal(planner_set_images(s.p, "n00", &image, 1), 0);
+    assert_int_equal(planner_set_images(s.p, "n02", &image, 1), 0);
+    assert_int_equal(planner_put_job_with(s.p, &job, &terms), 0);
+    assert_int_equal(planner_step(s.p, T0, 0, &a, 1, &more), 1);
+    assert_string_equal(a.node, "n02");
+    planner_free(s.p);
+}
+
 /* More demands than are looked at, put forwards, backwards and with some that came and went. */
 static void the_order_of_puts_does_not_matter(void **state)
 {
@@ -249,6 +326,8 @@ int main(void)
         cmocka_unit_test(else_it_is_the_first_by_name),
         cmocka_unit_test(the_first_nodes_are_compared),
         cmocka_unit_test(several_nodes_are_not_weighed),
+        cmocka_unit_test(of_equal_nodes_the_one_with_the_image),
+        cmocka_unit_test(an_image_delays_nobody),
         cmocka_unit_test(the_order_of_puts_does_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
