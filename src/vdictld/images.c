@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "codec/field.h"
+#include "vdictld/queue.h"
 #include "wire/file_server.h"
 #include "wire/pki.h"
 
@@ -25,11 +26,18 @@ struct holding {
     size_t n;
 };
 
+/* Of a name without a digest. */
+struct number {
+    char name[IMAGE_VERSION_NAME_MAX + 1];
+    uint32_t number;
+};
+
 struct images {
     struct core *core;
     struct workers *worker;
     struct file_server *server; /* NULL: image_listen is empty */
     struct hash *holdings;      /* by node */
+    struct hash *numbers;       /* of names, as they were asked for since one changed */
     struct image_collect *collect;
 };
 
@@ -158,7 +166,76 @@ int images_resolve(struct core *core, const char *wanted, char ret[IMAGE_REF_MAX
     return 0;
 }
 
+/* ---- what the planner calls them ---- */
+
+/* Two versions may have one number: then a job may go where it has to fetch, no more than that. */
+static uint32_t number_of(const char *sha256)
+{
+    char first[9];
+    uint32_t number;
+
+    str_copy(first, sizeof(first), sha256);
+    number = (uint32_t)strtoul(first, NULL, 16);
+    return number ? number : 1;
+}
+
+uint32_t images_number(struct core *core, const char *wanted)
+{
+    char name[IMAGE_VERSION_NAME_MAX + 1], digest[65];
+    const struct image *current;
+    struct number *known;
+
+    if (!core->images || !image_ref_parse(wanted, name, digest))
+        return 0;
+    if (*digest)
+        return number_of(digest);
+    if (strchr(wanted, '@'))
+        return 0;
+    known = hash_get(core->images->numbers, name);
+    if (known)
+        return known->number;
+    known = calloc(1, sizeof(*known));
+    if (!known)
+        return 0;
+    current = images_current(core, name);
+    memcpy(known->name, name, sizeof(name));
+    known->number = current ? number_of(current->sha256) : 0;
+    if (hash_put(core->images->numbers, known->name, known) == 0)
+        return known->number;
+    free(known);
+    return 0;
+}
+
+static void forget_numbers(struct images *images)
+{
+    void *value;
+
+    for (size_t i = 0; hash_next(images->numbers, &i, &value); i = 0) {
+        struct number *number = value;
+
+        hash_remove(images->numbers, number->name);
+        free(number);
+    }
+}
+
+void images_published(struct core *core)
+{
+    if (core->images)
+        forget_numbers(core->images);
+}
+
 /* ---- nodes ---- */
+
+static void tell_planner(struct core *core, const struct holding *h)
+{
+    uint32_t numbers[INVENTORY_IMAGES_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->n && n < INVENTORY_IMAGES_MAX; i++)
+        if (h->images[i].state == INVENTORY_CACHED && image_is_digest(h->images[i].sha256))
+            numbers[n++] = number_of(h->images[i].sha256);
+    queue_images(core->queue, h->node, numbers, n);
+}
 
 void images_node(struct core *core, const char *node, struct inventory *inv)
 {
@@ -181,6 +258,7 @@ void images_node(struct core *core, const char *node, struct inventory *inv)
     h->images = TAKE_PTR(inv->images);
     h->n = inv->n_images;
     inv->n_images = 0;
+    tell_planner(core, h);
 }
 
 void images_write_nodes(struct core *core, const char *sha256, struct buf *out)
@@ -260,9 +338,10 @@ struct images *images_new(struct core *core, struct vdi_error *err)
     }
     images->core = core;
     images->holdings = hash_new_str();
+    images->numbers = hash_new_str();
     images->worker = workers_new(core->loop, "images", 1, QUEUE_MAX);
     images->collect = image_collect_new(core);
-    if (!images->holdings || !images->worker || !images->collect)
+    if (!images->holdings || !images->numbers || !images->worker || !images->collect)
         error_set(err, ENOMEM, "", "out of memory");
     else if (!*core->config->image_listen || open_server(images, err) >= 0)
         return images;
@@ -285,6 +364,9 @@ void images_free(struct images *images)
         free(value);
     }
     hash_free(images->holdings);
+    if (images->numbers)
+        forget_numbers(images);
+    hash_free(images->numbers);
     free(images);
 }
 

@@ -48,6 +48,13 @@ const struct image *images_previous(struct core *core, const char *name);
  */
 int images_resolve(struct core *core, const char *wanted, char ret[IMAGE_REF_MAX],
                    struct vdi_error *err);
+/*
+ * The number by which the planner knows what images_resolve() would give, without a word on whether
+ * it can be had; 0: none. A job that waits has that of when the planner was told of it last.
+ */
+uint32_t images_number(struct core *core, const char *wanted);
+/* A version is published, selected or retired: names may mean others. */
+void images_published(struct core *core);
 /* Of "NAME@sha256:HEX"; NULL: it is none, or not known. */
 const struct image *images_of_ref(struct core *core, const char *ref);
 

@@ -134,6 +134,9 @@ static void published(void *arg, const struct published *p)
     case NOUN_TOKEN:
         grant_token(core, p->now);
         break;
+    case NOUN_IMAGE:
+        images_published(core);
+        break;
     case NOUN_NOTICE:
         notify_published(core, p->now);
         break;

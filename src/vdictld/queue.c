@@ -21,6 +21,7 @@
 #include "vdictld/depend.h"
 #include "vdictld/disks.h"
 #include "vdictld/gpu_wish.h"
+#include "vdictld/images.h"
 #include "vdictld/job_doc.h"
 #include "vdictld/life.h"
 #include "vdictld/priority.h"
@@ -292,6 +293,8 @@ static struct plan_terms terms_of(struct core *core, const struct job *job)
     disks_plan(core, job, &terms);
     terms.drawn = classes_drawn(core, job->spec);
     terms.unsaved = t && !config_template_can_save(t);
+    if (t && job->state == JOB_PENDING)
+        terms.image = images_number(core, t->image);
     return terms;
 }
 
@@ -377,6 +380,12 @@ void queue_stored(struct queue *q, const char *node, uint32_t gib)
     if (planner_put_stored(q->planner, node, gib) < 0)
         log_error("planner: no memory for node %s", node);
     soon(q);
+}
+
+void queue_images(struct queue *q, const char *node, const uint32_t *images, size_t n)
+{
+    if (planner_set_images(q->planner, node, images, n) < 0)
+        log_error("planner: no memory for the images of node %s", node);
 }
 
 void queue_job(struct queue *q, const struct job *old, const struct job *now)

@@ -26,6 +26,8 @@ void queue_ranked(struct queue *q, const struct job *job, bool anyway);
 void queue_set_idle(struct queue *q, uint64_t job, bool is_idle);
 /* As planner_put_stored(). */
 void queue_stored(struct queue *q, const char *node, uint32_t gib);
+/* planner_set_images() */
+void queue_images(struct queue *q, const char *node, const uint32_t *images, size_t n);
 void queue_node(struct queue *q, const struct node *now);
 /* What holds a node and is no job: `job` has its id from QUEUE_SEAT_ID on and the node. */
 #define QUEUE_SEAT_ID PLAN_SEAT_ID

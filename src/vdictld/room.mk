@@ -166,6 +166,7 @@ VDICTLD_TESTS = \
     tests/t1104-idle.t \
     tests/t1110-output.t \
     tests/t1130-images.t \
+    tests/t1131-warm-images.t \
     tests/t1140-disks.t \
     tests/t1111-log.t \
     tests/t1120-history.t \

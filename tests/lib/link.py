@@ -153,6 +153,7 @@ class Node(Peer):
         super().__init__(trust.as_node(name).wrap_socket(raw))
         self.name, self.seq, self.orders, self.answers = name, 0, [], {}
         self.bye, self.closed, self.welcome, self.instances = None, False, None, []
+        self.images, self.numbering = [], threading.Lock()
         self.out_of_service = ""
         self.thread = None
 
@@ -163,15 +164,16 @@ class Node(Peer):
                         "first": 1, "peer_stream": "", "received": 0}, **more))
 
     def report(self, kind, instance=0, generation=0, op=0, code=0, body=None, seq=None):
-        self.seq = seq if seq is not None else self.seq + 1
-        self.send({"type": "report", "seq": self.seq, "op": op, "epoch": self.welcome["epoch"],
-                   "instance": instance, "generation": generation, "kind": kind, "code": code,
-                   "reason": "because" if code else "", "body": body or {}})
+        with self.numbering:
+            self.seq = seq if seq is not None else self.seq + 1
+            self.send({"type": "report", "seq": self.seq, "op": op, "epoch": self.welcome["epoch"],
+                       "instance": instance, "generation": generation, "kind": kind, "code": code,
+                       "reason": "because" if code else "", "body": body or {}})
 
     def inventory(self, op=0):
         self.report("inventory", op=op, body={
             "cpus": 4, "memory_mib": 8192, "disk_gib": 100, "version": "0.1.0",
-            "out_of_service": self.out_of_service, "instances": [
+            "out_of_service": self.out_of_service, "images": self.images, "instances": [
                 {"id": i, "generation": g, "report": {"state": state}}
                 for i, g, state in self.instances]})
 
