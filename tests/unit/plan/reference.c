@@ -520,13 +520,12 @@ static int64_t growth(const struct world *w, const struct plan *plan, const stru
 
 bool is_warm(const struct world *w, int node, int j)
 {
-    uint32_t image = w->disks[j].image;
+    const uint32_t *has = w->images[node], image = w->disks[j].image;
 
-    return image && (w->images[node][0] == image || w->images[node][1] == image);
+    return image && (has[0] == image || has[1] == image);
 }
 
-/* Who starts now goes where that grows least, and of these where its image is; of nodes that draw
- * it, if there are any. */
+/* Who starts now goes where that grows least, then where its image is; to such that draw it. */
 static void place_now(const struct world *w, struct plan *plan, int j, const struct job_spec *spec,
                       bool drawn)
 {
