@@ -34,7 +34,7 @@ static void new_disks(struct world *w, int j)
     static const char *const pins[] = {"", "", "n00", "n03"};
     struct plan_terms *d = &w->disks[j];
 
-    *d = (struct plan_terms){.drawn = drawn_by[pick(8)], .unsaved = !pick(4), .image = pick(4)};
+    *d = (struct plan_terms){.drawn = drawn_by[pick(8)], .unsaved = !pick(8), .image = pick(4)};
     if (pick(2))
         return;
     d->gib = pick(4) * 10;

@@ -314,7 +314,7 @@ static void classes_have_their_room_in_time(void **state)
 {
     static struct world sum;
 
-    run_worlds(10001, 5000, true, &sum);
+    run_worlds(10001, 7500, true, &sum);
     assert_true(sum.crossings > 1000 && sum.asks > 100); /* the events do exercise something */
     /* One before it in line went, and the next plan would have had another come sooner. */
     assert_true(sum.late <= sum.starts / 5000);
