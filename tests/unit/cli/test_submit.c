@@ -87,7 +87,7 @@ static const struct {
     {"input", 'i', "x", false},
     {"job-name", 'J', "x", true},
     {"kill-on-invalid-dep", 0, "yes", true},
-    {"licenses", 'L', "x", false},
+    {"licenses", 'L', "x", true},
     {"mail-type", 0, "END,TIME_LIMIT_90", true},
     {"mail-user", 0, "ann@example.org", true},
     {"mcs-label", 0, "x", false},
