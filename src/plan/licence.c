@@ -115,20 +115,26 @@ static int make_steps(const struct planner *p, struct plan_licence *l)
     return 0;
 }
 
-uint64_t planner_licences_kept(struct planner *p, const char *name, int64_t from_usec,
-                               int64_t to_usec)
+/* The most that windows have at one time in [from, to). */
+static uint64_t of_windows(struct planner *p, struct plan_licence *l, int64_t from_usec,
+                           int64_t to_usec)
 {
-    struct plan_licence *l = find(p, name);
     int64_t most = 0;
 
-    if (!l)
-        return 0;
     if (l->stamp != p->seats.stamp && make_steps(p, l) < 0)
         return l->count; /* none is given away for want of memory */
     for (size_t i = 0; i < l->n && l->steps[i].from_usec < to_usec; i++)
         if (l->steps[i].n > most && (i + 1 == l->n || l->steps[i + 1].from_usec > from_usec))
             most = l->steps[i].n;
-    return (uint64_t)most + l->started;
+    return (uint64_t)most;
+}
+
+uint64_t planner_licences_kept(struct planner *p, const char *name, int64_t from_usec,
+                               int64_t to_usec)
+{
+    struct plan_licence *l = find(p, name);
+
+    return l ? of_windows(p, l, from_usec, to_usec) + l->started : 0;
 }
 
 /* ---- and of jobs ---- */
@@ -151,7 +157,7 @@ void licences_forget(struct planner *p)
         p->licences[i].started = 0;
 }
 
-/* Of jobs that hold something now, and are expected to by then. */
+/* Of jobs and started seats that hold something now, and are expected to by then. */
 static uint64_t held_at(const struct planner *p, const char *name, int64_t usec)
 {
     uint64_t sum = 0;
@@ -160,7 +166,7 @@ static uint64_t held_at(const struct planner *p, const char *name, int64_t usec)
     for (size_t i = 0; usec < p->licensed_until_usec && hash_next(p->jobs, &i, &value);) {
         const struct entry *e = value;
 
-        if (e->id < PLAN_SEAT_ID && e->place == ENTRY_ACTIVE && plan_expected_end(p, e) > usec)
+        if (e->place == ENTRY_ACTIVE && plan_expected_end(p, e) > usec)
             sum += (uint64_t)licence_count(e->shape->licences, name) * e->shape->nodes;
     }
     return sum;
@@ -174,9 +180,9 @@ uint32_t licences_seats(struct planner *p, const struct shape *shape, int64_t fr
 
     *ret_name = '\0';
     while (licence_next(&text, &need)) {
-        const struct plan_licence *l = find(p, need.name);
-        uint64_t had = planner_licences_kept(p, need.name, from_usec, to_usec) +
-                       held_at(p, need.name, from_usec);
+        struct plan_licence *l = find(p, need.name);
+        uint64_t had =
+            l ? of_windows(p, l, from_usec, to_usec) + held_at(p, need.name, from_usec) : 0;
         uint64_t free = l && l->count > had ? (l->count - had) / need.n : 0;
 
         if (free >= seats)

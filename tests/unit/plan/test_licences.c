@@ -106,10 +106,11 @@ static void what_runs_has_its_own(void **state)
     assert_int_equal(kept(&s, 0, 20), 0);
     put_run(&s, PLAN_SEAT_ID + 7, "matlab:2", 0);
     assert_int_equal(kept(&s, 0, 20), 2);
-    put_run(&s, PLAN_SEAT_ID + 7, "matlab:2", 5);
+    put_run(&s, PLAN_SEAT_ID + 7, "matlab:2", 25);
     assert_int_equal(kept(&s, 0, 20), 2);
     assert_int_equal(book(&s, 2, "matlab:1", 6, 20, 60, &shortage), -ENOSPC);
     assert_int_equal(shortage.seats, 5);
+    assert_int_equal(book(&s, 3, "matlab:1", 10, 100, 120, &shortage), 0); /* they end before */
     planner_full(s.p, T0);
     assert_int_equal(kept(&s, 0, 20), 2);
     assert_int_equal(planner_configure(s.p, &s.config.config), 0);
