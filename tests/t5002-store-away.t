@@ -79,7 +79,7 @@ def away(c, server):
     server.back()
     for job in ends:
         vdi.is_(c.wait_state(job, "COMPLETED")["exit_code"], 0, "with the database comes the end")
-    vdi.is_(history(c), sorted((job, "COMPLETED") for job in ends),
+    vdi.is_(sorted(history(c)), sorted((job, "COMPLETED") for job in ends),
             "each of them is in the archive once")
     vdi.is_(runs(c), 3, "and counts once")
     vdi.is_(c.job(desk)["state"], "RUNNING", "what nobody ended runs on")
