@@ -21,6 +21,8 @@ MEMBERS = "daemon,bin,sync,games,man"  # uids 1, 2, 4, 5, 6
 LINES = [
     'template "cad" { image = "none"  vcpus = 1  memory = "1G" }',
     'template "big" { image = "none"  vcpus = 4  memory = "8G" }',
+    'template "fat" { image = "none"  vcpus = 1  memory = "6G" }',
+    'template "huge" { image = "none"  vcpus = 5  memory = "1G" }',
     'qos "teaching" { priority = 1000 }',
     'role "lecturer" { users = {"sys"}  may = {"class.create", "class.update", "class.delete"}',
     '  templates = {"cad"}  max_seats = 4  max_hours_week = 5  horizon = "30d" }',
@@ -63,6 +65,13 @@ def why_refused(r):
     return f'{r["detail"]}; {r.get("remedy", "")}'
 
 
+def short(c, template, starts, words, remedy, name):
+    r = book(c, "other", 409, template=template, seats=3, starts=starts.isoformat(),
+             duration_sec=600)
+    vdi.ok(r["field"] == "seats" and r["detail"].endswith(words) and r["remedy"].endswith(remedy),
+           f"a refusal names {name}", r)
+
+
 def booking(c):
     """All or nothing, and it is said what is short."""
     made = book(c, "weekly", repeat="FREQ=WEEKLY;COUNT=10", seats=8, groups="cad1")
@@ -73,8 +82,16 @@ def booking(c):
     vdi.ok("already" in r["detail"], "its name is taken", r)
     third = datetime.datetime.fromisoformat(made["starts"]) + datetime.timedelta(days=14)
     r = book(c, "other", 409, seats=1, starts=third.isoformat(), duration_sec=600)
-    vdi.ok(f"on {third.date()}" in r["detail"] and "0 of 1 seats" in r["detail"] and
+    vdi.ok(f"on {third.date()}" in r["detail"] and
+           "0 of 1 seats can be had then; processors are short" in r["detail"] and
            "can be had at" in r["remedy"], "what is short is named, and the nearest time", r)
+    free = third + datetime.timedelta(hours=5)
+    short(c, "fat", free, "2 of 3 seats can be had then; memory is short",
+          "a template with less memory", "memory")
+    short(c, "big", third, "0 of 3 seats can be had then; memory and processors are short together",
+          "another time, template or partition", "both that are needed")
+    short(c, "huge", third, "0 of 3 seats can be had then; no node of the partition could hold one",
+          "ask for another template or partition", "what no node has, and no other time")
     nearest = r["remedy"].split(" at ")[1].strip().replace(" ", "T")
     book(c, "other", seats=8, starts=nearest, duration_sec=600)
     vdi.ok(True, "there is room at that time")
@@ -310,6 +327,7 @@ def config(c):
     c.write_conf()
     r = c.request("POST", "/v1/reconfigure", {})
     vdi.ok(r.status == 409 and "of 400 seats" in r.json["detail"] and
+           r.json["detail"].endswith("; processors are short") and "fewer vcpus" in r.json["remedy"] and
            show(c, "conf").json["seats"] == 4, "a file whose classes do not fit is not taken", r.text)
     r = c.request("PATCH", "/v1/classes/conf", {"seats": 1})
     vdi.is_(r.status, 403, "it is not changed through the API", r.text)

@@ -85,13 +85,16 @@ def other_resolution(c, jobs, late):
 def classes(c):
     vdi.is_(book(c, "small", 4, after(86400)).status, 201, "a class of small desktops")
     r = reconfigure(c, ('resolution = "320x200"', 'resolution = "1920x1080"'))
-    vdi.ok(r.status == 409 and "2 of 4 seats" in r.text,
+    vdi.ok(r.status == 409 and "2 of 4 seats can be had then; the encoders are short" in r.text and
+           "a lower resolution" in r.text,
            "a resolution at which its seats are too many is refused", r.text)
     vdi.is_(c.request("DELETE", "/v1/classes/small").status, 200, "without it")
     vdi.is_(c.request("POST", "/v1/reconfigure", {}).status, 200, "... the file is taken")
     r = book(c, "three", 3, after(86400))
-    vdi.ok(r.status == 409 and "2 of 3 seats" in r.json["detail"],
-           "a class is refused for which the encoders do not suffice", r.text)
+    vdi.ok(r.status == 409 and
+           r.json["detail"].endswith("2 of 3 seats can be had then; the encoders are short") and
+           r.json["remedy"].endswith(" or a template with a lower resolution"),
+           "a class is refused for which the encoders do not suffice, and hears that", r.text)
     r = book(c, "two", 2, after(86400))
     vdi.is_(r.status, 201, "one for which they do is booked", r.text)
     c.request("DELETE", "/v1/classes/two")

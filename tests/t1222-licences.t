@@ -93,7 +93,11 @@ def refusals(c):
 def with_classes(c):
     r = classes(c, 4, 7200)
     vdi.ok(r.status == 409 and r.json["field"] == "licence" and "3 of 4 seats" in r.text and
-           "licence 'matlab'" in r.text, "a class with more seats than licences is refused", r.text)
+           "licence 'matlab'" in r.text and " short" not in r.text,
+           "a class with more seats than licences is refused", r.text)
+    r = classes(c, 99, 7200, template="desk")
+    vdi.ok(r.status == 409 and r.json["field"] == "seats" and "processors are short" in r.text,
+           "one that wants none is not refused for them", r.text)
     vdi.is_(classes(c, 2, 7200).status, 201, "one with fewer is booked")
     r = classes(c, 2, 9000, name="other")
     vdi.ok(r.status == 409 and "1 of 2 seats" in r.text, "another one at that time has the rest", r.text)

@@ -94,10 +94,10 @@ says() { # WANTED TEXT CLASSES
     is "$? $(sed "s|$W/||g" "$W/err")" "1 vdisim: $2" "$1"
 }
 says "more seats than there are" \
-    "class big at 3600 s wants 97 seats of x-2q, and there are 96 beside the classes before it; give the cluster more GPUs, or the class another time" \
+    "class big at 3600 s wants 97 seats of x-2q, and there are 96 beside the classes before it: GPUs (x-2q) are short; give the cluster more GPUs, or the class another time" \
     $'start_s,end_s,seats,vgpu_profile,class_id\n3600,7200,97,x-2q,big'
 says "none left beside another" \
-    "class second at 4000 s wants 1 seat of x-16q, and there are 0 beside the classes before it; give the cluster more GPUs, or the class another time" \
+    "class second at 4000 s wants 1 seat of x-16q, and there are 0 beside the classes before it: GPUs (x-16q) are short; give the cluster more GPUs, or the class another time" \
     $'start_s,end_s,seats,vgpu_profile,class_id\n3600,7200,12,x-16q,first\n4000,7200,1,x-16q,second'
 says "a class that ends before it begins" "bad.csv:2: the class ends before it begins" \
     $'start_s,end_s,seats\n7200,3600,1'
@@ -158,5 +158,42 @@ not_booked "no seats" \
 not_booked "a rule that will not do" \
     "bad.ics: event 'cad': 2026-10-19T10:15 is not a time that the rule gives; let the class start with the rule's first occurrence, or change the rule" \
     X-VDI-SEATS:3 X-VDI-TEMPLATE:cad "RRULE:FREQ=WEEKLY;BYDAY=TU"
+
+# What a template's seats take beside GPUs.
+beside() { # KEYS-OF-NODES TEMPLATE SEATS [LINE...]: two classes, for a while at one time
+    cat <<END
+site "fake" { }
+node "n[1-2]" { cpus = 64  memory = "64G"  $1
+    gpu "X" { count = 3  law = homogeneous  profiles = {"x-2q", "x-16q"} } }
+partition "all" { nodes = "n[1-2]"  default = true }
+template "hd" { image = "i"  profile = {"x-2q"}  resolution = "1920x1080" }
+class "one" { template = "$2"  seats = $3  groups = {"g"}  starts = "2026-10-19T10:15"
+    duration = "90m"  zone = "UTC" }
+class "two" { template = "$2"  seats = 2  groups = {"g"}  starts = "2026-10-19T11:00"
+    duration = "90m"  zone = "UTC" }
+END
+    printf '%s\n' "${@:4}"
+}
+short() { # WANTED TEXT ARGUMENTS
+    beside "${@:3}" >"$W/b.conf"
+    "$sim" --config="$W/b.conf" --lead=0 "$W/job.csv" >"$W/out" 2>"$W/err"
+    is "$? $(cat "$W/err")" "1 vdisim: class two 2026-10-19 at 39600 s wants 2 seats of x-2q, and there are $2" "$1"
+}
+booked() { # ARGUMENTS OF BESIDE
+    beside "$@" >"$W/b.conf"
+    "$sim" --config="$W/b.conf" --lead=0 --json "${options[@]}" "$W/job.csv" >"$W/out"
+}
+printf 'submit_s,duration_s,cpus,origin_id\n0,10,1,j\n' >"$W/job.csv"
+options=()
+short "encoders" "1 beside the classes before it: the encoders are short; let the nodes encode more, or give the class another time" \
+    "encode = 130" hd 3
+exits 0 "... of which there are enough for fewer" booked "encode = 130" hd 2
+is "$(jq -c '[.classes, .class_seats]' "$W/out")" "[2,4]" "... all of them"
+short "a reservation" "0 beside the classes before it and reservation fix; give the reservation or the class another time" \
+    "" hd 3 'reservation "fix" { nodes = "n[1-2]"  flags = {"maint"}  starts = "2026-10-19T12:00"' \
+    '    duration = "90m"  zone = "UTC" }'
+says "a profile that no node has" \
+    "class odd at 3600 s wants 1 seat of x-3q, and there are 0 beside the classes before it: no node of the partition could hold one; give the partition nodes with what a seat takes" \
+    $'start_s,end_s,seats,vgpu_profile,class_id\n3600,7200,1,x-3q,odd'
 
 done_testing

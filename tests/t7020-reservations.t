@@ -162,7 +162,7 @@ is "$(jq '[.saves > 0, .class_seats_ready_pct == 100] | all' "$W/out.json") $(se
 
 printf 'start_s,end_s,seats,vgpu_profile,class_id\n30000,32000,7,x-16q,big\n' >"$W/big.csv"
 exits 1 "a class that a reservation leaves no room is refused" replay resv --classes="$W/big.csv"
-is "$err" "vdisim: class big at 30000 s wants 7 seats of x-16q, and there are 6 beside the classes before it and reservation upkeep; give the cluster more GPUs, or the class another time" \
+is "$err" "vdisim: class big at 30000 s wants 7 seats of x-16q, and there are 6 beside the classes before it and reservation upkeep: GPUs (x-16q) are short; give the cluster more GPUs, or the class another time" \
     "... with the name of the reservation"
 
 # For ever, and at times that leave no room for a job of two days.

@@ -20,6 +20,7 @@ struct admission {
     bool only_in_service;
     bool over_victims; /* of the QOS `by` */
     bool pressing;     /* what is free has its seats: the rest goes over victims */
+    bool tells;        /* what is short, if it is refused */
     uint32_t by;
     int64_t need_usec; /* the first window begins */
     char licence[64];  /* of which there are too few for all seats of the window; "" */
@@ -147,6 +148,21 @@ static struct seat_window *window_new(struct admission *a, const struct plan_cla
     return w;
 }
 
+/* By the lines with all seats that the window could have. */
+static void find_lacks(struct admission *a, const struct seat_window *w, struct plan_shortage *ret)
+{
+    struct lacks lacks = {0};
+
+    for (size_t i = 0; i < a->p->n_nodes; i++) {
+        struct plan_lines *lines =
+            may_have_seats(a, w->shape, a->p->nodes[i]) ? lines_of(a, a->p->nodes[i]) : NULL;
+
+        if (lines)
+            lacks_add(&lacks, a->p, w, a->p->nodes[i], lines, &a->r);
+    }
+    lacks_tell(&lacks, ret);
+}
+
 /* All windows, or what the first that is short has. */
 static struct seat_window *admit(struct admission *a, const struct plan_class *c,
                                  const struct job *seat, struct plan_shortage *ret)
@@ -163,7 +179,10 @@ static struct seat_window *admit(struct admission *a, const struct plan_class *c
         if (w->n < c->seats && a->r == 0) {
             *ret = (struct plan_shortage){.window = i, .seats = w->n};
             memcpy(ret->licence, a->licence, sizeof(ret->licence));
-            a->r = -ENOSPC;
+            if (a->tells && !*a->licence)
+                find_lacks(a, w, ret);
+            if (a->r == 0)
+                a->r = -ENOSPC;
         }
     }
     return first;
@@ -227,6 +246,7 @@ static int put_class(struct planner *p, const struct plan_class *c, bool only_tr
     a.only_in_service = c->only_in_service;
     a.over_victims = over_victims;
     a.by = qos_find(p, c->seat->qos);
+    a.tells = !only_try && !c->only_in_service && (over_victims || !a.by);
     a.need_usec = TIMELINE_NEVER;
     for (size_t i = 0; i < c->n_windows; i++)
         if (c->windows[i].from_usec < a.need_usec)

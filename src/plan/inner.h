@@ -236,6 +236,17 @@ void licences_forget(struct planner *p); /* nobody holds anything */
 uint32_t licences_seats(struct planner *p, const struct shape *shape, int64_t from_usec,
                         int64_t to_usec, uint32_t seats, char ret_name[64]);
 
+/* shortage.c: what one seat more of a window lacks, told of each node that could hold one when it
+ * is empty, with its lines. */
+struct lacks {
+    size_t n;       /* nodes */
+    uint32_t alone; /* each is all that some node lacks: bits, as in struct plan_shortage */
+    uint32_t least; /* of the first node that lacks the fewest */
+};
+void lacks_add(struct lacks *l, struct planner *p, const struct seat_window *w,
+               const struct plan_node *node, const struct plan_lines *lines, int *ret_r);
+void lacks_tell(const struct lacks *l, struct plan_shortage *ret);
+
 /* kinds.c: takes nodes' kinds of GPU from the configuration. */
 int kinds_init(struct planner *p);
 void kinds_done(struct planner *p);

@@ -212,7 +212,18 @@ struct plan_shortage {
     size_t window;
     uint32_t seats;   /* that there would be */
     char licence[64]; /* of which there are too few for more; "": it is not that */
+    /* Else what one seat more lacks, as bits of enum plan_blocker_type: NO_NODE alone, or GPUS,
+     * MEMORY, CPUS, ENCODE, RESERVATION. `any_helps`: more of any of them would admit it, for each
+     * is all that some node lacks; otherwise it takes all of them. 0: nobody looked. */
+    uint32_t lacks;
+    bool any_helps;
 };
+bool plan_shortage_is(const struct plan_shortage *s, enum plan_blocker_type type);
+/* "GPUs (T4-4Q) are short", "memory and processors are short together"; "" where it is a licence or
+ * a reservation alone. The profile is of a seat; "" any. */
+#define PLAN_SHORTAGE_TEXT 192
+const char *plan_shortage_text(const struct plan_shortage *s, const char *profile,
+                               char ret[PLAN_SHORTAGE_TEXT]);
 /* Ids from here on are not of jobs, but of seats that were started and that nobody has yet. */
 #define PLAN_SEAT_ID (UINT64_C(1) << 62)
 /*
@@ -231,7 +242,8 @@ struct plan_seat {
 typedef void plan_seat_fn(void *arg, const struct plan_seat *seat);
 int planner_put_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
                       struct plan_shortage *ret);
-/* The same, but nothing is kept: would it be admitted? */
+/* The same, but nothing is kept: would it be admitted? What it lacks is not looked for, nor is it
+ * for one that is only_in_service. */
 int planner_try_class(struct planner *p, const struct plan_class *c, int64_t now_usec,
                       struct plan_shortage *ret);
 void planner_remove_class(struct planner *p, uint64_t id);

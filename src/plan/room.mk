@@ -24,6 +24,7 @@ src_plan_libplan_a_SOURCES = \
     src/plan/seat.c src/plan/seat.h \
     src/plan/shape.c src/plan/shape.h \
     src/plan/best.c \
+    src/plan/shortage.c \
     src/plan/shorten.c \
     src/plan/steps.h \
     src/plan/timeline.c src/plan/timeline.h \
@@ -40,6 +41,7 @@ UNIT_TESTS += tests/unit/plan/test_parts tests/unit/plan/test_planner \
     tests/unit/plan/test_victim tests/unit/plan/test_preempt tests/unit/plan/test_forecast \
     tests/unit/plan/test_fragment tests/unit/plan/test_shorten tests/unit/plan/test_index \
     tests/unit/plan/test_licences tests/unit/plan/test_encode \
+    tests/unit/plan/test_shortage \
     tests/unit/plan/test_closure tests/unit/plan/test_exchange tests/unit/plan/test_booking
 
 plan_test_cflags = $(AM_CFLAGS) $(CMOCKA_CFLAGS)
@@ -94,6 +96,9 @@ tests_unit_plan_test_licences_SOURCES = tests/unit/plan/test_licences.c tests/un
 tests_unit_plan_test_licences_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_licences_LDADD = $(plan_test_libs)
 
+tests_unit_plan_test_shortage_SOURCES = tests/unit/plan/test_shortage.c tests/unit/plan/world.h
+tests_unit_plan_test_shortage_CFLAGS = $(plan_test_cflags)
+tests_unit_plan_test_shortage_LDADD = $(plan_test_libs)
 tests_unit_plan_test_shorten_SOURCES = tests/unit/plan/test_shorten.c tests/unit/plan/world.h
 tests_unit_plan_test_shorten_CFLAGS = $(plan_test_cflags)
 tests_unit_plan_test_shorten_LDADD = $(plan_test_libs)

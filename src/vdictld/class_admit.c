@@ -315,16 +315,16 @@ static void say_short(const struct admit *a, const struct class_time *t, int64_t
                       struct vdi_error *err)
 {
     const struct class_spec *spec = &a->now->spec;
-    char when[40], limit[32], closed[RESERVATION_SAYS];
+    char when[40], limit[32], closed[CLASS_SAYS];
 
     reservation_say_closed(a->core, planner_of(a), NULL, 0, a->seat, t, closed);
-    class_say_licence(&a->shortage, closed, sizeof(closed));
+    class_say_short(&a->shortage, a->seat, closed);
     error_set(err, EPROTO, *a->shortage.licence ? "licence" : "seats",
               "class '%s' on %s: %u of %u seats can be had then%s", spec->name, t->date,
               a->shortage.seats, spec->seats, closed);
     snprintf(limit, sizeof(limit), "%u seats", a->shortage.seats);
     if (!there) {
-        error_hint(err, limit, "ask for fewer seats, or another template or partition");
+        error_hint(err, limit, class_short_remedy(&a->shortage));
     } else {
         char text[sizeof(when) + 48];
 
@@ -348,6 +348,8 @@ static bool search(struct admit *a, struct vdi_error *err)
     const struct class_time *t = &a->times[a->at];
     int64_t until = time_thread_cpu_usec() + SLICE_USEC;
 
+    if (plan_shortage_is(&a->shortage, PLAN_BLOCK_NO_NODE))
+        a->tries = TRIES; /* no time will do */
     for (; a->tries < TRIES && time_thread_cpu_usec() < until; a->tries++) {
         int64_t begin_usec = candidate(a, t), by_usec = begin_usec - t->begin_usec;
         struct plan_window window = {t->from_usec + by_usec, t->until_usec + by_usec};

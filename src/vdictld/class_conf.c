@@ -255,22 +255,23 @@ static bool put_jobs(struct check *k)
 static void refuse_short(struct check *k, const struct class *class, const struct job_spec *seat,
                          const struct class_time *time, const struct plan_shortage *shortage)
 {
-    uint32_t there = shortage->seats;
-    char closed[RESERVATION_SAYS];
+    char says[CLASS_SAYS];
+    bool is_closed;
 
-    reservation_say_closed(k->core, k->planner, k->classes, k->n_classes, seat, time, closed);
-    class_say_licence(shortage, closed, sizeof(closed));
+    reservation_say_closed(k->core, k->planner, k->classes, k->n_classes, seat, time, says);
+    is_closed = *says;
+    class_say_short(shortage, seat, says);
     error_set(&k->err, EPROTO,
               *shortage->licence ? "licence"
-              : *closed          ? "reservation"
+              : is_closed        ? "reservation"
                                  : "class",
               "class '%s' on %s: %u of %u seats can be had then%s", class->spec.name, time->date,
-              there, class->spec.seats, closed);
+              shortage->seats, class->spec.seats, says);
     error_hint(&k->err, NULL,
-               *closed && !*shortage->licence
+               is_closed && plan_shortage_is(shortage, PLAN_BLOCK_RESERVATION)
                    ? "give the reservation another time or other nodes, or skip that date of "
                      "the class"
-                   : "ask for fewer seats, or at another time");
+                   : class_short_remedy(shortage));
 }
 
 static int class_next(struct check *k)

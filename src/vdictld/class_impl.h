@@ -127,8 +127,14 @@ uint32_t class_boots_at_once(uint32_t cpus);
 int64_t class_second_usec(struct core *core, const struct class_spec *spec);
 
 /* class_places.c */
-/* "; there are too few of licence 'matlab'", where it is that. */
-void class_say_licence(const struct plan_shortage *shortage, char *io, size_t size);
+#define RESERVATION_SAYS 200 /* reservation_say_closed() */
+/* Behind what reservation_say_closed() wrote what is short: "; memory is short"; in its place
+ * "; there are too few of licence 'matlab' for more", where it is that. */
+#define CLASS_SAYS (RESERVATION_SAYS + PLAN_SHORTAGE_TEXT)
+void class_say_short(const struct plan_shortage *shortage, const struct job_spec *seat,
+                     char io[CLASS_SAYS]);
+/* What to do about it, where no time is known at which there is room. */
+const char *class_short_remedy(const struct plan_shortage *shortage);
 /* Places on nodes that are out of service are given up so long before seats are started. */
 #define CLASS_HEAL_USEC (3600 * INT64_C(1000000))
 /* So long before, their nodes fetch the image. */
@@ -187,7 +193,6 @@ int reservation_check_clashes(struct core *core, struct planner *planner, const 
                               struct vdi_error *err);
 /* "; reservation 'fix' of 2026-12-02 has n[1-2] then", where one closes nodes of the seat's
  * partition at that time; else "". The list has the reservations; NULL: they are in force. */
-#define RESERVATION_SAYS 200
 const char *reservation_say_closed(struct core *core, const struct planner *planner,
                                    const struct class *list, size_t n, const struct job_spec *seat,
                                    const struct class_time *time, char ret[RESERVATION_SAYS]);

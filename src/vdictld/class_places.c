@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/time.h"
@@ -72,11 +73,41 @@ void class_places(struct core *core, const struct class_time *t, struct class_pl
     ret->n = n;
 }
 
-void class_say_licence(const struct plan_shortage *shortage, char *io, size_t size)
+/* ---- what is short ---- */
+
+void class_say_short(const struct plan_shortage *shortage, const struct job_spec *seat,
+                     char io[CLASS_SAYS])
 {
+    char text[PLAN_SHORTAGE_TEXT];
+    size_t len = strlen(io);
+
     if (*shortage->licence)
-        snprintf(io, size, "; there are too few of licence '%s' for more", shortage->licence);
+        snprintf(io, CLASS_SAYS, "; there are too few of licence '%s' for more", shortage->licence);
+    else if (*plan_shortage_text(shortage, seat->profile, text))
+        snprintf(io + len, CLASS_SAYS - len, "; %s", text);
 }
+
+const char *class_short_remedy(const struct plan_shortage *shortage)
+{
+    static const struct {
+        enum plan_blocker_type type;
+        const char *remedy;
+    } of[] = {
+        {PLAN_BLOCK_MEMORY, "ask for fewer seats, another time, or a template with less memory"},
+        {PLAN_BLOCK_CPUS, "ask for fewer seats, another time, or a template with fewer vcpus"},
+        {PLAN_BLOCK_ENCODE,
+         "ask for fewer seats, another time, or a template with a lower resolution"},
+        {PLAN_BLOCK_NO_NODE, "ask for another template or partition"},
+        {PLAN_BLOCK_RESERVATION, "ask for fewer seats, or another time"},
+    };
+    for (size_t i = 0; i < ELEMENTS(of); i++)
+        if (shortage->lacks == UINT32_C(1) << of[i].type)
+            return of[i].remedy;
+    return *shortage->licence ? "ask for fewer seats, another time or another template"
+                              : "ask for fewer seats, another time, template or partition";
+}
+
+/* ---- places ---- */
 
 int64_t class_free_usec(const struct core *core, const char *qos)
 {

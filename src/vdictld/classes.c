@@ -311,7 +311,7 @@ static void book(struct core *core, struct course *course, struct class_time *t,
     const struct class *class = class_of(core, course->id);
     struct plan_shortage shortage = {0};
     int64_t now = loop_now_usec(core->loop);
-    char closed[RESERVATION_SAYS];
+    char says[CLASS_SAYS];
     int r;
 
     t->plan_id = class_plan_id(core->classes, course->id);
@@ -324,11 +324,12 @@ static void book(struct core *core, struct course *course, struct class_time *t,
         class_book(planner, course->seat, shortage.seats, t, now, &shortage);
     if (*course->alarm)
         return;
-    reservation_say_closed(core, planner, NULL, 0, course->seat, t, closed);
+    reservation_say_closed(core, planner, NULL, 0, course->seat, t, says);
+    class_say_short(&shortage, course->seat, says);
     snprintf(
         course->alarm, sizeof(course->alarm),
         "%s: %u of %u seats can be had%.120s; free the nodes that were to have them, or move it",
-        t->date, t->seats, seats, closed);
+        t->date, t->seats, seats, says);
     log_error("class %s: %s", class ? class->spec.name : "", course->alarm);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* classes.c - the classes of a timetable, and what becomes of their seats. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "vdisim/run.h"
 
@@ -25,6 +27,43 @@ static void add_seat(void *arg, const struct plan_seat *seat)
     w->seats[w->n_seats++] = (struct world_seat){.row = run->row, .at = *seat};
 }
 
+static const char *remedy_of(const struct plan_shortage *shortage)
+{
+    static const struct {
+        enum plan_blocker_type type;
+        const char *remedy;
+    } of[] = {
+        {PLAN_BLOCK_ENCODE, "let the nodes encode more, or give the class another time"},
+        {PLAN_BLOCK_NO_NODE, "give the partition nodes with what a seat takes"},
+        {PLAN_BLOCK_RESERVATION, "give the reservation or the class another time"},
+    };
+    for (size_t i = 0; i < ELEMENTS(of); i++)
+        if (shortage->lacks == UINT32_C(1) << of[i].type)
+            return of[i].remedy;
+    return plan_shortage_is(shortage, PLAN_BLOCK_GPUS) && shortage->any_helps
+               ? "give the cluster more GPUs, or the class another time"
+               : "give the cluster more nodes, or the class another time";
+}
+
+static int refuse(const struct run *run, const struct timetable_row *row,
+                  const struct plan_window *window, const struct plan_shortage *shortage,
+                  struct vdi_error *err)
+{
+    const char *closed =
+        plan_shortage_is(shortage, PLAN_BLOCK_RESERVATION) ? reservations_closing(run, window) : "";
+    char says[PLAN_SHORTAGE_TEXT];
+
+    plan_shortage_text(shortage, row->profile, says);
+    error_set(err, ENOSPC, "classes",
+              "class %s at %lld s wants %u seat%s of %s, and there are %u beside the classes "
+              "before it%s%s%s%s",
+              *row->id ? row->id : "(unnamed)", (long long)row->begin_sec, row->seats,
+              row->seats == 1 ? "" : "s", *row->profile ? row->profile : "a whole GPU",
+              shortage->seats, *closed ? " and reservation " : "", closed, *says ? ": " : "", says);
+    error_hint(err, NULL, remedy_of(shortage));
+    return -ENOSPC;
+}
+
 static int admit(struct run *run, const struct timetable_row *row, struct job_spec *spec,
                  struct vdi_error *err)
 {
@@ -40,18 +79,8 @@ static int admit(struct run *run, const struct timetable_row *row, struct job_sp
     struct plan_shortage shortage = {0};
     int r = planner_put_class(run->planner, &c, EPOCH_USEC, &shortage);
 
-    if (r == -ENOSPC) {
-        const char *closed = reservations_closing(run, &window);
-
-        error_set(err, ENOSPC, "classes",
-                  "class %s at %lld s wants %u seat%s of %s, and there are %u beside the classes "
-                  "before it%s%s",
-                  *row->id ? row->id : "(unnamed)", (long long)row->begin_sec, row->seats,
-                  row->seats == 1 ? "" : "s", *row->profile ? row->profile : "a whole GPU",
-                  shortage.seats, *closed ? " and reservation " : "", closed);
-        error_hint(err, NULL, "give the cluster more GPUs, or the class another time");
-        return r;
-    }
+    if (r == -ENOSPC)
+        return refuse(run, row, &window, &shortage, err);
     if (r < 0)
         return error_set(err, r, "", "out of memory");
     w->classes++;
