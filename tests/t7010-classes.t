@@ -166,7 +166,9 @@ site "fake" { }
 node "n[1-2]" { cpus = 64  memory = "64G"  $1
     gpu "X" { count = 3  law = homogeneous  profiles = {"x-2q", "x-16q"} } }
 partition "all" { nodes = "n[1-2]"  default = true }
+licence "matlab" { count = 3 }
 template "hd" { image = "i"  profile = {"x-2q"}  resolution = "1920x1080" }
+template "math" { image = "i"  profile = {"x-2q"}  licence = {"matlab"} }
 class "one" { template = "$2"  seats = $3  groups = {"g"}  starts = "2026-10-19T10:15"
     duration = "90m"  zone = "UTC" }
 class "two" { template = "$2"  seats = 2  groups = {"g"}  starts = "2026-10-19T11:00"
@@ -189,9 +191,18 @@ short "encoders" "1 beside the classes before it: the encoders are short; let th
     "encode = 130" hd 3
 exits 0 "... of which there are enough for fewer" booked "encode = 130" hd 2
 is "$(jq -c '[.classes, .class_seats]' "$W/out")" "[2,4]" "... all of them"
+short "licences" "1 beside the classes before it: there are too few of licence 'matlab'; give the cluster more of them, or the class another time" \
+    "" math 2
+exits 0 "... which seats of others leave alone" booked "" hd 20
+exits 0 "... of which there are enough for fewer" booked "" math 1
 short "a reservation" "0 beside the classes before it and reservation fix; give the reservation or the class another time" \
     "" hd 3 'reservation "fix" { nodes = "n[1-2]"  flags = {"maint"}  starts = "2026-10-19T12:00"' \
     '    duration = "90m"  zone = "UTC" }'
+options=(--boot=100 --second=20)
+exits 0 "slow seats" booked "" hd 1
+is "$(jq .second_seats "$W/out")" 6 "... get second instances, and third ones"
+exits 0 "... with licences" booked "" math 1
+is "$(jq .second_seats "$W/out")" 0 "... none for which there is no licence"
 says "a profile that no node has" \
     "class odd at 3600 s wants 1 seat of x-3q, and there are 0 beside the classes before it: no node of the partition could hold one; give the partition nodes with what a seat takes" \
     $'start_s,end_s,seats,vgpu_profile,class_id\n3600,7200,1,x-3q,odd'

@@ -88,6 +88,20 @@ uint32_t config_template_encode(const struct config_template *t)
     return (uint32_t)(((uint64_t)width * height * CONFIG_FRAMES_PER_SEC + 999999) / 1000000);
 }
 
+int config_template_licences(const struct config_template *t, const char *with,
+                             char ret[LICENCES_TEXT], struct vdi_error *err)
+{
+    int r = licences_merge(with, "", ret, err);
+
+    for (size_t i = 0; r == 0 && i < t->licences.n; i++) {
+        char before[LICENCES_TEXT];
+
+        str_copy(before, sizeof(before), ret);
+        r = licences_merge(before, t->licences.names[i], ret, err);
+    }
+    return r;
+}
+
 const struct config_qos *config_qos(const struct config *c, const char *name)
 {
     return find(c->qos, c->n_qos, sizeof(*c->qos), name);

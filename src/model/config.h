@@ -14,6 +14,7 @@
 #include <vdi/plugin.h>
 
 #include "model/gpu.h"
+#include "model/licence.h"
 
 struct config_place { /* where an object was written, for messages */
     char *file;
@@ -298,6 +299,9 @@ bool config_template_can_save(const struct config_template *t);
 /* Megapixels of video that a desktop of it makes each second, of its resolution, at most. */
 #define CONFIG_FRAMES_PER_SEC 30
 uint32_t config_template_encode(const struct config_template *t);
+/* Its licences, and those of `with`: licences_merge(). */
+int config_template_licences(const struct config_template *t, const char *with,
+                             char ret[LICENCES_TEXT], struct vdi_error *err);
 const struct config_qos *config_qos(const struct config *c, const char *name);
 const struct config_account *config_account(const struct config *c, const char *name);
 const struct config_limit *config_limit(const struct config *c, const char *name);

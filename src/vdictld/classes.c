@@ -241,6 +241,7 @@ int class_seat_spec(const struct config *config, const struct class_spec *spec,
     const struct config_template *t = config_template(config, spec->template_name);
     const struct config_partition *p = *spec->partition ? config_partition(config, spec->partition)
                                                         : config_default_partition(config);
+    char licences[LICENCES_TEXT];
     struct job_spec *seat;
     int r;
 
@@ -265,13 +266,10 @@ int class_seat_spec(const struct config *config, const struct class_spec *spec,
         r = job_spec_set(&seat->qos, spec->qos);
     if (r == 0)
         r = job_spec_set(&seat->account, *spec->account ? spec->account : spec->name);
-    for (size_t i = 0; r == 0 && i < t->licences.n; i++) {
-        char text[LICENCES_TEXT];
-
-        r = licences_merge(seat->licences, t->licences.names[i], text, err);
-        if (r == 0)
-            r = job_spec_set(&seat->licences, text);
-    }
+    if (r == 0)
+        r = config_template_licences(t, "", licences, err);
+    if (r == 0)
+        r = job_spec_set(&seat->licences, licences);
     if (r == 0)
         r = gpu_wish_settle(config, t, seat, err);
     if (r < 0)

@@ -112,15 +112,9 @@ static int check_licences(struct call *call, const struct config_template *t, st
     char text[LICENCES_TEXT], limit[32];
     const char *rest = text;
     struct licence l;
-    int r = licences_merge(spec->licences, "", text, err);
+    int r = call->class_id ? licences_merge(spec->licences, "", text, err)
+                           : config_template_licences(t, spec->licences, text, err);
 
-    for (size_t i = 0; r == 0 && !call->class_id && i < t->licences.n; i++) {
-        char both[LICENCES_TEXT];
-
-        r = licences_merge(text, t->licences.names[i], both, err);
-        if (r == 0)
-            str_copy(text, sizeof(text), both);
-    }
     while (r == 0 && licence_next(&rest, &l)) {
         const struct config_licence *known = config_licence(c, l.name);
         uint64_t n = (uint64_t)l.n * job_spec_nodes(spec);

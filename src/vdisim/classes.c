@@ -40,7 +40,8 @@ static const char *remedy_of(const struct plan_shortage *shortage)
     for (size_t i = 0; i < ELEMENTS(of); i++)
         if (shortage->lacks == UINT32_C(1) << of[i].type)
             return of[i].remedy;
-    return plan_shortage_is(shortage, PLAN_BLOCK_GPUS) && shortage->any_helps
+    return *shortage->licence ? "give the cluster more of them, or the class another time"
+           : plan_shortage_is(shortage, PLAN_BLOCK_GPUS) && shortage->any_helps
                ? "give the cluster more GPUs, or the class another time"
                : "give the cluster more nodes, or the class another time";
 }
@@ -54,6 +55,8 @@ static int refuse(const struct run *run, const struct timetable_row *row,
     char says[PLAN_SHORTAGE_TEXT];
 
     plan_shortage_text(shortage, row->profile, says);
+    if (*shortage->licence)
+        snprintf(says, sizeof(says), "there are too few of licence '%s'", shortage->licence);
     error_set(err, ENOSPC, "classes",
               "class %s at %lld s wants %u seat%s of %s, and there are %u beside the classes "
               "before it%s%s%s%s",
@@ -97,9 +100,14 @@ static int find_seats(struct run *run, struct vdi_error *err)
 
 struct job_spec *classes_spec(const struct world *w, const struct timetable_row *row)
 {
+    const struct config_template *t = row->template;
     struct job_spec *spec = job_spec_new();
+    char licences[LICENCES_TEXT] = "";
 
-    if (!spec || job_spec_set(&spec->partition, ask_partition(w)->name) < 0 ||
+    if (t && config_template_licences(t, "", licences, NULL) < 0)
+        licences[0] = '\0'; /* no configuration has such a template */
+    if (!spec || job_spec_set(&spec->licences, licences) < 0 ||
+        job_spec_set(&spec->partition, ask_partition(w)->name) < 0 ||
         job_spec_set(&spec->qos, w->options.class_qos) < 0 ||
         job_spec_set(&spec->profile, row->profile) < 0) {
         job_spec_unref(spec);
@@ -107,7 +115,7 @@ struct job_spec *classes_spec(const struct world *w, const struct timetable_row 
     }
     spec->kind = JOB_INTERACTIVE;
     spec->gpus = 1;
-    spec->encode_mpix = row->encode_mpix;
+    spec->encode_mpix = t ? config_template_encode(t) : 0;
     return spec;
 }
 

@@ -56,7 +56,7 @@ const char *timetable_seat(const struct config_template *t, struct timetable_row
     for (size_t i = 0; i < t->profiles.n && n < size; i++)
         n += (size_t)snprintf(ret->profile + n, size - n, "%s%s", i ? "," : "",
                               t->profiles.names[i]);
-    ret->encode_mpix = config_template_encode(t);
+    ret->template = t;
     return n < size ? NULL : "too many profiles: template";
 }
 

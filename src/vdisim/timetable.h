@@ -22,7 +22,7 @@ struct config_template;
 struct timetable_row {
     int64_t begin_sec, end_sec;
     uint32_t seats;
-    uint32_t encode_mpix; /* of one seat: config_template_encode(); 0: it has no template */
+    const struct config_template *template; /* of a seat, in the configuration; NULL: none */
     char profile[64], id[64];
 };
 
@@ -43,8 +43,8 @@ int timetable_read_ics(const char *path, const struct config *config, int64_t *e
  * out. */
 int timetable_of_config(const struct config *config, int64_t zero_usec, struct timetable *ret,
                         struct vdi_error *err);
-/* What a seat of the template (NULL: there is none) takes: profile "a,b", encode_mpix. NULL, or why
- * it won't do. */
+/* Sets the template (NULL: there is none), and the profile "a,b" of its seats. NULL, or why it
+ * won't do. */
 const char *timetable_seat(const struct config_template *t, struct timetable_row *ret);
 /* A new last row, not set. NULL: out of memory, or TIMETABLE_ROWS_MAX. */
 struct timetable_row *timetable_add(struct timetable *t);

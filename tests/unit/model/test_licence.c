@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "model/config.h"
 #include "model/licence.h"
 
 static void assert_merged(const char *a, const char *b, const char *want)
@@ -72,12 +73,31 @@ static void the_longest_list_fits(void **state)
     assert_string_equal(text, long_list);
 }
 
+static void of_a_template(void **state)
+{
+    char *names[] = {(char *)"matlab", (char *)"ansys:2"};
+    struct config_template t = {.licences = {names, 2}}, none = {.gpus = 1};
+    char text[LICENCES_TEXT];
+
+    assert_int_equal(config_template_licences(&t, "", text, NULL), 0);
+    assert_string_equal(text, "ansys:2,matlab:1");
+    assert_int_equal(config_template_licences(&t, "matlab:3,abaqus", text, NULL), 0);
+    assert_string_equal(text, "abaqus:1,ansys:2,matlab:3");
+    assert_int_equal(config_template_licences(&none, "", text, NULL), 0);
+    assert_string_equal(text, "");
+    assert_int_equal(config_template_licences(&none, "matlab", text, NULL), 0);
+    assert_string_equal(text, "matlab:1");
+    assert_int_equal(config_template_licences(&t, "b,c,d,e,f,g,h", text, NULL), -EINVAL);
+    assert_int_equal(config_template_licences(&t, "no list!", text, NULL), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_larger_number_counts),
         cmocka_unit_test(what_is_no_list_is_refused),
         cmocka_unit_test(the_longest_list_fits),
+        cmocka_unit_test(of_a_template),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
