@@ -162,6 +162,7 @@ static void heap_begin(struct planner *p, struct shape *shape)
 {
     heap_drop(p, shape);
     shape->is_pausing = pause_is_for(p, shape);
+    shape->asked_usec = INT64_MIN;
     if (shape->is_pausing && shape->nodes > 1) {
         if (!heap_fill(p, shape))
             return;
@@ -341,8 +342,11 @@ static void best_now(struct planner *p, struct shape *shape, uint32_t image, str
 bool shape_best(struct planner *p, struct shape *shape, uint32_t image, int64_t not_before_usec,
                 struct candidate *ret)
 {
-    if (shape->pass != p->pass || shape->is_pausing != pause_is_for(p, shape))
+    /* What was asked for later has made the heap exact for then. */
+    if (shape->pass != p->pass || shape->is_pausing != pause_is_for(p, shape) ||
+        not_before_usec < shape->asked_usec)
         heap_begin(p, shape);
+    shape->asked_usec = not_before_usec;
     if (shape->nodes > 1 && pause_is_for(p, shape))
         return pause_best_nodes(p, shape, not_before_usec, ret);
     if (shape->nodes > 1)

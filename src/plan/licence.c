@@ -137,6 +137,20 @@ uint64_t planner_licences_kept(struct planner *p, const char *name, int64_t from
     return l ? of_windows(p, l, from_usec, to_usec) + l->started : 0;
 }
 
+int64_t planner_licences_usec(struct planner *p, const char *name, uint64_t most,
+                              int64_t not_before_usec, int64_t span_usec)
+{
+    struct plan_licence *l = find(p, name);
+    int64_t at = not_before_usec;
+
+    if (!l || (l->stamp != p->seats.stamp && make_steps(p, l) < 0))
+        return at;
+    for (size_t i = 0; i + 1 < l->n && l->steps[i].from_usec - span_usec < at; i++)
+        if (l->steps[i].n + (int64_t)l->started > (int64_t)most && l->steps[i + 1].from_usec > at)
+            at = l->steps[i + 1].from_usec;
+    return at;
+}
+
 /* ---- and of jobs ---- */
 
 void licences_hold(struct planner *p, const struct entry *e)

@@ -167,6 +167,15 @@ size_t planner_step(struct planner *p, int64_t now_usec, int64_t budget_usec,
 int64_t planner_next_usec(const struct planner *p);
 /* All blockers, place and estimate. -ENOENT: not in line for a node. */
 int planner_why(struct planner *p, uint64_t job, int64_t now_usec, struct plan_why *ret);
+/* Its estimate alone. 0: none can be given. */
+int64_t planner_start_usec(const struct planner *p, uint64_t job, int64_t now_usec);
+/*
+ * When a pending job that is not in line could start, if it came to the end of the line and not
+ * before that time: reserves nothing, so it delays nobody. 0: never by this plan, or it can't be
+ * in line. -EAGAIN: the plan is being made. Who asks for many asks in the order of times: then it
+ * costs what planning one does.
+ */
+int64_t planner_probe(struct planner *p, uint64_t job, int64_t not_before_usec, int64_t now_usec);
 /*
  * How much longer a job may hold its node: until something is planned there that would then
  * start later. The plan stays as it is, so no start of anybody is delayed.
@@ -230,10 +239,13 @@ const char *plan_shortage_text(const struct plan_shortage *s, const char *profil
  * Licences of programs (model/licence.h): what a class's seats ask for is theirs while a window of
  * it is open, and a class gets no more seats than there are licences for, besides those of jobs and
  * seats that run by then. Which jobs may start is the caller's to say: with this, the most that
- * seats which nobody has yet, started or not, have of it at one time in [from, to).
+ * seats which nobody has yet, started or not, have of it at one time in [from, to); and from when
+ * on that is no more than `most` for so long.
  */
 uint64_t planner_licences_kept(struct planner *p, const char *name, int64_t from_usec,
                                int64_t to_usec);
+int64_t planner_licences_usec(struct planner *p, const char *name, uint64_t most,
+                              int64_t not_before_usec, int64_t span_usec);
 struct plan_seat {
     int64_t from_usec, to_usec;
     char node[64];

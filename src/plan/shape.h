@@ -76,6 +76,7 @@ struct shape {
     uint64_t pass;
     struct index *index; /* NULL: none */
     bool is_pausing;     /* pause_is_for(), as it was then */
+    int64_t asked_usec;  /* nobody was asked for that was to start earlier, or the heap is anew */
     struct candidate *heap;
     size_t n_heap, n_taken, heap_room; /* taken: out of it while nodes are compared */
 };

@@ -534,6 +534,42 @@ static void set_estimate(const struct entry *e, int64_t now_usec, struct plan_wh
         name_nodes(e, why->node, sizeof(why->node));
 }
 
+int64_t planner_start_usec(const struct planner *p, uint64_t job, int64_t now_usec)
+{
+    const struct entry *e = hash_get_u64(p->jobs, job);
+
+    if (!e || !e->node || e->place == ENTRY_ACTIVE)
+        return 0;
+    return e->place == ENTRY_TENTATIVE || e->time_usec < now_usec ? now_usec
+                                                                  : shown(e->time_usec, now_usec);
+}
+
+static int64_t probe(struct planner *p, struct entry *e, int64_t from_usec)
+{
+    struct candidate best[JOB_NODES_MAX];
+    int64_t at = 0;
+
+    if (shape_best(p, e->shape, 0, from_usec, best))
+        at = best->earliest_usec > from_usec ? best->earliest_usec : from_usec;
+    shape_trim(p, e->shape);
+    return at ? shown(at, p->now_usec) : 0;
+}
+
+int64_t planner_probe(struct planner *p, uint64_t job, int64_t not_before_usec, int64_t now_usec)
+{
+    struct entry *e = hash_get_u64(p->jobs, job);
+    int64_t step_usec = p->now_usec, at;
+
+    if (!e || e->place != ENTRY_ASIDE || !e->shape->pool->up)
+        return 0;
+    if (!p->pass || p->next || p->dirt == PLAN_RESHAPED)
+        return -EAGAIN;
+    p->now_usec = now_usec;
+    at = probe(p, e, not_before_usec > now_usec ? not_before_usec : now_usec);
+    p->now_usec = step_usec;
+    return at;
+}
+
 static bool is_planned_on(const struct entry *e, const char *node)
 {
     if (e->place != ENTRY_QUEUED || !e->node)

@@ -17,7 +17,9 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/time.h"
 #include "base/word.h"
+#include "vdictld/foresee.h"
 #include "vdictld/queue.h"
 
 enum {
@@ -35,6 +37,8 @@ struct array {
     unsigned char *flags; /* by task */
     uint32_t n_active, n_let;
     uint32_t low, high;
+    int64_t *foreseen; /* by task, of round `foreseen_in`; NULL: nobody asked */
+    uint32_t foreseen_in;
 };
 
 struct arrays {
@@ -58,6 +62,7 @@ static void array_free(struct array *a)
 {
     word_unref(a->text);
     free(a->flags);
+    free(a->foreseen);
     free(a);
 }
 
@@ -200,6 +205,50 @@ bool arrays_lets(const struct core *core, const struct job *job)
         job->array_id ? hash_get_u64(core->arrays->arrays, job->array_id) : NULL;
 
     return !a || !a->at_once || job->id - a->id >= a->n || a->flags[job->id - a->id] & LET;
+}
+
+/* When those that have places give them back, and who takes them, in the order of the tasks. */
+static int foresee(struct core *core, struct array *a)
+{
+    struct foresee_ends ends = {0};
+    int r = 0;
+
+    for (uint32_t i = a->low; i < a->n && r == 0; i++) {
+        const struct job *job = a->flags[i] & (ACTIVE | LET) ? core_job(core, a->id + i) : NULL;
+
+        if (job)
+            r = foresee_ends_add(&ends, foresee_end_usec(core, job), NULL);
+    }
+    for (uint32_t i = a->low; i < a->n && r == 0; i++) {
+        const struct job *job = core_job(core, a->id + i);
+        int64_t limit = job ? job->spec->time_limit_sec * USEC_PER_SEC : 0;
+
+        a->foreseen[i] = FORESEE_NEVER;
+        if (!job || (a->flags[i] & (OPEN | LET)) != OPEN || !ends.n)
+            continue;
+        a->foreseen[i] = foresee_ends_take(&ends).usec;
+        if (limit)
+            r = foresee_ends_add(&ends, a->foreseen[i] + limit + PLAN_BOOT_USEC, NULL);
+    }
+    free(ends.at);
+    return r;
+}
+
+int64_t arrays_foreseen_usec(struct core *core, const struct job *job)
+{
+    struct array *a;
+
+    if (arrays_lets(core, job))
+        return 0;
+    a = hash_get_u64(core->arrays->arrays, job->array_id);
+    if (a->foreseen && a->foreseen_in == foresee_round(core))
+        return a->foreseen[job->id - a->id];
+    if (!a->foreseen)
+        a->foreseen = calloc(a->n, sizeof(*a->foreseen));
+    if (!a->foreseen || foresee(core, a) < 0)
+        return FORESEE_NEVER;
+    a->foreseen_in = foresee_round(core);
+    return a->foreseen[job->id - a->id];
 }
 
 bool arrays_why(const struct core *core, const struct job *job, struct plan_blocker *ret)

@@ -40,6 +40,8 @@ const char *arrays_name(const struct job *job, char ret[JOB_NAME_TEXT]);
 
 /* May it be in line, as far as its array's limit goes? */
 bool arrays_lets(const struct core *core, const struct job *job);
+/* When that is expected to let it in. 0: it does. FORESEE_NEVER: nobody knows. */
+int64_t arrays_foreseen_usec(struct core *core, const struct job *job);
 /* Its blocker, if that is one. False: none. */
 bool arrays_why(const struct core *core, const struct job *job, struct plan_blocker *ret);
 

@@ -30,6 +30,7 @@ struct classes;
 struct denials;
 struct disks;
 struct feed;
+struct foresee;
 struct idem;
 struct images;
 struct job_index;
@@ -68,6 +69,7 @@ struct core {
     struct classes *classes;   /* classes.c: seats for members at given times */
     struct disks *disks;       /* disks.c: disks of jobs and users */
     struct feed *feed;         /* feed.c: /v1/events */
+    struct foresee *foresee;   /* foresee.c: estimates of jobs that are not in line */
     struct priority *priority; /* priority.c: who comes first */
     struct queue *queue;       /* queue.c: the planner and what it is told */
     struct quota *quota;       /* quota.c: limits of qos, partitions, accounts, people */

@@ -23,7 +23,9 @@
 #include "base/str.h"
 #include "base/time.h"
 #include "base/word.h"
+#include "vdictld/arrays.h"
 #include "vdictld/facts.h"
+#include "vdictld/foresee.h"
 #include "vdictld/life.h"
 #include "vdictld/names.h"
 #include "vdictld/queue.h"
@@ -411,6 +413,73 @@ enum dependency_state depend_state(const struct core *core, const struct job *jo
         return DEPENDENCY_MET;
     w = hash_get_u64(core->depend->waiters, job->id);
     return w ? w->told : DEPENDENCY_WAITS;
+}
+
+/* ---- when ---- */
+
+static int64_t met_usec(struct core *core, const struct dependency_clause *c, const struct job *job)
+{
+    int64_t usec;
+
+    if (!job || job_state_is_end(job->state)) /* then it is decided by the facts */
+        return 0;
+    if (c->type != DEPENDENCY_AFTER)
+        return foresee_end_usec(core, job);
+    usec = foresee_begin_usec(core, job);
+    return usec == FORESEE_NEVER ? usec : usec + c->delay_min * 60 * USEC_PER_SEC;
+}
+
+/* Of the last of an array's tasks. */
+static int64_t clause_usec(struct core *core, const struct dependency_clause *c)
+{
+    uint32_t n = c->has_task ? 0 : arrays_count(core, c->job);
+    uint64_t id = c->job;
+    int64_t last = 0;
+
+    if (c->has_task) {
+        const struct job *any = arrays_any(core, c->job);
+
+        id = any ? arrays_task_id(c->job, any->spec->array, c->task) : 0;
+    }
+    for (uint32_t i = 0; i < (n ? n : 1) && last < FORESEE_NEVER; i++) {
+        int64_t usec = met_usec(core, c, core_job(core, id + i));
+
+        last = usec > last ? usec : last;
+    }
+    return last;
+}
+
+static int64_t all_usec(struct core *core, const struct waiter *w, const struct job *job)
+{
+    const struct dep *dep = w->dep;
+    int64_t first = FORESEE_NEVER, last = 0;
+
+    for (size_t i = 0; i < dep->of.n; i++) {
+        const struct dependency_clause *c = &dep->of.clauses[i];
+        int64_t usec = 0;
+        uint64_t before;
+
+        if (dep->states[i] == DEPENDENCY_NEVER)
+            usec = FORESEE_NEVER;
+        else if (dep->states[i] == DEPENDENCY_WAITS && c->type != DEPENDENCY_SINGLETON)
+            usec = clause_usec(core, c);
+        else if (c->type == DEPENDENCY_SINGLETON &&
+                 !names_is_first(core->depend->names, job, &before))
+            usec = met_usec(core, c, core_job(core, before));
+        first = usec < first ? usec : first;
+        last = usec > last ? usec : last;
+    }
+    return dep->of.any ? first : last;
+}
+
+int64_t depend_foreseen_usec(struct core *core, const struct job *job)
+{
+    const struct waiter *w =
+        *job->spec->dependency ? hash_get_u64(core->depend->waiters, job->id) : NULL;
+
+    if (!*job->spec->dependency || (w && w->told == DEPENDENCY_MET))
+        return 0;
+    return w && w->told != DEPENDENCY_NEVER ? all_usec(core, w, job) : FORESEE_NEVER;
 }
 
 /* ---- why ---- */

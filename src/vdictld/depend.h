@@ -22,6 +22,8 @@ void depend_job(struct core *core, const struct job *old, const struct job *now)
 enum dependency_state depend_state(const struct core *core, const struct job *job);
 /* Adds what it waits for; before all blockers that end by themselves. */
 void depend_why(struct core *core, const struct job *job, struct plan_why *why);
+/* When what it waits for is expected. 0: it waits for nothing. FORESEE_NEVER: nobody knows. */
+int64_t depend_foreseen_usec(struct core *core, const struct job *job);
 /* Are these jobs the caller's? `done` gets 0, or a negative errno and why not; perhaps at once. */
 void depend_check(struct call *call, const char *text,
                   void (*done)(void *arg, int result, const struct vdi_error *err), void *arg);

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "vdictld/digest.h"
 #include "vdictld/disk_impl.h"
+#include "vdictld/foresee.h"
 #include "vdictld/job_index.h"
 #include "vdictld/queue.h"
 #include "vdictld/sweep.h"
@@ -424,6 +425,21 @@ void disks_explain(struct core *core, const struct job *job, struct plan_blocker
         if (has && has->where == DISK_NODE && *has->node)
             first = has;
     }
+}
+
+int64_t disks_foreseen_usec(struct core *core, const struct job *job)
+{
+    struct plan_terms terms;
+    struct plan_blocker b = {.type = PLAN_BLOCK_DISK_BUSY};
+    const struct job *holder;
+
+    disks_plan(core, job, &terms);
+    if (terms.block == PLAN_DISK_FREE)
+        return 0;
+    disks_explain(core, job, &b);
+    holder = terms.block == PLAN_DISK_BUSY && b.job ? core_job(core, b.job) : NULL;
+    return holder && !job_state_is_end(holder->state) ? foresee_end_usec(core, holder)
+                                                      : FORESEE_NEVER;
 }
 
 static struct disk_store *store_get(struct disks *disks, const char *node)

@@ -40,6 +40,8 @@ bool disks_is_live(const struct disk *disk);
 void disks_plan(struct core *core, const struct job *job, struct plan_terms *ret);
 /* Says more of a blocker PLAN_BLOCK_DISK_BUSY. */
 void disks_explain(struct core *core, const struct job *job, struct plan_blocker *b);
+/* When those that are in use are expected to be free. 0: they are. FORESEE_NEVER: nobody knows. */
+int64_t disks_foreseen_usec(struct core *core, const struct job *job);
 /* 0, or -EDQUOT with err: they could not be had although all its owner's jobs ended. */
 int disks_check(struct core *core, const struct job_spec *spec, struct vdi_error *err);
 /* Creates and leases in the transaction that allocates the job. -EBUSY, -EDQUOT, -EPROTO: it

@@ -32,6 +32,7 @@
 #include "vdictld/depend.h"
 #include "vdictld/disks.h"
 #include "vdictld/feed.h"
+#include "vdictld/foresee.h"
 #include "vdictld/grant.h"
 #include "vdictld/handlers.h"
 #include "vdictld/idem.h"
@@ -352,6 +353,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     core->feed = core->loop ? feed_new(core) : NULL;
     core->queue = core->loop ? queue_new(core) : NULL;
     core->quota = core->loop ? quota_new(core) : NULL;
+    core->foresee = core->loop ? foresee_new(core) : NULL;
     core->minutes = core->loop ? minutes_new(core) : NULL;
     core->life = life_new(core);
     core->sweep = core->loop ? sweep_new(core) : NULL;
@@ -359,7 +361,7 @@ static int make_parts(struct core *core, struct vdi_error *err)
     if (!core->events || !core->pki_worker || !core->backup_worker || !core->config_worker ||
         !core->budget || !core->arrays || !core->classes || !core->denials || !core->depend ||
         !core->disks || !core->idem || !core->mine || !core->feed || !core->queue || !core->quota ||
-        !core->minutes || !core->life || !core->sweep || !core->notify)
+        !core->foresee || !core->minutes || !core->life || !core->sweep || !core->notify)
         return error_set(err, ENOMEM, "", "out of memory");
     events_set_extras(core->events, &(struct events_extras){collect_begin, collect, restore});
     core->start_usec = loop_now_usec(core->loop);
@@ -480,6 +482,7 @@ static void core_done(struct core *core)
     arrays_free(core->arrays);
     queue_free(core->queue);
     priority_free(core->priority);
+    foresee_free(core->foresee);
     quota_free(core->quota);
     minutes_free(core->minutes);
     feed_free(core->feed);

@@ -20,6 +20,7 @@
 #include "vdictld/classes.h"
 #include "vdictld/depend.h"
 #include "vdictld/disks.h"
+#include "vdictld/foresee.h"
 #include "vdictld/gpu_wish.h"
 #include "vdictld/images.h"
 #include "vdictld/job_doc.h"
@@ -323,6 +324,8 @@ static int put_on_terms(struct queue *q, const struct job *job)
 
     if (waits && terms.block == PLAN_DISK_FREE)
         terms.block = PLAN_WAITS_FOR_CALLER;
+    if (job->id < INT64_MAX) /* not one of queue_write_test() */
+        foresee_put(q->core, job->id, pends && (waits || terms.block != PLAN_DISK_FREE));
     return put_in(q->core, q->planner, job, &terms);
 }
 
@@ -388,6 +391,12 @@ void queue_images(struct queue *q, const char *node, const uint32_t *images, siz
         log_error("planner: no memory for the images of node %s", node);
 }
 
+static void forget(struct queue *q, uint64_t job)
+{
+    foresee_put(q->core, job, false);
+    planner_remove_job(q->planner, job);
+}
+
 void queue_job(struct queue *q, const struct job *old, const struct job *now)
 {
     bool was = old && !job_state_is_end(old->state);
@@ -399,7 +408,7 @@ void queue_job(struct queue *q, const struct job *old, const struct job *now)
     if (was && job_state_is_end(now->state))
         queue_unstage(q, now->spec->owner);
     if (job_state_is_end(now->state) || classes_waits(q->core, now))
-        planner_remove_job(q->planner, now->id);
+        forget(q, now->id);
     else if (put(q, now) < 0)
         log_error("planner: no memory for job %" PRIu64, now->id);
     soon(q);
@@ -431,6 +440,22 @@ uint64_t queue_licences_kept(const struct queue *q, const char *name, int64_t fr
                              int64_t to_usec)
 {
     return planner_licences_kept(q->planner, name, from_usec, to_usec);
+}
+
+int64_t queue_licences_usec(const struct queue *q, const char *name, uint64_t most,
+                            int64_t not_before_usec, int64_t span_usec)
+{
+    return planner_licences_usec(q->planner, name, most, not_before_usec, span_usec);
+}
+
+int64_t queue_start_usec(const struct queue *q, uint64_t job)
+{
+    return planner_start_usec(q->planner, job, loop_now_usec(q->core->loop));
+}
+
+int64_t queue_probe(struct queue *q, uint64_t job, int64_t not_before_usec)
+{
+    return planner_probe(q->planner, job, not_before_usec, loop_now_usec(q->core->loop));
 }
 
 struct planner *queue_planner(struct queue *q)
@@ -486,6 +511,8 @@ int queue_why(struct queue *q, uint64_t job, struct plan_why *ret)
         queue_add_blocker(ret, &own);
     if (r >= 0 && of)
         quota_why(q->core, of, ret);
+    if (r >= 0 && of && !ret->start_usec)
+        ret->start_usec = foresee_start_usec(q->core, job);
     return r;
 }
 

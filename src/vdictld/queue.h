@@ -43,6 +43,12 @@ void queue_each_owner(const struct queue *q, void (*fn)(void *arg, const char *o
 /* planner_licences_kept() */
 uint64_t queue_licences_kept(const struct queue *q, const char *name, int64_t from_usec,
                              int64_t to_usec);
+/* planner_licences_usec() */
+int64_t queue_licences_usec(const struct queue *q, const char *name, uint64_t most,
+                            int64_t not_before_usec, int64_t span_usec);
+/* planner_start_usec(), planner_probe() */
+int64_t queue_start_usec(const struct queue *q, uint64_t job);
+int64_t queue_probe(struct queue *q, uint64_t job, int64_t not_before_usec);
 /* Tells another planner what a job that is active holds, on all of its nodes. -ENOMEM. */
 int queue_put_held(struct core *core, struct planner *planner, const struct job *job);
 /* A submit is on its way to the store; queue_unstage when it was undone. */

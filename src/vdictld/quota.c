@@ -29,40 +29,6 @@
 #define SLICE_USEC 2000
 #define LOOKS_MAX 4096 /* waiting jobs looked at when there is room */
 
-enum entry_state { IDLE, WAITING, LET, ACTIVE };
-
-struct link {
-    struct list list; /* of its counter: waiting, or let in */
-    struct counter *counter;
-    struct entry *entry;
-    uint64_t licences; /* that it needs of the counter's */
-};
-
-/* A live job under a limit. */
-struct entry {
-    uint64_t job;
-    enum entry_state state;
-    int32_t priority;
-    int64_t submit_usec;
-    int64_t span_usec;      /* how long it has what it needs */
-    uint64_t need[QUOTA_N]; /* need_of() */
-    struct list tell;       /* in quota.tell: the planner is to hear of it */
-    size_t n;
-    struct link links[];
-};
-
-struct quota {
-    struct core *core;
-    struct hash *counters; /* key -> struct counter */
-    struct hash *entries;  /* job -> struct entry */
-    struct list dirty;     /* counters that may have room */
-    struct list tell;
-    struct source *again;
-    bool looks;
-    struct source *look; /* limits on GPU minutes ease by themselves */
-    char *configured;    /* the limits of vdi.conf that are counted, as quota_text() has them */
-};
-
 /* ---- counters ---- */
 
 struct counter *quota_find(const struct core *core, const struct quota_scope *scope)
@@ -90,6 +56,7 @@ static struct counter *counter_get(struct core *core, const struct quota_scope *
     list_init(&c->let_in);
     list_init(&c->running);
     list_init(&c->dirty);
+    list_init(&c->foresee);
     memcpy(c->key, key, strlen(key) + 1);
     c->name = c->key + strlen(key) + 1;
     memcpy((char *)c->name, scope->name, strlen(scope->name) + 1);
@@ -106,6 +73,7 @@ static void counter_drop(struct quota *q, struct counter *c)
         return;
     hash_remove(q->counters, c->key);
     list_remove(&c->dirty);
+    list_remove(&c->foresee);
     free(c);
 }
 
@@ -114,7 +82,7 @@ uint64_t quota_had(const struct counter *c, enum quota_what what)
     return c->active[what] + (what == QUOTA_GPU_MINUTES ? minutes_used(c->core, c->key) : 0);
 }
 
-static uint64_t need_of(const struct link *link, int what)
+uint64_t quota_link_need(const struct link *link, enum quota_what what)
 {
     return what == QUOTA_LICENCES ? link->licences : link->entry->need[what];
 }
@@ -142,7 +110,7 @@ static bool is_too_much(const struct counter *c, enum quota_what what, uint64_t 
 static bool lacks(const struct link *link, enum quota_what what, uint64_t let)
 {
     const struct counter *c = link->counter;
-    uint64_t need = need_of(link, what);
+    uint64_t need = quota_link_need(link, what);
 
     if (!need || is_too_much(c, what, let + need))
         return need;
@@ -245,7 +213,7 @@ static void entry_move(struct quota *q, struct entry *e, enum entry_state state)
 
         list_remove(&e->links[i].list);
         for (int k = 0; k < QUOTA_N; k++) {
-            uint64_t need = need_of(&e->links[i], k);
+            uint64_t need = quota_link_need(&e->links[i], (enum quota_what)k);
 
             c->active[k] -= e->state == ACTIVE ? need : 0;
             c->let[k] -= e->state == LET ? need : 0;
@@ -498,6 +466,7 @@ struct quota *quota_new(struct core *core)
     q->core = core;
     list_init(&q->dirty);
     list_init(&q->tell);
+    list_init(&q->foresee);
     q->counters = hash_new_str();
     q->entries = hash_new_u64();
     q->again = loop_timer(core->loop, -1, run, q);
@@ -520,6 +489,7 @@ static void forget_all(struct quota *q)
     hash_free(q->counters);
     list_init(&q->dirty);
     list_init(&q->tell);
+    list_init(&q->foresee);
 }
 
 void quota_free(struct quota *q)
@@ -529,6 +499,7 @@ void quota_free(struct quota *q)
     forget_all(q);
     source_free(q->again);
     source_free(q->look);
+    free(q->ends.at);
     free(q->configured);
     free(q);
 }

@@ -29,6 +29,15 @@ void quota_eased(struct core *core);
 /* A pending job that may be in line as far as all else goes, or may not: may it be? */
 bool quota_lets(struct core *core, const struct job *job, bool is_ready);
 
+/* ---- quota_foresee.c ---- */
+
+/* When limits let jobs in is worked out anew: by as many calls as there are limits that jobs wait
+ * for. False: that was all. */
+void quota_foresee(struct core *core);
+bool quota_foresee_next(struct core *core);
+/* When limits are expected to let the job in. 0: they do. FORESEE_NEVER: nobody knows. */
+int64_t quota_foreseen_usec(const struct core *core, const struct job *job);
+
 /* ---- quota_check.c ---- */
 
 /* Which limit blocks hold for the caller, written into the request. -ENOMEM. */

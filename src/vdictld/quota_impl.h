@@ -3,7 +3,9 @@
 #ifndef VDICTLD_QUOTA_IMPL_H
 #define VDICTLD_QUOTA_IMPL_H
 
+#include "base/list.h"
 #include "model/licence.h"
+#include "vdictld/foresee.h"
 #include "vdictld/quota.h"
 
 #define QUOTA_COUNTERS_MAX (2 * (3 + CONFIG_LIMITS_MAX) + LICENCES_MAX) /* of one job */
@@ -31,10 +33,48 @@ struct counter {
     uint32_t submitted, desktops; /* live, with what is on its way to the store */
     struct list waiting, let_in;  /* of links, in the order of the line */
     struct list running;          /* of the others that are active */
-    bool is_dirty;
     struct list dirty;
+    struct list foresee;
     const char *name; /* of the block; in `key` */
     char key[];       /* kind, name, newline, owner */
+};
+
+enum entry_state { IDLE, WAITING, LET, ACTIVE };
+
+struct link {
+    struct list list; /* of its counter: waiting, or let in */
+    struct counter *counter;
+    struct entry *entry;
+    uint64_t licences; /* that it needs of the counter's */
+};
+
+/* A live job under a limit. */
+struct entry {
+    uint64_t job;
+    enum entry_state state;
+    int32_t priority;
+    int64_t submit_usec;
+    int64_t span_usec;      /* how long it has what it needs */
+    int64_t foreseen_usec;  /* WAITING: quota_foreseen_usec() */
+    uint32_t foreseen_in;   /* foresee_round() of that */
+    uint64_t need[QUOTA_N]; /* quota_link_need() */
+    struct list tell;       /* in quota.tell: the planner is to hear of it */
+    size_t n;
+    struct link links[];
+};
+
+struct quota {
+    struct core *core;
+    struct hash *counters; /* key -> struct counter */
+    struct hash *entries;  /* job -> struct entry */
+    struct list dirty;     /* counters that may have room */
+    struct list tell;
+    struct list foresee; /* counters that are still to be looked at: quota_foresee.c */
+    struct foresee_ends ends;
+    struct source *again;
+    bool looks;
+    struct source *look; /* limits on GPU minutes ease by themselves */
+    char *configured;    /* the limits of vdi.conf that are counted, as quota_text() has them */
 };
 
 /* What is meant before there is a counter. */
@@ -62,6 +102,7 @@ char *quota_text(const struct config *c);
 char *quota_minutes(const struct config *c);
 /* What is had now, with what was used. */
 uint64_t quota_had(const struct counter *c, enum quota_what what);
+uint64_t quota_link_need(const struct link *link, enum quota_what what);
 /* When the latest of those that run ends, by its limit. */
 int64_t quota_last_end_usec(const struct counter *c);
 /* The counters that a waiting job has no room in. */

@@ -32,6 +32,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/event.c src/vdictld/event.h src/vdictld/event_impl.h \
     src/vdictld/facts.c src/vdictld/facts.h \
     src/vdictld/feed.c src/vdictld/feed.h \
+    src/vdictld/foresee.c src/vdictld/foresee.h \
     src/vdictld/gpu_wish.c src/vdictld/gpu_wish.h \
     src/vdictld/grant.c src/vdictld/grant.h \
     src/vdictld/gpus.c \
@@ -78,7 +79,7 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/priority_use.c src/vdictld/priority_impl.h \
     src/vdictld/queue.c src/vdictld/queue.h \
     src/vdictld/quota.c src/vdictld/quota.h src/vdictld/quota_impl.h \
-    src/vdictld/quota_check.c src/vdictld/quota_limits.c \
+    src/vdictld/quota_check.c src/vdictld/quota_foresee.c src/vdictld/quota_limits.c \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \
