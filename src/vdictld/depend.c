@@ -46,6 +46,8 @@ struct dep {
     enum dependency_state *states; /* of.n; a singleton's is each job's own */
     enum dependency_state state;
     bool has_singleton;
+    int64_t foreseen_usec; /* of round `foreseen_in`; a singleton's is each job's own */
+    uint32_t foreseen_in;
     struct list waiters;
     struct list look; /* in depend.look: facts have changed */
     struct source *due;
@@ -479,7 +481,14 @@ int64_t depend_foreseen_usec(struct core *core, const struct job *job)
 
     if (!*job->spec->dependency || (w && w->told == DEPENDENCY_MET))
         return 0;
-    return w && w->told != DEPENDENCY_NEVER ? all_usec(core, w, job) : FORESEE_NEVER;
+    if (!w || w->told == DEPENDENCY_NEVER)
+        return FORESEE_NEVER;
+    if (w->dep->has_singleton)
+        return all_usec(core, w, job);
+    if (w->dep->foreseen_in != foresee_round(core))
+        w->dep->foreseen_usec = all_usec(core, w, job);
+    w->dep->foreseen_in = foresee_round(core);
+    return w->dep->foreseen_usec;
 }
 
 /* ---- why ---- */

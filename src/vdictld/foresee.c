@@ -22,7 +22,7 @@
 #include "vdictld/quota.h"
 
 #define SLICE_USEC 2000
-#define LOOKS 16 /* jobs between two looks at the clock */
+#define ASKED_USEC 5000 /* for who asks, and is the first to */
 #define ROUND_USEC (30 * USEC_PER_SEC)
 #define SOON_USEC (USEC_PER_SEC / 2)
 #define SHARE 20       /* of the processor, one of so many parts at most, where many come */
@@ -265,18 +265,13 @@ static bool look(struct foresee *f)
     return true;
 }
 
-/* Until that time; 0: to its end. False: the plan is being made. */
+/* Until that time. False: the plan is being made. */
 static bool go_on(struct foresee *f, int64_t until_usec)
 {
-    unsigned n = 0;
-
-    do {
+    do
         if (!look(f))
             return false;
-        if (until_usec && (++n % LOOKS == 0 || f->stage == LIMITS) &&
-            loop_monotonic_usec(f->core->loop) > until_usec)
-            break;
-    } while (f->stage != IDLE);
+    while (f->stage != IDLE && loop_monotonic_usec(f->core->loop) < until_usec);
     return true;
 }
 
@@ -334,6 +329,6 @@ int64_t foresee_start_usec(struct core *core, uint64_t job)
     if (!a)
         return 0;
     if (!a->start_usec && f->is_changed && hash_count(f->jobs) <= AT_ONCE_MAX)
-        go_on(f, 0);
+        go_on(f, loop_monotonic_usec(core->loop) + ASKED_USEC);
     return a->start_usec ? later(a->start_usec, loop_now_usec(core->loop)) : 0;
 }
