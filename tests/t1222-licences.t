@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import vdi  # noqa: E402
@@ -118,6 +119,20 @@ def with_classes(c):
     c.cancel(long)
 
 
+def given_back(c):
+    """A class alone has them, and nobody's end tells that it is gone: limits are looked at anew every
+    minute otherwise."""
+    vdi.is_(classes(c, 3, 600, name="all").status, 201, "a class has all of them")
+    job = submit(c, "matlab", time_limit_sec=36000)
+    waits(c, job)
+    c.request("DELETE", "/v1/classes/all")
+    began = time.monotonic()
+    c.wait_state(job, "RUNNING")
+    vdi.ok(time.monotonic() - began < 20, "one that is deleted gives them back at once",
+           f"after {time.monotonic() - began:.0f} s")
+    c.cancel(job)
+
+
 def seats(c):
     vdi.is_(classes(c, 2, 1, name="now").status, 201, "a class of two seats begins now")
     vdi.wait_for("its seats", lambda: sum(i["state"] == "READY" and i["class_id"] > 0 for i in
@@ -146,5 +161,6 @@ with tempfile.TemporaryDirectory(prefix="vdi.") as state, vdi.Controller(
     counted(c)
     refusals(c)
     with_classes(c)
+    given_back(c)
     seats(c)
 vdi.done()

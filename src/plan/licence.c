@@ -137,6 +137,11 @@ uint64_t planner_licences_kept(struct planner *p, const char *name, int64_t from
     return l ? of_windows(p, l, from_usec, to_usec) + l->started : 0;
 }
 
+uint64_t planner_windows_stamp(const struct planner *p)
+{
+    return p->seats.stamp;
+}
+
 int64_t planner_licences_usec(struct planner *p, const char *name, uint64_t most,
                               int64_t not_before_usec, int64_t span_usec)
 {

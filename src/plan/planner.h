@@ -233,6 +233,8 @@ bool plan_shortage_is(const struct plan_shortage *s, enum plan_blocker_type type
 #define PLAN_SHORTAGE_TEXT 192
 const char *plan_shortage_text(const struct plan_shortage *s, const char *profile,
                                char ret[PLAN_SHORTAGE_TEXT]);
+/* Another number each time that windows with seats have come or gone. */
+uint64_t planner_windows_stamp(const struct planner *p);
 /* Ids from here on are not of jobs, but of seats that were started and that nobody has yet. */
 #define PLAN_SEAT_ID (UINT64_C(1) << 62)
 /*

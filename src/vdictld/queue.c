@@ -54,6 +54,7 @@ struct queue {
     struct planner *planner;
     struct source *step;
     struct hash *owners;
+    uint64_t windows; /* planner_windows_stamp(), as the limits know them */
     uint32_t n;
     uint32_t in_state[JOB_N_STATES]; /* of published jobs that have not ended */
     struct queue_stats stats;
@@ -241,6 +242,11 @@ static void step(void *arg)
     n = planner_step(q->planner, now, STEP_BUDGET_USEC, actions, STEP_ACTIONS, &more);
     for (size_t i = 0; i < n; i++)
         do_action(q, &actions[i]);
+    if (q->windows != planner_windows_stamp(q->planner)) {
+        q->windows = planner_windows_stamp(q->planner);
+        if (q->core->config->n_licences)
+            quota_eased(q->core); /* seats may have given licences back */
+    }
     took = time_thread_cpu_usec() - begin;
     q->stats.steps++;
     q->stats.cpu_usec += took;
