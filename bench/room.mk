@@ -38,7 +38,7 @@ bench_orders_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)
 bench_orders_LDADD = $(LINK_LIBS) $(CODEC_LIBS) $(BASE_LIBS)
 
 # Programs that measure a controller of the build tree; README.md says which and how.
-bench_scripts = bench/crash bench/acks.py bench/backfill bench/bind bench/scale bench/order bench/create bench/history bench/classes \
+bench_scripts = bench/crash bench/acks.py bench/backfill bench/bind bench/scale bench/order bench/create bench/history bench/classes bench/foreseen \
     bench/images bench/mixed bench/fragments bench/punctual bench/spool bench/spool_socket.py \
     bench/mutants
 EXTRA_DIST += $(bench_scripts) bench/README.md bench/RESULTS.md bench/crash_engine.py bench/crash_ledger.py bench/lab.py \
