@@ -185,6 +185,7 @@ VDICTLD_TESTS = \
     tests/t1220-limits.t \
     tests/t1221-gpu-minutes.t tests/t1222-licences.t \
     tests/t1225-time-min.t \
+    tests/t1226-foreseen.t \
     tests/t1230-priority.t \
     tests/t1240-nodes.t tests/t1241-nodes-lost.t tests/t1242-nodes-use.t tests/t1243-nodes-saved.t \
     tests/t1130-slurm-options.t \
