@@ -67,6 +67,16 @@ def of_limits(c):
     vdi.ok(abs(seconds(why["estimated_start_time"]) - end) <= 5, "--why has the estimate", why)
     out = c.run("vdiqueue", "-h", "--start", "-j", str(second), "-o", "%S")[1]
     vdi.ok(len(out.strip()) >= 16, "vdiqueue --start has it", out)
+    r = c.request("POST", "/v1/jobs?test_only=true", {
+        "template": "batch", "kind": "batch", "time_limit_sec": 3600, "qos": "one",
+        "script": "#!/bin/sh\n"})
+    got = r.json["estimated_start_time"]
+    expected = end + 7200 + 3 * 3600 + 2 * BOOT
+    vdi.ok(got and abs(seconds(got) - expected) <= 5 and
+           r.json["blockers"][0]["reason"] == "QOSMaxJobsPerUserLimit",
+           "one that is only asked about has limit and estimate", r.text)
+    vdi.is_((c.job(first)["state"], c.job(second)["state"]), ("RUNNING", "PENDING"),
+            "and nobody is touched by that")
     c.cancel(third, second, first)
 
 

@@ -87,6 +87,11 @@ uint32_t foresee_round(const struct core *core)
     return core->foresee->round;
 }
 
+void foresee_anew(struct core *core)
+{
+    core->foresee->round++;
+}
+
 /* ---- ends ---- */
 
 static bool is_sooner(const struct foresee_ends *ends, size_t a, size_t b)

@@ -29,8 +29,9 @@ int64_t foresee_start_usec(struct core *core, uint64_t job);
  * nobody knows. Not before now. */
 int64_t foresee_begin_usec(struct core *core, const struct job *job);
 int64_t foresee_end_usec(struct core *core, const struct job *job);
-/* Another number each time that all is worked out anew. */
+/* Another number each time that all is worked out anew; nothing that was is known any more. */
 uint32_t foresee_round(const struct core *core);
+void foresee_anew(struct core *core);
 
 /* Times, each of something; the first of them first. */
 struct foresee_end {

@@ -34,6 +34,9 @@
 /* Who asks about the plan waits so long for it. */
 #define PLAN_PATIENCE_USEC (2 * USEC_PER_SEC)
 
+/* Of the job that queue_write_test() asks about. */
+#define TEST_ID INT64_MAX
+
 struct owner {
     uint32_t n;
     char name[];
@@ -315,7 +318,7 @@ int queue_put_held(struct core *core, struct planner *planner, const struct job 
 static int put_on_terms(struct queue *q, const struct job *job)
 {
     struct plan_terms terms = terms_of(q->core, job);
-    bool pends = job->state == JOB_PENDING;
+    bool pends = job->state == JOB_PENDING, is_test = job->id == TEST_ID;
     bool waits =
         pends && (!priority_is_known(q->core) || depend_state(q->core, job) != DEPENDENCY_MET ||
                   !arrays_lets(q->core, job));
@@ -325,12 +328,13 @@ static int put_on_terms(struct queue *q, const struct job *job)
             !job->held_by_admin && !job->unknown &&
             job->spec->begin_usec <= loop_now_usec(q->core->loop);
 
-    if (pends && !quota_lets(q->core, job, ready))
+    if (is_test ? quota_foreseen_usec(q->core, job) != 0
+                : pends && !quota_lets(q->core, job, ready))
         waits = true;
 
     if (waits && terms.block == PLAN_DISK_FREE)
         terms.block = PLAN_WAITS_FOR_CALLER;
-    if (job->id < INT64_MAX) /* not one of queue_write_test() */
+    if (!is_test)
         foresee_put(q->core, job->id, pends && (waits || terms.block != PLAN_DISK_FREE));
     return put_in(q->core, q->planner, job, &terms);
 }
@@ -540,12 +544,25 @@ static void estimate_alone(struct plan_why *why, int64_t now_usec)
     why->start_usec = latest;
 }
 
+/* Limits would hold it back. */
+static void estimate_limited(struct queue *q, const struct job *job, struct plan_why *io)
+{
+    int64_t usec = quota_foreseen_usec(q->core, job);
+
+    quota_why(q->core, job, io);
+    if (usec == FORESEE_NEVER)
+        return;
+    usec = usec > job->spec->begin_usec ? usec : job->spec->begin_usec;
+    usec = queue_probe(q, job->id, usec);
+    io->start_usec = usec > 0 ? usec : 0;
+}
+
 void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t given, struct buf *out)
 {
     struct job_spec asked = *spec;
     struct job job = {
         .refs = 1,
-        .id = INT64_MAX,
+        .id = TEST_ID,
         .spec = &asked,
         .state = JOB_PENDING,
         .node = "",
@@ -557,11 +574,19 @@ void queue_write_test(struct queue *q, const struct job_spec *spec, int32_t give
     };
     struct plan_why why = {0};
     struct buf ranked = BUF_INIT(0);
+    bool limited;
 
     asked.dependency = ""; /* when it is met is not the planner's to know */
-    if (put(q, &job) >= 0 && queue_why(q, job.id, &why) >= 0)
+    job.priority = priority_of(q->core, &job);
+    limited = quota_try(q->core, &job);
+    job.priority = given;
+    if (put(q, &job) >= 0 && queue_why(q, job.id, &why) >= 0) {
+        if (limited)
+            estimate_limited(q, &job, &why);
         estimate_alone(&why, job.submit_usec);
+    }
     planner_remove_job(q->planner, job.id);
+    quota_untry(q->core, &job);
     priority_write(q->core, &job, &ranked);
     buf_printf(out, "{%s", ranked.len ? ranked.data + 1 : ""); /* without its comma */
     buf_done(&ranked);

@@ -348,6 +348,42 @@ bool quota_lets(struct core *core, const struct job *job, bool is_ready)
     return let_in(q, e);
 }
 
+bool quota_try(struct core *core, const struct job *job)
+{
+    struct entry *e = entry_new(core, job), *last;
+    const struct link *full;
+
+    if (!e)
+        return false;
+    e->priority = job->priority;
+    full = first_full(e);
+    last = full ? last_let_in(full->counter) : NULL;
+    if (!full ||
+        (would_fit(full) && last && comes_before(e, last) && !is_starting(core->quota, last)))
+        return false; /* it would take that one's place */
+    entry_move(core->quota, e, WAITING);
+    foresee_anew(core);
+    quota_foresee(core);
+    while (quota_foresee_next(core))
+        ;
+    return true;
+}
+
+void quota_untry(struct core *core, const struct job *job)
+{
+    struct quota *q = core->quota;
+    struct entry *e = hash_get_u64(q->entries, job->id);
+
+    if (!e)
+        return;
+    entry_move(q, e, IDLE);
+    for (size_t i = 0; i < e->n; i++)
+        counter_drop(q, e->links[i].counter);
+    hash_remove_u64(q->entries, e->job);
+    list_remove(&e->tell);
+    free(e);
+}
+
 static bool is_over(const struct counter *c)
 {
     for (int k = 0; k < QUOTA_N; k++)

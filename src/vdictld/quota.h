@@ -29,6 +29,14 @@ void quota_eased(struct core *core);
 /* A pending job that may be in line as far as all else goes, or may not: may it be? */
 bool quota_lets(struct core *core, const struct job *job, bool is_ready);
 
+/*
+ * A job that is only asked about is counted as one that came last, until quota_untry(): is there a
+ * limit that would hold it back? Then quota_why() names it and quota_foreseen_usec() tells when it
+ * would let it in. Whoever else waits or is let in stays so.
+ */
+bool quota_try(struct core *core, const struct job *job);
+void quota_untry(struct core *core, const struct job *job);
+
 /* ---- quota_foresee.c ---- */
 
 /* When limits let jobs in is worked out anew: by as many calls as there are limits that jobs wait
