@@ -169,7 +169,8 @@ static void heap_begin(struct planner *p, struct shape *shape)
     } else if (p->n_nodes > 1 || (p->n_nodes && is_candidate(p, shape, 0))) {
         unsigned level = index_levels(p);
 
-        shape->index = index_of(p, shape);
+        /* While nobody is in line no pass looks at the nodes, and bounds are of long ago. */
+        shape->index = queue_first(&p->queue) ? index_of(p, shape) : NULL;
         if (!heap_reserve(shape, INDEX_FAN))
             return;
         heap_push(p, shape,
@@ -359,6 +360,19 @@ bool shape_best(struct planner *p, struct shape *shape, uint32_t image, int64_t 
     else
         *ret = shape->heap[0];
     return true;
+}
+
+int64_t shape_start_usec(struct planner *p, struct shape *shape, const struct candidate *best,
+                         int64_t not_before_usec)
+{
+    struct plan_node *node = p->nodes[best->node];
+    const struct plan_lines *lines = plan_lines_now(p, node);
+    int64_t end = 0;
+    uint8_t offer;
+
+    if (shape->nodes > 1 || !shape->is_pausing || !pause_is_for_node(p, shape, node) || !lines)
+        return best->earliest_usec;
+    return pause_earliest(p, shape, node, lines, not_before_usec, &end, &offer);
 }
 
 bool shape_draw(struct planner *p, struct shape *shape, uint32_t image, struct candidate *io)

@@ -114,6 +114,9 @@ bool shape_is_full(struct planner *p, struct shape *shape);
  * `image`. False: there are none. */
 bool shape_best(struct planner *p, struct shape *shape, uint32_t image, int64_t not_before_usec,
                 struct candidate *ret);
+/* When it would start there: one that pauses on its way is found by its end. */
+int64_t shape_start_usec(struct planner *p, struct shape *shape, const struct candidate *best,
+                         int64_t not_before_usec);
 /* In place of the best nodes, if it can start there now, those where it can start as well in
  * windows that draw it: the first by name, or by fragment.h. Several that may pause stay. True:
  * they are others. */

@@ -547,12 +547,12 @@ int64_t planner_start_usec(const struct planner *p, uint64_t job, int64_t now_us
 static int64_t probe(struct planner *p, struct entry *e, int64_t from_usec)
 {
     struct candidate best[JOB_NODES_MAX];
-    int64_t at = 0;
+    int64_t at = TIMELINE_NEVER;
 
     if (shape_best(p, e->shape, 0, from_usec, best))
-        at = best->earliest_usec > from_usec ? best->earliest_usec : from_usec;
+        at = shape_start_usec(p, e->shape, best, from_usec);
     shape_trim(p, e->shape);
-    return at ? shown(at, p->now_usec) : 0;
+    return shown(at, p->now_usec);
 }
 
 int64_t planner_probe(struct planner *p, uint64_t job, int64_t not_before_usec, int64_t now_usec)

@@ -653,7 +653,7 @@ static void place_drawn(const struct world *w, struct plan *plan, int j,
         place_now(w, plan, j, spec, true);
 }
 
-static void place_full(const struct world *w, struct plan *plan, int j)
+void place_full(const struct world *w, struct plan *plan, int j)
 {
     const struct job_spec *spec = &plan->specs[j];
     int64_t from = spec->begin_usec > w->now ? spec->begin_usec : w->now, best = INT64_MAX;

@@ -50,7 +50,8 @@ struct world {
     int64_t now;
     bool is_busy; /* with classes, and jobs that are in their way */
     unsigned long asks, crossings, victims, bound_starts, drawn_starts, warm_starts;
-    unsigned long brief_starts, starts, wide_starts, checks, elsewhere, late, admitted, refused;
+    unsigned long brief_starts, starts, wide_starts, checks, probes, elsewhere, late, admitted,
+        refused;
 };
 
 struct hold {
@@ -107,6 +108,9 @@ bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t
 bool can_cross(const struct world *w, int j, const struct job_spec *spec);
 void place_crossing(const struct world *w, struct plan *plan, int j, int64_t from);
 void place_wide_crossing(const struct world *w, struct plan *plan, int j, int64_t from);
+
+/* Where it is first, behind all that are in the plan; not before it may begin. */
+void place_full(const struct world *w, struct plan *plan, int j);
 
 int64_t span(const struct job_spec *spec);
 /* A saved job wants its own nodes, for what is left of its limit. The texts are in *ret. */

@@ -240,11 +240,38 @@ static void assert_plan(struct world *w, const struct plan *plan)
     }
 }
 
+/* Of jobs that are not in line, at times in any order: by what the others leave, and none of them
+ * notices. */
+static void assert_probes(struct world *w, struct plan *plan)
+{
+    size_t n = plan->n;
+
+    for (int i = 0; i < 3 * N_JOBS; i++) {
+        int j = (int)pick(N_JOBS);
+        int64_t from = w->now + pick(400) * MIN / 2, at;
+
+        if (!w->has_job[j] || in_line(w, j) || !waits(&w->jobs[j]) || w->given[j] || w->told[j] ||
+            !w->config.partitions[*w->specs[j].partition == 'l'].up)
+            continue;
+        at = planner_probe(w->planner, w->jobs[j].id, from, w->now);
+        plan->specs[j].begin_usec = from;
+        place_full(w, plan, j);
+        if (plan->n_found[j] && plan->at[j] - w->now < PLAN_UNLIMITED_USEC / 2)
+            assert_int_equal(at, plan->at[j]);
+        else /* it would be behind one without a limit */
+            assert_int_equal(at, 0);
+        plan->n = n;
+        plan->n_found[j] = 0;
+        w->probes += at != 0;
+    }
+}
+
 static void assert_all(struct world *w)
 {
     static struct plan plan;
 
     reference(w, &plan);
+    assert_probes(w, &plan);
     assert_plan(w, &plan);
     assert_usage(w);
     assert_asked(w);
@@ -280,6 +307,7 @@ static void run_worlds(unsigned first, unsigned n, bool is_busy, struct world *s
         sum->asks += w.asks;
         sum->crossings += w.crossings;
         sum->checks += w.checks;
+        sum->probes += w.probes;
         sum->elsewhere += w.elsewhere;
         sum->late += w.late;
         sum->victims += w.victims;
@@ -306,7 +334,7 @@ static void incremental_is_full_is_reference(void **state)
     assert_true(sum.admitted > 500 && sum.refused > 100 && sum.bound_starts > 25 &&
                 sum.drawn_starts > 25 && sum.warm_starts > 500);
     assert_true(sum.starts > 10000 && sum.wide_starts > 500 && sum.checks > 10000);
-    assert_true(sum.brief_starts > 150);
+    assert_true(sum.brief_starts > 150 && sum.probes > 10000);
 }
 
 /* Jobs of whole GPUs and classes that need them: planned across windows, and asked to go. */
