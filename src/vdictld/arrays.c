@@ -217,7 +217,7 @@ static int foresee(struct core *core, struct array *a)
         const struct job *job = a->flags[i] & (ACTIVE | LET) ? core_job(core, a->id + i) : NULL;
 
         if (job)
-            r = foresee_ends_add(&ends, foresee_end_usec(core, job), NULL);
+            r = foresee_ends_add(&ends, (struct foresee_end){.usec = foresee_end_usec(core, job)});
     }
     for (uint32_t i = a->low; i < a->n && r == 0; i++) {
         const struct job *job = core_job(core, a->id + i);
@@ -228,7 +228,8 @@ static int foresee(struct core *core, struct array *a)
             continue;
         a->foreseen[i] = foresee_ends_take(&ends).usec;
         if (limit)
-            r = foresee_ends_add(&ends, a->foreseen[i] + limit + PLAN_BOOT_USEC, NULL);
+            r = foresee_ends_add(
+                &ends, (struct foresee_end){.usec = a->foreseen[i] + limit + PLAN_BOOT_USEC});
     }
     free(ends.at);
     return r;

@@ -9,11 +9,9 @@
 #include "vdictld/foresee.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "base/log.h"
 #include "base/time.h"
 #include "vdictld/arrays.h"
 #include "vdictld/depend.h"
@@ -90,6 +88,7 @@ uint32_t foresee_round(const struct core *core)
 void foresee_anew(struct core *core)
 {
     core->foresee->round++;
+    core->foresee->stage = IDLE; /* a round that is under way begins again */
 }
 
 /* ---- ends ---- */
@@ -107,9 +106,9 @@ static void swap(struct foresee_ends *ends, size_t a, size_t b)
     ends->at[b] = end;
 }
 
-int foresee_ends_add(struct foresee_ends *ends, int64_t usec, const void *of)
+int foresee_ends_add(struct foresee_ends *ends, struct foresee_end end)
 {
-    if (usec == FORESEE_NEVER)
+    if (end.usec == FORESEE_NEVER)
         return 0;
     if (ends->n == ends->room) {
         size_t room = ends->room ? 2 * ends->room : 64;
@@ -120,7 +119,7 @@ int foresee_ends_add(struct foresee_ends *ends, int64_t usec, const void *of)
         ends->at = at;
         ends->room = room;
     }
-    ends->at[ends->n++] = (struct foresee_end){usec, of};
+    ends->at[ends->n++] = end;
     for (size_t i = ends->n - 1; i && is_sooner(ends, i, (i - 1) / 2); i = (i - 1) / 2)
         swap(ends, i, (i - 1) / 2);
     return 0;
@@ -212,14 +211,14 @@ static void look_ready(struct foresee *f, const struct job *job)
     if (!a)
         return;
     if (ready_of(f, a, job) == FORESEE_NEVER ||
-        foresee_ends_add(&f->ready, a->ready_usec, (const void *)(uintptr_t)job->id) < 0)
+        foresee_ends_add(&f->ready, (struct foresee_end){a->ready_usec, .job = job->id}) < 0)
         a->start_usec = 0;
 }
 
 /* False: the plan is being made. */
 static bool look_plan(struct foresee *f)
 {
-    uint64_t id = (uintptr_t)f->ready.at[0].of;
+    uint64_t id = f->ready.at[0].job;
     struct ahead *a = hash_get_u64(f->jobs, id);
     int64_t usec = a ? queue_probe(f->core->queue, id, a->ready_usec) : 0;
 

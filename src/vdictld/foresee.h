@@ -36,14 +36,17 @@ void foresee_anew(struct core *core);
 /* Times, each of something; the first of them first. */
 struct foresee_end {
     int64_t usec;
-    const void *of;
+    union {
+        const void *of;
+        uint64_t job;
+    };
 };
 struct foresee_ends {
     struct foresee_end *at;
     size_t n, room;
 };
 /* -ENOMEM; never of FORESEE_NEVER, which is passed over. */
-int foresee_ends_add(struct foresee_ends *ends, int64_t usec, const void *of);
+int foresee_ends_add(struct foresee_ends *ends, struct foresee_end end);
 struct foresee_end foresee_ends_take(struct foresee_ends *ends);
 
 #endif

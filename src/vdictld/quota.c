@@ -379,9 +379,8 @@ void quota_untry(struct core *core, const struct job *job)
     entry_move(q, e, IDLE);
     for (size_t i = 0; i < e->n; i++)
         counter_drop(q, e->links[i].counter);
-    hash_remove_u64(q->entries, e->job);
-    list_remove(&e->tell);
-    free(e);
+    entry_free(q, e);
+    foresee_anew(core); /* others were counted behind it */
 }
 
 static bool is_over(const struct counter *c)

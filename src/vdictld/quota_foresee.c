@@ -6,7 +6,6 @@
  * time, and who waits takes them in the order of the line, those of one owner first by the limits
  * on that owner. A job waits for the last of its limits.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
@@ -104,7 +103,8 @@ static bool add_list(struct sweep *s, struct core *core, struct list *links)
         const struct job *job = core_job(core, link->entry->job);
 
         count(s, link, 1);
-        if (job && foresee_ends_add(s->ends, foresee_end_usec(core, job), link) < 0)
+        if (job && foresee_ends_add(
+                       s->ends, (struct foresee_end){foresee_end_usec(core, job), .of = link}) < 0)
             return false;
     }
     return true;
@@ -180,7 +180,8 @@ static bool sweep(struct sweep *s, struct core *core, const struct turn *turns, 
             continue;
         count(s, turns[i].link, 1);
         if (e->span_usec < FORESEE_NEVER - usec &&
-            foresee_ends_add(s->ends, usec + e->span_usec, turns[i].link) < 0)
+            foresee_ends_add(s->ends,
+                             (struct foresee_end){usec + e->span_usec, .of = turns[i].link}) < 0)
             return false;
     }
     return true;
