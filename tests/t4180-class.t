@@ -43,8 +43,9 @@ begins=$(date -u -d "+150 seconds" +%Y-%m-%dT%H:%M:%S)
 node_up
 vdi_api POST /v1/classes -d "$(jq -cn --arg t "$begins" '{name: "lab", template: "desk", seats: 2,
     users: "games,news", starts: $t, zone: "UTC", duration_sec: 120, lead_sec: 600,
-    no_show_sec: 30, account: "cs101"}')" >/dev/null
-is "$(class state)" BOOKED "a class of two seats is booked"
+    no_show_sec: 30, account: "cs101"}')" >"$W/class"
+is "$(jq -c '[.occurrences, .seats]' "$W/class")" "[1,2]" "a class of two seats is booked" ||
+    diag "$(cat "$W/class")"
 booting() { [ "$(seats BUILDING)" != 0 ]; }
 vdi_wait_for "a seat to boot" booting
 vdi_end KILL
