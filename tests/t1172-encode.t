@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """t1172-encode.t - what a node can encode (encode in vdi.conf): desktops and seats of classes take
 of it, scripts do not; it is kept over restarts, and over a reconfigure with another resolution.
+Where processors encode they are charged for it (encoder, encode_per_cpu).
 """
 import os
 import sys
@@ -25,11 +26,11 @@ def reconfigure(c, *changes):
     return c.request("POST", "/v1/reconfigure", {})
 
 
-def blocked(c, job):
-    return vdi.wait_for(f"job {job} to wait for encoders", lambda: next(
+def blocked(c, job, by="encode_mpix"):
+    return vdi.wait_for(f"job {job} to wait for {by}", lambda: next(
         ((b["reason"], b["need"], b["free"])
          for b in c.request("GET", f"/v1/jobs/{job}/why").json.get("blockers", [])
-         if b["resource"] == "encode_mpix"), None))
+         if b["resource"] == by), None))
 
 
 def after(seconds):
@@ -114,6 +115,41 @@ def seats_count(c):
     c.request("DELETE", f"/v1/jobs/{late}")
 
 
+def software(c):
+    """A node of 4 processors that encode: 63 megapixels are 0.315 of one."""
+    c.request("DELETE", "/v1/classes/now")
+    c.cancel(*(job["id"] for job in c.request("GET", "/v1/jobs").json["jobs"]))
+    vdi.wait_for("an empty node", lambda: c.request("GET", "/v1/nodes/n1").json["cpus_used"] == 0)
+    r = reconfigure(c, ('memory = "8G"  encode = 130 }',
+                        'memory = "8G"  encode = 130  encoder = software }'))
+    vdi.ok(r.status == 400 and "charged as processors" in r.text and "leave it out" in r.text,
+           "encoders are not counted where processors encode", r.text)
+    r = reconfigure(c, ("encode = 130  ", ""))
+    node = c.request("GET", "/v1/nodes/n1").json
+    vdi.is_((r.status, node["encode_mpix"], node["software_encoder"]), (200, 0, True),
+            "a node whose processors encode", r.text)
+    r = book(c, "four", 4, after(86400))
+    vdi.ok(r.status == 409 and r.json["detail"].endswith(
+        "3 of 4 seats can be had then; processors for encoding are short"),
+           "a class is refused for which its processors do not suffice, and hears that", r.text)
+    for job in [c.submit() for _ in range(3)]:
+        c.wait_state(job, "RUNNING")
+    late = c.submit()
+    vdi.is_(blocked(c, late, "work_mcpu"), ("Resources", 1315, 55),
+            "a fourth desktop of one processor and its video waits")
+    vdi.is_(c.request("GET", "/v1/nodes/n1").json["cpus_used"], 4, "the node's processors are used")
+    _, out, _ = c.run("vdiqueue", "--why", str(late))
+    vdi.ok("needs 1.315 cpus with its encoding; at most 0.055 free on one node" in out,
+           "vdiqueue says so", out)
+    c.restart()
+    vdi.is_(blocked(c, late, "work_mcpu"), ("Resources", 1315, 55), "also after a SIGKILL")
+    r = reconfigure(c, ('cluster = "', 'encode_per_cpu = 63\ncluster = "'))
+    vdi.ok(r.status == 409 and "encode_per_cpu need a restart" in r.text,
+           "another speed needs a restart", r.text)
+    c.restart()
+    vdi.is_(blocked(c, late, "work_mcpu"), ("Resources", 2000, 0), "... for a restart")
+
+
 def main():
     vdi.need("python3")
     if os.geteuid() != 0:
@@ -124,6 +160,7 @@ def main():
         other_resolution(c, jobs, late)
         classes(c)
         seats_count(c)
+        software(c)
     vdi.done()
 
 

@@ -79,6 +79,20 @@ static void check_node_names(const struct config *c, struct config_findings *f)
     }
 }
 
+/* Hosts of one block are neighbours in the file: its first one tells. */
+static void check_node_encoders(const struct config *c, struct config_findings *f)
+{
+    for (size_t i = 0; i < c->n_nodes; i++) {
+        const struct config_node *n = &c->nodes[i];
+
+        if (!config_node_is_software(n) || !n->encode_mpix ||
+            (i && n[-1].place.line == n->place.line))
+            continue;
+        config_finding_text(f, n->place.line, "encode", "leave it out, or say encoder = hardware",
+                            "what \"%s\" encodes in software is charged as processors", n->name);
+    }
+}
+
 static void field_name(char *ret, size_t size, const char *block, const char *name, const char *key)
 {
     snprintf(ret, size, "%s \"%.16s\" %s", block, name, key);
@@ -509,6 +523,7 @@ void config_check(const struct config *c, struct config_findings *f, bool comple
     check_notices(c, f);
     check_limits(c, f);
     check_node_names(c, f);
+    check_node_encoders(c, f);
     check_partitions(c, f, complete);
     for (size_t i = 0; i < c->n_qos; i++)
         check_qos(c, &c->qos[i], f, complete);

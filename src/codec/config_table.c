@@ -28,6 +28,7 @@
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 static const char *const os_choices[] = {"linux", "windows", NULL};
+static const char *const encoder_choices[] = {"hardware", "software", NULL};
 static const char *const firmwares[] = {"bios", "uefi", "uefi-secure", NULL};
 static const char *const logins[] = {"auto", "prompt", NULL};
 static const char *const mount_modes[] = {"rw", "ro", NULL};
@@ -101,6 +102,10 @@ const struct config_key config_keys[] = {
          "time between asking a guest to end and ending it")},
     {ROW(config, "max_requeue", CONFIG_U32, max_requeue, 0, 1000, "5",
          "a job that was requeued so often is held")},
+    {ROW(config, "encode_per_cpu", CONFIG_U32, encode_per_cpu, 10, 100000, "200",
+         "megapixels of video that one processor of a node with a software encoder encodes each "
+         "second"),
+     .flags = CONFIG_RESTART},
     {ROW(config, "saved_max", CONFIG_MIB, saved_max_mib, 0, 1 << 30, "0",
          "memory of the suspended jobs of one principal; 0 for no limit")},
     {ROW(config, "saved_keep", CONFIG_DURATION, saved_keep_sec, 0, YEAR, "7d",
@@ -139,6 +144,9 @@ const struct config_key config_node_keys[] = {
          "disk space for instances; 0 does not count it")},
     {ROW(config_node, "encode", CONFIG_U32, encode_mpix, 0, 1 << 24, "0",
          "megapixels of video that it can encode each second; 0 does not count them")},
+    {ROW(config_node, "encoder", CONFIG_CHOICE, encoder, 0, 0, "hardware",
+         "what encodes the video of its desktops; software is charged as processors"),
+     .choices = encoder_choices},
     {ROW(config_node, "features", CONFIG_JOINED, features, 0, NODE_FEATURES_MAX - 1, "",
          "words that a job can ask for")},
     END,

@@ -79,6 +79,11 @@ bool config_template_can_save(const struct config_template *t)
     return !config_template_unsaved_for(t);
 }
 
+bool config_node_is_software(const struct config_node *n)
+{
+    return n->encoder && str_equal(n->encoder, "software");
+}
+
 uint32_t config_template_encode(const struct config_template *t)
 {
     unsigned width, height;

@@ -39,6 +39,7 @@ struct config_node { /* one per name: hostlists are spread out */
     uint32_t memory_mib;
     uint32_t disk_gib;
     uint32_t encode_mpix;
+    char *encoder;  /* hardware, software */
     char *features; /* comma separated */
     uint32_t gpus;
     char *gpu_type;
@@ -256,6 +257,7 @@ struct config {
     int64_t kill_wait_sec;
     uint32_t max_array_size; /* one more than the largest index; 0: no arrays */
     uint32_t max_requeue;
+    uint32_t encode_per_cpu;        /* megapixels of video that a processor encodes each second */
     uint32_t saved_max_mib;         /* memory of saved jobs, one principal; 0: no limit */
     int64_t saved_keep_sec;         /* 0: for ever */
     uint32_t disks_max;             /* of one principal; 0: no limit */
@@ -299,6 +301,9 @@ bool config_template_can_save(const struct config_template *t);
 /* Megapixels of video that a desktop of it makes each second, of its resolution, at most. */
 #define CONFIG_FRAMES_PER_SEC 30
 uint32_t config_template_encode(const struct config_template *t);
+/* Its processors encode, and are charged for it: so many megapixels a second are one of them. */
+#define CONFIG_ENCODE_PER_CPU 200
+bool config_node_is_software(const struct config_node *n);
 /* Its licences, and those of `with`: licences_merge(). */
 int config_template_licences(const struct config_template *t, const char *with,
                              char ret[LICENCES_TEXT], struct vdi_error *err);

@@ -51,6 +51,7 @@ static void apply_define(struct node *node, const struct node_event *event)
     node->memory_mib = event->memory_mib;
     node->disk_gib = event->disk_gib;
     node->encode_mpix = event->encode_mpix;
+    node->software_encoder = event->software_encoder;
     node->gpus = event->gpus;
     str_copy(node->gpu_type, sizeof(node->gpu_type), event->gpu_type);
     str_copy(node->features, sizeof(node->features), event->features);

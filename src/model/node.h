@@ -38,7 +38,8 @@ struct node {
     uint32_t cpus;
     uint32_t memory_mib;
     uint32_t disk_gib;
-    uint32_t encode_mpix; /* of video that it can encode each second; 0: not counted */
+    uint32_t encode_mpix;  /* of video that it can encode each second; 0: not counted */
+    bool software_encoder; /* its processors encode: desktops take more of them than their cpus */
     uint32_t gpus;
     char gpu_type[64];                /* "NVIDIA A40" */
     char features[NODE_FEATURES_MAX]; /* comma separated */
@@ -55,6 +56,7 @@ struct node_event {
     enum node_event_type type;
     int64_t time_usec;
     uint32_t cpus, memory_mib, disk_gib, encode_mpix, gpus;
+    bool software_encoder;
     char gpu_type[64];
     char features[NODE_FEATURES_MAX];
     char boot_id[40];

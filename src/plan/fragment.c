@@ -27,9 +27,9 @@ struct demand *demand_get(struct planner *p, const struct shape *shape, int *ret
     *ret_r = 0;
     if (!shape->gpus || *shape->pool->pin)
         return NULL;
-    key = str_printf("%llu %d %d %d %d %u %s", (unsigned long long)shape->pool->number, need->cpus,
-                     need->memory_mib, need->disk_gib, need->encode_mpix, shape->gpus,
-                     shape->wish->key);
+    key = str_printf("%llu %d %d %d %d %d %u %s", (unsigned long long)shape->pool->number,
+                     need->cpus, need->memory_mib, need->disk_gib, need->encode_mpix,
+                     need->work_mcpu, shape->gpus, shape->wish->key);
     d = key ? hash_get(p->shapes.demands, key) : NULL;
     if (!d) {
         d = key ? calloc(1, sizeof(*d)) : NULL;
@@ -96,6 +96,8 @@ static bool comes_before(const struct demand *a, const struct demand *b)
         return a->need.disk_gib > b->need.disk_gib;
     if (a->need.encode_mpix != b->need.encode_mpix)
         return a->need.encode_mpix > b->need.encode_mpix;
+    if (a->need.work_mcpu != b->need.work_mcpu)
+        return a->need.work_mcpu > b->need.work_mcpu;
     order = strcmp(a->wish->key, b->wish->key);
     return (order ? order : strcmp(a->pool->key, b->pool->key)) < 0;
 }

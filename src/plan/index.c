@@ -74,6 +74,7 @@ static struct like like_of(const struct shape *shape, unsigned grain)
     like.need.memory_mib = (int32_t)coarse(shape->need.memory_mib, bits[grain].need);
     like.need.disk_gib = (int32_t)coarse(shape->need.disk_gib, bits[grain].need);
     like.need.encode_mpix = (int32_t)coarse(shape->need.encode_mpix, bits[grain].need);
+    like.need.work_mcpu = (int32_t)coarse(shape->need.work_mcpu, bits[grain].need);
     if (grain == GRAINS - 1)
         like = (struct like){.pool = shape->pool, .span_usec = 1};
     return like;
@@ -156,6 +157,8 @@ static void index_lower(struct index *ix, const struct shape *shape)
         floor->need.disk_gib = shape->need.disk_gib;
     if (shape->need.encode_mpix < floor->need.encode_mpix)
         floor->need.encode_mpix = shape->need.encode_mpix;
+    if (shape->need.work_mcpu < floor->need.work_mcpu)
+        floor->need.work_mcpu = shape->need.work_mcpu;
     if (shape->span_usec < floor->span_usec)
         floor->span_usec = shape->span_usec;
     if (!index_is_floor(ix, &was))

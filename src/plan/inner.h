@@ -22,9 +22,11 @@
 
 /* "Unlimited": beyond what anyone asks for. Estimates that rest on it are not shown. */
 #define PLAN_UNLIMITED_USEC (INT64_C(100) * 365 * 86400 * 1000000)
-/* What a node has whose disk space nobody told, and whose encoders. */
+/* What a node has whose disk space nobody told, whose encoders, and whose processors encode
+ * nothing: these are counted as `cpus` alone. */
 #define PLAN_DISK_UNCOUNTED_GIB (INT32_MAX / 2)
 #define PLAN_ENCODE_UNCOUNTED_MPIX (INT32_MAX / 2)
+#define PLAN_WORK_UNCOUNTED_MCPU (INT32_MAX / 2)
 /* A job past its expected end is expected to end at the next whole multiple of this. */
 #define PLAN_OVERDUE_USEC INT64_C(60000000)
 /* Estimates are made anew no sooner than this, times the jobs in line, after a change that
@@ -128,6 +130,7 @@ struct planner {
     struct hash *victims; /* victim.c: id of a job -> the windows that it is to be gone for */
     int64_t now_usec;     /* as the last step said */
     int64_t boot_usec, save_usec;
+    uint32_t encode_per_cpu; /* megapixels of video that a processor encodes each second */
 
     /* the pass over the line */
     uint64_t pass;      /* its number */
@@ -157,7 +160,9 @@ static inline struct amount plan_node_capacity(const struct plan_node *n)
                            .disk_gib = n->facts.disk_gib ? (int32_t)n->facts.disk_gib
                                                          : PLAN_DISK_UNCOUNTED_GIB,
                            .encode_mpix = n->facts.encode_mpix ? (int32_t)n->facts.encode_mpix
-                                                               : PLAN_ENCODE_UNCOUNTED_MPIX};
+                                                               : PLAN_ENCODE_UNCOUNTED_MPIX,
+                           .work_mcpu = n->facts.software_encoder ? (int32_t)n->facts.cpus * 1000
+                                                                  : PLAN_WORK_UNCOUNTED_MCPU};
 }
 
 static inline struct amount plan_node_free(const struct plan_node *n)

@@ -180,6 +180,7 @@ uint32_t place_count(struct planner *p, struct shape *shape, const struct plan_n
     n = times(free.memory_mib, shape->need.memory_mib, n);
     n = times(free.disk_gib, shape->need.disk_gib, n);
     n = times(free.encode_mpix, shape->need.encode_mpix, n);
+    n = times(free.work_mcpu, shape->need.work_mcpu, n);
     if (!shape->gpus || !n)
         return n;
     if (shape->gpus == 1) {

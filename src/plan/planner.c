@@ -29,6 +29,7 @@ struct planner *planner_new(uint64_t seed)
     p->queue.seed = seed;
     p->boot_usec = PLAN_BOOT_USEC;
     p->save_usec = PLAN_SAVE_USEC;
+    p->encode_per_cpu = CONFIG_ENCODE_PER_CPU;
     p->dirt = PLAN_RESHAPED;
     p->layout = 1;
     indexes_init(&p->indexes);
@@ -306,7 +307,7 @@ static bool is_reshaped(const struct node *a, const struct node *b)
 {
     return a->cpus != b->cpus || a->memory_mib != b->memory_mib || a->gpus != b->gpus ||
            a->disk_gib != b->disk_gib || a->encode_mpix != b->encode_mpix ||
-           strcmp(a->features, b->features) != 0;
+           a->software_encoder != b->software_encoder || strcmp(a->features, b->features) != 0;
 }
 
 int planner_put_node(struct planner *p, const struct node *facts)
@@ -406,7 +407,9 @@ bool planner_node_usage(const struct planner *p, const char *name, struct plan_u
     const struct plan_node *node = hash_get(p->node_names, name);
     if (!node || (!node->defined && !node->jobs))
         return false;
-    *ret = (struct plan_usage){.cpus = (uint32_t)node->used.cpus,
+    *ret = (struct plan_usage){.cpus = node->facts.software_encoder
+                                           ? ((uint32_t)node->used.work_mcpu + 999) / 1000
+                                           : (uint32_t)node->used.cpus,
                                .memory_mib = (uint32_t)node->used.memory_mib,
                                .jobs = node->n_jobs};
     for (uint32_t i = 0; i < node->gpus.n_all; i++) {
@@ -707,6 +710,9 @@ int planner_configure(struct planner *p, const struct config *config)
     partitions_free(p->partitions, p->n_partitions);
     p->partitions = partitions;
     p->n_partitions = config->n_partitions;
+    /* What was counted with another value would not add up. */
+    if (config->encode_per_cpu && !p->shapes.first)
+        p->encode_per_cpu = config->encode_per_cpu;
     planner_mark(p, PLAN_RESHAPED);
     for (size_t i = 0; hash_next(p->shapes.pools, &i, &value);)
         pool_configure(p, value);

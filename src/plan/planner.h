@@ -71,6 +71,7 @@ enum plan_blocker_type {
     PLAN_BLOCK_GPUS,
     PLAN_BLOCK_DISK,   /* GiB */
     PLAN_BLOCK_ENCODE, /* megapixels of video, each second */
+    PLAN_BLOCK_WORK,   /* of nodes that encode in software: cpus and their video, in thousandths */
     PLAN_N_BLOCKERS
 };
 /* Slurm's reason word where there is one: "Resources", "Priority", "BeginTime" ... */

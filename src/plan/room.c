@@ -32,6 +32,8 @@ static bool lacks(const struct amount *free, const struct amount *need, enum pla
         *ret = PLAN_BLOCK_DISK;
     else if (need->encode_mpix > free->encode_mpix && need->encode_mpix)
         *ret = PLAN_BLOCK_ENCODE;
+    else if (need->work_mcpu > free->work_mcpu && need->work_mcpu)
+        *ret = PLAN_BLOCK_WORK;
     else
         return false;
     return true;
@@ -43,6 +45,7 @@ static uint64_t part(const struct shape *shape, enum plan_blocker_type type)
            : type == PLAN_BLOCK_CPUS   ? (uint64_t)shape->need.cpus
            : type == PLAN_BLOCK_DISK   ? (uint64_t)shape->need.disk_gib
            : type == PLAN_BLOCK_ENCODE ? (uint64_t)shape->need.encode_mpix
+           : type == PLAN_BLOCK_WORK   ? (uint64_t)shape->need.work_mcpu
                                        : (uint64_t)shape->need.memory_mib;
 }
 

@@ -190,6 +190,16 @@ static void gpu_wish(const struct job *job, char *ret, size_t size)
         str_copy(ret, size, job->spec->profile);
 }
 
+/* What it takes of a node whose processors encode. */
+static int32_t work_of(const struct planner *p, const struct job_spec *spec)
+{
+    uint64_t work =
+        (uint64_t)spec->cpus * 1000 +
+        ((uint64_t)spec->encode_mpix * 1000 + p->encode_per_cpu - 1) / p->encode_per_cpu;
+
+    return work < INT32_MAX / 4 ? (int32_t)work : INT32_MAX / 4;
+}
+
 static struct shape *shape_new(struct planner *p, struct pool *pool, const struct job *job,
                                uint32_t disk_gib, bool unsaved, const char *key)
 {
@@ -214,7 +224,8 @@ static struct shape *shape_new(struct planner *p, struct pool *pool, const struc
     shape->need = (struct amount){.cpus = (int32_t)spec->cpus,
                                   .memory_mib = (int32_t)spec->memory_mib,
                                   .disk_gib = (int32_t)disk_gib,
-                                  .encode_mpix = (int32_t)spec->encode_mpix};
+                                  .encode_mpix = (int32_t)spec->encode_mpix,
+                                  .work_mcpu = work_of(p, spec)};
     shape->nodes = job_spec_nodes(spec);
     shape->gpus = spec->gpus;
     shape->unsaved = unsaved;

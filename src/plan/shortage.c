@@ -17,8 +17,8 @@ _Static_assert(PLAN_N_BLOCKERS <= 32, "they are bits");
 #define BIT(type) (UINT32_C(1) << (type))
 
 /* Seats ask for no disk space. */
-static const enum plan_blocker_type resources[] = {PLAN_BLOCK_GPUS, PLAN_BLOCK_MEMORY,
-                                                   PLAN_BLOCK_CPUS, PLAN_BLOCK_ENCODE};
+static const enum plan_blocker_type resources[] = {
+    PLAN_BLOCK_GPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_CPUS, PLAN_BLOCK_ENCODE, PLAN_BLOCK_WORK};
 
 static bool has_amount(const struct seat_window *w, const struct plan_lines *lines,
                        struct amount need)
@@ -54,6 +54,9 @@ void lacks_add(struct lacks *l, struct planner *p, const struct seat_window *w,
         here |= BIT(PLAN_BLOCK_MEMORY);
     if (!has_amount(w, lines, (struct amount){.encode_mpix = need->encode_mpix}))
         here |= BIT(PLAN_BLOCK_ENCODE);
+    if (!(here & BIT(PLAN_BLOCK_CPUS)) &&
+        !has_amount(w, lines, (struct amount){.work_mcpu = need->work_mcpu}))
+        here |= BIT(PLAN_BLOCK_WORK);
     if (!has_gpus(p, w, node, lines, ret_r))
         here |= BIT(PLAN_BLOCK_GPUS);
     if (!l->n++ || __builtin_popcount(here) < __builtin_popcount(l->least))
@@ -84,6 +87,7 @@ static void name(enum plan_blocker_type type, const char *profile, char ret[80])
                  type == PLAN_BLOCK_GPUS     ? "GPUs"
                  : type == PLAN_BLOCK_MEMORY ? "memory"
                  : type == PLAN_BLOCK_CPUS   ? "processors"
+                 : type == PLAN_BLOCK_WORK   ? "processors for encoding"
                                              : "the encoders");
 }
 

@@ -21,6 +21,7 @@ struct amount {
     int32_t cpus;
     int32_t disk_gib;
     int32_t encode_mpix; /* of video, each second */
+    int32_t work_mcpu;   /* cpus and what its video takes of them, in thousandths of a processor */
 };
 
 /* Nothing of a resource is needed: it is there, even on a node that owes some. */
@@ -29,7 +30,8 @@ static inline bool amount_covers(const struct amount *free, const struct amount 
     return (!need->cpus || free->cpus >= need->cpus) &&
            (!need->memory_mib || free->memory_mib >= need->memory_mib) &&
            (!need->disk_gib || free->disk_gib >= need->disk_gib) &&
-           (!need->encode_mpix || free->encode_mpix >= need->encode_mpix);
+           (!need->encode_mpix || free->encode_mpix >= need->encode_mpix) &&
+           (!need->work_mcpu || free->work_mcpu >= need->work_mcpu);
 }
 
 static inline void amount_add(struct amount *a, const struct amount *b, int sign)
@@ -38,12 +40,13 @@ static inline void amount_add(struct amount *a, const struct amount *b, int sign
     a->cpus += sign * b->cpus;
     a->disk_gib += sign * b->disk_gib;
     a->encode_mpix += sign * b->encode_mpix;
+    a->work_mcpu += sign * b->work_mcpu;
 }
 
 static inline bool amount_is_equal(const struct amount *a, const struct amount *b)
 {
     return a->cpus == b->cpus && a->memory_mib == b->memory_mib && a->disk_gib == b->disk_gib &&
-           a->encode_mpix == b->encode_mpix;
+           a->encode_mpix == b->encode_mpix && a->work_mcpu == b->work_mcpu;
 }
 
 struct step {

@@ -40,15 +40,18 @@ const char *plan_blocker_name(enum plan_blocker_type type)
         [PLAN_BLOCK_GPUS] = "Resources",
         [PLAN_BLOCK_DISK] = "Resources",
         [PLAN_BLOCK_ENCODE] = "Resources",
+        [PLAN_BLOCK_WORK] = "Resources",
     };
     return type < PLAN_N_BLOCKERS ? names[type] : "None";
 }
 
-enum resource { CPUS, MEMORY, GPUS, DISK, ENCODE, N_RESOURCES };
+enum resource { CPUS, MEMORY, GPUS, DISK, ENCODE, WORK, N_RESOURCES };
 
 static const enum plan_blocker_type resource_blocker[N_RESOURCES] = {
-    PLAN_BLOCK_CPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_GPUS, PLAN_BLOCK_DISK, PLAN_BLOCK_ENCODE};
-static const char *const resource_name[N_RESOURCES] = {"cpus", "memory", "gpus", "disk", "encode"};
+    PLAN_BLOCK_CPUS, PLAN_BLOCK_MEMORY, PLAN_BLOCK_GPUS,
+    PLAN_BLOCK_DISK, PLAN_BLOCK_ENCODE, PLAN_BLOCK_WORK};
+static const char *const resource_name[N_RESOURCES] = {
+    "cpus", "memory", "gpus", "disk", "encode", "thousandths of a cpu, encoding among them"};
 
 static int64_t part_of(const struct amount *a, enum resource r)
 {
@@ -56,6 +59,7 @@ static int64_t part_of(const struct amount *a, enum resource r)
            : r == MEMORY ? a->memory_mib
            : r == DISK   ? a->disk_gib
            : r == ENCODE ? a->encode_mpix
+           : r == WORK   ? a->work_mcpu
                          : 0;
 }
 
@@ -91,7 +95,8 @@ static int64_t earliest_of(struct planner *p, struct shape *shape, const struct 
     struct amount only = {.cpus = r == CPUS ? shape->need.cpus : 0,
                           .memory_mib = r == MEMORY ? shape->need.memory_mib : 0,
                           .disk_gib = r == DISK ? shape->need.disk_gib : 0,
-                          .encode_mpix = r == ENCODE ? shape->need.encode_mpix : 0};
+                          .encode_mpix = r == ENCODE ? shape->need.encode_mpix : 0,
+                          .work_mcpu = r == WORK ? shape->need.work_mcpu : 0};
     uint8_t offer;
 
     if (r == GPUS)

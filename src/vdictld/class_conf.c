@@ -222,6 +222,7 @@ static void put_node(struct check *k, const struct config_node *n)
     node.memory_mib = n->memory_mib;
     node.disk_gib = n->disk_gib;
     node.encode_mpix = n->encode_mpix;
+    node.software_encoder = config_node_is_software(n);
     node.gpus = n->gpus;
     str_copy(node.name, sizeof(node.name), n->name);
     str_copy(node.gpu_type, sizeof(node.gpu_type), n->gpu_type);

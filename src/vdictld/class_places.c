@@ -97,6 +97,8 @@ const char *class_short_remedy(const struct plan_shortage *shortage)
         {PLAN_BLOCK_CPUS, "ask for fewer seats, another time, or a template with fewer vcpus"},
         {PLAN_BLOCK_ENCODE,
          "ask for fewer seats, another time, or a template with a lower resolution"},
+        {PLAN_BLOCK_WORK,
+         "ask for fewer seats, another time, or a template with a lower resolution or fewer vcpus"},
         {PLAN_BLOCK_NO_NODE, "ask for another template or partition"},
         {PLAN_BLOCK_RESERVATION, "ask for fewer seats, or another time"},
     };

@@ -100,16 +100,24 @@ void job_doc_write(struct core *core, const struct job *job, const struct job_do
 }
 
 static const char *const resources[] = {
-    [PLAN_BLOCK_CPUS] = "cpus",     [PLAN_BLOCK_MEMORY] = "memory_mib",  [PLAN_BLOCK_GPUS] = "gpus",
-    [PLAN_BLOCK_DISK] = "disk_gib", [PLAN_BLOCK_ENCODE] = "encode_mpix",
+    [PLAN_BLOCK_CPUS] = "cpus",          [PLAN_BLOCK_MEMORY] = "memory_mib",
+    [PLAN_BLOCK_GPUS] = "gpus",          [PLAN_BLOCK_DISK] = "disk_gib",
+    [PLAN_BLOCK_ENCODE] = "encode_mpix", [PLAN_BLOCK_WORK] = "work_mcpu",
 };
 
 static void text_resource(const struct plan_blocker *b, bool name_job, struct buf *out)
 {
     char until[40];
 
-    buf_printf(out, "needs %" PRIu64 " %s; at most %" PRIu64 " free on one node", b->need,
-               resources[b->type], b->free);
+    if (b->type == PLAN_BLOCK_WORK)
+        buf_printf(out,
+                   "needs %" PRIu64 ".%03u cpus with its encoding; at most %" PRIu64
+                   ".%03u free on one node",
+                   b->need / 1000, (unsigned)(b->need % 1000), b->free / 1000,
+                   (unsigned)(b->free % 1000));
+    else
+        buf_printf(out, "needs %" PRIu64 " %s; at most %" PRIu64 " free on one node", b->need,
+                   resources[b->type], b->free);
     if (b->until_usec)
         buf_printf(out, " until %s", time_to_rfc3339(b->until_usec, until));
     if (b->job && name_job)
@@ -244,6 +252,7 @@ static void text_of(struct core *core, const struct plan_blocker *b, bool name_j
     case PLAN_BLOCK_GPUS:
     case PLAN_BLOCK_DISK:
     case PLAN_BLOCK_ENCODE:
+    case PLAN_BLOCK_WORK:
         text_resource(b, name_job, out);
         break;
     case PLAN_N_BLOCKERS:

@@ -212,6 +212,7 @@ static struct node_event define_event(struct core *core, const struct config_nod
         .memory_mib = n->memory_mib,
         .disk_gib = n->disk_gib,
         .encode_mpix = n->encode_mpix,
+        .software_encoder = config_node_is_software(n),
         .gpus = n->gpus,
     };
 
@@ -225,8 +226,8 @@ static bool is_defined(const struct node *node, const struct config_node *n)
 {
     return node && !node->removed && node->cpus == n->cpus && node->memory_mib == n->memory_mib &&
            node->disk_gib == n->disk_gib && node->encode_mpix == n->encode_mpix &&
-           node->gpus == n->gpus && str_equal(node->gpu_type, n->gpu_type) &&
-           str_equal(node->features, n->features);
+           node->software_encoder == config_node_is_software(n) && node->gpus == n->gpus &&
+           str_equal(node->gpu_type, n->gpu_type) && str_equal(node->features, n->features);
 }
 
 static int add_node(struct core *core, struct txn *txn, const struct config_node *n,

@@ -184,7 +184,8 @@ static int look_at(struct change *ch, struct vdi_error *err)
         return priority_try(core, ch->config, &ch->rule, err);
     if (ch->dry_run)
         return 0;
-    error_set(err, EPROTO, "vdi.conf", "listen addresses, plugins and store need a restart");
+    error_set(err, EPROTO, "vdi.conf",
+              "listen addresses, plugins, store and encode_per_cpu need a restart");
     error_hint(err, NULL, "restart vdictld: no desktop notices");
     return -EPROTO;
 }

@@ -34,6 +34,7 @@ static const char *remedy_of(const struct plan_shortage *shortage)
         const char *remedy;
     } of[] = {
         {PLAN_BLOCK_ENCODE, "let the nodes encode more, or give the class another time"},
+        {PLAN_BLOCK_WORK, "give the nodes more cpus or encoders, or the class another time"},
         {PLAN_BLOCK_NO_NODE, "give the partition nodes with what a seat takes"},
         {PLAN_BLOCK_RESERVATION, "give the reservation or the class another time"},
     };

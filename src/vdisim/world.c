@@ -162,7 +162,8 @@ static int add_nodes(struct run *run)
                             .cpus = c->nodes[i].cpus,
                             .memory_mib = c->nodes[i].memory_mib,
                             .gpus = c->nodes[i].gpus,
-                            .encode_mpix = c->nodes[i].encode_mpix};
+                            .encode_mpix = c->nodes[i].encode_mpix,
+                            .software_encoder = config_node_is_software(&c->nodes[i])};
 
         str_copy(node.name, sizeof(node.name), c->nodes[i].name);
         str_copy(node.features, sizeof(node.features), c->nodes[i].features);

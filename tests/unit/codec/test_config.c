@@ -228,10 +228,14 @@ static void encoders(void **state)
     } cases[] = {{"1920x1080", 63}, {"320x200", 2}, {"2560x1440", 111}, {"16384x16384", 8054}};
     _cleanup_(config_freep) struct config *c =
         take(BASE "node \"n1\" { cpus = 4  memory = \"8G\"  encode = 500 }\n" CAD
-                  "node \"n2\" { cpus = 4  memory = \"8G\" }\n");
+                  "node \"n2\" { cpus = 4  memory = \"8G\" }\n"
+                  "node \"n3\" { cpus = 4  memory = \"8G\"  encoder = software }\n");
 
+    assert_true(config_node_is_software(config_node(c, "n3")));
+    assert_int_equal(c->encode_per_cpu, CONFIG_ENCODE_PER_CPU);
     assert_int_equal(config_node(c, "n1")->encode_mpix, 500);
     assert_int_equal(config_node(c, "n2")->encode_mpix, 0);
+    assert_false(config_node_is_software(config_node(c, "n2")));
     assert_int_equal(config_template_encode(&c->templates[0]), 63);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct config_template t = {.resolution = (char *)cases[i].resolution};

@@ -212,7 +212,8 @@ static void node_event(struct world *w)
         *n = world_node(name, 4 + pick(8), 3000 + pick(3) * 1000, pick(4));
         strcpy(n->features, features[pick(4)]);
         n->disk_gib = pick(3) ? 60 + pick(3) * 20 : 0;
-        n->encode_mpix = pick(3) ? 50 + pick(3) * 30 : 0;
+        n->software_encoder = pick(3) == 0;
+        n->encode_mpix = !n->software_encoder && pick(3) ? 50 + pick(3) * 30 : 0;
         w->has_node[i] = true;
     } else if (pick(8) == 0) {
         planner_remove_node(w->planner, name);
@@ -281,7 +282,8 @@ static void assert_seats(struct world *w, size_t first)
     for (size_t i = first; i < w->n_seats; i++) {
         static struct plan others;
         struct hold h = seat_hold(w, i);
-        int64_t cpus = w->nodes[h.node].cpus, encode = w->nodes[h.node].encode_mpix;
+        const struct node *n = &w->nodes[h.node];
+        int64_t cpus = n->cpus, encode = encode_of(n), encodes = encode_need(n, h.spec);
 
         for (int c = 0; c < 3; c++)
             for (size_t k = 0; k < w->closures[c].put.n_nodes; k++)
@@ -303,11 +305,10 @@ static void assert_seats(struct world *w, size_t first)
             if (others.holds[k].node == h.node && others.holds[k].from <= h.from &&
                 others.holds[k].to > h.from) {
                 cpus -= others.holds[k].spec->cpus;
-                encode -= others.holds[k].spec->encode_mpix;
+                encode -= encode_need(n, others.holds[k].spec);
             }
         assert_true(!h.spec->cpus || cpus >= h.spec->cpus);
-        assert_true(!w->nodes[h.node].encode_mpix || !h.spec->encode_mpix ||
-                    encode >= h.spec->encode_mpix);
+        assert_true(!encodes || encode >= encodes);
     }
 }
 

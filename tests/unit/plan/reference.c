@@ -225,11 +225,6 @@ static int64_t disk_of(const struct node *n)
     return n->disk_gib ? n->disk_gib : PLAN_DISK_UNCOUNTED_GIB;
 }
 
-static int64_t encode_of(const struct node *n)
-{
-    return n->encode_mpix ? n->encode_mpix : PLAN_ENCODE_UNCOUNTED_MPIX;
-}
-
 /* Could it run there, were the node in service and empty? */
 bool is_possible(const struct world *w, int node, int j, const struct job_spec *spec)
 {
@@ -247,7 +242,7 @@ bool is_possible(const struct world *w, int node, int j, const struct job_spec *
     if (spec->gpus && !wished(kind_of(w, node), spec, offers))
         return false;
     return w->has_node[node] && spec->cpus <= n->cpus && spec->memory_mib <= n->memory_mib &&
-           spec->gpus <= n->gpus && d->gib <= disk_of(n) && spec->encode_mpix <= encode_of(n);
+           spec->gpus <= n->gpus && d->gib <= disk_of(n) && encode_need(n, spec) <= encode_of(n);
 }
 
 bool allowed(const struct world *w, int node, int j, const struct job_spec *spec)
@@ -262,7 +257,7 @@ bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t
 {
     int64_t disk = disk_of(&w->nodes[node]) - w->stored_gib[node];
     int64_t cpus = w->nodes[node].cpus, memory = w->nodes[node].memory_mib;
-    int64_t encode = encode_of(&w->nodes[node]);
+    int64_t encode = encode_of(&w->nodes[node]), encodes = encode_need(&w->nodes[node], spec);
     for (size_t i = 0; i < plan->n; i++) {
         const struct hold *h = &plan->holds[i];
         if (h->node != node || t < h->from || t >= h->to)
@@ -270,12 +265,11 @@ bool room_at(const struct world *w, const struct plan *plan, int node, int64_t t
         cpus -= h->spec->cpus;
         memory -= h->spec->memory_mib;
         disk -= h->gib;
-        encode -= h->spec->encode_mpix;
+        encode -= encode_need(&w->nodes[node], h->spec);
     }
     return (!spec->cpus || cpus >= spec->cpus) &&
            (!spec->memory_mib || memory >= spec->memory_mib) &&
-           (!w->disks[j].gib || disk >= w->disks[j].gib) &&
-           (!spec->encode_mpix || encode >= spec->encode_mpix);
+           (!w->disks[j].gib || disk >= w->disks[j].gib) && (!encodes || encode >= encodes);
 }
 
 static const char *reservation(const struct world *w, int j)

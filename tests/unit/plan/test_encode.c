@@ -135,6 +135,65 @@ static void a_node_that_is_counted_later_owes_some(void **state)
     planner_free(s.p);
 }
 
+/* 63 megapixels are 0.315 of a processor: four desktops of 1 and their video are 5.26 of 5.5. */
+static void a_node_that_encodes_in_software_pays_in_processors(void **state)
+{
+    struct job_spec hd = desktop(HD), large = desktop(1000), batch = world_spec(1, 0, 0, 10);
+    struct node n = world_node("n00", 6, 64000, 0);
+    struct plan_usage usage;
+    struct plan_blocker b;
+    struct scene s;
+
+    begin(&s, 0);
+    n.software_encoder = true;
+    assert_int_equal(planner_put_node(s.p, &n), 0);
+    assert_int_equal(planner_count(s.p, &hd), 4);
+    for (uint64_t id = 1; id <= 5; id++)
+        pend(&s, id, &hd);
+    pend(&s, 6, &large);
+    pend(&s, 7, &batch);
+    step(&s);
+    assert_int_equal(s.n, 4); /* a fifth processor is idle, and another's video would not fit */
+    b = blocker_of(&s, 5);
+    assert_int_equal(b.type, PLAN_BLOCK_WORK);
+    assert_true(b.need == 1315 && b.free == 740);
+    assert_int_equal(b.until_usec, T0 + 10 * MIN + PLAN_BOOT_USEC);
+    assert_true(planner_node_usage(s.p, "n00", &usage));
+    assert_int_equal(usage.cpus, 6); /* 5.26 of them */
+    large.encode_mpix = 1001;
+    pend(&s, 8, &large);
+    assert_int_equal(blocker_of(&s, 8).type, PLAN_BLOCK_NO_NODE);
+    n.software_encoder = false;
+    assert_int_equal(planner_put_node(s.p, &n), 0);
+    step(&s);
+    assert_int_equal(s.n, 2); /* as hardware it has two processors left */
+    assert_true(s.actions[0].job == 5 && s.actions[1].job == 6);
+    planner_free(s.p);
+}
+
+static void a_file_says_what_a_processor_encodes(void **state)
+{
+    struct job_spec hd = desktop(HD), more = desktop(HD + 1);
+    struct node n = world_node("n00", 4, 64000, 0);
+    struct scene s;
+
+    begin(&s, 0);
+    n.software_encoder = true;
+    assert_int_equal(planner_put_node(s.p, &n), 0);
+    s.config.config.encode_per_cpu = HD;
+    assert_int_equal(planner_configure(s.p, &s.config.config), 0);
+    assert_int_equal(planner_count(s.p, &hd), 2);
+    pend(&s, 1, &hd);
+    pend(&s, 2, &more);
+    step(&s);
+    assert_int_equal(s.n, 1);
+    assert_int_equal(blocker_of(&s, 2).need, 2016); /* of 2015.9 */
+    s.config.config.encode_per_cpu = 10 * HD;       /* who is there is counted as he was */
+    assert_int_equal(planner_configure(s.p, &s.config.config), 0);
+    assert_int_equal(planner_count(s.p, &hd), 1);
+    planner_free(s.p);
+}
+
 static void seats_are_counted(void **state)
 {
     struct job_spec hd = desktop(HD), hour = desktop(HD);
@@ -163,6 +222,8 @@ int main(void)
         cmocka_unit_test(a_node_takes_what_it_can_encode),
         cmocka_unit_test(a_node_that_is_not_counted_takes_any),
         cmocka_unit_test(a_node_that_is_counted_later_owes_some),
+        cmocka_unit_test(a_node_that_encodes_in_software_pays_in_processors),
+        cmocka_unit_test(a_file_says_what_a_processor_encodes),
         cmocka_unit_test(seats_are_counted),
     };
 

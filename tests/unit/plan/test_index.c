@@ -31,9 +31,11 @@ struct twins {
 
 static void put_node(struct twins *t, unsigned i)
 {
-    struct node n = world_node(t->config.list[i], 8, 64000, i % 4);
+    struct node n = world_node(t->config.list[i], 8, 24000, i % 4);
 
     n.drain = t->is_out[i];
+    n.software_encoder = i % 5 == 1;
+    n.encode_mpix = i % 5 == 2 ? 400 : 0;
     if (i % 3 == 0)
         strcpy(n.features, "fast");
     for (int k = 0; k < 2; k++)
@@ -106,6 +108,8 @@ static void submit(struct twins *t, unsigned j)
     if (!pick(6))
         spec->nodelist = (char *)"n[00-20]";
     spec->nodes = pick(8) ? 1 : 2 + pick(3);
+    if (!pick(3))
+        spec->encode_mpix = 63 << pick(3);
     if (!pick(5))
         spec->reservation = (char *)closures[pick(3)];
     if (!pick(4))

@@ -194,7 +194,9 @@ static void assert_usage(const struct world *w)
 {
     for (int i = 0; i < N_NODES; i++) {
         struct plan_usage sum = {0}, usage = {0};
+        const struct node *n = &w->nodes[i];
         bool used[GPU_PLACES_MAX] = {0};
+        int64_t work = 0;
         char name[24];
         for (int j = 0; j < N_JOBS; j++) {
             const struct job *job = &w->jobs[j];
@@ -204,6 +206,7 @@ static void assert_usage(const struct world *w)
             if (!w->has_job[j] || holds_nothing(job) || k == w->n_places[j] ||
                 (waits(job) && !w->given[j]))
                 continue;
+            work += encode_need(n, &w->specs[j]);
             sum.cpus += w->specs[j].cpus;
             sum.memory_mib += w->specs[j].memory_mib;
             struct hold h = held_by(w, j, k, 0);
@@ -213,6 +216,8 @@ static void assert_usage(const struct world *w)
             }
             sum.jobs++;
         }
+        if (n->software_encoder)
+            sum.cpus = (uint32_t)(work + 999) / 1000;
         snprintf(name, sizeof(name), "n%02d", i);
         assert_int_equal(planner_node_usage(w->planner, name, &usage), w->has_node[i] || sum.jobs);
         assert_memory_equal(&usage, &sum, sizeof(sum));
