@@ -133,6 +133,55 @@ def given_back(c):
     c.cancel(job)
 
 
+def nobody_is_passed_for_ever(c):
+    """Of ten: five run for an hour, then comes one that wants eight. Two of those behind it may run as
+    long as they like, more of them only for less than that hour."""
+    first = submit(c, "ansys:5")
+    c.wait_state(first, "RUNNING")
+    big = submit(c, "ansys:8")
+    waits(c, big)
+    vdi.wait_for("its estimate", lambda: c.job(big)["estimated_start_time"])
+    two = submit(c, "ansys:2", time_limit_sec=864000)
+    c.wait_state(two, "RUNNING")
+    vdi.ok(True, "what the big one does not need is free for any time")
+    late, short = submit(c, "ansys", time_limit_sec=864000), submit(c, "ansys", time_limit_sec=600)
+    c.wait_state(short, "RUNNING")
+    vdi.is_(waits(c, late), "PENDING", "of the rest, one that would put it off has none")
+    why = c.request("GET", f"/v1/jobs/{late}/why").json["blockers"]
+    vdi.is_([(b["reason"], b["need"], b["free"]) for b in why], [("Licenses", 10, 8)],
+            "it hears so", why)
+    vdi.ok("the rest is for jobs that come before it" in why[0]["text"], "and for whom they are", why)
+    vdi.wait_for("an estimate", lambda: c.job(late)["estimated_start_time"])
+    vdi.ok(c.job(late)["estimated_start_time"] >= c.job(big)["estimated_start_time"],
+           "it is expected after the big one")
+    before = c.run("vdisubmit", "--test-only", "-t", "1", "-L", "ansys", "--wrap", "true")
+    after = c.run("vdisubmit", "--test-only", "-t", "6000", "-L", "ansys", "--wrap", "true")
+    vdi.ok("Licenses" not in "".join(map(str, before)) and "Licenses" in "".join(map(str, after)),
+           "--test-only knows it", f"{before}\n{after}")
+    c.restart(signal.SIGKILL)
+    vdi.wait_for("its estimate", lambda: c.job(big)["estimated_start_time"])
+    vdi.is_((waits(c, big), waits(c, late)), ("PENDING", "PENDING"), "all is so after a restart")
+    c.cancel(short)
+    short = submit(c, "ansys", time_limit_sec=600)
+    c.wait_state(short, "RUNNING")
+    vdi.is_(waits(c, late), "PENDING", "nor does it come in when another one ends")
+    c.cancel(big)
+    began = time.monotonic()
+    c.wait_state(late, "RUNNING")
+    vdi.ok(time.monotonic() - began < 20, "without the big one they are its own at once",
+           f"after {time.monotonic() - began:.0f} s")
+    big = submit(c, "ansys:7")
+    waits(c, big)
+    vdi.wait_for("its estimate", lambda: c.job(big)["estimated_start_time"])
+    again = submit(c, "ansys", time_limit_sec=864000)
+    vdi.is_(waits(c, again), "PENDING", "nor may one pass that would leave too few")
+    c.cancel(first, short)
+    c.wait_state(big, "RUNNING")
+    vdi.is_((c.job(again)["state"], used(c, "ansys")), ("PENDING", [(10, 10)]),
+            "the big one has its own as soon as they are there")
+    c.cancel(big, two, late, again)
+
+
 def seats(c):
     vdi.is_(classes(c, 2, 1, name="now").status, 201, "a class of two seats begins now")
     vdi.wait_for("its seats", lambda: sum(i["state"] == "READY" and i["class_id"] > 0 for i in
@@ -162,5 +211,6 @@ with tempfile.TemporaryDirectory(prefix="vdi.") as state, vdi.Controller(
     refusals(c)
     with_classes(c)
     given_back(c)
+    nobody_is_passed_for_ever(c)
     seats(c)
 vdi.done()

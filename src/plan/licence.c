@@ -17,10 +17,18 @@ struct licence_step {
     int64_t from_usec, n;
 };
 
+/* A seat that was started and that nobody has yet has so many of it, until its end. */
+struct started {
+    const struct entry *seat;
+    uint32_t n;
+};
+
 struct plan_licence {
     char *name;
     uint32_t count;
-    uint64_t started; /* by seats that were started, and that nobody has yet */
+    struct started *started;
+    size_t n_started, room;
+    uint64_t untold; /* of seats that there was no memory for: they have no end */
     struct licence_step *steps;
     size_t n;
     uint64_t stamp; /* 0: never */
@@ -31,21 +39,81 @@ void licences_done(struct planner *p)
     for (size_t i = 0; i < p->n_licences; i++) {
         free(p->licences[i].name);
         free(p->licences[i].steps);
+        free(p->licences[i].started);
     }
     free(p->licences);
     p->licences = NULL;
     p->n_licences = 0;
 }
 
-static void add_started(struct planner *p, const struct entry *e, bool is_there)
+static struct plan_licence *find(const struct planner *p, const char *name)
+{
+    for (size_t i = 0; i < p->n_licences; i++)
+        if (!strcmp(p->licences[i].name, name))
+            return &p->licences[i];
+    return NULL;
+}
+
+static void add_started(struct plan_licence *l, const struct entry *seat, uint32_t n)
+{
+    if (l->n_started == l->room) {
+        size_t room = l->room ? 2 * l->room : 16;
+        struct started *started = realloc(l->started, room * sizeof(*started));
+
+        if (!started) {
+            l->untold += n;
+            return;
+        }
+        l->started = started;
+        l->room = room;
+    }
+    l->started[l->n_started++] = (struct started){seat, n};
+}
+
+static void drop_started(struct plan_licence *l, const struct entry *seat, uint32_t n)
+{
+    size_t i = 0;
+
+    while (i < l->n_started && l->started[i].seat != seat)
+        i++;
+    if (i < l->n_started)
+        l->started[i] = l->started[--l->n_started];
+    else
+        l->untold -= n;
+}
+
+static void put_started(struct planner *p, const struct entry *e, bool is_there)
 {
     const char *text = e->shape->licences;
     struct licence need;
 
-    while (e->id >= PLAN_SEAT_ID && licence_next(&text, &need))
-        for (size_t i = 0; i < p->n_licences; i++)
-            if (!strcmp(p->licences[i].name, need.name))
-                p->licences[i].started += is_there ? need.n : -(uint64_t)need.n;
+    while (e->id >= PLAN_SEAT_ID && licence_next(&text, &need)) {
+        struct plan_licence *l = find(p, need.name);
+
+        if (l && is_there)
+            add_started(l, e, need.n);
+        else if (l)
+            drop_started(l, e, need.n);
+    }
+}
+
+/* Of started seats that are still there then; and when the first of these is not. */
+static uint64_t started_at(const struct planner *p, const struct plan_licence *l, int64_t usec,
+                           int64_t *ret_end_usec)
+{
+    uint64_t sum = l->untold;
+
+    *ret_end_usec = TIMELINE_NEVER;
+    for (size_t i = 0; i < l->n_started; i++) {
+        int64_t end = plan_expected_end(p, l->started[i].seat);
+
+        if (end <= usec)
+            continue;
+        sum += l->started[i].n;
+        if (end < *ret_end_usec)
+            *ret_end_usec = end;
+    }
+    return sum;
 }
 
 int licences_configure(struct planner *p, const struct config *c)
@@ -66,16 +134,8 @@ int licences_configure(struct planner *p, const struct config *c)
     }
     for (size_t i = 0; hash_next(p->jobs, &i, &value);)
         if (entry_holds(value))
-            add_started(p, value, true);
+            put_started(p, value, true);
     return 0;
-}
-
-static struct plan_licence *find(const struct planner *p, const char *name)
-{
-    for (size_t i = 0; i < p->n_licences; i++)
-        if (!strcmp(p->licences[i].name, name))
-            return &p->licences[i];
-    return NULL;
 }
 
 /* ---- of seats ---- */
@@ -133,8 +193,9 @@ uint64_t planner_licences_kept(struct planner *p, const char *name, int64_t from
                                int64_t to_usec)
 {
     struct plan_licence *l = find(p, name);
+    int64_t end;
 
-    return l ? of_windows(p, l, from_usec, to_usec) + l->started : 0;
+    return l ? of_windows(p, l, from_usec, to_usec) + started_at(p, l, from_usec, &end) : 0;
 }
 
 uint64_t planner_windows_stamp(const struct planner *p)
@@ -146,13 +207,19 @@ int64_t planner_licences_usec(struct planner *p, const char *name, uint64_t most
                               int64_t not_before_usec, int64_t span_usec)
 {
     struct plan_licence *l = find(p, name);
-    int64_t at = not_before_usec;
+    int64_t at = not_before_usec, was, end;
 
     if (!l || (l->stamp != p->seats.stamp && make_steps(p, l) < 0))
         return at;
-    for (size_t i = 0; i + 1 < l->n && l->steps[i].from_usec - span_usec < at; i++)
-        if (l->steps[i].n + (int64_t)l->started > (int64_t)most && l->steps[i + 1].from_usec > at)
-            at = l->steps[i + 1].from_usec;
+    do {
+        was = at;
+        while (started_at(p, l, at, &end) > most && end < TIMELINE_NEVER)
+            at = end;
+        uint64_t there = started_at(p, l, at, &end);
+        for (size_t i = 0; i + 1 < l->n && l->steps[i].from_usec - span_usec < at; i++)
+            if (l->steps[i].n + (int64_t)there > (int64_t)most && l->steps[i + 1].from_usec > at)
+                at = l->steps[i + 1].from_usec;
+    } while (at != was);
     return at;
 }
 
@@ -160,20 +227,20 @@ int64_t planner_licences_usec(struct planner *p, const char *name, uint64_t most
 
 void licences_hold(struct planner *p, const struct entry *e)
 {
-    add_started(p, e, true);
+    put_started(p, e, true);
     if (*e->shape->licences && e->time_usec > p->licensed_until_usec)
         p->licensed_until_usec = e->time_usec;
 }
 
 void licences_leave(struct planner *p, const struct entry *e)
 {
-    add_started(p, e, false);
+    put_started(p, e, false);
 }
 
 void licences_forget(struct planner *p)
 {
     for (size_t i = 0; i < p->n_licences; i++)
-        p->licences[i].started = 0;
+        p->licences[i].n_started = p->licences[i].untold = 0;
 }
 
 /* Of jobs and started seats that hold something now, and are expected to by then. */

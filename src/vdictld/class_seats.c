@@ -162,6 +162,8 @@ static void hold(struct core *core, const struct instance *in, const struct occu
         spec->gpus = in->gpus;
         spec->encode_mpix = in->encode_mpix;
         spec->time_limit_sec = (o->until_usec - in->request_usec) / USEC_PER_SEC + 1;
+        /* All of a class end at once, to the microsecond. */
+        job.start_usec = o->until_usec - spec->time_limit_sec * USEC_PER_SEC;
         queue_hold(core->queue, &job);
     }
     job_spec_unref(spec);

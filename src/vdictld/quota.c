@@ -106,8 +106,7 @@ static bool is_too_much(const struct counter *c, enum quota_what what, uint64_t 
     return quota_had(c, what) + more > max;
 }
 
-/* Has it no room of that kind, besides those that hold something and `let`? */
-static bool lacks(const struct link *link, enum quota_what what, uint64_t let)
+bool quota_lacks(const struct link *link, enum quota_what what, uint64_t let)
 {
     const struct counter *c = link->counter;
     uint64_t need = quota_link_need(link, what);
@@ -121,7 +120,7 @@ static bool lacks(const struct link *link, enum quota_what what, uint64_t let)
 static bool would_fit(const struct link *link)
 {
     for (int i = 0; i < QUOTA_N; i++)
-        if (lacks(link, (enum quota_what)i, 0))
+        if (quota_lacks(link, (enum quota_what)i, 0))
             return false;
     return true;
 }
@@ -129,7 +128,7 @@ static bool would_fit(const struct link *link)
 static bool has_room(const struct link *link)
 {
     for (int i = 0; i < QUOTA_N; i++)
-        if (lacks(link, (enum quota_what)i, link->counter->let[i]))
+        if (quota_lacks(link, (enum quota_what)i, link->counter->let[i]))
             return false;
     return true;
 }
@@ -144,14 +143,35 @@ static const struct link *first_full(const struct entry *e)
 
 /* ---- entries ---- */
 
-/* As the line has it, within a tier. */
-static bool comes_before(const struct entry *a, const struct entry *b)
+bool quota_comes_before(const struct entry *a, const struct entry *b)
 {
     if (a->priority != b->priority)
         return a->priority > b->priority;
     if (a->submit_usec != b->submit_usec)
         return a->submit_usec < b->submit_usec;
     return a->job < b->job;
+}
+
+static void soon(struct quota *q)
+{
+    source_rearm(q->again, 0);
+}
+
+static void look_again(struct counter *c)
+{
+    struct quota *q = c->core->quota;
+
+    if (!list_is_empty(&c->dirty))
+        return;
+    list_append(&q->dirty, &c->dirty);
+    soon(q);
+}
+
+void quota_guards_change(struct counter *c)
+{
+    c->guards_known = false;
+    if (c->holds_back)
+        look_again(c);
 }
 
 /* A new priority moves one that waits a little: from where it is. */
@@ -161,11 +181,13 @@ static void reorder(struct entry *e)
         struct list *head = &e->links[i].counter->waiting, *at = e->links[i].list.prev;
 
         list_remove(&e->links[i].list);
-        while (at != head && comes_before(e, list_entry(at, struct link, list)->entry))
+        while (at != head && quota_comes_before(e, list_entry(at, struct link, list)->entry))
             at = at->prev;
-        while (at->next != head && comes_before(list_entry(at->next, struct link, list)->entry, e))
+        while (at->next != head &&
+               quota_comes_before(list_entry(at->next, struct link, list)->entry, e))
             at = at->next;
         list_append(at->next, &e->links[i].list);
+        quota_guards_change(e->links[i].counter);
     }
 }
 
@@ -174,14 +196,10 @@ static void insert(struct list *list, struct link *link)
 {
     struct list *after = list->prev;
 
-    while (after != list && comes_before(link->entry, list_entry(after, struct link, list)->entry))
+    while (after != list &&
+           quota_comes_before(link->entry, list_entry(after, struct link, list)->entry))
         after = after->prev;
     list_append(after->next, &link->list);
-}
-
-static void soon(struct quota *q)
-{
-    source_rearm(q->again, 0);
 }
 
 static void tell(struct quota *q, struct entry *e)
@@ -226,10 +244,9 @@ static void entry_move(struct quota *q, struct entry *e, enum entry_state state)
             list_append(&c->running, &e->links[i].list);
         if (state == WAITING && eases(c))
             look_later(q);
-        if (frees && list_is_empty(&c->dirty)) {
-            list_append(&q->dirty, &c->dirty);
-            soon(q);
-        }
+        quota_guards_move(c, &e->links[i], state);
+        if (frees)
+            look_again(c);
     }
     e->state = state;
 }
@@ -289,9 +306,12 @@ static bool still_waits(const struct entry *e, const struct job *job)
 {
     const struct link *full = first_full(e);
     const struct entry *last = full ? last_let_in(full->counter) : NULL;
+    enum quota_what what;
 
-    return e->state == WAITING && e->priority == job->priority && full &&
-           (!last || comes_before(last, e) || !would_fit(full));
+    if (e->state != WAITING || e->priority != job->priority)
+        return false;
+    return full ? !last || quota_comes_before(last, e) || !would_fit(full)
+                : quota_held_back(e, &what) != NULL;
 }
 
 /* Its start is on its way to the store: it holds its place. */
@@ -307,7 +327,7 @@ static bool displace(struct quota *q, const struct counter *c, const struct entr
 {
     struct entry *last = last_let_in(c);
 
-    if (!last || !comes_before(e, last) || is_starting(q, last))
+    if (!last || !quota_comes_before(e, last) || is_starting(q, last))
         return false;
     entry_move(q, last, WAITING);
     tell(q, last);
@@ -317,11 +337,12 @@ static bool displace(struct quota *q, const struct counter *c, const struct entr
 static bool let_in(struct quota *q, struct entry *e)
 {
     const struct link *full;
+    enum quota_what what;
 
     while ((full = first_full(e)) && would_fit(full) && displace(q, full->counter, e))
         ;
-    entry_move(q, e, full ? WAITING : LET);
-    return !full;
+    entry_move(q, e, full || quota_held_back(e, &what) ? WAITING : LET);
+    return e->state == LET;
 }
 
 bool quota_lets(struct core *core, const struct job *job, bool is_ready)
@@ -352,14 +373,16 @@ bool quota_try(struct core *core, const struct job *job)
 {
     struct entry *e = entry_new(core, job), *last;
     const struct link *full;
+    enum quota_what what;
 
     if (!e)
         return false;
     e->priority = job->priority;
     full = first_full(e);
     last = full ? last_let_in(full->counter) : NULL;
-    if (!full ||
-        (would_fit(full) && last && comes_before(e, last) && !is_starting(core->quota, last)))
+    if ((!full && !quota_held_back(e, &what)) ||
+        (full && would_fit(full) && last && quota_comes_before(e, last) &&
+         !is_starting(core->quota, last)))
         return false; /* it would take that one's place */
     entry_move(core->quota, e, WAITING);
     foresee_anew(core);
@@ -407,15 +430,17 @@ static void put_back(struct quota *q, const struct counter *c)
 /* A counter has room again: those that come first. */
 static void fill(struct quota *q, struct counter *c)
 {
+    enum quota_what what;
     unsigned looks = 0;
 
+    c->holds_back = false;
     list_for_each_safe (it, &c->waiting) {
         struct entry *e = list_entry(it, struct link, list)->entry;
 
         if (looks++ == LOOKS_MAX ||
             (c->max.running && c->active[QUOTA_RUNNING] + c->let[QUOTA_RUNNING] >= c->max.running))
             return;
-        if (first_full(e))
+        if (first_full(e) || quota_held_back(e, &what))
             continue;
         entry_move(q, e, LET);
         tell(q, e);
@@ -457,11 +482,8 @@ void quota_eased(struct core *core)
     for (size_t i = 0; hash_next(core->quota->counters, &i, &value);) {
         struct counter *c = value;
 
-        if (!eases(c) || (list_is_empty(&c->waiting) && list_is_empty(&c->let_in)) ||
-            !list_is_empty(&c->dirty))
-            continue;
-        list_append(&core->quota->dirty, &c->dirty);
-        soon(core->quota);
+        if (eases(c) && (!list_is_empty(&c->waiting) || !list_is_empty(&c->let_in)))
+            look_again(c);
     }
 }
 
@@ -696,12 +718,14 @@ size_t quota_full(const struct core *core, const struct job *job, const struct c
         const struct counter *c = e->links[i].counter;
 
         for (int k = 0; k < QUOTA_N && n < QUOTA_COUNTERS_MAX; k++) {
-            if (!lacks(&e->links[i], (enum quota_what)k, c->let[k]))
+            if (!quota_lacks(&e->links[i], (enum quota_what)k, c->let[k]))
                 continue;
             ret[n] = c;
             ret_what[n++] = (enum quota_what)k;
         }
     }
+    if (!n && (ret[0] = quota_held_back(e, &ret_what[0])))
+        n = 1;
     return n;
 }
 

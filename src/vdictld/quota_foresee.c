@@ -45,8 +45,12 @@ void quota_foresee(struct core *core)
 
 static void set(const struct core *core, struct entry *e, int64_t usec)
 {
+    bool is_other = !e->foreseen_in || e->foreseen_usec != usec;
+
     e->foreseen_usec = usec;
     e->foreseen_in = foresee_round(core);
+    for (size_t i = 0; is_other && i < e->n; i++)
+        quota_guards_change(e->links[i].counter);
 }
 
 /* As far as limits go that were looked at before. */
@@ -205,6 +209,7 @@ bool quota_foresee_next(struct core *core)
     if (!turns || !sweep(&s, core, turns, n))
         list_for_each (it, &s.counter->waiting)
             set(core, list_entry(it, struct link, list)->entry, FORESEE_NEVER);
+    quota_guards_change(s.counter); /* ends may be others, too */
     free(turns);
     return true;
 }

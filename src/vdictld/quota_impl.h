@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quota_impl.h - between quota.c, quota_limits.c, quota_check.c and minutes.c alone. */
+/* quota_impl.h - between quota*.c and minutes.c alone. */
 #ifndef VDICTLD_QUOTA_IMPL_H
 #define VDICTLD_QUOTA_IMPL_H
 
@@ -23,6 +23,16 @@ enum quota_what {
 
 #define QUOTA_ENDLESS (UINT64_C(1) << 40) /* GPU minutes of a job without a time limit */
 
+/* One that waits, and is not to be put off by those that come after it. */
+struct guard {
+    const struct link *link;
+    enum quota_what what;
+    int64_t usec; /* from when on there is room for it */
+    int64_t
+        spare; /* besides it, then; below 0: that is not known yet, or was overtaken by events */
+};
+#define GUARDS_MAX 4
+
 /* One limit block for all, or for one owner. */
 struct counter {
     struct core *core;
@@ -35,6 +45,10 @@ struct counter {
     struct list running;          /* of the others that are active */
     struct list dirty;
     struct list foresee;
+    struct guard guards[GUARDS_MAX]; /* as far as `guards_known` */
+    unsigned n_guards;
+    bool guards_known;
+    bool holds_back;  /* somebody waits for the guards alone */
     const char *name; /* of the block; in `key` */
     char key[];       /* kind, name, newline, owner */
 };
@@ -103,10 +117,25 @@ char *quota_minutes(const struct config *c);
 /* What is had now, with what was used. */
 uint64_t quota_had(const struct counter *c, enum quota_what what);
 uint64_t quota_link_need(const struct link *link, enum quota_what what);
+/* Has it no room of that kind, besides those that hold something and `let`? */
+bool quota_lacks(const struct link *link, enum quota_what what, uint64_t let);
+/* As the line has it, within a tier. */
+bool quota_comes_before(const struct entry *a, const struct entry *b);
+/* Who waits there is another, or waits for another time: the counter is looked at again, if it
+ * holds anybody back. */
+void quota_guards_change(struct counter *c);
 /* When the latest of those that run ends, by its limit. */
 int64_t quota_last_end_usec(const struct counter *c);
 /* The counters that a waiting job has no room in. */
 size_t quota_full(const struct core *core, const struct job *job, const struct counter **ret,
                   enum quota_what *ret_what);
+
+/* ---- quota_guard.c ---- */
+
+/* It would have room in all its counters: the one whose room is for a job that comes before it and
+ * would start later without. NULL: there is none. */
+const struct counter *quota_held_back(const struct entry *e, enum quota_what *ret_what);
+/* It is about to be of that state, and is counted and listed there as such. */
+void quota_guards_move(struct counter *c, const struct link *link, enum entry_state state);
 
 #endif

@@ -79,7 +79,8 @@ src_vdictld_libvdictld_a_SOURCES = \
     src/vdictld/priority_use.c src/vdictld/priority_impl.h \
     src/vdictld/queue.c src/vdictld/queue.h \
     src/vdictld/quota.c src/vdictld/quota.h src/vdictld/quota_impl.h \
-    src/vdictld/quota_check.c src/vdictld/quota_foresee.c src/vdictld/quota_limits.c \
+    src/vdictld/quota_check.c src/vdictld/quota_foresee.c src/vdictld/quota_guard.c \
+    src/vdictld/quota_limits.c \
     src/vdictld/reconfigure.c src/vdictld/reconfigure.h \
     src/vdictld/record.c src/vdictld/record.h \
     src/vdictld/recover.c \

@@ -61,6 +61,12 @@ static uint64_t kept(struct scene *s, int64_t from_min, int64_t to_min)
     return planner_licences_kept(s->p, "matlab", T0 + from_min * MIN, T0 + to_min * MIN);
 }
 
+/* From when on no more than `most` are kept for so long. */
+static int64_t usec(struct scene *s, uint64_t most, int64_t from_min, int64_t span_min)
+{
+    return planner_licences_usec(s->p, "matlab", most, T0 + from_min * MIN, span_min * MIN);
+}
+
 static void a_class_has_what_there_is(void **state)
 {
     struct plan_shortage shortage;
@@ -115,7 +121,12 @@ static void what_runs_has_its_own(void **state)
     assert_int_equal(kept(&s, 0, 20), 2);
     assert_int_equal(planner_configure(s.p, &s.config.config), 0);
     assert_int_equal(kept(&s, 0, 20), 2);
-    assert_int_equal(kept(&s, 60, 90), 12); /* more than there are is told, too */
+    assert_int_equal(kept(&s, 20, 90), 12); /* more than there are is told, too */
+    assert_int_equal(kept(&s, 60, 90), 10); /* they are gone */
+    assert_int_equal(usec(&s, 1, 0, 5), T0 + 25 * MIN);
+    assert_int_equal(usec(&s, 2, 0, 5), T0);
+    assert_int_equal(usec(&s, 9, 0, 70), T0 + 120 * MIN); /* after both classes */
+    assert_int_equal(usec(&s, 9, 0, 20), T0);
     planner_remove_job(s.p, PLAN_SEAT_ID + 7);
     assert_int_equal(kept(&s, 0, 20), 0);
     planner_remove_job(s.p, 1);
