@@ -45,6 +45,8 @@ is "$(totals)" "12 passed, 0 failed, 6 skipped" "... totals over all steps"
 is "$(grep -c ' ok ' <<<"$out")" 6 "... one line a step"
 exits 0 "clang before vm" ./run-tests --no-install --only clang --only vm
 is "$(totals)" "4 passed, 0 failed, 2 skipped" "... is run once, as beside it"
+exits 0 "both and distcheck after vm" ./run-tests --no-install --only vm --only clang --only distcheck
+is "$(totals)" "6 passed, 0 failed, 3 skipped" "... are run once, beside it"
 exits 0 "--quick" ./run-tests --no-install --quick
 is "$(totals)" "2 passed, 0 failed, 1 skipped" "... is one step"
 is "$(ls "$TMPDIR")" "" "nothing is left behind"
