@@ -186,6 +186,7 @@ void config_node_done(struct config_node *n)
 {
     free(n->name);
     free(n->features);
+    free(n->encoder);
     free(n->gpu_type);
     free(n->gpu_law);
     names_done(&n->gpu_profiles);
