@@ -180,6 +180,18 @@ def nobody_is_passed_for_ever(c):
     vdi.is_((c.job(again)["state"], used(c, "ansys")), ("PENDING", [(10, 10)]),
             "the big one has its own as soon as they are there")
     c.cancel(big, two, late, again)
+    vdi.wait_for("none in use", lambda: used(c, "ansys") == [(0, 10)])
+    running = [submit(c, "ansys:5"), submit(c, "ansys:4", time_limit_sec=36000)]
+    for job in running:
+        c.wait_state(job, "RUNNING")
+    waiting = [submit(c, "ansys:2", time_limit_sec=36000), submit(c, "ansys:4")]
+    for job in waiting:
+        waits(c, job)
+        vdi.wait_for("its estimate", lambda: c.job(job)["estimated_start_time"])
+    late, short = submit(c, "ansys", time_limit_sec=864000), submit(c, "ansys", time_limit_sec=600)
+    c.wait_state(short, "RUNNING")
+    vdi.is_(waits(c, late), "PENDING", "what would put off the second that waits has none, either")
+    c.cancel(late, short, *waiting, *running)
 
 
 def seats(c):
