@@ -421,17 +421,24 @@ bool planner_node_usage(const struct planner *p, const char *name, struct plan_u
 
 /* ---- jobs --------------------------------------------------------------- */
 
+/* For so long it is there at least from when its start was written down. A second is not taken off
+ * one: it would be overdue at its start, and be expected until the next minute. */
+static int64_t sure_usec(int64_t span_usec)
+{
+    return span_usec > PLAN_LAG_USEC ? span_usec - PLAN_LAG_USEC : span_usec;
+}
+
 static int64_t end_of(const struct planner *p, const struct job *job)
 {
     int64_t limit = job_limit_usec(job);
     if (job->state == JOB_COMPLETING)
         return 0; /* overdue: as soon as its node says so */
     if (job->state == JOB_SUSPENDED)
-        return job->restore_usec + plan_span(p, job) - PLAN_LAG_USEC;
+        return job->restore_usec + sure_usec(plan_span(p, job));
     if (limit)
         return limit;
     if (job->state == JOB_CONFIGURING)
-        return job->alloc_usec + plan_span(p, job) - PLAN_LAG_USEC;
+        return job->alloc_usec + sure_usec(plan_span(p, job));
     return job->alloc_usec + PLAN_UNLIMITED_USEC - PLAN_LAG_USEC;
 }
 
