@@ -79,14 +79,18 @@ static void check_node_names(const struct config *c, struct config_findings *f)
     }
 }
 
+static bool counts_twice(const struct config_node *n)
+{
+    return config_node_is_software(n) && n->encode_mpix;
+}
+
 /* Hosts of one block are neighbours in the file: its first one tells. */
 static void check_node_encoders(const struct config *c, struct config_findings *f)
 {
     for (size_t i = 0; i < c->n_nodes; i++) {
         const struct config_node *n = &c->nodes[i];
 
-        if (!config_node_is_software(n) || !n->encode_mpix ||
-            (i && n[-1].place.line == n->place.line))
+        if (!counts_twice(n) || (i && counts_twice(&n[-1]) && n[-1].place.line == n->place.line))
             continue;
         config_finding_text(f, n->place.line, "encode", "leave it out, or say encoder = hardware",
                             "what \"%s\" encodes in software is charged as processors", n->name);

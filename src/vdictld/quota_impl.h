@@ -27,9 +27,8 @@ enum quota_what {
 struct guard {
     const struct link *link;
     enum quota_what what;
-    int64_t usec; /* from when on there is room for it */
-    int64_t
-        spare; /* besides it, then; below 0: that is not known yet, or was overtaken by events */
+    int64_t usec;  /* from when on there is room for it */
+    int64_t spare; /* besides it, then; below 0: its time is not known yet */
 };
 #define GUARDS_MAX 4
 

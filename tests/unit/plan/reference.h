@@ -96,7 +96,6 @@ int active_pieces(const struct world *w, int j, int64_t end, int64_t (*ret)[2], 
 bool is_alone(const struct gpu_kind *k, const struct gpu_offer *o);
 /* Offers of the kind that meet the wish, the best first; their number. */
 int wished(const struct gpu_kind *k, const struct job_spec *spec, int *ret);
-/* Could it run there: were the node in service and empty; were it empty. */
 /* Megapixels; where processors encode, thousandths of these, 5 for each, and those of its cpus. */
 static inline int64_t encode_need(const struct node *n, const struct job_spec *spec)
 {
@@ -111,6 +110,7 @@ static inline int64_t encode_of(const struct node *n)
                                : PLAN_ENCODE_UNCOUNTED_MPIX;
 }
 
+/* Could it run there: were the node in service and empty; were it empty. */
 bool is_possible(const struct world *w, int node, int j, const struct job_spec *spec);
 bool allowed(const struct world *w, int node, int j, const struct job_spec *spec);
 /* The node has the image that the job would boot. */

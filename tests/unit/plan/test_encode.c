@@ -135,7 +135,7 @@ static void a_node_that_is_counted_later_owes_some(void **state)
     planner_free(s.p);
 }
 
-/* 63 megapixels are 0.315 of a processor: four desktops of 1 and their video are 5.26 of 5.5. */
+/* 63 megapixels are 0.315 of a processor: four desktops of 1 and their video are 5.26 of 6. */
 static void a_node_that_encodes_in_software_pays_in_processors(void **state)
 {
     struct job_spec hd = desktop(HD), large = desktop(1000), batch = world_spec(1, 0, 0, 10);
@@ -153,7 +153,7 @@ static void a_node_that_encodes_in_software_pays_in_processors(void **state)
     pend(&s, 6, &large);
     pend(&s, 7, &batch);
     step(&s);
-    assert_int_equal(s.n, 4); /* a fifth processor is idle, and another's video would not fit */
+    assert_int_equal(s.n, 4); /* 0.74 of a processor is not enough for any of the others */
     b = blocker_of(&s, 5);
     assert_int_equal(b.type, PLAN_BLOCK_WORK);
     assert_true(b.need == 1315 && b.free == 740);
