@@ -152,7 +152,9 @@ def session():
         r.kill_guest()
         r.start_guest()
         vdi.wait_for("the session", lambda: r.output() == f"hi 7 {UID}\n".encode())
-        vdi.ok(r.said("stage session"), "it runs as the owner, and is a stage")
+        # What it writes and what the runner says come by different ways, in either order.
+        vdi.ok(vdi.wait_for("its stage", lambda: r.said("stage session")),
+               "it runs as the owner, and is a stage")
         r.kill_host()
         r.start_host()
         r.wait("ready")
@@ -215,7 +217,7 @@ def seat():
         vdi.wait_for("what is shown", shown)
         begin(8)
         vdi.wait_for("the session", lambda: r.output().startswith(f"{UID} of".encode()))
-        vdi.ok(r.said("stage session") and not shown(),
+        vdi.ok(vdi.wait_for("its stage", lambda: r.said("stage session")) and not shown(),
                "it gets its owner: the program is gone, the session runs")
         for again in ("", "also by another runner"):
             begin(9, "somebody-else")
