@@ -107,9 +107,12 @@ static struct pause pause_of(const struct planner *p, const struct seat_window *
 static const struct pauses *pauses_on(struct planner *p, struct plan_node *node, uint32_t qos,
                                       uint32_t gpu)
 {
+    static const struct pauses none = {.is_known = true};
     struct node_pauses *np = &node->pauses;
     struct pauses *list;
 
+    if (!node->seats)
+        return &none;
     if (np->n_gpus != node->gpus.n_all || np->n_qos != p->n_qos || !np->of) {
         node_pauses_done(np);
         np->of = calloc((size_t)p->n_qos * (node->gpus.n_all + 1), sizeof(*np->of));
