@@ -180,10 +180,15 @@ def chain(c, n=300):
     got = [j["estimated_start_time"] for j in listed.json["jobs"]]
     vdi.is_((len(got), [x for x in got if not x]), (n, []), "all that wait have one")
     vdi.is_(got, sorted(got), "each after the one before")
+    r = c.request("PATCH", f"/v1/jobs/{jobs[1]}", {"time_limit_sec": 600})
+    vdi.is_(r.status, 200, "the second is to take less time", r.text)
+    end -= 3000
+    foreseen(c, last, "all behind it are nearer", end + (n - 1) * (3600 + BOOT))
     began = c.job(first)["start_time"]
     c.restart()  # the fake site has forgotten the first, so it begins anew
     vdi.wait_for("its new start", lambda: c.job(first)["start_time"] not in (None, began))
-    foreseen(c, last, "so has it after a restart", limit(c, first) + (n - 1) * (3600 + BOOT))
+    end = limit(c, first) - 3000
+    foreseen(c, last, "so has it after a restart", end + (n - 1) * (3600 + BOOT))
     c.cancel(*reversed(jobs))
 
 

@@ -32,6 +32,7 @@ struct ahead {
     uint32_t round;     /* that `ready_usec` is of */
     int64_t ready_usec; /* nothing of ours holds it up any more; FORESEE_NEVER: nobody knows when */
     int64_t start_usec; /* 0: none, or not yet */
+    int64_t asked_usec; /* the plan was asked for a start from then on */
 };
 
 enum stage { IDLE, LIMITS, READY, PLAN };
@@ -172,6 +173,15 @@ static int64_t ready_of(struct foresee *f, struct ahead *a, const struct job *jo
     return usec;
 }
 
+/* In a round who waits for it is looked at before the plan is asked anew. If it is ready sooner
+ * now, it waits as long for room as it did: so a whole chain comes nearer in one round. */
+static int64_t likely_start_usec(const struct ahead *a)
+{
+    int64_t sooner = a->start_usec ? a->asked_usec - a->ready_usec : 0;
+
+    return later(a->ready_usec, a->start_usec - later(sooner, 0));
+}
+
 int64_t foresee_begin_usec(struct core *core, const struct job *job)
 {
     int64_t now = loop_now_usec(core->loop), usec;
@@ -181,7 +191,8 @@ int64_t foresee_begin_usec(struct core *core, const struct job *job)
         return now;
     if (a) {
         usec = ready_of(core->foresee, a, job);
-        return usec == FORESEE_NEVER ? usec : later(usec, a->start_usec);
+        return usec == FORESEE_NEVER || a->round != core->foresee->round ? usec
+                                                                         : likely_start_usec(a);
     }
     usec = queue_start_usec(core->queue, job->id);
     return usec ? later(usec, now) : FORESEE_NEVER;
@@ -225,8 +236,10 @@ static bool look_plan(struct foresee *f)
     if (usec < 0)
         return false;
     foresee_ends_take(&f->ready);
-    if (a)
+    if (a) {
         a->start_usec = usec;
+        a->asked_usec = a->ready_usec;
+    }
     return true;
 }
 
