@@ -200,7 +200,7 @@ def silences(c, trust, n):
     with open(c.path("vdi.conf"), encoding="utf-8") as f:
         text = f.read()
     with open(c.path("vdi.conf"), "w", encoding="utf-8") as f:
-        f.write(text.replace("node_down_after = 3", "node_down_after = 40"))
+        f.write(text.replace("node_down_after = 6", "node_down_after = 40"))
     vdi.is_(c.request("POST", "/v1/reconfigure", {}).status, 200, "another node_down_after")
     vdi.wait_for("the link to end", lambda: n.closed)
     vdi.ok(n.bye and "node_down_after" in n.bye, "... its nodes are told to come again", n.bye)
@@ -225,7 +225,7 @@ def main():
         vdi.skip_all("vdid is not built")
     with tempfile.TemporaryDirectory(prefix="vdi.") as scratch:
         trust = link.Trust(scratch)
-        with link.controller(trust, ["node_down_after = 3", "kill_wait = 1"], nodes=3) as c:
+        with link.controller(trust, ["node_down_after = 6", "kill_wait = 1"], nodes=3) as c:
             c.trust = trust
             for node in ("n1", "n2", "n3"):
                 trust.enroll(c, node)
