@@ -18,6 +18,8 @@
 
 /* ---- lists ----------------------------------------------------------------- */
 
+static const struct pauses no_pauses = {.is_known = true};
+
 static int add(struct pauses *list, struct pause pause)
 {
     if (list->n == list->room) {
@@ -107,12 +109,11 @@ static struct pause pause_of(const struct planner *p, const struct seat_window *
 static const struct pauses *pauses_on(struct planner *p, struct plan_node *node, uint32_t qos,
                                       uint32_t gpu)
 {
-    static const struct pauses none = {.is_known = true};
     struct node_pauses *np = &node->pauses;
     struct pauses *list;
 
     if (!node->seats)
-        return &none;
+        return &no_pauses;
     if (np->n_gpus != node->gpus.n_all || np->n_qos != p->n_qos || !np->of) {
         node_pauses_done(np);
         np->of = calloc((size_t)p->n_qos * (node->gpus.n_all + 1), sizeof(*np->of));
@@ -715,7 +716,6 @@ static const struct pauses *pauses_of(struct planner *p, const struct entry *e)
 /* Seen from any time before the pause that it is in ends, it is the same. */
 void pause_walk_entry(struct planner *p, const struct entry *e, int64_t end_usec, struct walk *ret)
 {
-    static const struct pauses none = {.is_known = true};
     bool is_lost = p->qos[qos_of(p, e->shape)].is_lost;
     const struct pauses *pauses = is_lost ? NULL : pauses_of(p, e);
     int64_t from = p->now_usec, gone = is_lost ? victim_gone_usec(p, e) : TIMELINE_NEVER;
@@ -725,7 +725,7 @@ void pause_walk_entry(struct planner *p, const struct entry *e, int64_t end_usec
         end_usec = gone; /* it comes back as any job that waits */
     if (pauses && i < pauses->n && pauses->at[i].from_usec < from)
         from = pauses->at[i].from_usec;
-    *ret = (struct walk){.pauses = pauses ? pauses : &none,
+    *ret = (struct walk){.pauses = pauses ? pauses : &no_pauses,
                          .i = i,
                          .at_usec = from,
                          .left_usec = end_usec - from,
